@@ -1,0 +1,383 @@
+//! What each type of event carries.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::permission::Resolution;
+use crate::prompt::PromptContent;
+use crate::tool::{FileDiff, Location, PlanEntry};
+use crate::{
+    ApiError, CallId, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId, PermissionOption, Priority,
+    Role, Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolRequest, TurnId, Usage,
+};
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionCreated {
+    pub cwd: PathBuf,
+    pub agent_name: String,
+    pub model: String,
+    pub mode: Mode,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+}
+
+/// Only what changed is there.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionUpdated {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mode: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub archived: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionDeleted {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionCleared {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionStatusChanged {
+    pub status: SessionStatus,
+    pub previous: SessionStatus,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionRecovered {
+    /// In words: what was found.
+    pub reason: String,
+    /// Set when numbers were left out: the last seq that is on disk. Later ones, up to this event's own, may have been shown
+    /// before a power cut and are not used again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_seq_on_disk: Option<Seq>,
+}
+
+/// A prompt was accepted: it is on disk and will reach exactly one end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptReceived {
+    pub message_id: MessageId,
+    pub content: PromptContent,
+    pub priority: Priority,
+    pub conflict_strategy: ConflictStrategy,
+    /// Who asked, by the name of the key or client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub metadata: Option<Value>,
+    /// SHA-256 of the request's meaning, in hexadecimal: tells a repeated request from another one with the same id.
+    pub body_hash: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptQueued {
+    pub message_id: MessageId,
+    /// 1 is next.
+    pub position: usize,
+    pub priority: Priority,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptStarted {
+    pub message_id: MessageId,
+    /// It joined a turn that was running already.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub steered: bool,
+}
+
+/// A prompt was refused; it was never accepted and has no turn.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptRejected {
+    pub message_id: MessageId,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sender: Option<String>,
+}
+
+/// A queued prompt was taken out of the queue; its turn ended as `withdrawn`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PromptWithdrawn {
+    pub message_id: MessageId,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnStarted {
+    pub message_id: MessageId,
+    pub model: String,
+    pub agent_name: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnCancelRequested {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnResumed {
+    pub reason: String,
+    /// 1 for the first time this turn is taken up again.
+    pub attempt: u32,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnCompleted {
+    pub stop_reason: StopReason,
+    /// The agent's last message of the turn.
+    pub response: String,
+    pub usage: Usage,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnCancelled {
+    pub stop_reason: StopReason,
+    /// What the agent had said by then.
+    pub response: String,
+    pub usage: Usage,
+    pub duration_ms: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct TurnFailed {
+    pub stop_reason: StopReason,
+    pub error: ApiError,
+    /// What the agent had said by then.
+    pub response: String,
+    pub usage: Usage,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageStart {
+    pub message_id: MessageId,
+    pub role: Role,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageChunk {
+    pub message_id: MessageId,
+    pub role: Role,
+    /// Where `content` starts in the message's text, in bytes of UTF-8.
+    pub offset: u64,
+    pub content: String,
+    /// Always false; `message.complete` is the end.
+    pub done: bool,
+}
+
+/// The whole message; its `content` equals its chunks put together.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageComplete {
+    pub message_id: MessageId,
+    pub role: Role,
+    pub content: String,
+    /// Always true.
+    pub done: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolRequest>,
+    pub stop_reason: StopReason,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Usage>,
+    pub model: String,
+    /// What the provider wants back with this message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider_data: Option<Value>,
+}
+
+/// The message ends here, unfinished; `content` is all there is of it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct MessageError {
+    pub message_id: MessageId,
+    pub role: Role,
+    pub content: String,
+    /// Always true.
+    pub done: bool,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reasoning: String,
+    /// `cancelled`, `interrupted`, or the provider's error in words.
+    pub error: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentThinking {
+    pub message_id: MessageId,
+    /// Where `content` starts in the message's reasoning, in bytes of UTF-8.
+    pub offset: u64,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct AgentIdle {}
+
+/// Why a call may run, or may not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Decision {
+    pub allowed: bool,
+    /// In words: "mode full", "rule deny bash `rm *`", "allow_once by laptop".
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permission_id: Option<PermissionId>,
+}
+
+/// A call begins: from here on it may have had an effect.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCallStart {
+    pub call_id: CallId,
+    pub tool_name: String,
+    pub arguments: Value,
+    pub kind: ToolKind,
+    /// One line for people: `read src/main.rs`, `cargo test`.
+    pub title: String,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+    pub read_only: bool,
+    pub decision: Decision,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCallProgress {
+    pub call_id: CallId,
+    /// Where `content` starts in the call's output, in bytes of UTF-8.
+    pub offset: u64,
+    pub content: String,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCallComplete {
+    pub call_id: CallId,
+    pub tool_name: String,
+    /// What the model is told. Bounded; `truncated` says that something was left out.
+    pub result: String,
+    /// Images and the like, beside the text.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub content: Vec<ContentBlock>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diffs: Vec<FileDiff>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub locations: Vec<Location>,
+    /// Set by tools that run a command.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// The whole output, where it was too long for `result`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_file: Option<PathBuf>,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CallErrorReason {
+    Failed,
+    Denied,
+    Cancelled,
+    TimedOut,
+    /// The server stopped while the call ran. It may have had an effect; it is not run again.
+    Interrupted,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCallError {
+    pub call_id: CallId,
+    pub tool_name: String,
+    /// What the model is told.
+    pub error: String,
+    pub reason: CallErrorReason,
+    /// What the call had put out by then.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub output: String,
+    /// With `denied`: why.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decision: Option<Decision>,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PermissionRequested {
+    pub permission_id: PermissionId,
+    pub call_id: CallId,
+    pub tool_name: String,
+    pub arguments: Value,
+    pub cwd: PathBuf,
+    pub question: String,
+    pub options: Vec<PermissionOption>,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PermissionResolved {
+    pub permission_id: PermissionId,
+    pub call_id: CallId,
+    pub option: Resolution,
+    /// Who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// The answer holds for the rest of the session.
+    pub remembered: bool,
+    /// What the one who answered wants the model to know.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+}
+
+/// The whole plan, each time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlanUpdated {
+    pub entries: Vec<PlanEntry>,
+}
+
+/// After each model call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageUpdated {
+    /// This turn so far.
+    pub turn: Usage,
+    /// This session so far.
+    pub session: Usage,
+    /// What the last request filled of the model's context, in tokens.
+    pub context_tokens: u64,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_limit: Option<u64>,
+}
+
+/// The next model call would not have fitted: the output of old tool calls is left out of it. The log keeps everything.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextCompacted {
+    /// Estimates, in tokens.
+    pub tokens_before: u64,
+    pub tokens_after: u64,
+    /// Calls up to and including the event with this seq are shown to the model without their output.
+    pub trimmed_through: Seq,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelRetrying {
+    /// 1 for the first repetition.
+    pub attempt: u32,
+    pub max_attempts: u32,
+    pub delay_ms: u64,
+    pub error: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<TurnId>,
+}

@@ -1,0 +1,40 @@
+//! The types that cross a process or disk boundary: ids, commands, events, errors and the wire's bodies.
+//!
+//! Nothing here does IO. Other crates may add behaviour to these types, never second copies of them.
+
+pub mod agent;
+pub mod content;
+pub mod encoded;
+pub mod error;
+pub mod event;
+pub mod frame;
+pub mod id;
+pub mod message;
+pub mod mode;
+pub mod model;
+pub mod permission;
+pub mod prompt;
+pub mod rest;
+pub mod session;
+pub mod time;
+pub mod tool;
+pub mod turn;
+pub mod ws;
+
+pub use agent::Agent;
+pub use content::ContentBlock;
+pub use encoded::EncodedEvent;
+pub use error::{ApiError, ErrorCode};
+pub use event::{Durability, Event, EventBody, EventKind};
+pub use id::{CallId, MessageId, PermissionId, Seq, SessionId, TurnId};
+pub use message::{Message, Role, ToolRequest};
+pub use mode::{Mode, Rule, RuleAction};
+pub use permission::{Permission, PermissionOption};
+pub use prompt::{ConflictStrategy, Priority, Prompt, PromptContent};
+pub use session::{Session, SessionStatus};
+pub use time::Timestamp;
+pub use tool::{ToolKind, ToolSpec};
+pub use turn::{StopReason, Turn, TurnStatus, Usage};
+
+/// Version of the REST, SSE and WebSocket contract, as `/info` reports it.
+pub const PROTOCOL_VERSION: &str = "1.0";

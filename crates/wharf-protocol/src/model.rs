@@ -1,0 +1,93 @@
+//! Models that can be used now and why, and what a model answers.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{StopReason, Usage};
+
+/// One provider that was found or configured, with its models.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Provider {
+    /// First part of a model's name: `openai`, `ollama`, `demo`, ...
+    pub name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub base_url: Option<String>,
+    pub available: bool,
+    /// Where it comes from, or why it cannot be used: "OPENAI_API_KEY is set", "nothing listens on 127.0.0.1:11434".
+    pub reason: String,
+    pub models: Vec<ModelInfo>,
+}
+
+/// One model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ModelInfo {
+    /// `provider/name`.
+    pub id: String,
+    /// What a new session gets when it names no model.
+    pub is_default: bool,
+    /// In tokens, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_tokens: Option<u64>,
+}
+
+/// What a model said, once it has finished. Text and reasoning came before it, piece by piece.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelReply {
+    pub stop_reason: StopReason,
+    pub tool_calls: Vec<ProposedCall>,
+    pub usage: Option<Usage>,
+    /// What the provider wants back with this message in later requests, unchanged.
+    pub provider_data: Option<Value>,
+}
+
+/// A tool call as the model wrote it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProposedCall {
+    pub tool_name: String,
+    /// `Err` holds the text as it came, where it is not a JSON object (cut off, or malformed): such a call never runs.
+    pub arguments: Result<Value, String>,
+    pub provider_data: Option<Value>,
+}
+
+/// Why a model call failed.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    pub kind: ModelErrorKind,
+    /// For the user: what the provider said, without secrets, on one line.
+    pub message: String,
+    /// The provider's own wish (`Retry-After`).
+    pub retry_after_ms: Option<u64>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ModelErrorKind {
+    /// The key is missing or wrong, or lacks a right.
+    Unauthorized,
+    /// No such model, or a request that the provider does not take.
+    Refused,
+    /// The request does not fit into the model's context.
+    ContextOverflow,
+    /// Quota or rate.
+    RateLimited,
+    /// 5xx, overloaded.
+    Overloaded,
+    /// Could not connect, or the connection broke.
+    Connection,
+    /// Connected, but silent for too long.
+    Timeout,
+    /// The reply was not what the protocol says, or an error came inside it.
+    BadReply,
+}
+
+impl ModelErrorKind {
+    /// The same request may succeed later.
+    #[must_use]
+    pub fn is_retryable(self) -> bool {
+        match self {
+            Self::RateLimited | Self::Overloaded | Self::Connection | Self::Timeout | Self::BadReply => true,
+            Self::Unauthorized | Self::Refused | Self::ContextOverflow => false,
+        }
+    }
+}

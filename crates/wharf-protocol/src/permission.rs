@@ -1,0 +1,81 @@
+//! A question whether a tool call may run, and its one answer.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{CallId, PermissionId, SessionId, Timestamp, TurnId};
+
+/// What can be answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PermissionOption {
+    AllowOnce,
+    /// Also allows the same tool with the same arguments for the rest of the session.
+    AllowAlways,
+    RejectOnce,
+    /// Also refuses the same tool with the same arguments for the rest of the session.
+    RejectAlways,
+}
+
+impl PermissionOption {
+    pub const ALL: [PermissionOption; 4] =
+        [Self::AllowOnce, Self::AllowAlways, Self::RejectOnce, Self::RejectAlways];
+
+    #[must_use]
+    pub fn allows(self) -> bool {
+        matches!(self, Self::AllowOnce | Self::AllowAlways)
+    }
+
+    #[must_use]
+    pub fn is_remembered(self) -> bool {
+        matches!(self, Self::AllowAlways | Self::RejectAlways)
+    }
+}
+
+/// How a question ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Resolution {
+    AllowOnce,
+    AllowAlways,
+    RejectOnce,
+    RejectAlways,
+    /// Nobody answered in time: the call is refused.
+    TimedOut,
+    /// The turn was cancelled meanwhile: the call does not run.
+    Cancelled,
+}
+
+impl From<PermissionOption> for Resolution {
+    fn from(option: PermissionOption) -> Self {
+        match option {
+            PermissionOption::AllowOnce => Self::AllowOnce,
+            PermissionOption::AllowAlways => Self::AllowAlways,
+            PermissionOption::RejectOnce => Self::RejectOnce,
+            PermissionOption::RejectAlways => Self::RejectAlways,
+        }
+    }
+}
+
+/// An open question.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Permission {
+    pub permission_id: PermissionId,
+    pub session_id: SessionId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub turn_id: Option<TurnId>,
+    pub call_id: CallId,
+    pub tool_name: String,
+    pub arguments: Value,
+    /// The workspace that the call would run in.
+    pub cwd: PathBuf,
+    /// In words: what would run, and why it is asked.
+    pub question: String,
+    pub options: Vec<PermissionOption>,
+    pub requested_at: Timestamp,
+    /// Refused when nobody has answered by then.
+    pub expires_at: Timestamp,
+}

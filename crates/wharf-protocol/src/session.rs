@@ -1,0 +1,145 @@
+//! A session as the API shows it, and how events change that view.
+
+use std::path::PathBuf;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::{Event, EventBody, Mode, Seq, SessionId, Timestamp, Usage};
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SessionStatus {
+    #[default]
+    Idle,
+    Busy,
+    /// For the answer to a permission.
+    Waiting,
+    /// The last turn was cancelled.
+    Cancelled,
+    /// The last turn failed.
+    Error,
+}
+
+impl SessionStatus {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Idle => "idle",
+            Self::Busy => "busy",
+            Self::Waiting => "waiting",
+            Self::Cancelled => "cancelled",
+            Self::Error => "error",
+        }
+    }
+
+    /// A turn runs.
+    #[must_use]
+    pub fn is_busy(self) -> bool {
+        matches!(self, Self::Busy | Self::Waiting)
+    }
+}
+
+/// A session. Every field follows from its events: see [`Session::apply`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Session {
+    pub id: SessionId,
+    pub created_at: Timestamp,
+    pub updated_at: Timestamp,
+    pub cwd: PathBuf,
+    pub agent_name: String,
+    /// `provider/name`
+    pub model: String,
+    pub mode: Mode,
+    pub title: Option<String>,
+    pub archived: bool,
+    pub status: SessionStatus,
+    pub message_count: u64,
+    pub token_usage: Usage,
+    /// Prompts accepted but not yet started.
+    pub queued_count: u64,
+    pub last_seq: Seq,
+    /// The first event that the log still has; cursors below `first_seq - 1` are refused with 410.
+    pub first_seq: Seq,
+}
+
+/// Longest title made from a prompt, in characters.
+const TITLE_MAX_CHARS: usize = 80;
+
+impl Session {
+    /// The view after `session.created`; `None` for any other event.
+    #[must_use]
+    pub fn from_created(event: &Event) -> Option<Self> {
+        let EventBody::SessionCreated(created) = &event.body else { return None };
+        Some(Self {
+            id: event.session_id.clone(),
+            created_at: event.timestamp,
+            updated_at: event.timestamp,
+            cwd: created.cwd.clone(),
+            agent_name: created.agent_name.clone(),
+            model: created.model.clone(),
+            mode: created.mode,
+            title: created.title.clone(),
+            archived: false,
+            status: SessionStatus::Idle,
+            message_count: 0,
+            token_usage: Usage::default(),
+            queued_count: 0,
+            last_seq: event.seq,
+            first_seq: event.seq,
+        })
+    }
+
+    /// The view after `event`, which follows the ones applied before.
+    pub fn apply(&mut self, event: &Event) {
+        self.last_seq = event.seq;
+        if event.kind().is_chunk() {
+            return;
+        }
+        self.updated_at = event.timestamp;
+        match &event.body {
+            EventBody::SessionUpdated(changed) => {
+                if let Some(title) = &changed.title {
+                    self.title = Some(title.clone());
+                }
+                if let Some(model) = &changed.model {
+                    self.model.clone_from(model);
+                }
+                if let Some(mode) = changed.mode {
+                    self.mode = mode;
+                }
+                if let Some(archived) = changed.archived {
+                    self.archived = archived;
+                }
+            }
+            EventBody::SessionStatusChanged(changed) => self.status = changed.status,
+            EventBody::SessionCleared(_) => {
+                self.message_count = 0;
+                self.first_seq = event.seq;
+            }
+            EventBody::PromptReceived(received) => {
+                self.message_count += 1;
+                self.queued_count += 1;
+                if self.title.is_none() {
+                    self.title = title_from(&received.content.text());
+                }
+            }
+            EventBody::PromptStarted(_) | EventBody::PromptWithdrawn(_) => {
+                self.queued_count = self.queued_count.saturating_sub(1);
+            }
+            EventBody::MessageComplete(_) | EventBody::MessageError(_) => self.message_count += 1,
+            EventBody::UsageUpdated(usage) => self.token_usage = usage.session,
+            _ => {}
+        }
+    }
+}
+
+/// The first line that says something, shortened.
+fn title_from(text: &str) -> Option<String> {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty())?;
+    let mut title: String = line.chars().take(TITLE_MAX_CHARS).collect();
+    if title.len() < line.len() {
+        title.push('…');
+    }
+    Some(title)
+}

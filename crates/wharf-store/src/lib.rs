@@ -1,0 +1,225 @@
+//! The log and its read models: one port, an implementation on SQLite, a twin in memory for tests.
+//!
+//! The only crate that knows how events lie on disk.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::{EncodedEvent, Event, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
+
+/// Durable logs, one a session, and the views that follow from them.
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    /// Begins a log with its first events (the first is `session.created`) and takes its lease.
+    async fn create(&self, append: NewLog) -> Result<Lease, AppendError>;
+
+    /// Takes the right to append to a session. A lease whose owner is gone is taken over with a higher fence.
+    async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError>;
+
+    /// Gives the lease back.
+    async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError>;
+
+    /// Appends events whose seqs follow `expected`. Returns when they may be shown: committed, and synced if one of them has
+    /// to be. All or nothing; nothing was written on an error.
+    async fn append(&self, append: Append) -> Result<Position, AppendError>;
+
+    /// Events after `after`, oldest first, at most `limit` of them and about `max_bytes` in all (always at least one, if there
+    /// is one).
+    async fn read(
+        &self,
+        session: &SessionId,
+        after: Seq,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<EncodedEvent>, ReadError>;
+
+    /// What a session's state is rebuilt from: every event that is not a chunk, and the chunks after the last of those; in
+    /// order.
+    async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError>;
+
+    /// Events of some kinds, for histories: up to `limit` after `after` going forward, or before `before` going backward.
+    /// The answer is always oldest first.
+    async fn read_kinds(
+        &self,
+        session: &SessionId,
+        kinds: &[EventKind],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, ReadError>;
+
+    /// Events of all sessions after a position, in the order in which they became visible.
+    async fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(Position, EncodedEvent)>, StoreError>;
+
+    /// The last position that may be shown; changes whenever something was appended.
+    fn head(&self) -> tokio::sync::watch::Receiver<Position>;
+
+    async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError>;
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError>;
+    async fn session_count(&self) -> Result<u64, StoreError>;
+
+    async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError>;
+    /// The turn of a prompt, and the prompt's body hash.
+    async fn turn_of_prompt(
+        &self,
+        session: &SessionId,
+        prompt: &MessageId,
+    ) -> Result<Option<(Turn, String)>, StoreError>;
+    /// Newest first; `before` is the `first_seq` of the last one seen.
+    async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError>;
+
+    /// Sessions that have a turn running or queued: what a start has to take up again.
+    async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Drops events up to and including `through`, after a `session.cleared`.
+    async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError>;
+
+    /// Removes a session: its row, its events but `session.deleted`. Its id is not given out again.
+    async fn delete(&self, session: &SessionId, fence: u64) -> Result<(), AppendError>;
+
+    /// Drops the chunks of turns that ended before `ended_before`, at most `limit` events; returns how many.
+    async fn drop_chunks(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+
+    /// A cheap question whether the store answers and can write.
+    async fn check(&self) -> Result<(), StoreError>;
+
+    /// Writes what is pending and gives every lease back. The store answers `Closed` afterwards.
+    async fn close(&self);
+}
+
+/// Where an event lies among those of all sessions. The cursor of `/events`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Position(pub u64);
+
+/// An event and its bytes.
+#[derive(Debug, Clone)]
+pub struct Entry {
+    pub event: Event,
+    pub encoded: EncodedEvent,
+}
+
+impl Entry {
+    #[must_use]
+    pub fn new(event: Event) -> Self {
+        let encoded = EncodedEvent::new(&event);
+        Self { event, encoded }
+    }
+}
+
+/// A new session's first events.
+#[derive(Debug, Clone)]
+pub struct NewLog {
+    pub entries: Arc<[Entry]>,
+    /// The view after them.
+    pub session: Session,
+}
+
+/// Events to append.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub fence: u64,
+    /// The last seq that the caller knows of.
+    pub expected: Seq,
+    /// Not empty, in order, seqs growing from above `expected`.
+    pub entries: Arc<[Entry]>,
+    /// The view after the last of them.
+    pub session: Session,
+}
+
+/// The right to append to a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Lease {
+    /// Grows with each taking; an append with an older one is refused.
+    pub fence: u64,
+    /// The last owner went without giving the lease back.
+    pub taken_over: bool,
+    /// Set when the machine may have lost the last chunks (a power cut): no seq up to this one may be used again.
+    pub skip_to: Option<Seq>,
+}
+
+/// What a session is rebuilt from.
+#[derive(Debug, Clone)]
+pub struct SavedState {
+    pub session: Session,
+    pub events: Vec<Event>,
+}
+
+/// Which part of a history.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Window {
+    After(Seq),
+    /// The newest ones below this seq; `None`: the newest of all.
+    Before(Option<Seq>),
+}
+
+/// The store failed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// No space, or the disk failed. Nothing was acknowledged; it may work again later.
+    #[error("the disk does not take or give data: {0}")]
+    Disk(String),
+    /// The file was written by a newer version.
+    #[error("{path} was written by a newer Wharf (schema {found}; this one knows {known}): use that version, or another state directory")]
+    TooNew { path: String, found: i64, known: i64 },
+    /// A row that cannot be read.
+    #[error("the stored data of session {session} is damaged: {reason}")]
+    Damaged { session: SessionId, reason: String },
+    /// More is waiting than the store takes; try again.
+    #[error("the store is busy")]
+    Busy,
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// Why events could not be appended to a session's log. Nothing was written.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Another owner wrote, or took the lease. Reload the session.
+    #[error("session {session} has another owner or moved past the expected seq")]
+    Conflict { session: SessionId },
+    /// With `create`: the id is or was in use.
+    #[error("session {session} exists already")]
+    Exists { session: SessionId },
+    #[error("session {session} does not exist")]
+    NotFound { session: SessionId },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why a lease was not given.
+#[derive(Debug, thiserror::Error)]
+pub enum AcquireError {
+    #[error("session {session} does not exist")]
+    NotFound { session: SessionId },
+    /// Another live process works on it.
+    #[error("session {session} is in use by another process ({owner})")]
+    Held { session: SessionId, owner: String },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why events could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error("session {session} does not exist")]
+    NotFound { session: SessionId },
+    /// The log begins at `first`: older events were removed.
+    #[error("events before {first} are gone")]
+    Expired { first: Seq },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Why sessions could not be listed.
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    #[error("the cursor is not one that this server gave")]
+    BadCursor,
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}

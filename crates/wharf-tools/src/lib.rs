@@ -1,0 +1,93 @@
+//! Tools: one port, the built-in tools, command execution, and the workspace that confines them.
+//!
+//! The only crate that touches the user's files and starts processes. What may run was decided before a call gets here.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
+use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
+
+/// Something that an agent can do.
+#[async_trait]
+pub trait Tool: Send + Sync + 'static {
+    fn spec(&self) -> &Arc<ToolSpec>;
+
+    /// Runs one call to its end. Observes `context.cancel`: on return, every process that the call started is dead.
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError>;
+}
+
+/// What a call gets to work with.
+pub struct CallContext {
+    pub session_id: SessionId,
+    pub call_id: CallId,
+    pub workspace: Arc<Workspace>,
+    /// Cancelled by the user or because the time is up: the tool returns `ToolError::Stopped`.
+    pub cancel: CancellationToken,
+    pub progress: Progress,
+    /// Most bytes of `ToolOutput::result`; the rest goes into a file under `output_dir`.
+    pub output_limit: usize,
+    /// Ours, outside the workspace; made when first needed.
+    pub output_dir: PathBuf,
+    /// The call's limit, in milliseconds. The engine enforces it by `cancel`; tools may take less.
+    pub timeout_ms: u64,
+}
+
+/// What a call came to.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct ToolOutput {
+    /// What the model is told.
+    pub result: String,
+    pub content: Vec<ContentBlock>,
+    pub diffs: Vec<FileDiff>,
+    pub locations: Vec<Location>,
+    pub exit_code: Option<i32>,
+    pub truncated: bool,
+    pub output_file: Option<PathBuf>,
+    /// The agent's whole plan, where the call changed it.
+    pub plan: Option<Vec<PlanEntry>>,
+}
+
+/// Why a call has no result.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum ToolError {
+    /// In words the model can act on.
+    #[error("{0}")]
+    Failed(String),
+    /// `CallContext::cancel` was cancelled; `output` is what there was by then.
+    #[error("stopped")]
+    Stopped { output: String },
+    /// A time limit that the call itself asked for.
+    #[error("timed out after {after_ms} ms")]
+    TimedOut { after_ms: u64, output: String },
+}
+
+/// Where a running call sends its output as it comes.
+#[derive(Debug, Clone)]
+pub struct Progress(tokio::sync::mpsc::Sender<String>);
+
+impl Progress {
+    /// Pieces that may wait for the engine; a call that puts out more waits.
+    pub const CAPACITY: usize = 32;
+
+    #[must_use]
+    pub fn channel() -> (Self, tokio::sync::mpsc::Receiver<String>) {
+        let (sender, receiver) = tokio::sync::mpsc::channel(Self::CAPACITY);
+        (Self(sender), receiver)
+    }
+
+    /// Waits while the engine is behind; nothing is lost while somebody listens.
+    pub async fn send(&self, output: String) {
+        // Nobody listens once the call was abandoned: then its output has no reader.
+        let _ = self.0.send(output).await;
+    }
+}
+
+/// The directory a session works in, held as a capability: paths resolve inside it or not at all.
+#[derive(Debug)]
+pub struct Workspace {
+    root: PathBuf,
+}
