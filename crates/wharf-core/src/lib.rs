@@ -1,1 +1,183 @@
-//! placeholder
+//! The session state machine: turns, queue, permissions, context budget. Inputs in, events and effects out.
+//!
+//! No IO, no clock, no randomness: time and entropy are arguments, so a test drives it with a script and simulated time.
+//! State changes only by applying an event; a session rebuilt from its log is the session that wrote it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde_json::Value;
+use wharf_protocol::event::CallErrorReason;
+use wharf_protocol::model::{ModelError, ModelReply};
+use wharf_protocol::permission::Resolution;
+use wharf_protocol::prompt::QueuedPrompt;
+use wharf_protocol::rest::UpdateSession;
+use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
+use wharf_protocol::{
+    CallId, ConflictStrategy, ContentBlock, Event, Message, MessageId, Mode, Permission, PermissionId,
+    PermissionOption, Priority, PromptContent, Rule, Seq, Session, SessionId, Timestamp, ToolSpec, TurnId,
+};
+
+/// What a session is run with. Everything that may differ between servers and agents.
+#[derive(Debug, Clone)]
+pub struct CoreConfig {
+    /// The tools that the session's agent has.
+    pub tools: Arc<[Arc<ToolSpec>]>,
+    pub rules: Arc<[Rule]>,
+    /// Most model calls in one turn.
+    pub max_steps: u32,
+    /// Longest turn; waiting for a permission does not count.
+    pub max_turn_ms: u64,
+    /// Most tokens (prompt and completion, as the provider counts) in one turn.
+    pub max_turn_tokens: Option<u64>,
+    /// How often one model call is tried before the turn fails.
+    pub max_model_attempts: u32,
+    /// First wait before a repeated model call; doubles each time.
+    pub retry_base_ms: u64,
+    pub retry_max_ms: u64,
+    pub queue_limit: usize,
+    /// How long a permission waits for its answer while somebody is attached who may answer.
+    pub permission_timeout_ms: u64,
+    /// The same with nobody there.
+    pub unattended_permission_timeout_ms: u64,
+    /// After a cancel: how long the turn waits for its calls to stop before it ends without them.
+    pub stop_grace_ms: u64,
+    pub recovery: Recovery,
+    /// A turn that was taken up again this often is failed instead.
+    pub max_resumes: u32,
+}
+
+/// What happens to a turn that a dead server left behind.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Recovery {
+    #[default]
+    Continue,
+    Interrupt,
+}
+
+/// What happened, or what somebody wants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Input {
+    Prompt(NewPrompt),
+    Cancel { by: Option<String>, force: bool, clear_queue: bool, turn_id: Option<TurnId> },
+    Withdraw { message_id: MessageId, by: Option<String> },
+    Reprioritise { message_id: MessageId, priority: Priority },
+    Answer { permission_id: PermissionId, option: PermissionOption, by: Option<String>, message: Option<String> },
+    Update { change: UpdateSession, by: Option<String> },
+    Clear { by: Option<String> },
+    Delete { by: Option<String> },
+    /// A call that a client asks for itself, outside any turn.
+    Execute { tool_name: String, arguments: Value, by: Option<String> },
+    /// How many attached clients may answer a permission.
+    Answerers(usize),
+    /// A piece of the reply to the model call `ask`.
+    ModelText { ask: u64, text: String },
+    ModelReasoning { ask: u64, text: String },
+    ModelFinished { ask: u64, reply: ModelReply },
+    /// `jitter` is a random number that spreads the next attempt.
+    ModelFailed { ask: u64, error: ModelError, jitter: u16 },
+    CallProgress { call_id: CallId, output: String },
+    CallFinished { call_id: CallId, outcome: CallOutcome },
+    /// The time of [`Core::next_deadline`] has come.
+    Tick,
+    /// The server is stopping: no further turn starts here.
+    Drain,
+}
+
+/// A prompt, checked and with its id.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewPrompt {
+    pub message_id: MessageId,
+    pub content: PromptContent,
+    pub priority: Priority,
+    pub conflict_strategy: ConflictStrategy,
+    pub sender: Option<String>,
+    pub metadata: Option<Value>,
+    pub body_hash: String,
+}
+
+/// How a tool call ended, as the engine saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub enum CallOutcome {
+    Completed {
+        result: String,
+        content: Vec<ContentBlock>,
+        diffs: Vec<FileDiff>,
+        locations: Vec<Location>,
+        exit_code: Option<i32>,
+        truncated: bool,
+        output_file: Option<PathBuf>,
+        plan: Option<Vec<PlanEntry>>,
+    },
+    /// `reason` is `failed`, `cancelled`, `timed_out` or `interrupted`.
+    Error { error: String, reason: CallErrorReason, output: String },
+}
+
+/// What to do, after the events are on disk.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Effect {
+    /// Ask the model; answer with `Model*` inputs that carry `ask`.
+    CallModel { ask: u64, turn_id: TurnId, messages: Vec<Arc<Message>> },
+    /// Drop the request. Nothing of it is listened to any more.
+    StopModel { ask: u64 },
+    /// Run a call; answer with `CallProgress` and exactly one `CallFinished`.
+    RunCall { call_id: CallId, tool_name: String, arguments: Value, timeout_ms: u64 },
+    /// Stop a call, whole process tree; `CallFinished` still follows.
+    StopCall { call_id: CallId },
+}
+
+/// What came of an input: first append `events`, then carry out `effects`, then tell whoever asked.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use]
+pub struct Outcome {
+    pub events: Vec<Event>,
+    pub effects: Vec<Effect>,
+    pub answer: Result<Answer, Rejected>,
+}
+
+/// What the one who asked is told.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Answer {
+    Done,
+    Prompt(Accepted),
+    /// The turn that is being cancelled.
+    Cancelled(Option<TurnId>),
+    /// The call that was asked for; its outcome is an event.
+    Call(CallId),
+}
+
+/// A prompt that is on the log.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Accepted {
+    pub message_id: MessageId,
+    pub turn_id: TurnId,
+    /// In the queue, 1 is next; `None` once it runs.
+    pub position: Option<usize>,
+    /// The seq of its `prompt.received`.
+    pub seq: Seq,
+}
+
+/// Why nothing came of a request.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+pub enum Rejected {
+    #[error("a turn is running")]
+    Busy,
+    #[error("{limit} prompts are waiting already")]
+    QueueFull { limit: usize },
+    #[error("prompt id {message_id} was used for another prompt")]
+    IdempotencyMismatch { message_id: MessageId },
+    #[error("no prompt {message_id} is waiting")]
+    UnknownPrompt { message_id: MessageId },
+    #[error("no turn {turn_id} is running or waiting")]
+    UnknownTurn { turn_id: TurnId },
+    #[error("no permission {permission_id} is open")]
+    UnknownPermission { permission_id: PermissionId },
+    #[error("permission {permission_id} was answered already")]
+    AlreadyResolved { permission_id: PermissionId, resolution: Resolution, by: Option<String> },
+    #[error("no tool {tool_name}")]
+    UnknownTool { tool_name: String },
+    #[error("the server is stopping")]
+    Draining,
+    #[error("the session was deleted")]
+    Deleted,
+}

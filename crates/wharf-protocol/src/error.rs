@@ -55,6 +55,8 @@ codes! {
     SessionBusy, "SESSION_BUSY", 409, true;
     AlreadyExists, "ALREADY_EXISTS", 409, false;
     AlreadyResolved, "ALREADY_RESOLVED", 409, false;
+    /// In the frames of a turn: it was cancelled, or its prompt withdrawn.
+    TurnCancelled, "TURN_CANCELLED", 409, false;
     /// The cursor is ahead of the log.
     CursorAhead, "CURSOR_AHEAD", 409, false;
     /// The cursor is older than what the log keeps; `details` says where to start.

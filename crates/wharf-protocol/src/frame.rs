@@ -32,9 +32,11 @@ pub enum FrameBody {
     Chunk {
         content: String,
     },
-    Thinking {
+    Reasoning {
         content: String,
     },
+    /// Nothing happened for a while; the turn goes on.
+    Ping,
     Tool(ToolFrame),
     Permission(PermissionFrame),
     Complete {
@@ -99,6 +101,12 @@ pub struct PermissionFrame {
     pub resolution: Option<Resolution>,
 }
 
+impl FrameBody {
+    fn cancelled(error: &str) -> Self {
+        Self::Error { error: error.to_owned(), code: ErrorCode::TurnCancelled, retryable: false }
+    }
+}
+
 impl Frame {
     /// The frame that renders `event` to a client that follows `turn_id`; `None` where the frames say nothing of it.
     #[must_use]
@@ -114,7 +122,7 @@ impl Frame {
                 FrameBody::Start { session_id: event.session_id.clone(), status: "queued".to_owned() }
             }
             EventBody::MessageChunk(chunk) => FrameBody::Chunk { content: chunk.content.clone() },
-            EventBody::AgentThinking(chunk) => FrameBody::Thinking { content: chunk.content.clone() },
+            EventBody::AgentThinking(chunk) => FrameBody::Reasoning { content: chunk.content.clone() },
             EventBody::ToolCallStart(start) => FrameBody::Tool(ToolFrame {
                 arguments: Some(start.arguments.clone()),
                 title: Some(start.title.clone()),
@@ -167,21 +175,13 @@ impl Frame {
                 usage: done.usage,
                 stop_reason: done.stop_reason,
             },
-            EventBody::TurnCancelled(done) => FrameBody::Complete {
-                status: TurnStatus::Cancelled,
-                usage: done.usage,
-                stop_reason: done.stop_reason,
-            },
+            EventBody::TurnCancelled(_) => FrameBody::cancelled("turn cancelled"),
             EventBody::TurnFailed(failed) => FrameBody::Error {
                 error: failed.error.error.clone(),
                 code: failed.error.code,
                 retryable: failed.error.retryable,
             },
-            EventBody::PromptWithdrawn(_) => FrameBody::Complete {
-                status: TurnStatus::Withdrawn,
-                usage: Usage::default(),
-                stop_reason: StopReason::Cancelled,
-            },
+            EventBody::PromptWithdrawn(_) => FrameBody::cancelled("prompt withdrawn"),
             _ => return None,
         };
         Some(Self { seq: event.seq, turn_id: turn_id.clone(), body })

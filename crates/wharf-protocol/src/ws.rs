@@ -33,8 +33,9 @@ pub struct Envelope {
 pub struct Request {
     pub r#type: EnvelopeType,
     pub id: String,
+    /// Not read: clients send local times of many shapes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub timestamp: Option<Timestamp>,
+    pub timestamp: Option<Value>,
     pub payload: Action,
 }
 
