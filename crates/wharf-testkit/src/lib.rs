@@ -1,1 +1,20 @@
-//! placeholder
+//! What Wharf's tests and benchmarks stand on: a scripted model server, a byte replayer, a small HTTP client with strict
+//! readers, workspaces and processes. Never shipped.
+//!
+//! It links no crate of Wharf: what is tested cannot vouch for itself. Everything listens on loopback only.
+
+pub mod http;
+pub mod model;
+pub mod ndjson;
+pub mod process;
+pub mod replay;
+pub mod sse;
+pub mod wait;
+pub mod workspace;
+
+pub use http::{Client, Incoming};
+pub use model::{Gate, Recorded, Reply, ScriptedModel};
+pub use process::{WharfBuilder, WharfProcess};
+pub use replay::{Chunking, Replayer};
+pub use wait::{free_port, wait_until, within};
+pub use workspace::Workspace;
