@@ -1,1 +1,43 @@
-fn main() {}
+//! The project's own commands: everything that a fresh checkout needs beyond `cargo build`.
+
+mod bench;
+mod check;
+mod command;
+mod peers;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(about = "Tests, checks and measurements of Wharf")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Runs every test: the workspace's own, and the server against independent peers.
+    Test(test::Arguments),
+    /// Format, lints, licences, arrows between crates, documentation, and the rules of docs/style.md that a program can see.
+    Check(check::Arguments),
+    /// Measures a release build and prints one table.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().task {
+        Task::Test(arguments) => test::run(&arguments),
+        Task::Check(arguments) => check::run(&arguments),
+        Task::Bench(arguments) => bench::run(&arguments),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `[[say TEXT]]` | the text |
 //! | `[[think TEXT]]` | the text as reasoning, then an answer |
+//! | `[[big N]]` | N bytes of text in deltas of up to 4 KiB |
 //! | `[[stream N rate R]]` | N small deltas, R a second; without a rate at full speed |
 //! | `[[stamps N rate R]]` | the same, each saying when it was sent |
 //! | `[[tool NAME JSON]]` | a call; when its result is there, `Done.` |
@@ -23,6 +24,9 @@ use super::Reply;
 /// Most deltas a marker may ask for.
 const DELTA_LIMIT: usize = 10_000_000;
 
+/// Text in one delta of `[[big]]`.
+const BIG_DELTA_BYTES: usize = 4 << 10;
+
 /// The reply that a marker in `asked` wants at this step of the turn; `None` without a marker that is known.
 pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
     // The last marker wins: a harness may put an earlier message into the same text.
@@ -40,6 +44,7 @@ pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
     Some(match name {
         "say" => Reply::text(argument),
         "think" => Reply::new().think(argument).say("That is my answer."),
+        "big" => big(number(0)?),
         "stream" => Reply::new().stream(number(0)?, rate()),
         "stamps" => Reply::new().stamped_stream(number(0)?, rate()),
         "tool" | "tools" | "badjson" if step > 0 => done(),
@@ -63,6 +68,11 @@ pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
         "length" => Reply::text(argument).finish("length"),
         _ => return None,
     })
+}
+
+fn big(bytes: usize) -> Reply {
+    let sizes = (0..bytes).step_by(BIG_DELTA_BYTES).map(|from| BIG_DELTA_BYTES.min(bytes - from));
+    sizes.fold(Reply::new(), |reply, size| reply.delta(&"big text ".repeat(size / 9 + 1)[..size]))
 }
 
 fn calls(list: &Value) -> Option<Reply> {

@@ -53,11 +53,13 @@ async fn markers_choose_the_reply() {
     assert!(text.starts_with("0 1 2 ") && text.ends_with("129 "));
     let (text, ..) = read(ask(&model, "[[stamps 3 rate 1000]]").await).await.unwrap();
     assert!(text.split_whitespace().enumerate().all(|(at, word)| word.starts_with(&format!("{at}:"))), "{text}");
+    let (text, ..) = read(ask(&model, "[[big 10000]]").await).await.unwrap();
+    assert_eq!((text.len(), &text[..9]), (10_000, "big text "));
     let (text, ..) = read(ask(&model, "nothing special").await).await.unwrap();
     assert_eq!(text, "Hello from the scripted model.");
     let refused = ask(&model, "[[http 429 after 7]]").await;
     assert_eq!((refused.status, refused.header("retry-after")), (429, Some("7")));
-    assert_eq!(model.request_count(), 7);
+    assert_eq!(model.request_count(), 8);
 }
 
 #[tokio::test]

@@ -1,0 +1,77 @@
+//! `cargo xtask check`: everything that has to hold besides the tests.
+
+mod sources;
+
+use anyhow::{Result, bail};
+use clap::Args;
+
+use crate::command::{cargo, is_there, program, succeed};
+
+#[derive(Args)]
+pub struct Arguments {}
+
+/// One check: its name, and what it does.
+type Check = (&'static str, fn() -> Result<()>);
+
+const CHECKS: &[Check] = &[
+    ("sources", sources::check),
+    ("format", || succeed(cargo().args(["fmt", "--all", "--check"]))),
+    ("lints", || succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))),
+    ("documentation", documentation),
+    ("licences and sources", || deny(&[], &["licenses", "sources"])),
+    ("arrows between crates", || deny(&["--exclude-dev"], &["bans"])),
+    ("advisories", advisories),
+];
+
+pub fn run(_: &Arguments) -> Result<()> {
+    let mut failed = Vec::new();
+    for (name, check) in CHECKS {
+        println!("--- {name}");
+        if let Err(error) = check() {
+            println!("FAIL {name}: {error:#}");
+            failed.push(*name);
+        }
+    }
+    if !failed.is_empty() {
+        bail!("checks failed: {}", failed.join(", "));
+    }
+    println!("every check holds");
+    Ok(())
+}
+
+fn documentation() -> Result<()> {
+    let mut command = cargo();
+    command.args(["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    succeed(command.env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+fn deny(before: &[&str], checks: &[&str]) -> Result<()> {
+    if !is_there("cargo-deny", "--version") {
+        bail!("cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2");
+    }
+    succeed(
+        cargo()
+            .arg("deny")
+            .args(["--log-level", "error"])
+            .args(before)
+            .args(["check", "--hide-inclusion-graph"])
+            .args(checks),
+    )
+}
+
+/// The advisory database lies in a git repository that not every machine reaches.
+fn advisories() -> Result<()> {
+    if !is_there("cargo-deny", "--version") {
+        bail!("cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2");
+    }
+    let output = program("cargo-deny").args(["--log-level", "error", "check", "advisories"]).output()?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = String::from_utf8_lossy(&output.stderr);
+    if said.contains("failed to fetch advisory database") || said.contains("failed to load advisory database") {
+        println!("advisories were not checked: the advisory database cannot be fetched from here");
+        return Ok(());
+    }
+    bail!("{said}")
+}

@@ -1,0 +1,108 @@
+//! Peer suites: programs that we did not write, driven by `tests/peers/SUITE/run.py` against the real binary.
+//!
+//! Each suite has a virtual environment of its own, made from its pinned `requirements.txt` and kept below the target
+//! directory until that file changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+
+use crate::command::{program, root, succeed, target_dir};
+
+/// A suite that takes longer hangs.
+const SUITE_LIMIT: Duration = Duration::from_secs(600);
+
+/// Runs the suites named, or all of them, and prints how many passed.
+pub fn run(names: &[String]) -> Result<()> {
+    let all = suites()?;
+    if let Some(unknown) = names.iter().find(|name| !all.iter().any(|suite| suite.name == **name)) {
+        let known: Vec<&str> = all.iter().map(|suite| suite.name.as_str()).collect();
+        bail!("no peer suite {unknown:?}; there are {}", known.join(", "));
+    }
+    let chosen: Vec<&Suite> = all.iter().filter(|suite| names.is_empty() || names.contains(&suite.name)).collect();
+    let mut failed = Vec::new();
+    for suite in &chosen {
+        println!("--- peer suite {}", suite.name);
+        if let Err(error) = suite.run() {
+            println!("FAIL {}: {error:#}", suite.name);
+            failed.push(suite.name.as_str());
+        }
+    }
+    println!("peers: {} passed, {} failed", chosen.len() - failed.len(), failed.len());
+    ensure!(failed.is_empty(), "peer suites failed: {}", failed.join(", "));
+    Ok(())
+}
+
+struct Suite {
+    name: String,
+    dir: PathBuf,
+}
+
+fn suites() -> Result<Vec<Suite>> {
+    let dir = root().join("tests/peers");
+    let mut suites = Vec::new();
+    for entry in fs::read_dir(&dir).with_context(|| format!("read {}", dir.display()))? {
+        let dir = entry?.path();
+        if let Some(name) = dir.file_name().and_then(|name| name.to_str())
+            && dir.join("run.py").is_file()
+        {
+            suites.push(Suite { name: name.to_owned(), dir: dir.clone() });
+        }
+    }
+    suites.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(suites)
+}
+
+impl Suite {
+    fn run(&self) -> Result<()> {
+        let python = self.environment()?;
+        let build = target_dir().join("debug");
+        let mut command = program(python);
+        command.arg("-u").arg(self.dir.join("run.py"));
+        command.env("WHARF_BIN", build.join("wharf")).env("SCRIPTED_MODEL_BIN", build.join("scripted-model"));
+        command.env("PYTHONPATH", root().join("tests/peers")).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
+        command.env("PYTHONDONTWRITEBYTECODE", "1");
+        let mut child = command.spawn().context("cannot start the suite")?;
+        let deadline = Instant::now() + SUITE_LIMIT;
+        loop {
+            if let Some(status) = child.try_wait()? {
+                ensure!(status.success(), "{status}");
+                return Ok(());
+            }
+            if Instant::now() > deadline {
+                child.kill()?;
+                child.wait()?;
+                bail!("no end after {SUITE_LIMIT:?}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// The Python of the suite's environment, which is made where it is missing or old.
+    fn environment(&self) -> Result<PathBuf> {
+        let wanted = fs::read(self.dir.join("requirements.txt")).context("read requirements.txt")?;
+        let dir = target_dir().join("peers").join(&self.name);
+        let stamp = dir.join("requirements.txt");
+        let python = dir.join("bin/python");
+        if fs::read(&stamp).is_ok_and(|made| made == wanted) {
+            return Ok(python);
+        }
+        match fs::remove_dir_all(&dir) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        println!("making the environment of {}", self.name);
+        succeed(program("python3").args(["-m", "venv"]).arg(&dir))?;
+        install(&python, &self.dir.join("requirements.txt"))?;
+        fs::write(&stamp, wanted)?;
+        Ok(python)
+    }
+}
+
+fn install(python: &Path, requirements: &Path) -> Result<()> {
+    let mut pip = program(python);
+    pip.args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps", "-r"]).arg(requirements);
+    succeed(&mut pip)
+}
