@@ -1,0 +1,183 @@
+//! The client: one handle, whatever is behind it.
+
+mod live;
+mod prompts;
+mod sessions;
+
+use std::sync::Arc;
+
+use wharf_protocol::ToolSpec;
+use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList};
+
+use crate::events::{Feed, Scope};
+use crate::remote::{Push, Remote, RemoteOptions};
+use crate::{Auth, ClientError, Retry, Timeouts};
+
+/// A way to a server or an engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) backend: Backend,
+    pub(crate) timeouts: Timeouts,
+    pub(crate) retry: Retry,
+}
+
+#[derive(Clone)]
+pub(crate) enum Backend {
+    Remote(Arc<Remote>),
+    #[cfg(feature = "embedded")]
+    Embedded(Arc<crate::embedded::Embedded>),
+}
+
+impl Client {
+    /// A server at `url` (its root, with or without `/api/v1`), with the default waits. Nothing is sent yet.
+    pub fn remote(url: &str, auth: Auth) -> Result<Self, ClientError> {
+        Self::remote_with(url, auth, RemoteOptions::default())
+    }
+
+    /// The same, with other waits.
+    pub fn remote_with(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
+        Self::over(url, auth, Push::Sse, options)
+    }
+
+    /// The same server over its WebSocket: prompts, cancels, answers and events take `/ws`, the rest HTTP.
+    pub fn websocket(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
+        Self::over(url, auth, Push::WebSocket, options)
+    }
+
+    fn over(url: &str, auth: Auth, push: Push, options: RemoteOptions) -> Result<Self, ClientError> {
+        let remote = Remote::new(url, auth, push, options)?;
+        Ok(Self { backend: Backend::Remote(Arc::new(remote)), timeouts: options.timeouts, retry: options.retry })
+    }
+
+    /// The address of the server; `None` for an engine in this process.
+    #[must_use]
+    pub fn url(&self) -> Option<&str> {
+        match &self.backend {
+            Backend::Remote(remote) => Some(remote.http.base()),
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(_) => None,
+        }
+    }
+
+    /// Whether the server lives; needs no key.
+    pub async fn health(&self) -> Result<Health, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["health"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.health().await,
+        }
+    }
+
+    /// One quick look whether the server lives.
+    pub async fn probe(&self) -> Result<Health, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let request = remote.http.request(reqwest::Method::GET, &["health"]).timeout(self.timeouts.probe);
+                remote.http.fetch(request).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.health().await,
+        }
+    }
+
+    pub async fn info(&self) -> Result<Info, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["info"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Ok(embedded.info()),
+        }
+    }
+
+    pub async fn status(&self) -> Result<Status, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["status"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.status().await,
+        }
+    }
+
+    pub async fn tools(&self) -> Result<ToolList, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["tools"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Ok(embedded.tools()),
+        }
+    }
+
+    pub async fn tool(&self, name: &str) -> Result<ToolSpec, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["tools", name])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.tool(name),
+        }
+    }
+
+    /// Runs a tool in a session, through its policy and on its log. Waits as long as the tool may take, and is never repeated.
+    pub async fn execute_tool(&self, name: &str, body: ExecuteTool) -> Result<ToolExecuted, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let request = remote.http.request(reqwest::Method::POST, &["tools", name, "execute"]);
+                remote.http.fetch(request.timeout(self.timeouts.turn).json(&body)?).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                Ok(embedded.engine.execute_tool(name, body, &embedded.caller).await.map_err(crate::embedded::told)?)
+            }
+        }
+    }
+
+    pub async fn agents(&self) -> Result<AgentList, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["agents"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Ok(AgentList { agents: embedded.engine.agents().to_vec() }),
+        }
+    }
+
+    pub async fn models(&self) -> Result<ModelList, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["models"])).await,
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Ok(embedded.engine.models().await),
+        }
+    }
+
+    /// Ends in good order what this client owns: an embedded engine gives its running turns the shutdown time and leaves the
+    /// rest to recovery. A server is not touched.
+    pub async fn shutdown(&self) {
+        match &self.backend {
+            Backend::Remote(_) => {}
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.engine.stop(self.timeouts.shutdown).await,
+        }
+    }
+}
+
+impl Backend {
+    pub(crate) async fn open_feed(
+        &self,
+        scope: &Scope,
+        after: Option<u64>,
+        may_answer: bool,
+    ) -> Result<Feed, ClientError> {
+        match self {
+            Self::Remote(remote) => match remote.push {
+                Push::Sse => remote.open_sse(scope, after, may_answer).await.map(|feed| Feed::Sse(Box::new(feed))),
+                Push::WebSocket => {
+                    remote.open_socket(scope, after, may_answer).await.map(|feed| Feed::Socket(Box::new(feed)))
+                }
+            },
+            #[cfg(feature = "embedded")]
+            Self::Embedded(embedded) => embedded.open_feed(scope, after, may_answer).await.map(Feed::Embedded),
+        }
+    }
+
+    /// A lost connection may come back.
+    pub(crate) fn can_reconnect(&self) -> bool {
+        match self {
+            Self::Remote(_) => true,
+            #[cfg(feature = "embedded")]
+            Self::Embedded(_) => false,
+        }
+    }
+}

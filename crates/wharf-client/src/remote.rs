@@ -1,0 +1,142 @@
+//! A server elsewhere: HTTP for requests, SSE or the WebSocket for what comes by itself.
+
+use std::time::Duration;
+
+use reqwest::Response;
+use reqwest::header::{ACCEPT, HeaderName};
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{Event, EventKind, Seq};
+
+use crate::events::{FeedItem, Located, Scope};
+use crate::http::Http;
+use crate::sse::{SseMessage, SseParser};
+use crate::{Auth, ClientError, Retry, Timeouts};
+
+/// How a server is talked to.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RemoteOptions {
+    pub timeouts: Timeouts,
+    pub retry: Retry,
+}
+
+/// A server and the way events come from it.
+pub(crate) struct Remote {
+    pub(crate) http: Http,
+    pub(crate) push: Push,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Push {
+    Sse,
+    WebSocket,
+}
+
+/// A header of the server's own: this watcher does not answer permissions.
+pub(crate) const OBSERVER: HeaderName = HeaderName::from_static("x-wharf-observer");
+
+impl Remote {
+    pub(crate) fn new(url: &str, auth: Auth, push: Push, options: RemoteOptions) -> Result<Self, ClientError> {
+        Ok(Self { http: Http::new(url, auth, options.timeouts, options.retry)?, push })
+    }
+
+    pub(crate) async fn open_sse(
+        &self,
+        scope: &Scope,
+        after: Option<u64>,
+        may_answer: bool,
+    ) -> Result<SseFeed, ClientError> {
+        let segments: &[&str] = match scope {
+            Scope::Session(session) => &["sessions", session.as_str(), "events"],
+            Scope::All => &["events"],
+        };
+        let mut request = self.http.get(segments).query("after", after).header(ACCEPT, "text/event-stream");
+        if !may_answer {
+            request = request.header(OBSERVER, "1");
+        }
+        let response = self.http.open(&request).await?;
+        let is_stream = response
+            .headers()
+            .get(reqwest::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.starts_with("text/event-stream"));
+        if !is_stream {
+            return Err(ClientError::Protocol("not a stream of events".to_owned()));
+        }
+        Ok(SseFeed {
+            response,
+            parser: SseParser::new(),
+            idle: self.http.timeouts.stream_idle,
+            target: self.http.base().to_owned(),
+        })
+    }
+}
+
+/// An open stream of server-sent events.
+pub(crate) struct SseFeed {
+    response: Response,
+    parser: SseParser,
+    idle: Duration,
+    target: String,
+}
+
+impl SseFeed {
+    /// Waits for what comes next. May be dropped at any point without losing anything.
+    pub(crate) async fn next(&mut self) -> Result<Vec<FeedItem>, ClientError> {
+        let chunk = tokio::time::timeout(self.idle, self.response.chunk())
+            .await
+            .map_err(|_| ClientError::Timeout { what: "the stream's heartbeat", after: self.idle })?
+            .map_err(|error| self.lost(&error.without_url().to_string()))?
+            .ok_or_else(|| self.lost("the stream ended"))?;
+        self.parser.push(&chunk).map_err(|error| ClientError::Protocol(error.to_string()))?;
+        let mut items = Vec::new();
+        while let Some(message) = self.parser.next() {
+            items.extend(item_from(&message)?);
+        }
+        Ok(items)
+    }
+
+    fn lost(&self, reason: &str) -> ClientError {
+        ClientError::Connection { target: self.target.clone(), reason: reason.to_owned() }
+    }
+}
+
+/// What a message says; `None` where it is of the transport only.
+fn item_from(message: &SseMessage) -> Result<Option<FeedItem>, ClientError> {
+    match message.event.as_str() {
+        "connected" => {
+            let data: Value = serde_json::from_str(&message.data).unwrap_or_default();
+            let id = message.id.as_ref().and_then(|id| id.parse().ok());
+            Ok(Some(FeedItem::Connected { last: id.or_else(|| last_from(&data)) }))
+        }
+        "heartbeat" | "disconnected" => Ok(None),
+        _ => located_from(&message.data, message.id.as_deref()).map(Some),
+    }
+}
+
+/// The last position that a `connected` message names, under the names that it goes by.
+pub(crate) fn last_from(data: &Value) -> Option<u64> {
+    let inner = data.get("payload").unwrap_or(data);
+    ["last_seq", "last_position", "position"].iter().find_map(|name| inner.get(name).and_then(Value::as_u64))
+}
+
+/// An event from its text. One whose type is newer than this client only moves the cursor.
+pub(crate) fn located_from(text: &str, id: Option<&str>) -> Result<FeedItem, ClientError> {
+    #[derive(Deserialize)]
+    struct Head<'a> {
+        seq: Seq,
+        #[serde(borrow)]
+        r#type: std::borrow::Cow<'a, str>,
+    }
+    let malformed = |error: serde_json::Error| ClientError::Protocol(format!("an event: {error}"));
+    let head: Head<'_> = serde_json::from_str(text).map_err(malformed)?;
+    let position = match id {
+        Some(id) => id.parse().map_err(|_| ClientError::Protocol(format!("an event's id {id:?}")))?,
+        None => head.seq.0,
+    };
+    if head.r#type.parse::<EventKind>().is_err() {
+        return Ok(FeedItem::Unknown { position });
+    }
+    let event: Event = serde_json::from_str(text).map_err(malformed)?;
+    Ok(FeedItem::Event(Box::new(Located { position, event })))
+}
