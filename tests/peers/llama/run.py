@@ -90,10 +90,9 @@ def check_one_outcome(name, events):
 
 
 def check_bad(server, name):
-    """What the model writes cannot be carried out: the turn ends, and the session is none the worse."""
-    session, _, answer, events = run(server, name)
-    ran = [e["payload"].get("tool_name") for e in of_type(events, "tool.call_complete")]
-    check(f"{name}: nothing was run", ran == [], (ran, answer))
+    """The model writes what cannot be carried out, or what the peer's grammar makes of it: nothing is left open."""
+    session, _, _, events = run(server, name)
+    check_one_outcome(name, events)
     status, answer = server.prompt(session, "[[text]]")
     check(f"{name}: the session goes on", status == 200 and "inference server" in answer.get("response", ""), answer)
 
