@@ -1,1 +1,24 @@
-//! placeholder
+//! The engine: carries out what the core decides. One owner task for each live session; every task has an owner.
+//!
+//! The only crate that puts core, models, tools and store together. Transports and the embedded client call [`Engine`]'s
+//! methods and nothing else.
+
+mod actor;
+mod agents;
+mod config;
+mod cursor;
+mod engine;
+mod error;
+mod feed;
+mod history;
+mod live;
+mod permissions;
+mod run;
+
+pub use agents::builtin_agents;
+pub use config::EngineConfig;
+pub use cursor::{AllCursor, Batch, Cursor, Watcher};
+pub use engine::{Caller, Engine, EventPage, Parts};
+pub use error::EngineError;
+pub use wharf_core::{Accepted, Recovery};
+pub use wharf_store::Position;

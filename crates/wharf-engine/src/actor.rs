@@ -1,0 +1,502 @@
+//! A live session: one task that owns its core, its log's lease, its model call and its tool calls.
+//!
+//! One rule holds everywhere: first the core decides, then its events go to disk, then they are shown and their effects begin.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep_until};
+use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
+use wharf_models::ModelRequest;
+use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::{Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolSpec};
+use wharf_store::{Append, Entry, Lease};
+use wharf_tools::{CallContext, Progress, Workspace};
+
+use crate::EngineError;
+use crate::feed::Feed;
+use crate::live::{Message, Reply, Shared};
+use crate::run::{CallEvent, Calls, ModelCall, ModelEvent};
+
+/// How long an append may take before the session counts as failed. A disk that slow serves nobody.
+const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long calls get to stop when the session is taken out of memory.
+const CALLS_GRACE: Duration = Duration::from_secs(4);
+/// How long a new model may take to be found.
+const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Why a session's task ended.
+pub(crate) enum Exit {
+    /// Nobody used it, or the engine stops: it is out of the map already, or nobody can reach it.
+    Idle,
+    /// It could not be loaded; `is_final`: and never will be.
+    NotLoaded { error: EngineError, is_final: bool },
+    /// It was deleted.
+    Gone(EngineError),
+    /// It could not go on and should be loaded again.
+    Failed(EngineError),
+}
+
+/// Loads the session, serves it, and takes it out of memory.
+pub(crate) async fn run(shared: &Arc<Shared>, feed: &Arc<Feed>, inbox: &mut mpsc::Receiver<Message>) -> Exit {
+    let mut actor = match Actor::load(shared, feed).await {
+        Ok(actor) => actor,
+        Err(error) => {
+            let is_final = matches!(
+                error,
+                EngineError::SessionNotFound(_) | EngineError::HeldElsewhere { .. } | EngineError::Stopping
+            );
+            return Exit::NotLoaded { error, is_final };
+        }
+    };
+    let end = actor.serve(inbox).await;
+    actor.shut_down().await;
+    let session = feed.session.clone();
+    match end {
+        End::Idle | End::Stop => Exit::Idle,
+        End::Deleted => Exit::Gone(EngineError::SessionNotFound(session)),
+        End::Failed(error) => Exit::Failed(error),
+    }
+}
+
+enum End {
+    Idle,
+    Stop,
+    Deleted,
+    Failed(EngineError),
+}
+
+/// What woke the task.
+enum Wakeup {
+    Stop,
+    Message(Message),
+    Call(CallEvent),
+    Model(ModelEvent),
+    Deadline,
+    Answerers,
+    Drain,
+    IdleTooLong,
+}
+
+struct Actor {
+    shared: Arc<Shared>,
+    feed: Arc<Feed>,
+    session: SessionId,
+    core: Core,
+    lease: Lease,
+    /// The last seq on disk.
+    last: Seq,
+    tools: Arc<[Arc<ToolSpec>]>,
+    system: Arc<str>,
+    workspace: Option<Arc<Workspace>>,
+    model: Option<ModelCall>,
+    calls: Calls,
+    answerers: watch::Receiver<usize>,
+    draining: watch::Receiver<bool>,
+    idle_since: Option<Instant>,
+    is_busy: bool,
+    deleting: Option<(Option<String>, Reply<()>)>,
+}
+
+impl Actor {
+    async fn load(shared: &Arc<Shared>, feed: &Arc<Feed>) -> Result<Self, EngineError> {
+        let session = feed.session.clone();
+        let lease = shared.store.acquire(&session).await?;
+        match Self::load_leased(shared, feed, lease).await {
+            Ok(actor) => Ok(actor),
+            Err(error) => {
+                // The error that stopped us tells more than one of giving back.
+                drop(shared.store.release(&session, lease.fence).await);
+                Err(error)
+            }
+        }
+    }
+
+    async fn load_leased(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
+        let session = feed.session.clone();
+        let saved = shared.store.read_state(&session).await.map_err(|error| EngineError::from_read(error, Seq::ZERO))?;
+        let last = saved.session.last_seq;
+        let agent = shared.agent(&saved.session.agent_name);
+        let tools = shared.tools_of(&agent);
+        let config = shared.config.core(&agent, Arc::clone(&tools));
+        let system = instructions(&agent, &saved.session.cwd);
+        let core = Core::load(saved.session, saved.events, config, entropy());
+        for permission in core.permissions() {
+            shared.permissions.add(&permission.permission_id, &session);
+        }
+        feed.skip_to(last);
+        let mut answerers = feed.answerers();
+        let mut draining = shared.draining.subscribe();
+        answerers.mark_changed();
+        draining.mark_changed();
+        let mut actor = Self {
+            shared: Arc::clone(shared),
+            feed: Arc::clone(feed),
+            session,
+            core,
+            lease,
+            last,
+            tools,
+            system,
+            workspace: None,
+            model: None,
+            calls: Calls::new(),
+            answerers,
+            draining,
+            idle_since: None,
+            is_busy: false,
+            deleting: None,
+        };
+        // Who may answer decides how long a permission waits: known before recovery asks one.
+        let here = *actor.answerers.borrow_and_update();
+        actor.handle(Input::Answerers(here)).await?.ok();
+        let outcome = actor.core.recover(Timestamp::now(), lease.skip_to);
+        actor.settle(outcome).await?.ok();
+        Ok(actor)
+    }
+
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Message>) -> End {
+        loop {
+            let wakeup = self.next_wakeup(inbox).await;
+            match self.on(wakeup, inbox).await {
+                Ok(None) => {}
+                Ok(Some(end)) => return end,
+                Err(error) => return End::Failed(error),
+            }
+            if let Err(error) = self.go_on_deleting().await {
+                return End::Failed(error);
+            }
+            if self.feed.has_ended() {
+                return End::Deleted;
+            }
+        }
+    }
+
+    async fn next_wakeup(&mut self, inbox: &mut mpsc::Receiver<Message>) -> Wakeup {
+        let stop = self.shared.stop.clone();
+        let deadline = self.core.next_deadline().map(|at| Instant::now() + at.wait_from(Timestamp::now()));
+        let is_quiet = self.core.is_quiet() && self.deleting.is_none();
+        if !is_quiet {
+            self.idle_since = None;
+        }
+        let idle_until = is_quiet.then(|| {
+            let since = *self.idle_since.get_or_insert_with(Instant::now);
+            since + Duration::from_millis(self.shared.config.idle_unload_ms)
+        });
+        tokio::select! {
+            biased;
+            () = stop.cancelled() => Wakeup::Stop,
+            Some(message) = inbox.recv() => {
+                self.idle_since = None;
+                Wakeup::Message(message)
+            }
+            event = self.calls.next() => Wakeup::Call(event),
+            event = next_of(&mut self.model) => Wakeup::Model(event),
+            () = at(deadline) => Wakeup::Deadline,
+            Ok(()) = self.answerers.changed() => Wakeup::Answerers,
+            Ok(()) = self.draining.changed() => Wakeup::Drain,
+            () = at(idle_until) => Wakeup::IdleTooLong,
+        }
+    }
+
+    async fn on(&mut self, wakeup: Wakeup, inbox: &mpsc::Receiver<Message>) -> Result<Option<End>, EngineError> {
+        match wakeup {
+            Wakeup::Stop => return Ok(Some(End::Stop)),
+            Wakeup::Message(message) => self.on_message(message).await?,
+            Wakeup::Call(event) => self.on_call(event).await?,
+            Wakeup::Model(event) => self.on_model(event).await?,
+            Wakeup::Deadline => {
+                self.handle(Input::Tick).await?.ok();
+            }
+            Wakeup::Answerers => {
+                let here = *self.answerers.borrow_and_update();
+                self.handle(Input::Answerers(here)).await?.ok();
+            }
+            Wakeup::Drain => {
+                if *self.draining.borrow_and_update() {
+                    self.handle(Input::Drain).await?.ok();
+                }
+            }
+            Wakeup::IdleTooLong => {
+                self.idle_since = None;
+                self.feed.forget();
+                self.shared.store.release(&self.session, self.lease.fence).await?;
+                if self.shared.retire(&self.session, inbox) {
+                    return Ok(Some(End::Idle));
+                }
+                // Somebody came while the lease was given back.
+                self.lease = self.shared.store.acquire(&self.session).await?;
+                if self.shared.store.session(&self.session).await?.map(|row| row.last_seq) != Some(self.last) {
+                    return Err(EngineError::Overloaded("another process wrote to the session"));
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    async fn on_message(&mut self, message: Message) -> Result<(), EngineError> {
+        match message {
+            Message::Ask { input, reply } => {
+                let answer = self.handle(*input).await;
+                self.reply(reply, answer)
+            }
+            Message::Prompt { prompt, lookup, reply } => {
+                let answer = self.prompt(*prompt, lookup).await;
+                self.reply(reply, answer)
+            }
+            Message::Clear { by, reply } => {
+                let answer = self.clear(by).await;
+                self.reply(reply, answer)
+            }
+            Message::Delete { by, reply } => {
+                let cancel = Input::Cancel { by: by.clone(), force: true, clear_queue: true, turn_id: None };
+                self.deleting = Some((by, reply));
+                self.handle(cancel).await?.ok();
+                Ok(())
+            }
+            Message::Look(look) => {
+                look(Ok(&self.core));
+                Ok(())
+            }
+            Message::Wake => Ok(()),
+        }
+    }
+
+    /// Tells the one who asked; an error of the store also ends this life of the session.
+    fn reply<T>(&self, reply: Reply<T>, answer: Result<Result<T, Rejected>, EngineError>) -> Result<(), EngineError> {
+        let (told, end) = match answer {
+            Ok(Ok(answer)) => (Ok(answer), Ok(())),
+            Ok(Err(rejected)) => (Err(EngineError::from_rejected(&self.session, rejected)), Ok(())),
+            Err(error) => (Err(error.again()), Err(error)),
+        };
+        // Whoever asked may have left.
+        drop(reply.send(told));
+        end
+    }
+
+    async fn prompt(&mut self, prompt: NewPrompt, lookup: bool) -> Result<Result<Answer, Rejected>, EngineError> {
+        if lookup && self.core.prompt(&prompt.message_id).is_none() {
+            let earlier = self.shared.store.turn_of_prompt(&self.session, &prompt.message_id).await?;
+            if let Some((turn, body_hash)) = earlier {
+                let message_id = prompt.message_id;
+                if body_hash != prompt.body_hash {
+                    return Ok(Err(Rejected::IdempotencyMismatch { message_id }));
+                }
+                let accepted =
+                    wharf_core::Accepted { message_id, turn_id: turn.turn_id, position: None, seq: turn.first_seq };
+                return Ok(Ok(Answer::Prompt(accepted)));
+            }
+        }
+        self.handle(Input::Prompt(prompt)).await
+    }
+
+    async fn clear(&mut self, by: Option<String>) -> Result<Result<(), Rejected>, EngineError> {
+        if let Err(rejected) = self.handle(Input::Clear { by }).await? {
+            return Ok(Err(rejected));
+        }
+        let through = Seq(self.last.0.saturating_sub(1));
+        self.shared.store.truncate(&self.session, self.lease.fence, through).await?;
+        Ok(Ok(()))
+    }
+
+    async fn go_on_deleting(&mut self) -> Result<(), EngineError> {
+        if self.deleting.is_none() || !self.core.is_quiet() {
+            return Ok(());
+        }
+        let Some((by, reply)) = self.deleting.take() else { return Ok(()) };
+        let deleted = match self.handle(Input::Delete { by }).await {
+            Ok(Ok(_)) => self.shared.store.delete(&self.session, self.lease.fence).await.map_err(EngineError::from).map(Ok),
+            Ok(Err(rejected)) => Ok(Err(rejected)),
+            Err(error) => Err(error),
+        };
+        if matches!(deleted, Ok(Ok(()))) {
+            self.feed.end();
+        }
+        self.reply(reply, deleted)
+    }
+
+    async fn on_call(&mut self, event: CallEvent) -> Result<(), EngineError> {
+        let input = match event {
+            CallEvent::Progress { call_id, output } => Input::CallProgress { call_id, output },
+            CallEvent::Finished { call_id, outcome } => Input::CallFinished { call_id, outcome },
+        };
+        self.handle(input).await.map(drop)
+    }
+
+    async fn on_model(&mut self, event: ModelEvent) -> Result<(), EngineError> {
+        let Some(ask) = self.model.as_ref().map(|call| call.ask) else { return Ok(()) };
+        let input = match event {
+            ModelEvent::Text(text) => Input::ModelText { ask, text },
+            ModelEvent::Reasoning(text) => Input::ModelReasoning { ask, text },
+            ModelEvent::Finished(reply) => {
+                self.model = None;
+                Input::ModelFinished { ask, reply }
+            }
+            ModelEvent::Failed(error) => {
+                self.model = None;
+                let jitter = (entropy() & 0xffff) as u16;
+                Input::ModelFailed { ask, error, jitter }
+            }
+        };
+        self.handle(input).await.map(drop)
+    }
+
+    async fn handle(&mut self, input: Input) -> Result<Result<Answer, Rejected>, EngineError> {
+        let outcome = self.core.handle(Timestamp::now(), input);
+        self.settle(outcome).await
+    }
+
+    /// Events to disk, then to the clients, then their effects.
+    async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
+        let Outcome { events, effects, answer } = outcome;
+        if !events.is_empty() {
+            self.append(events).await?;
+        }
+        for effect in effects {
+            self.begin(effect);
+        }
+        Ok(answer)
+    }
+
+    async fn append(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+        for event in &events {
+            if let EventBody::PermissionRequested(asked) = &event.body {
+                self.shared.permissions.add(&asked.permission_id, &self.session);
+            }
+        }
+        let entries: Arc<[Entry]> = events.into_iter().map(Entry::new).collect();
+        let append = Append {
+            fence: self.lease.fence,
+            expected: self.last,
+            entries: Arc::clone(&entries),
+            session: self.core.session().clone(),
+        };
+        let appended = tokio::time::timeout(APPEND_TIMEOUT, self.shared.store.append(append)).await;
+        appended.map_err(|_| EngineError::Storage(format!("an append took longer than {APPEND_TIMEOUT:?}")))??;
+        self.last = self.core.session().last_seq;
+        self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
+        let is_busy = !self.core.is_quiet();
+        if is_busy != self.is_busy {
+            self.is_busy = is_busy;
+            self.shared.set_busy(&self.session, is_busy);
+        }
+        Ok(())
+    }
+
+    fn begin(&mut self, effect: Effect) {
+        match effect {
+            Effect::CallModel { ask, turn_id: _, messages } => self.call_model(ask, messages),
+            Effect::StopModel { ask } => {
+                if self.model.as_ref().is_some_and(|call| call.ask == ask) {
+                    self.model = None;
+                }
+            }
+            Effect::RunCall { call_id, tool_name, arguments, timeout_ms } => {
+                self.run_call(call_id, &tool_name, arguments, timeout_ms);
+            }
+            Effect::StopCall { call_id } => self.calls.stop(&call_id),
+        }
+    }
+
+    fn call_model(&mut self, ask: u64, messages: Vec<Arc<Said>>) {
+        let models = Arc::clone(&self.shared.models);
+        let name = self.core.session().model.clone();
+        let request = ModelRequest {
+            system: Arc::clone(&self.system),
+            messages,
+            tools: Arc::clone(&self.tools),
+            max_tokens: None,
+        };
+        let connecting = async move {
+            let model = tokio::time::timeout(RESOLVE_TIMEOUT, models.resolve(Some(&name))).await;
+            let model = match model {
+                Ok(Ok(model)) => model,
+                Ok(Err(error)) => return Err(refused(error.to_string())),
+                Err(_) => return Err(refused(format!("model {name} was not found within {RESOLVE_TIMEOUT:?}"))),
+            };
+            model.stream(request).await
+        };
+        self.model = Some(ModelCall::new(ask, connecting.boxed()));
+    }
+
+    fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
+        let Some(tool) = self.shared.tools.get(tool_name) else {
+            return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
+        };
+        let workspace = match self.workspace() {
+            Ok(workspace) => workspace,
+            Err(error) => {
+                let cwd = self.core.session().cwd.display();
+                return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
+            }
+        };
+        let context = CallContext {
+            session_id: self.session.clone(),
+            call_id,
+            workspace,
+            cancel: tokio_util::sync::CancellationToken::new(),
+            progress: Progress::channel().0,
+            output_limit: self.shared.config.limits.tool_output_bytes,
+            output_dir: self.shared.config.state_dir.join("outputs").join(self.session.as_str()),
+            timeout_ms,
+        };
+        self.calls.start(tool, arguments, context);
+    }
+
+    fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {
+        if let Some(workspace) = &self.workspace {
+            return Ok(Arc::clone(workspace));
+        }
+        let workspace = Workspace::open(&self.core.session().cwd)?;
+        self.workspace = Some(Arc::clone(&workspace));
+        Ok(workspace)
+    }
+
+    /// Stops what runs and gives the lease back.
+    async fn shut_down(mut self) {
+        self.model = None;
+        self.calls.shut_down(CALLS_GRACE).await;
+        if !self.feed.has_ended() {
+            // Not given back, it is taken over once this process is gone.
+            drop(self.shared.store.release(&self.session, self.lease.fence).await);
+        }
+    }
+}
+
+fn refused(message: String) -> ModelError {
+    ModelError { kind: ModelErrorKind::Refused, message, retry_after_ms: None }
+}
+
+async fn next_of(model: &mut Option<ModelCall>) -> ModelEvent {
+    match model {
+        Some(call) => call.next().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Random bits for ids and jitter.
+pub(crate) fn entropy() -> u128 {
+    let mut bytes = [0; 16];
+    if getrandom::fill(&mut bytes).is_err() {
+        // No random source: ids still differ by time. They are names, not secrets.
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+        return now.as_nanos();
+    }
+    u128::from_ne_bytes(bytes)
+}
+
+/// The agent's instructions and what it has to know of the workspace. The same for the whole life of the session, so that
+/// providers can cache it.
+fn instructions(agent: &Agent, cwd: &std::path::Path) -> Arc<str> {
+    let os = std::env::consts::OS;
+    format!("{}\n\nWorkspace: {}\nOperating system: {os}", agent.instructions, cwd.display()).into()
+}

@@ -1,0 +1,83 @@
+//! What an engine is run with. The binary composes it; nothing here reads an environment.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wharf_core::{CoreConfig, Recovery};
+use wharf_protocol::rest::Limits;
+use wharf_protocol::{Agent, Mode, Rule, ToolSpec};
+
+use crate::agents::builtin_agents;
+
+/// Configuration of an engine.
+#[derive(Debug, Clone)]
+pub struct EngineConfig {
+    /// Where sessions work that name no directory.
+    pub work_dir: PathBuf,
+    /// Directories that sessions may work in, with everything below them. Empty: any.
+    pub allowed_roots: Vec<PathBuf>,
+    /// Ours: outputs that were too long for the log go there.
+    pub state_dir: PathBuf,
+    /// `provider/name`; absent: what the models find.
+    pub default_model: Option<String>,
+    pub default_mode: Mode,
+    /// First one: what sessions get that name none.
+    pub agents: Vec<Agent>,
+    pub rules: Vec<Rule>,
+    pub limits: Limits,
+    pub recovery: Recovery,
+    /// A live session that nobody used for so long leaves the memory.
+    pub idle_unload_ms: u64,
+    pub permission_timeout_ms: u64,
+    pub unattended_permission_timeout_ms: u64,
+    pub max_turn_ms: u64,
+    pub max_turn_tokens: Option<u64>,
+    pub max_model_attempts: u32,
+    /// Chunks of turns that ended so long ago are dropped; their text stays in `message.complete`. 0 keeps them for ever.
+    pub chunk_retention_ms: u64,
+}
+
+impl EngineConfig {
+    /// The defaults.
+    #[must_use]
+    pub fn new(work_dir: impl Into<PathBuf>, state_dir: impl Into<PathBuf>) -> Self {
+        Self {
+            work_dir: work_dir.into(),
+            allowed_roots: Vec::new(),
+            state_dir: state_dir.into(),
+            default_model: None,
+            default_mode: Mode::Ask,
+            agents: builtin_agents(),
+            rules: Vec::new(),
+            limits: Limits::default(),
+            recovery: Recovery::Continue,
+            idle_unload_ms: 60_000,
+            permission_timeout_ms: 600_000,
+            unattended_permission_timeout_ms: 30_000,
+            max_turn_ms: 3_600_000,
+            max_turn_tokens: None,
+            max_model_attempts: 4,
+            chunk_retention_ms: 7 * 24 * 3_600_000,
+        }
+    }
+
+    /// What the core of a session with this agent is run with.
+    pub(crate) fn core(&self, agent: &Agent, tools: Arc<[Arc<ToolSpec>]>) -> CoreConfig {
+        CoreConfig {
+            tools,
+            rules: self.rules.as_slice().into(),
+            max_steps: agent.max_steps,
+            max_turn_ms: self.max_turn_ms,
+            max_turn_tokens: self.max_turn_tokens,
+            max_model_attempts: self.max_model_attempts,
+            retry_base_ms: 500,
+            retry_max_ms: 60_000,
+            queue_limit: self.limits.queued_prompts,
+            permission_timeout_ms: self.permission_timeout_ms,
+            unattended_permission_timeout_ms: self.unattended_permission_timeout_ms,
+            stop_grace_ms: 2_800,
+            recovery: self.recovery,
+            max_resumes: 3,
+        }
+    }
+}

@@ -1,0 +1,656 @@
+//! The one door: everything that a transport or an embedded client can ask for.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
+use wharf_models::ModelSource;
+use wharf_protocol::event::SessionCreated;
+use wharf_protocol::rest::{
+    AnswerPermission, Cancel, CancelAnswer, CreateSession, ExecuteTool, MessagePage, MessageQuery, ModelList,
+    PermissionAnswered, Permissions, Queue, SessionCounts, SessionPage, SessionQuery, Timeline, ToolExecuted, TurnPage,
+    UpdateSession,
+};
+use wharf_protocol::{
+    Agent, CallId, EncodedEvent, EventBody, EventKind, MessageId, PermissionId, Priority, Prompt, Seq, Session,
+    SessionId, Timestamp, ToolSpec, Turn, TurnId,
+};
+use wharf_store::{AppendError, Entry, NewLog, Position, Store, Window};
+use wharf_tools::Toolbox;
+
+use crate::actor::entropy;
+use crate::cursor::{AllCursor, Cursor, Watcher};
+use crate::history;
+use crate::live::{Message, Shared};
+use crate::{EngineConfig, EngineError};
+
+/// Most sessions that are taken up at the same time when the engine starts.
+const RECOVERING: usize = 32;
+/// How often old chunks are dropped and unused entries swept.
+const MAINTENANCE_EVERY: Duration = Duration::from_secs(60);
+/// Chunks dropped in one go, so that appends never wait long behind it.
+const DROP_BATCH: usize = 2_000;
+/// Bytes that one page of events holds, about.
+const PAGE_BYTES: usize = 4 << 20;
+/// Longest title, in characters.
+const TITLE_CHARS: usize = 200;
+
+/// What the engine stands on.
+pub struct Parts {
+    pub store: Arc<dyn Store>,
+    pub models: Arc<dyn ModelSource>,
+    pub tools: Toolbox,
+}
+
+/// Who asks. The name stands on the log as `sender` or `by`.
+#[derive(Debug, Clone)]
+pub struct Caller {
+    pub name: Arc<str>,
+}
+
+impl Caller {
+    #[must_use]
+    pub fn new(name: impl Into<Arc<str>>) -> Self {
+        Self { name: name.into() }
+    }
+
+    fn by(&self) -> Option<String> {
+        Some(self.name.to_string())
+    }
+}
+
+/// A page of a session's log.
+#[derive(Debug, Clone)]
+pub struct EventPage {
+    pub events: Vec<EncodedEvent>,
+    /// The last seq of the log.
+    pub last_seq: Seq,
+    /// There are later events than these.
+    pub more: bool,
+}
+
+/// A running engine. Cheap to clone.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+impl Engine {
+    /// Starts the engine and takes up what a dead one left, in the background.
+    pub async fn start(config: EngineConfig, parts: Parts) -> Result<Self, EngineError> {
+        if config.agents.is_empty() {
+            return Err(EngineError::Invalid { field: "agents", reason: "there must be at least one".to_owned() });
+        }
+        let Parts { store, models, tools } = parts;
+        let shared = Shared::new(config, store, models, tools);
+        shared.tasks.spawn(recover(Arc::clone(&shared)));
+        shared.tasks.spawn(maintain(Arc::clone(&shared)));
+        Ok(Self { shared })
+    }
+
+    #[must_use]
+    pub fn config(&self) -> &EngineConfig {
+        &self.shared.config
+    }
+
+    /// `Err` says why no new work is taken. Costs nothing; [`Engine::check`] also asks the store.
+    pub fn is_ready(&self) -> Result<(), String> {
+        if *self.shared.draining.borrow() { Err("the server is stopping".to_owned()) } else { Ok(()) }
+    }
+
+    /// Whether work would be taken now.
+    pub async fn check(&self) -> Result<(), EngineError> {
+        self.is_ready().map_err(|_| EngineError::Stopping)?;
+        Ok(self.shared.store.check().await?)
+    }
+
+    pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
+        self.is_ready().map_err(|_| EngineError::Stopping)?;
+        let CreateSession { cwd, agent_name, session_id, model, mode, title } = request;
+        let cwd = self.workspace_of(cwd)?;
+        let agent = self.agent_of(agent_name.as_deref())?;
+        check_title(title.as_deref())?;
+        let wanted = model.as_deref().or(agent.model.as_deref()).or(self.shared.config.default_model.as_deref());
+        let model = self.model_of(wanted).await?;
+        let session_id = session_id.unwrap_or_else(|| SessionId::from_bits(entropy()));
+        let created = SessionCreated {
+            cwd,
+            agent_name: agent.name.clone(),
+            model,
+            mode: mode.or(agent.mode).unwrap_or(self.shared.config.default_mode),
+            title,
+        };
+        let config = self.shared.config.core(agent, Arc::new([]));
+        let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
+        let session = core.session().clone();
+        let entries = [Entry::new(event)].into();
+        let lease = match self.shared.store.create(NewLog { entries, session: session.clone() }).await {
+            Ok(lease) => lease,
+            Err(AppendError::Exists { session }) => return Err(EngineError::SessionExists(session)),
+            Err(error) => return Err(error.into()),
+        };
+        // The first prompt makes it live; until then it costs no memory.
+        self.shared.store.release(&session_id, lease.fence).await?;
+        tracing::info!(session.id = %session_id, by = %caller.name, "session created");
+        Ok(session)
+    }
+
+    pub async fn session(&self, session: &SessionId) -> Result<Session, EngineError> {
+        self.shared.store.session(session).await?.ok_or_else(|| EngineError::SessionNotFound(session.clone()))
+    }
+
+    pub async fn sessions(&self, query: SessionQuery) -> Result<SessionPage, EngineError> {
+        check_limit(query.limit)?;
+        Ok(self.shared.store.sessions(&query).await?)
+    }
+
+    pub async fn update_session(
+        &self,
+        session: &SessionId,
+        mut change: UpdateSession,
+        caller: &Caller,
+    ) -> Result<Session, EngineError> {
+        check_title(change.title.as_deref())?;
+        if let Some(model) = &change.model {
+            change.model = Some(self.model_of(Some(model)).await?);
+        }
+        self.ask(session, Input::Update { change, by: caller.by() }).await?;
+        self.session(session).await
+    }
+
+    /// Cancels what runs, then removes the session and its log.
+    pub async fn delete_session(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
+        let by = caller.by();
+        self.shared.ask(session, |reply| Message::Delete { by, reply }).await?;
+        let outputs = self.shared.config.state_dir.join("outputs").join(session.as_str());
+        // Most sessions have none.
+        drop(tokio::fs::remove_dir_all(outputs).await);
+        Ok(())
+    }
+
+    /// Accepts a prompt: once this returns, it is on disk and will reach exactly one end, whoever leaves.
+    pub async fn prompt(&self, session: &SessionId, prompt: Prompt, caller: &Caller) -> Result<Accepted, EngineError> {
+        let Prompt { content, id, priority, conflict_strategy, stream: _, metadata } = prompt;
+        if content.is_empty() {
+            return Err(EngineError::Invalid { field: "content", reason: "must not be empty".to_owned() });
+        }
+        let limit = self.shared.config.limits.prompt_text_bytes;
+        let length = content.text().len();
+        if length > limit {
+            let reason = format!("{length} bytes of text; at most {limit} are taken");
+            return Err(EngineError::Invalid { field: "content", reason });
+        }
+        let meaning = serde_json::to_vec(&(&content, priority, conflict_strategy, &metadata))
+            .map_err(|error| EngineError::Internal(error.to_string()))?;
+        let lookup = id.is_some();
+        let prompt = Box::new(NewPrompt {
+            message_id: id.unwrap_or_else(|| MessageId::from_bits(entropy())),
+            content,
+            priority,
+            conflict_strategy,
+            sender: caller.by(),
+            metadata,
+            body_hash: hex(&Sha256::digest(meaning)),
+        });
+        match self.shared.ask(session, |reply| Message::Prompt { prompt, lookup, reply }).await? {
+            Answer::Prompt(accepted) => Ok(accepted),
+            other => Err(EngineError::Internal(format!("a prompt was answered with {other:?}"))),
+        }
+    }
+
+    /// Waits for a turn's end. Dropping the future only stops the waiting.
+    pub async fn wait_turn(&self, session: &SessionId, turn: &TurnId) -> Result<Turn, EngineError> {
+        let feed = self.shared.feed(session).await?;
+        let mut turns = feed.turns();
+        loop {
+            turns.borrow_and_update();
+            let turn = self.turn(session, turn).await?;
+            // The row may be ahead of what may be shown, by one sync.
+            if turn.status.is_final() && turn.last_seq.is_none_or(|last| last <= feed.last()) {
+                return Ok(turn);
+            }
+            if feed.has_ended() {
+                return Err(EngineError::SessionNotFound(session.clone()));
+            }
+            turns.changed().await.map_err(|_| EngineError::Stopping)?;
+        }
+    }
+
+    pub async fn cancel(
+        &self,
+        session: &SessionId,
+        cancel: Cancel,
+        caller: &Caller,
+    ) -> Result<CancelAnswer, EngineError> {
+        let Cancel { force, turn_id, clear_queue } = cancel;
+        let input = Input::Cancel { by: caller.by(), force, clear_queue: clear_queue || force, turn_id };
+        let turn_id = match self.ask(session, input).await? {
+            Answer::Cancelled(turn_id) => turn_id,
+            _ => None,
+        };
+        Ok(CancelAnswer { status: "cancelled".to_owned(), session_id: session.clone(), turn_id })
+    }
+
+    pub async fn queue(&self, session: &SessionId) -> Result<Queue, EngineError> {
+        let prompts = self.shared.look(session, Core::queue).await?;
+        Ok(Queue { session_id: session.clone(), prompts, limit: self.shared.config.limits.queued_prompts })
+    }
+
+    pub async fn withdraw(
+        &self,
+        session: &SessionId,
+        prompt: &MessageId,
+        caller: &Caller,
+    ) -> Result<(), EngineError> {
+        self.ask(session, Input::Withdraw { message_id: prompt.clone(), by: caller.by() }).await.map(drop)
+    }
+
+    pub async fn reprioritise(
+        &self,
+        session: &SessionId,
+        prompt: &MessageId,
+        priority: Priority,
+        _caller: &Caller,
+    ) -> Result<Queue, EngineError> {
+        self.ask(session, Input::Reprioritise { message_id: prompt.clone(), priority }).await?;
+        self.queue(session).await
+    }
+
+    pub async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Turn, EngineError> {
+        if let Some(turn) = self.shared.store.turn(session, turn).await? {
+            return Ok(turn);
+        }
+        self.session(session).await?;
+        Err(EngineError::TurnNotFound(turn.clone()))
+    }
+
+    /// Newest first.
+    pub async fn turns(
+        &self,
+        session: &SessionId,
+        before: Option<Seq>,
+        limit: usize,
+    ) -> Result<TurnPage, EngineError> {
+        check_limit(Some(limit))?;
+        self.session(session).await?;
+        let mut turns = self.shared.store.turns(session, before, limit + 1).await?;
+        let is_more = turns.len() > limit;
+        turns.truncate(limit);
+        let next_cursor = turns.last().filter(|_| is_more).map(|turn| turn.first_seq.to_string());
+        Ok(TurnPage { session_id: session.clone(), turns, next_cursor })
+    }
+
+    pub async fn messages(&self, session: &SessionId, query: MessageQuery) -> Result<MessagePage, EngineError> {
+        check_limit(query.limit)?;
+        let row = self.session(session).await?;
+        let limit = query.limit.unwrap_or(100);
+        let (window, is_forward) = match (query.after, query.before) {
+            (Some(_), Some(_)) => {
+                let reason = "give either `before` or `after`".to_owned();
+                return Err(EngineError::Invalid { field: "after", reason });
+            }
+            (Some(after), None) => (Window::After(after), true),
+            (None, before) => (Window::Before(before), false),
+        };
+        let read = self.shared.store.read_kinds(session, &history::MESSAGE_KINDS, window, limit + 1).await;
+        let mut events = read.map_err(|error| EngineError::from_read(error, query.after.unwrap_or_default()))?;
+        let is_more = events.len() > limit;
+        if is_more && is_forward {
+            events.truncate(limit);
+        } else if is_more {
+            events.remove(0);
+        }
+        let (first, last) = (events.first().map(|event| event.seq), events.last().map(|event| event.seq));
+        let older = if is_forward { query.after.map(Seq::next) } else { first.filter(|_| is_more) };
+        let newer = if is_forward { last.filter(|_| is_more) } else { query.before.and(last) };
+        let decoded: Result<Vec<_>, _> = events.iter().map(EncodedEvent::decode).collect();
+        let decoded = decoded.map_err(|error| EngineError::Storage(error.to_string()))?;
+        Ok(MessagePage {
+            session_id: session.clone(),
+            messages: history::messages(decoded),
+            total: row.message_count,
+            older,
+            newer,
+        })
+    }
+
+    pub async fn clear_messages(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
+        let by = caller.by();
+        self.shared.ask(session, |reply| Message::Clear { by, reply }).await
+    }
+
+    /// A page of the log after `after`; from its first event where that is absent.
+    pub async fn events(
+        &self,
+        session: &SessionId,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<EventPage, EngineError> {
+        check_limit(Some(limit))?;
+        let feed = self.shared.feed(session).await?;
+        let row = self.session(session).await?;
+        let last_seq = feed.last();
+        let after = after.unwrap_or(Seq(row.first_seq.0.saturating_sub(1)));
+        check_cursor(after, last_seq, row.first_seq)?;
+        let read = self.shared.store.read(session, after, limit, PAGE_BYTES).await;
+        let mut events = read.map_err(|error| EngineError::from_read(error, after))?;
+        events.truncate(events.partition_point(|event| event.seq <= last_seq));
+        let more = events.last().is_some_and(|event| event.seq < last_seq);
+        Ok(EventPage { events, last_seq, more })
+    }
+
+    /// What happened when, without content.
+    pub async fn timeline(
+        &self,
+        session: &SessionId,
+        after: Option<Seq>,
+        limit: usize,
+    ) -> Result<Timeline, EngineError> {
+        check_limit(Some(limit))?;
+        let row = self.session(session).await?;
+        let after = after.unwrap_or(Seq(row.first_seq.0.saturating_sub(1)));
+        let kinds = history::timeline_kinds();
+        let read = self.shared.store.read_kinds(session, &kinds, Window::After(after), limit + 1).await;
+        let mut events = read.map_err(|error| EngineError::from_read(error, after))?;
+        let is_more = events.len() > limit;
+        events.truncate(limit);
+        let next = events.last().filter(|_| is_more).map(|event| event.seq);
+        let decoded: Result<Vec<_>, _> = events.iter().map(EncodedEvent::decode).collect();
+        let decoded = decoded.map_err(|error| EngineError::Storage(error.to_string()))?;
+        let entries = decoded.iter().map(history::timeline_entry).collect();
+        Ok(Timeline { session_id: session.clone(), entries, next })
+    }
+
+    pub async fn permissions(&self, session: &SessionId) -> Result<Permissions, EngineError> {
+        let permissions = self.shared.look(session, Core::permissions).await?;
+        Ok(Permissions { session_id: session.clone(), permissions })
+    }
+
+    /// Answers a permission; the first answer counts.
+    pub async fn answer(
+        &self,
+        session: Option<&SessionId>,
+        permission: &PermissionId,
+        answer: AnswerPermission,
+        caller: &Caller,
+    ) -> Result<PermissionAnswered, EngineError> {
+        let AnswerPermission { option, message } = answer;
+        let session = match session {
+            Some(session) => session.clone(),
+            None => self
+                .shared
+                .permissions
+                .session(permission)
+                .ok_or_else(|| EngineError::PermissionNotFound(permission.clone()))?,
+        };
+        let input = Input::Answer { permission_id: permission.clone(), option, by: caller.by(), message };
+        self.ask(&session, input).await?;
+        Ok(PermissionAnswered { status: "resolved".to_owned(), permission_id: permission.clone(), option })
+    }
+
+    #[must_use]
+    pub fn tools(&self) -> Arc<[Arc<ToolSpec>]> {
+        self.shared.tools.specs()
+    }
+
+    /// Runs one tool on a client's behalf: through the session's policy, on its log.
+    pub async fn execute_tool(
+        &self,
+        name: &str,
+        request: ExecuteTool,
+        caller: &Caller,
+    ) -> Result<ToolExecuted, EngineError> {
+        let ExecuteTool { session_id, arguments } = request;
+        if self.shared.tools.get(name).is_none() {
+            return Err(EngineError::ToolNotFound(name.to_owned()));
+        }
+        let arguments = match arguments {
+            Value::Null => Value::Object(serde_json::Map::new()),
+            Value::Object(_) => arguments,
+            _ => return Err(EngineError::Invalid { field: "arguments", reason: "must be an object".to_owned() }),
+        };
+        let mut cursor = self.watch(&session_id, None, Watcher { may_answer: false }).await?;
+        let input = Input::Execute { tool_name: name.to_owned(), arguments, by: caller.by() };
+        let Answer::Call(call_id) = self.ask(&session_id, input).await? else {
+            return Err(EngineError::Internal("a call was not answered with its id".to_owned()));
+        };
+        loop {
+            for event in cursor.next(PAGE_BYTES).await? {
+                if let Some((success, result, duration_ms)) = call_end(&event, &call_id) {
+                    let tool_name = name.to_owned();
+                    return Ok(ToolExecuted { session_id, call_id, tool_name, success, result, duration_ms });
+                }
+            }
+        }
+    }
+
+    #[must_use]
+    pub fn agents(&self) -> &[Agent] {
+        &self.shared.config.agents
+    }
+
+    pub async fn models(&self) -> ModelList {
+        self.shared.models.list().await
+    }
+
+    /// A cursor over one session's log: after `after`, or from the present.
+    pub async fn watch(
+        &self,
+        session: &SessionId,
+        after: Option<Seq>,
+        watcher: Watcher,
+    ) -> Result<Cursor, EngineError> {
+        let feed = self.shared.feed(session).await?;
+        if let Some(after) = after {
+            let row = self.session(session).await?;
+            check_cursor(after, feed.last(), row.first_seq)?;
+        }
+        Ok(Cursor::new(feed, Arc::clone(&self.shared.store), watcher, after))
+    }
+
+    /// A cursor over the log of all sessions: after `after`, or from the present.
+    pub async fn watch_all(&self, after: Option<Position>) -> Result<AllCursor, EngineError> {
+        let last = *self.shared.store.head().borrow();
+        if let Some(after) = after.filter(|after| *after > last) {
+            return Err(EngineError::CursorAhead { after: Seq(after.0), last: Seq(last.0) });
+        }
+        Ok(AllCursor::new(Arc::clone(&self.shared.store), after))
+    }
+
+    pub async fn session_counts(&self) -> Result<SessionCounts, EngineError> {
+        let total = self.shared.store.session_count().await?;
+        let (busy, idle) = self.shared.counts();
+        Ok(SessionCounts { total, busy, idle, max: self.shared.config.limits.live_sessions as u64 })
+    }
+
+    /// Open cursors, by session.
+    #[must_use]
+    pub fn watchers(&self) -> BTreeMap<SessionId, u64> {
+        self.shared.watchers()
+    }
+
+    /// No further turn starts; running ones go on.
+    pub fn drain(&self) {
+        self.shared.draining.send_replace(true);
+    }
+
+    /// Drains, waits for running turns up to `grace`, then stops; what still runs is left to recovery.
+    pub async fn stop(&self, grace: Duration) {
+        self.drain();
+        let quiet = async {
+            while self.shared.counts().0 > 0 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        if tokio::time::timeout(grace, quiet).await.is_err() {
+            tracing::warn!("turns were still running; they go on after the next start");
+        }
+        self.shared.stop.cancel();
+        self.shared.tasks.close();
+        self.shared.tasks.wait().await;
+        self.shared.store.close().await;
+    }
+
+    async fn ask(&self, session: &SessionId, input: Input) -> Result<Answer, EngineError> {
+        let input = Box::new(input);
+        self.shared.ask(session, |reply| Message::Ask { input, reply }).await
+    }
+
+    fn agent_of(&self, name: Option<&str>) -> Result<&Agent, EngineError> {
+        let agents = &self.shared.config.agents;
+        match name {
+            None => agents.first(),
+            Some(name) => agents.iter().find(|agent| agent.name == name),
+        }
+        .ok_or_else(|| EngineError::AgentNotFound {
+            name: name.unwrap_or_default().to_owned(),
+            known: agents.iter().map(|agent| agent.name.clone()).collect(),
+        })
+    }
+
+    /// The full name of a model that can be used now.
+    async fn model_of(&self, wanted: Option<&str>) -> Result<String, EngineError> {
+        match self.shared.models.resolve(wanted).await {
+            Ok(model) => Ok(model.id().to_owned()),
+            Err(error) => Err(EngineError::Invalid { field: "model", reason: error.to_string() }),
+        }
+    }
+
+    /// The real directory that a session may work in.
+    fn workspace_of(&self, cwd: Option<PathBuf>) -> Result<PathBuf, EngineError> {
+        let invalid = |reason: String| EngineError::Invalid { field: "cwd", reason };
+        let cwd = cwd.unwrap_or_else(|| self.shared.config.work_dir.clone());
+        if !cwd.is_absolute() {
+            return Err(invalid(format!("{} is not an absolute path", cwd.display())));
+        }
+        let real = cwd.canonicalize().map_err(|error| invalid(format!("{}: {error}", cwd.display())))?;
+        if !real.is_dir() {
+            return Err(invalid(format!("{} is not a directory", cwd.display())));
+        }
+        let roots = &self.shared.config.allowed_roots;
+        if !roots.is_empty() && !roots.iter().any(|root| is_below(&real, root)) {
+            return Err(invalid(format!("{} is outside the allowed directories", cwd.display())));
+        }
+        Ok(real)
+    }
+}
+
+/// Compares path components, so that `/work-evil` is not below `/work`.
+fn is_below(path: &Path, root: &Path) -> bool {
+    root.canonicalize().is_ok_and(|root| path.starts_with(root))
+}
+
+fn check_cursor(after: Seq, last: Seq, first: Seq) -> Result<(), EngineError> {
+    if after > last {
+        return Err(EngineError::CursorAhead { after, last });
+    }
+    if after.next() < first {
+        return Err(EngineError::CursorExpired { after, first });
+    }
+    Ok(())
+}
+
+fn check_limit(limit: Option<usize>) -> Result<(), EngineError> {
+    match limit {
+        Some(limit) if !(1..=1_000).contains(&limit) => {
+            Err(EngineError::Invalid { field: "limit", reason: format!("{limit} is not in 1..=1000") })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn check_title(title: Option<&str>) -> Result<(), EngineError> {
+    match title {
+        Some(title) if title.chars().count() > TITLE_CHARS => {
+            Err(EngineError::Invalid { field: "title", reason: format!("longer than {TITLE_CHARS} characters") })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn call_end(event: &EncodedEvent, wanted: &CallId) -> Option<(bool, String, u64)> {
+    if !matches!(event.kind, EventKind::ToolCallComplete | EventKind::ToolCallError) {
+        return None;
+    }
+    match event.decode().ok()?.body {
+        EventBody::ToolCallComplete(done) if done.call_id == *wanted => Some((true, done.result, done.duration_ms)),
+        EventBody::ToolCallError(failed) if failed.call_id == *wanted => {
+            Some((false, failed.error, failed.duration_ms))
+        }
+        _ => None,
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        // Writing to a string cannot fail.
+        drop(write!(text, "{byte:02x}"));
+        text
+    })
+}
+
+/// Brings every session to life that a dead engine left with work to do.
+async fn recover(shared: Arc<Shared>) {
+    let unfinished = tokio::select! {
+        sessions = shared.store.unfinished() => sessions,
+        () = shared.stop.cancelled() => return,
+    };
+    let sessions = match unfinished {
+        Ok(sessions) => sessions,
+        Err(error) => {
+            tracing::error!(%error, "unfinished turns could not be listed; they go on when their session is used");
+            return;
+        }
+    };
+    if sessions.is_empty() {
+        return;
+    }
+    tracing::info!(sessions = sessions.len(), "taking up unfinished turns");
+    let limit = tokio::sync::Semaphore::new(RECOVERING);
+    let wake = |session: SessionId| {
+        let (shared, limit) = (&shared, &limit);
+        async move {
+            let Ok(_permit) = limit.acquire().await else { return };
+            // Its answer comes once the session is loaded and its recovery is on disk.
+            if let Err(error) = shared.look(&session, |_| ()).await {
+                tracing::warn!(session.id = %session, %error, "an unfinished session could not be taken up");
+            }
+        }
+    };
+    let all = futures_util::future::join_all(sessions.into_iter().map(wake));
+    tokio::select! {
+        _ = all => {}
+        () = shared.stop.cancelled() => {}
+    }
+}
+
+/// Drops what retention no longer wants and entries that nobody uses.
+async fn maintain(shared: Arc<Shared>) {
+    loop {
+        tokio::select! {
+            () = tokio::time::sleep(MAINTENANCE_EVERY) => {}
+            () = shared.stop.cancelled() => return,
+        }
+        shared.sweep();
+        let retention_ms = shared.config.chunk_retention_ms;
+        if retention_ms == 0 {
+            continue;
+        }
+        let before = Timestamp(Timestamp::now().0.saturating_sub_unsigned(retention_ms));
+        loop {
+            match shared.store.drop_chunks(before, DROP_BATCH).await {
+                Ok(dropped) if dropped == DROP_BATCH && !shared.stop.is_cancelled() => {}
+                Ok(_) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "old chunks could not be dropped");
+                    break;
+                }
+            }
+        }
+    }
+}

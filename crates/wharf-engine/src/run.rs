@@ -1,0 +1,257 @@
+//! What a turn waits for: one model call, and the tool calls.
+
+use std::collections::HashMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use futures_util::{FutureExt, StreamExt};
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use wharf_core::CallOutcome;
+use wharf_models::{Delta, ModelStream};
+use wharf_protocol::event::CallErrorReason;
+use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
+use wharf_protocol::CallId;
+use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
+
+/// Pieces of a reply that are put into one event, in bytes, when they have come in together.
+const MERGE_BYTES: usize = 16 << 10;
+/// Reports of tool calls that may wait for the session; a call that reports more waits.
+const CALL_EVENTS: usize = 64;
+
+/// One request to a model.
+pub(crate) struct ModelCall {
+    pub(crate) ask: u64,
+    stage: Stage,
+    /// Came in with the last piece, but is of another kind.
+    held: Option<ModelEvent>,
+}
+
+enum Stage {
+    Connecting(BoxFuture<'static, Result<ModelStream, ModelError>>),
+    Streaming(ModelStream),
+    Over,
+}
+
+/// What a model call brings.
+#[derive(Debug)]
+pub(crate) enum ModelEvent {
+    Text(String),
+    Reasoning(String),
+    Finished(ModelReply),
+    Failed(ModelError),
+}
+
+impl ModelCall {
+    pub(crate) fn new(ask: u64, connecting: BoxFuture<'static, Result<ModelStream, ModelError>>) -> Self {
+        Self { ask, stage: Stage::Connecting(connecting), held: None }
+    }
+
+    /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
+    /// end there is nothing to wait for.
+    pub(crate) async fn next(&mut self) -> ModelEvent {
+        let mut event = match self.held.take() {
+            Some(event) => event,
+            None => self.piece().await,
+        };
+        while self.held.is_none()
+            && let ModelEvent::Text(text) | ModelEvent::Reasoning(text) = &event
+            && text.len() < MERGE_BYTES
+            && let Some(piece) = self.piece().now_or_never()
+        {
+            match (&mut event, piece) {
+                (ModelEvent::Text(text), ModelEvent::Text(more))
+                | (ModelEvent::Reasoning(text), ModelEvent::Reasoning(more)) => text.push_str(&more),
+                (_, other) => self.held = Some(other),
+            }
+        }
+        event
+    }
+
+    async fn piece(&mut self) -> ModelEvent {
+        loop {
+            match &mut self.stage {
+                Stage::Connecting(connecting) => match connecting.await {
+                    Ok(stream) => self.stage = Stage::Streaming(stream),
+                    Err(error) => return self.over(ModelEvent::Failed(error)),
+                },
+                Stage::Streaming(stream) => match stream.next().await {
+                    Some(Ok(Delta::Text(text))) => return ModelEvent::Text(text),
+                    Some(Ok(Delta::Reasoning(text))) => return ModelEvent::Reasoning(text),
+                    Some(Ok(Delta::Finished(reply))) => return self.over(ModelEvent::Finished(reply)),
+                    Some(Err(error)) => return self.over(ModelEvent::Failed(error)),
+                    None => {
+                        let error = ModelError {
+                            kind: ModelErrorKind::BadReply,
+                            message: "the reply ended before it was finished".to_owned(),
+                            retry_after_ms: None,
+                        };
+                        return self.over(ModelEvent::Failed(error));
+                    }
+                },
+                Stage::Over => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    fn over(&mut self, event: ModelEvent) -> ModelEvent {
+        self.stage = Stage::Over;
+        event
+    }
+}
+
+/// The tool calls of one session that run now.
+pub(crate) struct Calls {
+    tasks: JoinSet<()>,
+    tokens: HashMap<CallId, CancellationToken>,
+    sender: mpsc::Sender<CallEvent>,
+    events: mpsc::Receiver<CallEvent>,
+}
+
+/// What a running call reports.
+#[derive(Debug)]
+pub(crate) enum CallEvent {
+    Progress { call_id: CallId, output: String },
+    Finished { call_id: CallId, outcome: CallOutcome },
+}
+
+impl Calls {
+    pub(crate) fn new() -> Self {
+        let (sender, events) = mpsc::channel(CALL_EVENTS);
+        Self { tasks: JoinSet::new(), tokens: HashMap::new(), sender, events }
+    }
+
+    /// The next report. Safe to drop at any await.
+    pub(crate) async fn next(&mut self) -> CallEvent {
+        loop {
+            tokio::select! {
+                biased;
+                Some(event) = self.events.recv() => {
+                    if let CallEvent::Finished { call_id, .. } = &event {
+                        self.tokens.remove(call_id);
+                    }
+                    return event;
+                }
+                Some(_) = self.tasks.join_next() => {}
+                else => std::future::pending::<()>().await,
+            }
+        }
+    }
+
+    pub(crate) fn start(&mut self, tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext) {
+        let token = CancellationToken::new();
+        context.cancel = token.clone();
+        self.tokens.insert(context.call_id.clone(), token);
+        self.tasks.spawn(run(tool, arguments, context, self.sender.clone()));
+    }
+
+    /// Reports a call that never got as far as running.
+    pub(crate) fn fail(&mut self, call_id: CallId, error: String) {
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            let outcome = CallOutcome::Error { error, reason: CallErrorReason::Failed, output: String::new() };
+            drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
+        });
+    }
+
+    pub(crate) fn stop(&self, call_id: &CallId) {
+        if let Some(token) = self.tokens.get(call_id) {
+            token.cancel();
+        }
+    }
+
+    pub(crate) fn progress_sender(&self) -> mpsc::Sender<CallEvent> {
+        self.sender.clone()
+    }
+
+    /// Ask, wait, abort: when this returns, every call's processes are dead or `grace` is over.
+    pub(crate) async fn shut_down(&mut self, grace: Duration) {
+        for token in self.tokens.values() {
+            token.cancel();
+        }
+        let emptied = async {
+            // The reports have no reader any more: take them so that no call waits for room.
+            while !self.tasks.is_empty() {
+                tokio::select! {
+                    _ = self.tasks.join_next() => {}
+                    _ = self.events.recv() => {}
+                }
+            }
+        };
+        if tokio::time::timeout(grace, emptied).await.is_err() {
+            self.tasks.shutdown().await;
+        }
+    }
+}
+
+/// Runs one call to its one report.
+async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, sender: mpsc::Sender<CallEvent>) {
+    let (progress, mut pieces) = Progress::channel();
+    context.progress = progress;
+    let call_id = context.call_id.clone();
+    let cancel = context.cancel.clone();
+    let timeout_ms = context.timeout_ms;
+    let deadline = tokio::time::sleep(Duration::from_millis(timeout_ms));
+    let running = AssertUnwindSafe(tool.run(arguments, context)).catch_unwind();
+    tokio::pin!(deadline, running);
+    let mut is_late = false;
+    let result = loop {
+        tokio::select! {
+            biased;
+            Some(mut output) = pieces.recv() => {
+                while output.len() < MERGE_BYTES && let Ok(more) = pieces.try_recv() {
+                    output.push_str(&more);
+                }
+                drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), output }).await);
+            }
+            result = &mut running => break result,
+            () = &mut deadline, if !is_late => {
+                is_late = true;
+                cancel.cancel();
+            }
+        }
+    };
+    while let Ok(output) = pieces.try_recv() {
+        drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), output }).await);
+    }
+    let outcome = match result {
+        Ok(Ok(output)) => completed(output),
+        Ok(Err(error)) => failed(error, is_late.then_some(timeout_ms)),
+        Err(_panic) => CallOutcome::Error {
+            error: "the tool crashed; this is a bug of Wharf".to_owned(),
+            reason: CallErrorReason::Failed,
+            output: String::new(),
+        },
+    };
+    drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
+}
+
+fn completed(output: ToolOutput) -> CallOutcome {
+    let ToolOutput { result, content, diffs, locations, exit_code, truncated, output_file, plan } = output;
+    CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan }
+}
+
+fn failed(error: ToolError, late_after_ms: Option<u64>) -> CallOutcome {
+    let timed_out = |after_ms: u64, output: String| CallOutcome::Error {
+        error: format!("timed out after {after_ms} ms and was stopped, with everything it had started"),
+        reason: CallErrorReason::TimedOut,
+        output,
+    };
+    match (error, late_after_ms) {
+        (ToolError::Stopped { output }, Some(after_ms)) | (ToolError::TimedOut { after_ms, output }, _) => {
+            timed_out(after_ms, output)
+        }
+        (ToolError::Stopped { output }, None) => CallOutcome::Error {
+            error: "stopped, with everything it had started".to_owned(),
+            reason: CallErrorReason::Cancelled,
+            output,
+        },
+        (ToolError::Failed(error), _) => {
+            CallOutcome::Error { error, reason: CallErrorReason::Failed, output: String::new() }
+        }
+    }
+}

@@ -1,0 +1,8 @@
+//! The engine with a scripted model and real tools in a temporary workspace.
+
+mod cursors;
+mod faults;
+mod permissions;
+mod sessions;
+mod support;
+mod turns;

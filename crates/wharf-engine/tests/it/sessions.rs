@@ -1,0 +1,107 @@
+//! Sessions: making, listing, changing, clearing, deleting.
+
+use std::sync::Arc;
+
+use wharf_engine::{EngineError, Watcher};
+use wharf_protocol::rest::{CreateSession, MessageQuery, SessionQuery, UpdateSession};
+use wharf_protocol::{Mode, Seq, SessionStatus};
+
+use crate::support::{Step, TestEngine};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_needs_a_real_directory_inside_the_allowed_roots() {
+    let outside = tempfile::tempdir().unwrap();
+    let store = Arc::new(wharf_store::memory::MemoryStore::new());
+    let allowed = tempfile::tempdir().unwrap();
+    let root = allowed.path().canonicalize().unwrap();
+    let test = TestEngine::with(store, |config| config.allowed_roots = vec![root.clone()]).await;
+    let create = |cwd: std::path::PathBuf| {
+        let request = CreateSession { cwd: Some(cwd), ..CreateSession::default() };
+        let (engine, caller) = (test.engine.clone(), test.caller.clone());
+        async move { engine.create_session(request, &caller).await }
+    };
+    assert_eq!(create(root.clone()).await.unwrap().cwd, root);
+    for bad in [outside.path().to_owned(), root.join("missing"), "relative".into(), root.join("..")] {
+        let refused = create(bad.clone()).await;
+        assert!(matches!(refused, Err(EngineError::Invalid { field: "cwd", .. })), "{bad:?}: {refused:?}");
+    }
+    let link = root.join("link");
+    std::os::unix::fs::symlink(outside.path(), &link).unwrap();
+    assert!(create(link).await.is_err(), "a link does not lead out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ids_are_unique_and_agents_known() {
+    let test = TestEngine::new().await;
+    let named = CreateSession { session_id: Some("mine".parse().unwrap()), ..CreateSession::default() };
+    test.engine.create_session(named.clone(), &test.caller).await.unwrap();
+    let again = test.engine.create_session(named, &test.caller).await;
+    assert!(matches!(again, Err(EngineError::SessionExists(_))), "{again:?}");
+    let unknown = CreateSession { agent_name: Some("nobody".to_owned()), ..CreateSession::default() };
+    let unknown = test.engine.create_session(unknown, &test.caller).await;
+    assert!(matches!(unknown, Err(EngineError::AgentNotFound { .. })), "{unknown:?}");
+    let explorer = CreateSession { agent_name: Some("explorer".to_owned()), ..CreateSession::default() };
+    let explorer = test.engine.create_session(explorer, &test.caller).await.unwrap();
+    assert_eq!(explorer.mode, Mode::Plan, "an agent brings its mode");
+    let page = test.engine.sessions(SessionQuery::default()).await.unwrap();
+    assert_eq!((page.total, page.sessions.len()), (2, 2));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn title_mode_and_archive_change_and_stay() {
+    let test = TestEngine::new().await;
+    let session = test.session().await.id;
+    test.turn(&session, "  Fix the tests\nplease").await;
+    let row = test.engine.session(&session).await.unwrap();
+    assert_eq!(row.title.as_deref(), Some("Fix the tests"), "the first prompt gives the title");
+    assert_eq!(row.status, SessionStatus::Idle);
+    let change = UpdateSession {
+        title: Some("Tests".to_owned()),
+        mode: Some(Mode::AutoEdit),
+        archived: Some(true),
+        ..UpdateSession::default()
+    };
+    let row = test.engine.update_session(&session, change, &test.caller).await.unwrap();
+    assert_eq!((row.title.as_deref(), row.mode, row.archived), (Some("Tests"), Mode::AutoEdit, true));
+    assert_eq!(test.engine.sessions(SessionQuery::default()).await.unwrap().sessions.len(), 0, "archived ones are hidden");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clearing_removes_what_was_said_for_good() {
+    let test = TestEngine::new().await;
+    let session = test.session().await.id;
+    test.turn(&session, "secret words").await;
+    test.engine.clear_messages(&session, &test.caller).await.unwrap();
+    let page = test.engine.messages(&session, MessageQuery::default()).await.unwrap();
+    assert!(page.messages.is_empty());
+    let log = test.engine.events(&session, None, 1_000).await.unwrap();
+    assert!(log.events.iter().all(|event| !String::from_utf8_lossy(&event.json).contains("secret")));
+    let old = test.engine.watch(&session, Some(Seq(1)), Watcher { may_answer: false }).await.err();
+    assert!(matches!(old, Some(EngineError::CursorExpired { .. })), "{old:?}");
+    test.turn(&session, "afresh").await;
+    let requests = test.model.requests.lock().unwrap();
+    assert_eq!(requests.last().unwrap().messages.len(), 1, "the model starts afresh");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_deleted_session_ends_for_everyone() {
+    let test = TestEngine::new().await;
+    let session = test.session().await.id;
+    test.model.say([Step::Text("going on"), Step::Wait(Arc::default())]);
+    test.prompt(&session, "talk").await.unwrap();
+    let mut cursor = test.engine.watch(&session, Some(Seq(0)), Watcher { may_answer: false }).await.unwrap();
+    test.engine.delete_session(&session, &test.caller).await.unwrap();
+    let mut kinds = Vec::new();
+    let end = loop {
+        match cursor.next(1 << 20).await {
+            Ok(events) => kinds.extend(events.iter().map(|event| event.kind.as_str())),
+            Err(error) => break error,
+        }
+    };
+    assert!(matches!(end, EngineError::SessionNotFound(_)), "{end:?}");
+    assert_eq!(kinds.last(), Some(&"session.deleted"), "{kinds:?}");
+    assert!(kinds.contains(&"turn.cancelled"), "{kinds:?}");
+    let gone = test.prompt(&session, "hello?").await;
+    assert!(matches!(gone, Err(EngineError::SessionNotFound(_))), "{gone:?}");
+    assert!(matches!(test.engine.session(&session).await, Err(EngineError::SessionNotFound(_))));
+}
