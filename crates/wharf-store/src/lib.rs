@@ -2,7 +2,17 @@
 //!
 //! The only crate that knows how events lie on disk.
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+pub mod memory;
+mod page;
+mod projection;
+pub mod sqlite;
+
 use std::sync::Arc;
+
+pub use memory::{MemoryDisk, MemoryStore};
+pub use sqlite::{SqliteConfig, SqliteStore};
 
 use async_trait::async_trait;
 use wharf_protocol::rest::{SessionPage, SessionQuery};

@@ -1,0 +1,305 @@
+//! Reading logs and turns. Each function runs on a read-only connection, in one snapshot of the file.
+
+use bytes::Bytes;
+use rusqlite::types::Type;
+use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_iter};
+use wharf_protocol::{EncodedEvent, Event, EventKind, MessageId, Seq, Session, SessionId, Turn, TurnId};
+
+use super::error::{count, damaged, int};
+use super::kind;
+use super::visibility::{Visibility, position};
+use crate::memory::fits;
+use crate::{Position, ReadError, SavedState, StoreError, Window, projection};
+
+struct Log {
+    key: i64,
+    first_seq: Seq,
+    last_seq: Seq,
+}
+
+fn log(connection: &Connection, session: &SessionId) -> Result<Log, ReadError> {
+    let row = connection
+        .prepare_cached("SELECT key, first_seq, last_seq FROM logs WHERE id = ?1 AND deleted = 0")?
+        .query_row([session.as_str()], |row| {
+            let (first, last): (i64, i64) = (row.get(1)?, row.get(2)?);
+            Ok(Log { key: row.get(0)?, first_seq: Seq(count(first)), last_seq: Seq(count(last)) })
+        })
+        .optional()?;
+    row.ok_or_else(|| ReadError::NotFound { session: session.clone() })
+}
+
+/// The columns `seq, kind, json` of a row, from column `at` on. `None`: the kind is not one of ours.
+fn encoded(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<EncodedEvent>> {
+    let Some(kind) = kind::from_code(row.get(at + 1)?) else { return Ok(None) };
+    let value = row.get_ref(at + 2)?;
+    let json = value
+        .as_bytes()
+        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at + 2, Type::Blob, Box::new(error)))?;
+    let seq: i64 = row.get(at)?;
+    Ok(Some(EncodedEvent { seq: Seq(count(seq)), kind, json: Bytes::copy_from_slice(json) }))
+}
+
+fn known(session: &SessionId, event: Option<EncodedEvent>) -> Result<EncodedEvent, StoreError> {
+    event.ok_or_else(|| damaged(session, "an event has a type that is not known"))
+}
+
+fn events(
+    connection: &Connection,
+    session: &SessionId,
+    sql: &str,
+    values: &[&dyn ToSql],
+) -> Result<Vec<EncodedEvent>, ReadError> {
+    let mut select = connection.prepare_cached(sql)?;
+    let mut rows = select.query(params_from_iter(values))?;
+    let mut events = Vec::new();
+    while let Some(row) = rows.next()? {
+        events.push(known(session, encoded(row, 0)?)?);
+    }
+    Ok(events)
+}
+
+pub(super) fn read(
+    connection: &Connection,
+    visibility: &Visibility,
+    session: &SessionId,
+    after: Seq,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Vec<EncodedEvent>, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = log(&snapshot, session)?;
+    if after.next() < log.first_seq {
+        return Err(ReadError::Expired { first: log.first_seq });
+    }
+    let mut select = snapshot.prepare_cached(
+        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
+    let mut rows = select.query(params![log.key, int(after.0), int(limit as u64)])?;
+    let mut events: Vec<EncodedEvent> = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let event = match known(session, encoded(row, 0)?) {
+            Ok(event) => event,
+            // What comes before it can still be read; the next read meets it first.
+            Err(_) if !events.is_empty() => break,
+            Err(error) => return Err(error.into()),
+        };
+        if !fits(&mut bytes, event.json.len(), max_bytes) {
+            break;
+        }
+        events.push(event);
+    }
+    // Asked after the rows were read: whatever of them is not on disk yet was announced before.
+    if let Some(hidden) = visibility.hidden_from(log.key) {
+        events.retain(|event| event.seq < hidden);
+    }
+    Ok(events)
+}
+
+pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result<SavedState, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = log(&snapshot, session)?;
+    let view = stored_view(&snapshot, session, &log)?.ok_or_else(|| damaged(session, "its row is missing"))?;
+    let first = int(log.first_seq.0);
+    let mut saved = events(
+        &snapshot,
+        session,
+        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
+        &[&log.key, &first],
+    )?;
+    let last = saved.last().map_or(first - 1, |event| int(event.seq.0));
+    saved.extend(events(
+        &snapshot,
+        session,
+        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq",
+        &[&log.key, &last],
+    )?);
+    let decode = |encoded: &EncodedEvent| decode(session, encoded);
+    let events = saved.iter().map(decode).collect::<Result<Vec<Event>, StoreError>>()?;
+    Ok(SavedState { session: view, events })
+}
+
+pub(super) fn decode(session: &SessionId, encoded: &EncodedEvent) -> Result<Event, StoreError> {
+    let seq = encoded.seq;
+    let event = encoded.decode().map_err(|error| damaged(session, format_args!("event {seq}: {error}")))?;
+    if event.seq == seq && event.session_id == *session {
+        Ok(event)
+    } else {
+        Err(damaged(session, format_args!("event {seq} is another one inside")))
+    }
+}
+
+pub(super) fn read_kinds(
+    connection: &Connection,
+    session: &SessionId,
+    kinds: &[EventKind],
+    window: Window,
+    limit: usize,
+) -> Result<Vec<EncodedEvent>, ReadError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = log(&snapshot, session)?;
+    // With chunks among them the index of events with meaning does not help.
+    let meaning = if kinds.iter().any(|kind| kind.is_chunk()) { "" } else { "AND kind < 100" };
+    let (bound, order) = match window {
+        Window::After(after) => (int(after.0), "seq > ?3 ORDER BY seq"),
+        Window::Before(before) => (before.map_or(i64::MAX, |seq| int(seq.0)), "seq < ?3 ORDER BY seq DESC"),
+    };
+    let codes: Vec<String> = kinds.iter().map(|kind| kind::code(*kind).to_string()).collect();
+    let sql = format!(
+        "SELECT seq, kind, json FROM events
+         WHERE session = ?1 AND seq >= ?2 {meaning} AND kind IN ({}) AND {order} LIMIT ?4",
+        codes.join(", ")
+    );
+    let (first, limit) = (int(log.first_seq.0), int(limit as u64));
+    let mut found = events(&snapshot, session, &sql, &[&log.key, &first, &bound, &limit])?;
+    found.sort_by_key(|event| event.seq);
+    Ok(found)
+}
+
+pub(super) fn read_all(
+    connection: &Connection,
+    head: Position,
+    after: Position,
+    limit: usize,
+    max_bytes: usize,
+) -> Result<Vec<(Position, EncodedEvent)>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT e.seq, e.kind, e.json, e.id FROM events e CROSS JOIN logs l ON l.key = e.session
+         WHERE e.id > ?1 AND e.id <= ?2 AND e.seq >= l.first_seq ORDER BY e.id LIMIT ?3",
+    )?;
+    let mut rows = select.query(params![int(after.0), int(head.0), int(limit as u64)])?;
+    let mut events = Vec::new();
+    let mut bytes = 0;
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(3)?;
+        let Some(event) = encoded(row, 0)? else {
+            // One bad row must not stop everybody's stream for ever. Reading its session says what is wrong.
+            tracing::error!(position = id, "an event has a type that is not known; it is left out");
+            continue;
+        };
+        if !fits(&mut bytes, event.json.len(), max_bytes) {
+            break;
+        }
+        events.push((position(id), event));
+    }
+    Ok(events)
+}
+
+pub(super) fn session(connection: &Connection, session: &SessionId) -> Result<Option<Session>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    match log(&snapshot, session) {
+        Ok(log) => stored_view(&snapshot, session, &log),
+        Err(error) => absent(error),
+    }
+}
+
+fn absent<T: Default>(error: ReadError) -> Result<T, StoreError> {
+    match error {
+        ReadError::NotFound { .. } | ReadError::Expired { .. } => Ok(T::default()),
+        ReadError::Store(error) => Err(error),
+    }
+}
+
+fn stored_view(connection: &Connection, session: &SessionId, log: &Log) -> Result<Option<Session>, StoreError> {
+    let view: Option<String> = connection
+        .prepare_cached("SELECT view FROM sessions WHERE key = ?1")?
+        .query_row([log.key], |row| row.get(0))
+        .optional()?;
+    view.map(|view| with_seqs(session, &view, log.first_seq, log.last_seq)).transpose()
+}
+
+/// The log knows the seqs better than the view: chunks move them without writing the view again.
+pub(super) fn with_seqs(
+    session: &SessionId,
+    view: &str,
+    first_seq: Seq,
+    last_seq: Seq,
+) -> Result<Session, StoreError> {
+    let view: Session = serde_json::from_str(view).map_err(|error| damaged(session, error))?;
+    Ok(Session { first_seq, last_seq, ..view })
+}
+
+fn shown(session: &SessionId, log: &Log, view: &str) -> Result<Turn, StoreError> {
+    let mut turn: Turn = serde_json::from_str(view).map_err(|error| damaged(session, error))?;
+    projection::hide_cleared(&mut turn, log.first_seq);
+    Ok(turn)
+}
+
+pub(super) fn turn(
+    connection: &Connection,
+    session: &SessionId,
+    turn: &TurnId,
+) -> Result<Option<Turn>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = match log(&snapshot, session) {
+        Ok(log) => log,
+        Err(error) => return absent(error),
+    };
+    let view: Option<String> = snapshot
+        .prepare_cached("SELECT view FROM turns WHERE session = ?1 AND turn_id = ?2")?
+        .query_row(params![log.key, turn.as_str()], |row| row.get(0))
+        .optional()?;
+    let view = match view {
+        Some(view) => Some(view),
+        // The prompt that this turn was meant for joined another one.
+        None => snapshot
+            .prepare_cached(
+                "SELECT t.view FROM prompts p JOIN turns t ON t.session = p.session AND t.turn_id = p.turn_id
+                 WHERE p.session = ?1 AND p.own_turn = ?2",
+            )?
+            .query_row(params![log.key, turn.as_str()], |row| row.get(0))
+            .optional()?,
+    };
+    view.map(|view| shown(session, &log, &view)).transpose()
+}
+
+pub(super) fn turn_of_prompt(
+    connection: &Connection,
+    session: &SessionId,
+    prompt: &MessageId,
+) -> Result<Option<(Turn, String)>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = match log(&snapshot, session) {
+        Ok(log) => log,
+        Err(error) => return absent(error),
+    };
+    let row: Option<(String, String)> = snapshot
+        .prepare_cached(
+            "SELECT t.view, p.body_hash FROM prompts p JOIN turns t ON t.session = p.session AND t.turn_id = p.turn_id
+             WHERE p.session = ?1 AND p.message_id = ?2",
+        )?
+        .query_row(params![log.key, prompt.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))
+        .optional()?;
+    row.map(|(view, body_hash)| Ok((shown(session, &log, &view)?, body_hash))).transpose()
+}
+
+pub(super) fn turns(
+    connection: &Connection,
+    session: &SessionId,
+    before: Option<Seq>,
+    limit: usize,
+) -> Result<Vec<Turn>, StoreError> {
+    let snapshot = connection.unchecked_transaction()?;
+    let log = match log(&snapshot, session) {
+        Ok(log) => log,
+        Err(error) => return absent(error),
+    };
+    let mut select = snapshot.prepare_cached(
+        "SELECT view FROM turns WHERE session = ?1 AND first_seq < ?2 ORDER BY first_seq DESC LIMIT ?3",
+    )?;
+    let before = before.map_or(i64::MAX, |seq| int(seq.0));
+    let mut rows = select.query(params![log.key, before, int(limit as u64)])?;
+    let mut turns = Vec::new();
+    while let Some(row) = rows.next()? {
+        turns.push(shown(session, &log, &row.get::<_, String>(0)?)?);
+    }
+    Ok(turns)
+}
+
+pub(super) fn unfinished(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
+    let mut select = connection.prepare_cached(
+        "SELECT id FROM logs WHERE deleted = 0 AND key IN (SELECT session FROM turns WHERE ended_at IS NULL) ORDER BY id",
+    )?;
+    let ids: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+    Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())
+}

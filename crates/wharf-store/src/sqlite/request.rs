@@ -1,0 +1,108 @@
+//! What callers ask of the writer, and how they are answered.
+
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wharf_protocol::{Seq, SessionId, Timestamp};
+
+use crate::{AcquireError, Append, AppendError, Lease, NewLog, Position, StoreError};
+
+/// One message to the writer. The permit bounds how many there are, until they are answered.
+pub(super) struct Request {
+    pub ask: Ask,
+    pub permit: OwnedSemaphorePermit,
+}
+
+#[expect(clippy::large_enum_variant, reason = "nearly all of them are writes")]
+pub(super) enum Ask {
+    Write(Write, Reply),
+    DropChunks { ended_before: Timestamp, limit: usize, reply: oneshot::Sender<Result<usize, StoreError>> },
+    Check(oneshot::Sender<Result<(), StoreError>>),
+    Rebuild(oneshot::Sender<Result<(), StoreError>>),
+    Close(oneshot::Sender<()>),
+}
+
+/// What goes into a transaction together with others.
+pub(super) enum Write {
+    Create(NewLog),
+    Append(Append),
+    Acquire(SessionId),
+    Release { session: SessionId, fence: u64 },
+    Truncate { session: SessionId, fence: u64, through: Seq },
+    Delete { session: SessionId, fence: u64 },
+}
+
+impl Write {
+    pub fn session(&self) -> &SessionId {
+        match self {
+            Self::Create(new) => &new.session.id,
+            Self::Append(append) => &append.session.id,
+            Self::Acquire(session)
+            | Self::Release { session, .. }
+            | Self::Truncate { session, .. }
+            | Self::Delete { session, .. } => session,
+        }
+    }
+}
+
+pub(super) enum Reply {
+    Create(oneshot::Sender<Result<Lease, AppendError>>),
+    Append(oneshot::Sender<Result<Position, AppendError>>),
+    Acquire(oneshot::Sender<Result<Lease, AcquireError>>),
+    Release(oneshot::Sender<Result<(), StoreError>>),
+    Change(oneshot::Sender<Result<(), AppendError>>),
+}
+
+/// What a write came to. All but the first three wrote nothing.
+#[derive(Debug)]
+pub(super) enum Outcome {
+    Done,
+    Leased(Lease),
+    Appended(Position),
+    Conflict,
+    Exists,
+    NotFound,
+    Held(String),
+}
+
+/// Somebody who waits for the outcome of a write. Whoever went away meanwhile is not missed.
+pub(super) struct Waiter {
+    pub session: SessionId,
+    pub reply: Reply,
+    pub _permit: OwnedSemaphorePermit,
+}
+
+impl Waiter {
+    pub fn answer(self, outcome: Result<Outcome, StoreError>) {
+        let session = self.session;
+        match self.reply {
+            Reply::Create(reply) => drop(reply.send(match outcome {
+                Ok(Outcome::Leased(lease)) => Ok(lease),
+                other => Err(append_error(other, session)),
+            })),
+            Reply::Append(reply) => drop(reply.send(match outcome {
+                Ok(Outcome::Appended(position)) => Ok(position),
+                other => Err(append_error(other, session)),
+            })),
+            Reply::Change(reply) => drop(reply.send(match outcome {
+                Ok(Outcome::Done) => Ok(()),
+                other => Err(append_error(other, session)),
+            })),
+            Reply::Acquire(reply) => drop(reply.send(match outcome {
+                Ok(Outcome::Leased(lease)) => Ok(lease),
+                Ok(Outcome::Held(owner)) => Err(AcquireError::Held { session, owner }),
+                Ok(_) => Err(AcquireError::NotFound { session }),
+                Err(error) => Err(error.into()),
+            })),
+            // A lease that somebody else has by now needs no giving back.
+            Reply::Release(reply) => drop(reply.send(outcome.map(drop))),
+        }
+    }
+}
+
+fn append_error(outcome: Result<Outcome, StoreError>, session: SessionId) -> AppendError {
+    match outcome {
+        Err(error) => error.into(),
+        Ok(Outcome::Exists) => AppendError::Exists { session },
+        Ok(Outcome::NotFound) => AppendError::NotFound { session },
+        Ok(_) => AppendError::Conflict { session },
+    }
+}

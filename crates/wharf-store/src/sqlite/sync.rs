@@ -1,0 +1,123 @@
+//! The thread that brings commits to the disk and only then acknowledges what has to be there.
+//!
+//! It syncs the `-wal` file through a descriptor of its own, beside SQLite's. That is safe: closing a descriptor drops the
+//! process's POSIX locks on that file, but SQLite takes its locks on the database and the `-shm` file, never on the `-wal`
+//! file; and a sync is a matter of the file, not of the descriptor it was written through. The file stays the same one while a
+//! connection is open: only the last connection that closes removes it.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+
+use super::request::{Outcome, Waiter};
+use super::visibility::{Ticket, Visibility};
+use crate::StoreError;
+
+/// Commits that wait for one sync. The writer waits when there are more: it gets ahead of the disk by this much.
+const QUEUE_CAPACITY: usize = 1_024;
+
+const STACK_BYTES: usize = 256 << 10;
+const COPY_BYTES: usize = 1 << 20;
+
+/// How a file is brought to the disk; tests put a disk that fails in its place.
+pub(super) type SyncFile = Arc<dyn Fn(&File) -> io::Result<()> + Send + Sync>;
+
+pub(super) fn fdatasync() -> SyncFile {
+    Arc::new(|file| Ok(rustix::fs::fdatasync(file)?))
+}
+
+/// A commit that waits for the disk, and who waits for it.
+pub(super) struct Unsynced {
+    pub ticket: Ticket,
+    pub waiters: Vec<(Waiter, Outcome)>,
+}
+
+pub(super) struct SyncThread {
+    queue: Option<SyncSender<Unsynced>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl SyncThread {
+    pub fn start(file: File, sync: SyncFile, visibility: Arc<Visibility>) -> io::Result<Self> {
+        let (queue, inbox) = sync_channel(QUEUE_CAPACITY);
+        let thread = std::thread::Builder::new()
+            .name("wharf-sync".to_owned())
+            .stack_size(STACK_BYTES)
+            .spawn(move || run(&inbox, &file, &sync, &visibility))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub fn push(&self, unsynced: Unsynced) {
+        let Some(queue) = &self.queue else { return };
+        if let Err(std::sync::mpsc::SendError(lost)) = queue.send(unsynced) {
+            answer(lost.waiters, || Some(StoreError::Disk("the thread that syncs is gone".to_owned())));
+        }
+    }
+
+    /// Waits until all that was pushed is synced and acknowledged.
+    pub fn finish(&mut self) {
+        self.queue = None;
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Visibility) {
+    while let Ok(first) = inbox.recv() {
+        let mut through = first.ticket;
+        let mut waiters = first.waiters;
+        // One sync serves everybody who came before it.
+        for more in inbox.try_iter().take(QUEUE_CAPACITY) {
+            through = more.ticket;
+            waiters.extend(more.waiters);
+        }
+        // After a failed sync the kernel takes the pages for clean: another sync would say yes to data that is not there.
+        if visibility.failure().is_none() {
+            match sync(file) {
+                Ok(()) => visibility.synced(through),
+                Err(error) => {
+                    tracing::error!(%error, "the store could not sync its log; it refuses to write until a check succeeds");
+                    visibility.fail(&format!("syncing the log failed: {error}"));
+                }
+            }
+        }
+        answer(waiters, || visibility.failure());
+    }
+}
+
+fn answer(waiters: Vec<(Waiter, Outcome)>, failure: impl Fn() -> Option<StoreError>) {
+    for (waiter, outcome) in waiters {
+        waiter.answer(failure().map_or(Ok(outcome), Err));
+    }
+}
+
+pub(super) fn wal_path(database: &Path) -> PathBuf {
+    let mut path = database.as_os_str().to_owned();
+    path.push("-wal");
+    path.into()
+}
+
+pub(super) fn open_wal(database: &Path) -> io::Result<File> {
+    OpenOptions::new().read(true).write(true).open(wal_path(database))
+}
+
+/// Writes the whole file over itself and syncs it: makes pages dirty again that a failed sync left marked as clean. Nobody else
+/// may write meanwhile. What the kernel has thrown away since the failure is not brought back; nobody was told that it is there.
+pub(super) fn write_again(file: &File, sync: &SyncFile) -> io::Result<()> {
+    let mut buffer = vec![0; COPY_BYTES];
+    let mut offset = 0;
+    loop {
+        let read = file.read_at(&mut buffer, offset)?;
+        if read == 0 {
+            break;
+        }
+        file.write_all_at(&buffer[..read], offset)?;
+        offset += read as u64;
+    }
+    sync(file)
+}

@@ -1,0 +1,303 @@
+//! The one thread that writes: it takes what has come in, writes it in one transaction, and answers.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
+use std::time::Duration;
+
+use rusqlite::Connection;
+use tokio::sync::OwnedSemaphorePermit;
+
+use super::batch::{Batch, Failure, Identity, Keys};
+use super::checkpoint::Checkpoints;
+use super::error::is_disk;
+use super::purge::{DropChunks, Job, Jobs};
+use super::rebuild;
+use super::request::{Ask, Outcome, Request, Waiter, Write};
+use super::sync::{SyncFile, SyncThread, Unsynced, write_again};
+use super::visibility::{Ticket, Visibility};
+use crate::StoreError;
+
+/// Writes of one transaction. More would only make the first of them wait longer.
+const BATCH_WRITES: usize = 512;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// How often an idle writer looks whether another process has written.
+const FOREIGN_POLL: Duration = Duration::from_secs(1);
+
+pub(super) struct Writer {
+    pub connection: Connection,
+    pub inbox: Receiver<Request>,
+    pub visibility: Arc<Visibility>,
+    pub sync: SyncThread,
+    pub checkpoints: Checkpoints,
+    /// Pages in the `-wal` file, as the last commit left it.
+    pub wal_pages: Arc<AtomicU32>,
+    pub wal: File,
+    pub sync_file: SyncFile,
+    pub owner: String,
+    pub owners: PathBuf,
+    pub boot: i64,
+    pub keys: Keys,
+    pub jobs: Jobs,
+}
+
+/// A transaction that was committed.
+struct Committed {
+    outcomes: Vec<(Outcome, bool)>,
+    /// Set when something of it has to be synced.
+    ticket: Option<Ticket>,
+}
+
+struct Group {
+    writes: Vec<Write>,
+    waiters: Vec<Waiter>,
+}
+
+impl Writer {
+    pub fn run(mut self) {
+        if let Err(error) = self.jobs.resume(&self.connection) {
+            tracing::warn!(%error, "the purges that were left undone could not be read; a later check tries again");
+        }
+        while let Some(request) = self.next() {
+            if let Some(Request { ask, permit }) = request
+                && !self.handle(ask, permit)
+            {
+                break;
+            }
+            self.jobs.step(&self.connection);
+            self.checkpoints.committed(self.wal_pages.load(Ordering::Relaxed));
+        }
+        self.sync.finish();
+        self.checkpoints.finish();
+    }
+
+    /// `None`: no more will come. `Some(None)`: nothing has come.
+    fn next(&mut self) -> Option<Option<Request>> {
+        if !self.jobs.is_empty() {
+            return match self.inbox.try_recv() {
+                Ok(request) => Some(Some(request)),
+                Err(TryRecvError::Empty) => Some(None),
+                Err(TryRecvError::Disconnected) => None,
+            };
+        }
+        match self.inbox.recv_timeout(FOREIGN_POLL) {
+            Ok(request) => Some(Some(request)),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Err(error) = self.look_for_foreign() {
+                    tracing::debug!(%error, "could not look for events of other processes");
+                }
+                Some(None)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+        }
+    }
+
+    /// `false`: that was the last one.
+    fn handle(&mut self, ask: Ask, permit: OwnedSemaphorePermit) -> bool {
+        let mut next = Some((ask, permit));
+        while let Some((ask, permit)) = next.take() {
+            match ask {
+                Ask::Write(write, reply) => {
+                    let session = write.session().clone();
+                    let first = Waiter { session, reply, _permit: permit };
+                    let mut group = Group { writes: vec![write], waiters: vec![first] };
+                    next = self.gather(&mut group);
+                    self.write(group);
+                }
+                Ask::DropChunks { ended_before, limit, reply } => {
+                    let job = DropChunks { ended_before, limit, dropped: 0, reply, _permit: permit };
+                    self.jobs.push(Job::DropChunks(job));
+                }
+                Ask::Check(reply) => {
+                    let _ = reply.send(self.check());
+                }
+                Ask::Rebuild(reply) => {
+                    let _ = reply.send(rebuild::rebuild(&self.connection).map_err(StoreError::from));
+                }
+                Ask::Close(reply) => {
+                    self.close();
+                    let _ = reply.send(());
+                    return false;
+                }
+            }
+        }
+        true
+    }
+
+    /// Adds what has come in meanwhile; returns the first request that cannot be part of it.
+    fn gather(&self, group: &mut Group) -> Option<(Ask, OwnedSemaphorePermit)> {
+        let mut bytes = 0;
+        while group.writes.len() < BATCH_WRITES && bytes < BATCH_BYTES {
+            let Request { ask, permit } = self.inbox.try_recv().ok()?;
+            let Ask::Write(write, reply) = ask else { return Some((ask, permit)) };
+            if let Write::Append(append) = &write {
+                bytes += append.entries.iter().map(|entry| entry.encoded.json.len()).sum::<usize>();
+            }
+            group.waiters.push(Waiter { session: write.session().clone(), reply, _permit: permit });
+            group.writes.push(write);
+        }
+        None
+    }
+
+    fn write(&mut self, group: Group) {
+        if let Some(StoreError::Disk(reason)) = self.visibility.failure() {
+            return fail(group.waiters, || StoreError::Disk(reason.clone()));
+        }
+        let Group { writes, waiters } = group;
+        match self.transact(&writes) {
+            Ok(committed) => self.publish(committed, waiters),
+            Err(Failure::Sql(error)) if is_disk(&error) => {
+                let reason = error.to_string();
+                match StoreError::from(error) {
+                    StoreError::Busy => fail(waiters, || StoreError::Busy),
+                    _ => fail(waiters, || StoreError::Disk(reason.clone())),
+                }
+            }
+            // One of them met something that is its own trouble: alone, it spoils no other.
+            Err(_) => {
+                for (write, waiter) in writes.into_iter().zip(waiters) {
+                    match self.transact(&[write]) {
+                        Ok(committed) => self.publish(committed, vec![waiter]),
+                        Err(failure) => waiter.answer(Err(failure.into())),
+                    }
+                }
+            }
+        }
+    }
+
+    fn transact(&mut self, writes: &[Write]) -> Result<Committed, Failure> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let mut ticket = None;
+        let result = self.execute(writes, &mut ticket);
+        if result.is_err() {
+            if let Some(ticket) = ticket {
+                self.visibility.retract(ticket);
+            }
+            // Some errors have undone the transaction already.
+            if !self.connection.is_autocommit() {
+                self.connection.execute_batch("ROLLBACK")?;
+            }
+            // It may name logs that were undone.
+            self.keys.clear();
+        }
+        result
+    }
+
+    fn execute(&mut self, writes: &[Write], ticket: &mut Option<Ticket>) -> Result<Committed, Failure> {
+        let committed = self.visibility.committed();
+        let next_id = last_id(&self.connection)? + 1;
+        let mut batch = Batch {
+            connection: &self.connection,
+            identity: Identity { owner: &self.owner, owners: &self.owners, boot: self.boot },
+            visibility: &self.visibility,
+            keys: &mut self.keys,
+            next_id,
+            parts: HashMap::new(),
+            purges: Vec::new(),
+        };
+        let mut outcomes = Vec::with_capacity(writes.len());
+        for write in writes {
+            let executed = batch.execute(write)?;
+            outcomes.push((executed.outcome, executed.synced));
+        }
+        let Batch { next_id: end, parts, purges, .. } = batch;
+        // Events of another process lie between ours: whether they are on disk is not known here.
+        let foreign = next_id > committed + 1;
+        if !parts.is_empty() || foreign {
+            let parts: Vec<_> = parts.into_iter().collect();
+            *ticket = Some(self.visibility.announce(committed + 1, &parts));
+        }
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        self.visibility.commit(end - 1);
+        for key in purges {
+            self.jobs.push(Job::Purge(key));
+        }
+        Ok(Committed { outcomes, ticket: *ticket })
+    }
+
+    fn publish(&self, committed: Committed, waiters: Vec<Waiter>) {
+        let mut late = Vec::new();
+        for (waiter, (outcome, synced)) in waiters.into_iter().zip(committed.outcomes) {
+            if synced {
+                late.push((waiter, outcome));
+            } else {
+                waiter.answer(Ok(outcome));
+            }
+        }
+        if let Some(ticket) = committed.ticket {
+            self.sync.push(Unsynced { ticket, waiters: late });
+        }
+    }
+
+    fn look_for_foreign(&self) -> rusqlite::Result<()> {
+        let committed = self.visibility.committed();
+        let last = last_id(&self.connection)?;
+        if last > committed {
+            let ticket = self.visibility.announce(committed + 1, &[]);
+            self.visibility.commit(last);
+            self.sync.push(Unsynced { ticket, waiters: Vec::new() });
+        }
+        Ok(())
+    }
+
+    /// Writes something small; after a failed sync, everything of the log once more.
+    fn check(&mut self) -> Result<(), StoreError> {
+        self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        let result = self.check_in_transaction();
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
+        result?;
+        self.look_for_foreign()?;
+        self.jobs.resume(&self.connection)?;
+        Ok(())
+    }
+
+    fn check_in_transaction(&self) -> Result<(), StoreError> {
+        if self.visibility.failure().is_some() {
+            // Inside the transaction nobody else writes to the log.
+            write_again(&self.wal, &self.sync_file)
+                .map_err(|error| StoreError::Disk(format!("syncing the log failed again: {error}")))?;
+            self.visibility.recovered();
+            tracing::info!("the store could sync its log again");
+        }
+        self.connection.prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'checks'")?.execute([])?;
+        self.connection.prepare_cached("COMMIT")?.execute([])?;
+        Ok(())
+    }
+
+    fn close(&mut self) {
+        self.sync.finish();
+        if self.visibility.failure().is_none() {
+            let released = self.connection.execute(
+                "UPDATE logs SET owner = NULL, boot = nullif(boot, ?2) WHERE owner = ?1",
+                rusqlite::params![self.owner, self.boot],
+            );
+            if let Err(error) = released.map_err(StoreError::from).and_then(|_| {
+                (self.sync_file)(&self.wal).map_err(|error| StoreError::Disk(error.to_string()))
+            }) {
+                tracing::warn!(%error, "leases could not be given back; the next start takes them over");
+            }
+        }
+        self.checkpoints.finish();
+    }
+}
+
+/// The newest position of all that are or were in use.
+pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(
+            "SELECT max(coalesce((SELECT max(id) FROM events), 0), (SELECT value FROM meta WHERE name = 'position_floor'))",
+        )?
+        .query_row([], |row| row.get(0))
+}
+
+fn fail(waiters: Vec<Waiter>, error: impl Fn() -> StoreError) {
+    for waiter in waiters {
+        waiter.answer(Err(error()));
+    }
+}
