@@ -1,1 +1,28 @@
-//! placeholder
+//! HTTP, SSE and WebSocket: commands in, events from seq N out. Authentication, guards, limits, OpenAPI.
+//!
+//! The only crate that knows HTTP. Every answer comes from an [`wharf_engine::Engine`]; no transport has a private door to it.
+
+mod app;
+mod auth;
+mod config;
+mod connection;
+mod error;
+mod escape;
+mod extract;
+mod front;
+mod guard;
+mod limit;
+mod metrics;
+mod openapi;
+mod presence;
+mod route;
+mod routes;
+mod server;
+mod sse;
+mod ticket;
+mod turn_frames;
+mod ws;
+
+pub use auth::{Auth, Key, Scope, Scopes, UnknownScope};
+pub use config::{ServerConfig, Timeouts};
+pub use server::{Server, ServerError};

@@ -1,0 +1,150 @@
+//! One TCP connection: HTTP/1.1 on it, and the watch over a client that stops reading.
+
+use std::io;
+use std::net::SocketAddr;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use axum::Router;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::service::TowerToHyperService;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Instant, Sleep, sleep};
+use tower::ServiceExt;
+
+use crate::app::App;
+use crate::presence::Present;
+
+/// Bytes of a request's header, and of an answer that hyper holds before it asks for more of it.
+const BUFFER_BYTES: usize = 64 << 10;
+
+/// What handlers know of the connection that a request came on.
+#[derive(Debug, Clone)]
+pub(crate) struct Peer {
+    pub(crate) address: SocketAddr,
+    pub(crate) traffic: Arc<Traffic>,
+    /// Held by whoever still works on the connection, after an upgrade too.
+    pub(crate) _slot: Arc<Slot>,
+}
+
+/// One of the connections that may be open.
+#[derive(Debug)]
+pub(crate) struct Slot {
+    pub(crate) _permit: OwnedSemaphorePermit,
+    pub(crate) _present: Present,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Traffic {
+    /// Bytes that the client took.
+    pub(crate) written: AtomicU64,
+    /// The connection is a WebSocket: its writer watches for stalls, so that it can say why it closes.
+    pub(crate) upgraded: AtomicBool,
+}
+
+/// Serves one connection to its end.
+pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, router: Router, app: App) {
+    let peer = Peer { address, traffic: Arc::default(), _slot: Arc::new(slot) };
+    let io = Watched::new(stream, Arc::clone(&peer.traffic), app.config.timeouts.stall);
+    let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer.clone());
+        request
+    });
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(app.config.timeouts.header)
+        .max_buf_size(BUFFER_BYTES)
+        .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = std::pin::pin!(connection);
+    tokio::select! {
+        ended = connection.as_mut() => return log_end(ended),
+        () = app.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    }
+    log_end(connection.await);
+}
+
+fn log_end(ended: hyper::Result<()>) {
+    if let Err(error) = ended {
+        // Clients leave in the middle of things all the time.
+        tracing::debug!(%error, "a connection ended early");
+    }
+}
+
+/// A stream whose writes fail once the other side takes nothing for too long.
+struct Watched {
+    stream: TcpStream,
+    traffic: Arc<Traffic>,
+    limit: Duration,
+    /// Runs while a write waits.
+    stalled: Option<Pin<Box<Sleep>>>,
+}
+
+impl Watched {
+    fn new(stream: TcpStream, traffic: Arc<Traffic>, limit: Duration) -> Self {
+        Self { stream, traffic, limit, stalled: None }
+    }
+
+    /// `written` passes through, unless it waits for too long.
+    fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
+        match written {
+            Poll::Ready(written) => {
+                self.stalled = None;
+                if let Ok(bytes) = written {
+                    self.traffic.written.fetch_add(bytes as u64, Ordering::Relaxed);
+                }
+                Poll::Ready(written)
+            }
+            Poll::Pending if self.traffic.upgraded.load(Ordering::Relaxed) => Poll::Pending,
+            Poll::Pending => {
+                let limit = self.limit;
+                let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
+                if stalled.is_elapsed() {
+                    stalled.as_mut().reset(Instant::now() + limit);
+                }
+                ready!(stalled.as_mut().poll(cx));
+                Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
+            }
+        }
+    }
+}
+
+impl AsyncRead for Watched {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Watched {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(cx, written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(cx, written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}

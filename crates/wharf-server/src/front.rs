@@ -1,0 +1,164 @@
+//! What every request passes: guard, authentication, rate, scope, then its handler; and what every answer gets.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use futures_util::FutureExt;
+use http::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL,
+    CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
+use wharf_protocol::{ApiError, ErrorCode};
+
+use crate::app::App;
+use crate::auth::Principal;
+use crate::connection::Peer;
+use crate::error::{self, Failure, Result};
+use crate::extract::random_id;
+use crate::guard;
+use crate::route::{Access, Facts};
+
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Next) -> Response {
+    let request_id = request_id(request.headers());
+    let facts = app.catalogue.find(request.method(), request.extensions()).cloned();
+    let mut origin = None;
+    let response = match admit(&app, &mut request, facts.as_ref(), &mut origin) {
+        Ok(Some(preflight)) => preflight,
+        Ok(None) => run(next, request, &request_id).await,
+        Err(failure) => failure.into_response(),
+    };
+    app.metrics.count_request(facts.map(|facts| facts.index), response.status());
+    finish(error::render(response, &request_id), request_id, origin)
+}
+
+/// Whether the request may go to its handler. A preflight is answered here.
+fn admit(
+    app: &App,
+    request: &mut Request,
+    facts: Option<&Facts>,
+    origin: &mut Option<HeaderValue>,
+) -> Result<Option<Response>> {
+    if let guard::From::Listed(listed) = app.guard.check(request.uri(), request.headers())? {
+        *origin = Some(listed);
+        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+            return Ok(Some(preflight()));
+        }
+    }
+    let now = Instant::now();
+    if facts.is_some_and(|facts| facts.access == Access::Public) {
+        limit_address(app, request, now)?;
+        return Ok(None);
+    }
+    let principal = match authenticate(app, request, facts, now) {
+        Ok(principal) => principal,
+        Err(error) => {
+            limit_address(app, request, now)?;
+            return Err(error.into());
+        }
+    };
+    principal.bucket.take(now).map_err(Failure::rate_limited)?;
+    if let Some(Access::Scope(scope)) = facts.map(|facts| facts.access) {
+        principal.require(scope)?;
+    }
+    request.extensions_mut().insert(principal);
+    Ok(None)
+}
+
+fn authenticate(
+    app: &App,
+    request: &Request,
+    facts: Option<&Facts>,
+    now: Instant,
+) -> Result<Arc<Principal>, ApiError> {
+    if facts.is_some_and(|facts| facts.takes_ticket)
+        && let Some(ticket) = ticket_of(request.uri())
+    {
+        return app.tickets.redeem(ticket, now);
+    }
+    app.gate.admit(request.headers())
+}
+
+/// Tickets are hexadecimal: nothing in them needs decoding.
+fn ticket_of(uri: &Uri) -> Option<&str> {
+    uri.query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))
+}
+
+fn limit_address(app: &App, request: &Request, now: Instant) -> Result<()> {
+    match request.extensions().get::<Peer>() {
+        Some(peer) => app.addresses.take(peer.address.ip(), now).map_err(Failure::rate_limited),
+        None => Ok(()),
+    }
+}
+
+/// A handler that panics costs its own request only.
+async fn run(next: Next, request: Request, request_id: &str) -> Response {
+    match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+        Ok(response) => response,
+        Err(_) => {
+            tracing::error!(request.id = request_id, "a request handler panicked");
+            Failure::new(ErrorCode::InternalError, "internal error").into_response()
+        }
+    }
+}
+
+/// The caller's own id, where it is short and plain.
+fn request_id(headers: &HeaderMap) -> String {
+    let given = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|text| {
+        (1..=128).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-' | b':'))
+    });
+    given.map_or_else(random_id, ToOwned::to_owned)
+}
+
+fn preflight() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, PATCH, DELETE"));
+    headers.insert(
+        ACCESS_CONTROL_ALLOW_HEADERS,
+        HeaderValue::from_static(
+            "authorization, content-type, idempotency-key, last-event-id, prefer, x-api-key, x-request-id",
+        ),
+    );
+    headers.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
+    response
+}
+
+fn finish(mut response: Response, request_id: String, origin: Option<HeaderValue>) -> Response {
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::try_from(request_id) {
+        headers.insert(REQUEST_ID, value);
+    }
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers
+        .entry(CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.entry(CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    match origin {
+        Some(origin) => {
+            headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.insert(
+                ACCESS_CONTROL_EXPOSE_HEADERS,
+                HeaderValue::from_static("retry-after, x-request-id, x-session-id"),
+            );
+            headers.insert(VARY, HeaderValue::from_static("origin"));
+        }
+        None => {
+            headers.insert(
+                HeaderName::from_static("cross-origin-resource-policy"),
+                HeaderValue::from_static("same-origin"),
+            );
+        }
+    }
+    response
+}

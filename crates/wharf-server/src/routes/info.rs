@@ -1,0 +1,31 @@
+//! `GET /info`: what the server can do, and its limits.
+
+use axum::Json;
+use axum::extract::State;
+use wharf_protocol::PROTOCOL_VERSION;
+use wharf_protocol::rest::Info;
+
+use crate::app::App;
+use crate::route::Operation;
+
+const CAPABILITIES: [&str; 10] = [
+    "sessions", "streaming", "websocket", "sse", "events", "queue", "permissions", "timeline", "tools", "agents",
+];
+
+pub(super) fn operation() -> Operation {
+    Operation::get("getInfo", "/api/v1/info", info)
+        .about("server", "What the server can do, and its limits")
+        .answers::<Info>(200, "Capabilities, agents and limits.")
+}
+
+async fn info(State(app): State<App>) -> Json<Info> {
+    Json(Info {
+        name: "wharf".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol_version: PROTOCOL_VERSION.to_owned(),
+        capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
+        agents: app.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
+        tools_count: app.engine.tools().len(),
+        limits: app.config.limits.clone(),
+    })
+}

@@ -1,0 +1,3 @@
+//! `/permissions`
+
+pub(super) mod answer;

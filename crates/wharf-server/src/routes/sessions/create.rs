@@ -1,0 +1,35 @@
+//! `POST /sessions`
+
+use axum::extract::State;
+use axum::{Extension, Json};
+use wharf_protocol::rest::CreateSession;
+use wharf_protocol::{ErrorCode, Session};
+
+use crate::app::App;
+use crate::auth::Scope;
+use crate::error::Result;
+use crate::extract::OptionalBody;
+use crate::route::Operation;
+use crate::routes::Asker;
+
+pub(super) fn operation() -> Operation {
+    Operation::post("createSession", "/api/v1/sessions", create)
+        .about("sessions", "Begin a session")
+        .scope(Scope::SessionsWrite)
+        .optional_body::<CreateSession>()
+        .answers::<Session>(200, "The new session.")
+        .fails(&[
+            ErrorCode::AgentNotFound,
+            ErrorCode::AlreadyExists,
+            ErrorCode::MaxSessionsReached,
+            ErrorCode::ProviderError,
+        ])
+}
+
+async fn create(
+    State(app): State<App>,
+    Extension(principal): Asker,
+    OptionalBody(request): OptionalBody<CreateSession>,
+) -> Result<Json<Session>> {
+    Ok(Json(app.engine.create_session(request, &principal.caller).await?))
+}

@@ -1,0 +1,54 @@
+//! `/sessions`
+
+mod answer;
+mod cancel;
+mod clear;
+mod create;
+mod delete;
+mod events;
+mod get;
+mod list;
+mod messages;
+mod permissions;
+mod prompt;
+mod prompt_stream;
+mod queue;
+mod reprioritise;
+mod timeline;
+mod turn;
+mod turns;
+mod update;
+mod withdraw;
+
+use wharf_protocol::ErrorCode;
+
+use crate::route::Operation;
+
+/// What every change of a session can meet: it is gone, it is in use elsewhere, or too many others are live.
+const CHANGE_FAILS: [ErrorCode; 3] = [ErrorCode::SessionNotFound, ErrorCode::Conflict, ErrorCode::MaxSessionsReached];
+
+pub(super) fn operations() -> Vec<Operation> {
+    vec![
+        create::operation(),
+        list::operation(),
+        get::operation(),
+        update::operation(),
+        delete::operation(),
+        prompt::operation(),
+        prompt_stream::operation(),
+        queue::operation(),
+        withdraw::operation(),
+        reprioritise::operation(),
+        cancel::operation(),
+        turns::operation(),
+        turn::operation(),
+        messages::operation("/api/v1/sessions/{session_id}/messages", "listMessages"),
+        messages::operation("/api/v1/sessions/{session_id}/history", "listHistory"),
+        clear::operation("/api/v1/sessions/{session_id}/messages", "clearMessages"),
+        clear::operation("/api/v1/sessions/{session_id}/history", "clearHistory"),
+        events::operation(),
+        timeline::operation(),
+        permissions::operation(),
+        answer::operation(),
+    ]
+}

@@ -1,0 +1,46 @@
+//! `GET /sessions/{session_id}/timeline`: what happened when, never what was said.
+
+use axum::Json;
+use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wharf_protocol::rest::Timeline;
+use wharf_protocol::{ErrorCode, Seq, SessionId};
+
+use crate::app::App;
+use crate::auth::Scope;
+use crate::error::Result;
+use crate::extract::{Params, QueryOf, page_limit};
+use crate::route::Operation;
+use crate::routes::InSession;
+
+const DEFAULT_LIMIT: usize = 100;
+const MOST: usize = 1_000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct TimelineQuery {
+    /// Entries after this seq. Absent: from the first event.
+    after: Option<Seq>,
+    /// 1 to 1,000; 100 where absent.
+    #[schemars(range(min = 1, max = 1000))]
+    limit: Option<usize>,
+}
+
+pub(super) fn operation() -> Operation {
+    Operation::get("getTimeline", "/api/v1/sessions/{session_id}/timeline", timeline)
+        .about("events", "What happened when, how long it took, how many tokens")
+        .scope(Scope::SessionsRead)
+        .param::<SessionId>("session_id")
+        .query::<TimelineQuery>()
+        .answers::<Timeline>(200, "A page of it.")
+        .fails(&[ErrorCode::SessionNotFound, ErrorCode::CursorAhead, ErrorCode::CursorExpired])
+}
+
+async fn timeline(
+    State(app): State<App>,
+    Params(path): Params<InSession>,
+    QueryOf(query): QueryOf<TimelineQuery>,
+) -> Result<Json<Timeline>> {
+    let limit = page_limit(query.limit, DEFAULT_LIMIT, MOST)?;
+    Ok(Json(app.engine.timeline(&path.session_id, query.after, limit).await?))
+}

@@ -1,0 +1,174 @@
+//! The listener: bound, served, drained.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+use wharf_engine::Engine;
+
+use crate::app::{App, Shared};
+use crate::auth::{Auth, Gate};
+use crate::config::ServerConfig;
+use crate::connection::{self, Slot};
+use crate::front::front;
+use crate::guard::Guard;
+use crate::limit::Addresses;
+use crate::metrics::Metrics;
+use crate::presence::{Presence, Present};
+use crate::route::Catalogue;
+use crate::routes;
+use crate::ticket::Tickets;
+
+/// Why a server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// Without keys everybody who can connect may run commands here.
+    #[error("{0} can be reached from other machines: authentication cannot be switched off there")]
+    Unauthenticated(IpAddr),
+    #[error("no key is configured: nobody could use the server")]
+    NoKeys,
+    #[error("cannot listen on {address}")]
+    Bind { address: SocketAddr, source: std::io::Error },
+    #[error("the listener failed")]
+    Listener(#[source] std::io::Error),
+}
+
+/// How often the drain looks whether the last turn has ended.
+const DRAIN_LOOK: Duration = Duration::from_millis(50);
+/// After the listener could not accept: open files are short, and a loop would eat the processor.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound server.
+pub struct Server {
+    listener: std::net::TcpListener,
+    address: SocketAddr,
+    router: Router,
+    app: App,
+}
+
+impl Server {
+    /// Listens, but serves nothing yet: connections wait until [`Server::serve`] runs.
+    pub fn bind(config: ServerConfig, engine: Engine) -> Result<Self, ServerError> {
+        match &config.auth {
+            Auth::None if !config.host.is_loopback() => return Err(ServerError::Unauthenticated(config.host)),
+            Auth::Keys(keys) if keys.is_empty() => return Err(ServerError::NoKeys),
+            Auth::None | Auth::Keys(_) => {}
+        }
+        let wanted = SocketAddr::new(config.host, config.port);
+        let listen = || {
+            let listener = std::net::TcpListener::bind(wanted)?;
+            listener.set_nonblocking(true)?;
+            let address = listener.local_addr()?;
+            Ok((listener, address))
+        };
+        let (listener, address) = listen().map_err(|source| ServerError::Bind { address: wanted, source })?;
+        let (routes, catalogue) = Catalogue::build(routes::operations());
+        let app = App::new(Shared {
+            gate: Gate::new(&config.auth, &config.limits),
+            guard: Guard::new(address, &config.allowed_hosts, &config.allowed_origins),
+            addresses: Addresses::new(&config.limits),
+            tickets: Tickets::default(),
+            metrics: Metrics::new(catalogue.names.len()),
+            presence: Presence::default(),
+            catalogue,
+            started: Instant::now(),
+            draining: CancellationToken::new(),
+            closing: CancellationToken::new(),
+            sockets: TaskTracker::new(),
+            port: address.port(),
+            engine,
+            config,
+        });
+        let router = routes.layer(from_fn_with_state(app.clone(), front)).with_state(app.clone());
+        Ok(Self { listener, address, router, app })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn local_addr(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The routes with everything in front of them, for callers that bring their own connections.
+    pub fn router(&self) -> Router {
+        self.router.clone()
+    }
+
+    /// Serves until `shutdown`, then drains: not ready at once, clients are told, running turns get
+    /// [`ServerConfig::drain_grace`], streams end, connections close. The engine is left to its owner to stop.
+    pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServerError> {
+        let listener = TcpListener::from_std(self.listener).map_err(ServerError::Listener)?;
+        let slots = Arc::new(Semaphore::new(self.app.config.limits.connections));
+        let mut connections = JoinSet::new();
+        let mut drain = std::pin::pin!(drain(self.app.clone(), shutdown));
+        loop {
+            let accepted = tokio::select! {
+                () = &mut drain => break,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+                accepted = listener.accept() => accepted,
+            };
+            let (stream, address) = match accepted {
+                Ok(accepted) => accepted,
+                Err(error) => {
+                    tracing::warn!(%error, "a connection could not be accepted");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
+                }
+            };
+            let Ok(permit) = Arc::clone(&slots).try_acquire_owned() else {
+                self.app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
+                refuse(stream);
+                continue;
+            };
+            // Small frames must not wait for each other.
+            let _ = stream.set_nodelay(true);
+            let slot = Slot { _permit: permit, _present: Present::new(&self.app.presence.tcp) };
+            connections.spawn(connection::serve(stream, address, slot, self.router.clone(), self.app.clone()));
+        }
+        drop(listener);
+        self.app.sockets.close();
+        let ended = async {
+            while connections.join_next().await.is_some() {}
+            self.app.sockets.wait().await;
+        };
+        if tokio::time::timeout(self.app.config.timeouts.close, ended).await.is_err() {
+            tracing::warn!("some connections did not close in time and are cut off");
+        }
+        connections.shutdown().await;
+        Ok(())
+    }
+}
+
+/// From the wish to stop to the moment when streams end.
+async fn drain(app: App, shutdown: CancellationToken) {
+    shutdown.cancelled().await;
+    app.engine.drain();
+    app.draining.cancel();
+    let deadline = Instant::now() + app.config.drain_grace;
+    while Instant::now() < deadline {
+        match app.engine.session_counts().await {
+            Ok(counts) if counts.busy > 0 => tokio::time::sleep(DRAIN_LOOK).await,
+            _ => break,
+        }
+    }
+    app.closing.cancel();
+}
+
+/// Says no to a connection for which there is no room, without waiting for it.
+fn refuse(stream: tokio::net::TcpStream) {
+    const ANSWER: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nRetry-After: 5\r\n\
+        Connection: close\r\nContent-Length: 79\r\n\r\n\
+        {\"error\":\"too many connections are open\",\"code\":\"UNAVAILABLE\",\"retryable\":true}";
+    if let Ok(mut stream) = stream.into_std() {
+        // Fits into an empty socket buffer; whoever does not take it learns it from the closed connection.
+        let _ = std::io::Write::write(&mut stream, ANSWER);
+    }
+}

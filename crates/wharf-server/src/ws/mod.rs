@@ -1,0 +1,100 @@
+//! `/ws`: the envelope protocol. Requests and events of many sessions on one socket.
+
+mod envelope;
+mod prompt;
+mod request;
+mod socket;
+mod watch;
+mod writer;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::response::Response;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wharf_engine::Watcher;
+use wharf_protocol::{ErrorCode, Seq, SessionId};
+
+use crate::app::App;
+use crate::auth::{Principal, Scope};
+use crate::connection::Peer;
+use crate::error::{Failure, Result};
+use crate::extract::QueryOf;
+use crate::presence::Present;
+use crate::route::{Answer, Operation};
+use socket::{Socket, Start};
+
+/// Bytes read from a socket at a time, and gathered before they are written.
+const BUFFER_BYTES: usize = 16 << 10;
+
+pub(crate) fn operation() -> Operation {
+    Operation::get("openSocket", "/ws", open)
+        .about("sockets", "Open a WebSocket")
+        .details(
+            "Speaks the envelope of `/api/v1/schemas/ws.json`. With `session_id` the socket gets that session's events; \
+             without, and while it subscribes to nothing, those of every session.",
+        )
+        .scope(Scope::SessionsRead)
+        .takes_ticket()
+        .query::<SocketQuery>()
+        .answer(Answer { status: 101, description: "The connection is a WebSocket.", content: Vec::new() })
+        .fails(&[ErrorCode::BadRequest, ErrorCode::SessionNotFound, ErrorCode::CursorAhead, ErrorCode::CursorExpired])
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+struct SocketQuery {
+    /// The session whose events arrive, and which requests mean that name none.
+    session_id: Option<SessionId>,
+    /// Events of that session after this seq. Absent: from the present.
+    after: Option<Seq>,
+    /// `false`: nobody at this socket answers permissions.
+    answers: Option<bool>,
+    /// In place of a key.
+    #[serde(rename = "ticket")]
+    _ticket: Option<String>,
+}
+
+async fn open(
+    State(app): State<App>,
+    Extension(principal): Extension<Arc<Principal>>,
+    peer: Option<Extension<Peer>>,
+    QueryOf(query): QueryOf<SocketQuery>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    let upgrade = upgrade.map_err(|error| Failure::new(ErrorCode::BadRequest, error.body_text()))?;
+    let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(true)) };
+    let start = match query.session_id {
+        Some(session_id) => {
+            let cursor = app.engine.watch(&session_id, query.after, watcher).await?;
+            Start::Session(session_id, cursor)
+        }
+        None if query.after.is_some() => {
+            return Err(Failure::invalid("after", "is a position in one session's log: give session_id too"));
+        }
+        None => Start::All(app.engine.watch_all(None).await?),
+    };
+    let peer = peer.map(|Extension(peer)| peer);
+    if let Some(peer) = &peer {
+        peer.traffic.upgraded.store(true, Ordering::Relaxed);
+    }
+    let present = Present::new(&app.presence.websocket);
+    let limit = app.config.limits.frame_bytes;
+    let tasks = app.sockets.clone();
+    Ok(upgrade
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .on_upgrade(move |stream| {
+            // Tracked: the server waits for it when it stops.
+            tasks.track_future(async move {
+                Socket::new(app, principal, peer.clone(), watcher).run(stream, start).await;
+                drop((present, peer));
+            })
+        }))
+}

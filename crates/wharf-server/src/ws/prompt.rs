@@ -1,0 +1,36 @@
+//! `prompt` on a socket: accepted in the order of the requests, answered frame by frame while others are served.
+
+use tokio::sync::mpsc;
+use wharf_engine::Watcher;
+use wharf_protocol::{Prompt, SessionId};
+
+use super::envelope;
+use super::writer::Outgoing;
+use crate::app::App;
+use crate::auth::Principal;
+use crate::error::Result;
+use crate::routes::check_prompt;
+use crate::turn_frames::TurnFrames;
+
+/// Accepts a prompt. From here on the turn depends on no client.
+pub(super) async fn accept(
+    app: &App,
+    principal: &Principal,
+    session_id: &SessionId,
+    prompt: Prompt,
+    watcher: Watcher,
+) -> Result<TurnFrames> {
+    check_prompt(app, &prompt)?;
+    let accepted = app.engine.prompt(session_id, prompt, &principal.caller).await?;
+    Ok(TurnFrames::follow(app, session_id, &accepted, watcher).await?)
+}
+
+/// Passes the turn's frames on, up to its end or the socket's.
+pub(super) async fn follow(mut frames: TurnFrames, id: String, out: mpsc::Sender<Outgoing>) {
+    while let Some(batch) = frames.next().await {
+        let batch = batch.iter().map(|frame| envelope::turn_frame(&id, frame)).collect();
+        if out.send(Outgoing::Frames(batch)).await.is_err() {
+            return;
+        }
+    }
+}
