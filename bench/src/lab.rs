@@ -14,6 +14,13 @@ use wharf_testkit::{Client, Incoming, WharfProcess, sse};
 /// How often a request that is told to wait is sent again.
 const PATIENCE: usize = 300;
 
+/// Limits that would be measured instead of the server.
+const SETTINGS: [(&str, &str); 3] = [
+    ("WHARF_LIMITS_REQUESTS_PER_SECOND", "100000"),
+    ("WHARF_LIMITS_REQUEST_BURST", "100000"),
+    ("WHARF_TURNS_MAX_RUNNING", "5000"),
+];
+
 /// The processes that outlive one measurement.
 pub struct Lab {
     pub model: StandInProcess,
@@ -34,7 +41,11 @@ impl Lab {
     /// A server on fresh directories that uses the scripted model.
     pub async fn server(&self) -> Server {
         let home = WharfHome::new();
-        let process = home.server().model_url(&self.model.url).start().await;
+        let mut server = home.server().model_url(&self.model.url);
+        for (name, value) in SETTINGS {
+            server = server.env(name, value);
+        }
+        let process = server.start().await;
         Server { process, home }
     }
 }

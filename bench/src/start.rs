@@ -35,9 +35,9 @@ pub async fn measure(table: &mut Table) -> Result<()> {
 fn time_wharf(home: &WharfHome) -> Result<f64> {
     let port = free_port();
     let mut command = Command::new(wharf_binary());
-    command.args(["serve", "--host", "127.0.0.1", "--auth", "key", "--permission", "full", "--model", "demo/demo"]);
+    command.args(["serve", "--host", "127.0.0.1", "--auth", "key", "--permission", "full", "--model", "demo"]);
     command.args(["--port", &port.to_string()]).arg("--work-dir").arg(home.work.path());
-    command.env("WHARF_STATE_DIR", home.state.path());
+    command.env("WHARF_STATE_DIR", home.state.path()).env("XDG_CONFIG_HOME", home.state.path());
     time(&mut command, port)
 }
 

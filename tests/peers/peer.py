@@ -69,7 +69,7 @@ class Program:
 
 def scripted_model():
     """Our own model server; `first_line()` of it is its base URL."""
-    return Program(os.environ["SCRIPTED_MODEL_BIN"])
+    return Program(os.environ["PEER_MODEL_BIN"])
 
 
 class Wharf(Program):
@@ -78,10 +78,10 @@ class Wharf(Program):
     def __init__(self, model, base_url, permission="full"):
         self._dirs = [tempfile.TemporaryDirectory(prefix="wharf-peer-") for _ in range(2)]
         self.state, self.work = (pathlib.Path(d.name).resolve() for d in self._dirs)
-        self.env = {**os.environ, "WHARF_STATE_DIR": str(self.state), "OPENAI_API_KEY": "sk-test"}
+        self.env = {**os.environ, "WHARF_STATE_DIR": str(self.state), "XDG_CONFIG_HOME": str(self.state), "OPENAI_API_KEY": "sk-test"}
         arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--work-dir", self.work, "--model", model]
         arguments += ["--base-url", base_url, "--permission", permission, "--auth", "key"]
-        super().__init__(os.environ["WHARF_BIN"], *arguments, env=self.env, output=self.state / "output.log")
+        super().__init__(os.environ["PEER_WHARF_BIN"], *arguments, env=self.env, output=self.state / "output.log")
         self.url = wait_for("the server's discovery file", self._discover)
         self.key = (self.state / "key").read_text().strip()
         wait_for("a healthy server", lambda: self._healthy())
@@ -147,5 +147,5 @@ class Wharf(Program):
 
     def command(self, *arguments, limit_s=120):
         """Runs another `wharf` command beside the server."""
-        line = [os.environ["WHARF_BIN"], *arguments]
+        line = [os.environ["PEER_WHARF_BIN"], *arguments]
         return subprocess.run(line, env=self.env, cwd=self.work, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=limit_s)

@@ -61,7 +61,7 @@ impl Suite {
         let build = target_dir().join("debug");
         let mut command = program(python);
         command.arg("-u").arg(self.dir.join("run.py"));
-        command.env("WHARF_BIN", build.join("wharf")).env("SCRIPTED_MODEL_BIN", build.join("scripted-model"));
+        command.env("PEER_WHARF_BIN", build.join("wharf")).env("PEER_MODEL_BIN", build.join("scripted-model"));
         command.env("PYTHONPATH", root().join("tests/peers")).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         let mut child = command.spawn().context("cannot start the suite")?;

@@ -23,13 +23,13 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 /// How long a server may take to stop when asked: its own grace, and some.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 
-/// The program under test: `WHARF_BIN`, or the one beside the tests' own directory.
+/// The program under test: `TEST_WHARF_BIN`, or the one beside the tests' own directory.
 ///
 /// # Panics
 /// When there is none; the message says how to build it.
 #[must_use]
 pub fn wharf_binary() -> PathBuf {
-    if let Some(path) = std::env::var_os("WHARF_BIN") {
+    if let Some(path) = std::env::var_os("TEST_WHARF_BIN") {
         return path.into();
     }
     // target/PROFILE/deps/test-HASH, or target/PROFILE/program
@@ -134,12 +134,14 @@ impl WharfBuilder {
         command.args(["--auth", &self.auth]).arg("--work-dir").arg(&self.work_dir);
         match &self.model_url {
             Some(url) => command.args(["--model", "openai/scripted", "--base-url", url]),
-            None => command.args(["--model", "demo/demo"]),
+            None => command.args(["--model", "demo"]),
         };
         command.args(&self.arguments);
         for name in ["HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"] {
             command.env_remove(name);
         }
+        // The developer's own configuration stays out of it.
+        command.env("XDG_CONFIG_HOME", &self.state_dir).env_remove("WHARF_CONFIG");
         command.env("WHARF_STATE_DIR", &self.state_dir).env("OPENAI_API_KEY", "sk-test").envs(self.environment.clone());
         command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
         let started = Instant::now();
