@@ -116,7 +116,8 @@ impl Actor {
 
     async fn load_leased(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
         let session = feed.session.clone();
-        let saved = shared.store.read_state(&session).await.map_err(|error| EngineError::from_read(error, Seq::ZERO))?;
+        let saved =
+            shared.store.read_state(&session).await.map_err(|error| EngineError::from_read(error, Seq::ZERO))?;
         let last = saved.session.last_seq;
         let agent = shared.agent(&saved.session.agent_name);
         let tools = shared.tools_of(&agent);
@@ -260,7 +261,6 @@ impl Actor {
                 look(Ok(&self.core));
                 Ok(())
             }
-            Message::Wake => Ok(()),
         }
     }
 
@@ -307,7 +307,9 @@ impl Actor {
         }
         let Some((by, reply)) = self.deleting.take() else { return Ok(()) };
         let deleted = match self.handle(Input::Delete { by }).await {
-            Ok(Ok(_)) => self.shared.store.delete(&self.session, self.lease.fence).await.map_err(EngineError::from).map(Ok),
+            Ok(Ok(_)) => {
+                self.shared.store.delete(&self.session, self.lease.fence).await.map_err(EngineError::from).map(Ok)
+            }
             Ok(Err(rejected)) => Ok(Err(rejected)),
             Err(error) => Err(error),
         };

@@ -5,9 +5,8 @@ use wharf_protocol::{Agent, Mode};
 /// `coder` (the default), `explorer` and `planner`.
 #[must_use]
 pub fn builtin_agents() -> Vec<Agent> {
-    let all = [
-        "apply_patch", "bash", "edit_file", "glob", "grep", "list_dir", "read_file", "think", "todo", "write_file",
-    ];
+    let all =
+        ["apply_patch", "bash", "edit_file", "glob", "grep", "list_dir", "read_file", "think", "todo", "write_file"];
     let reads = ["glob", "grep", "list_dir", "read_file", "think", "todo"];
     let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     vec![

@@ -60,7 +60,14 @@ impl Cursor {
             let head = *self.head.borrow_and_update();
             let batch = match self.feed.read(self.position, max_bytes) {
                 Some(batch) => batch,
-                None => self.read_store(head.last, max_bytes).await?,
+                None => match self.read_store(head.last, max_bytes).await {
+                    // The log is gone with its session; what the tail still has ends with `session.deleted`.
+                    Err(error @ EngineError::SessionNotFound(_)) => match self.feed.rest(self.position) {
+                        rest if rest.is_empty() => return Err(error),
+                        rest => rest,
+                    },
+                    read => read?,
+                },
             };
             if let Some(event) = batch.last() {
                 self.position = event.seq;

@@ -240,12 +240,7 @@ impl Engine {
         Ok(Queue { session_id: session.clone(), prompts, limit: self.shared.config.limits.queued_prompts })
     }
 
-    pub async fn withdraw(
-        &self,
-        session: &SessionId,
-        prompt: &MessageId,
-        caller: &Caller,
-    ) -> Result<(), EngineError> {
+    pub async fn withdraw(&self, session: &SessionId, prompt: &MessageId, caller: &Caller) -> Result<(), EngineError> {
         self.ask(session, Input::Withdraw { message_id: prompt.clone(), by: caller.by() }).await.map(drop)
     }
 
@@ -269,12 +264,7 @@ impl Engine {
     }
 
     /// Newest first.
-    pub async fn turns(
-        &self,
-        session: &SessionId,
-        before: Option<Seq>,
-        limit: usize,
-    ) -> Result<TurnPage, EngineError> {
+    pub async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<TurnPage, EngineError> {
         check_limit(Some(limit))?;
         self.session(session).await?;
         let mut turns = self.shared.store.turns(session, before, limit + 1).await?;
@@ -589,7 +579,7 @@ fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
     bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
         // Writing to a string cannot fail.
-        drop(write!(text, "{byte:02x}"));
+        let _ = write!(text, "{byte:02x}");
         text
     })
 }

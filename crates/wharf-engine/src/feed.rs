@@ -148,6 +148,11 @@ impl Feed {
         Some(batch)
     }
 
+    /// What the tail has after `after`, though something may be missing before it.
+    pub(crate) fn rest(&self, after: Seq) -> Vec<EncodedEvent> {
+        self.tail().events.iter().filter(|event| event.seq > after).cloned().collect()
+    }
+
     pub(crate) fn watcher_count(&self) -> u64 {
         self.watchers.load(Ordering::Relaxed)
     }

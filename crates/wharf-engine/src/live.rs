@@ -28,15 +28,29 @@ const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// What a session's owner is told or asked.
 pub(crate) enum Message {
-    Ask { input: Box<Input>, reply: Reply<Answer> },
+    Ask {
+        input: Box<Input>,
+        reply: Reply<Answer>,
+    },
     /// `lookup`: the id is the client's own, so an older prompt may have it.
-    Prompt { prompt: Box<NewPrompt>, lookup: bool, reply: Reply<Answer> },
-    Clear { by: Option<String>, reply: Reply<()> },
-    Delete { by: Option<String>, reply: Reply<()> },
-    Look(Box<dyn FnOnce(Result<&Core, EngineError>) + Send>),
-    /// Only there to bring the session to life.
-    Wake,
+    Prompt {
+        prompt: Box<NewPrompt>,
+        lookup: bool,
+        reply: Reply<Answer>,
+    },
+    Clear {
+        by: Option<String>,
+        reply: Reply<()>,
+    },
+    Delete {
+        by: Option<String>,
+        reply: Reply<()>,
+    },
+    Look(Look),
 }
+
+/// Reads the session's state, or learns why it cannot be read.
+pub(crate) type Look = Box<dyn FnOnce(Result<&Core, EngineError>) + Send>;
 
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
@@ -48,7 +62,6 @@ impl Message {
             Self::Ask { reply, .. } | Self::Prompt { reply, .. } => drop(reply.send(Err(error))),
             Self::Clear { reply, .. } | Self::Delete { reply, .. } => drop(reply.send(Err(error))),
             Self::Look(look) => look(Err(error)),
-            Self::Wake => {}
         }
     }
 }
@@ -194,13 +207,13 @@ impl Shared {
             self.forget_if_unused(session);
             return Err(EngineError::SessionNotFound(session.clone()));
         };
-        let slots = self.slots();
-        let is_live = slots.get(session).is_some_and(|slot| slot.owner.is_some());
-        if !is_live {
-            // Whatever the row counts was acknowledged by the process that wrote it, or is as durable as it gets.
-            feed.skip_to(row.last_seq);
+        {
+            let slots = self.slots();
+            if slots.get(session).is_none_or(|slot| slot.owner.is_none()) {
+                // Not live: whatever the row counts was acknowledged by the process that wrote it, or is as durable as it gets.
+                feed.skip_to(row.last_seq);
+            }
         }
-        drop(slots);
         if feed.last() == Seq::ZERO {
             // The owner is loading: it knows in a moment.
             let mut head = feed.head();

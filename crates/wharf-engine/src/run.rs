@@ -13,9 +13,9 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wharf_core::CallOutcome;
 use wharf_models::{Delta, ModelStream};
+use wharf_protocol::CallId;
 use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_protocol::CallId;
 use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
 
 /// Pieces of a reply that are put into one event, in bytes, when they have come in together.
@@ -162,10 +162,6 @@ impl Calls {
         if let Some(token) = self.tokens.get(call_id) {
             token.cancel();
         }
-    }
-
-    pub(crate) fn progress_sender(&self) -> mpsc::Sender<CallEvent> {
-        self.sender.clone()
     }
 
     /// Ask, wait, abort: when this returns, every call's processes are dead or `grace` is over.

@@ -229,13 +229,7 @@ impl<'de> Deserialize<'de> for Event {
         }
         let wire = Wire::deserialize(deserializer)?;
         let body = wire.r#type.parse_payload(&wire.payload).map_err(serde::de::Error::custom)?;
-        Ok(Self {
-            seq: wire.seq,
-            session_id: wire.session_id,
-            turn_id: wire.turn_id,
-            timestamp: wire.timestamp,
-            body,
-        })
+        Ok(Self { seq: wire.seq, session_id: wire.session_id, turn_id: wire.turn_id, timestamp: wire.timestamp, body })
     }
 }
 

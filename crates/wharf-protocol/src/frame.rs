@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::event::CallErrorReason;
 use crate::permission::Resolution;
 use crate::{
-    CallId, ErrorCode, Event, EventBody, PermissionId, PermissionOption, Seq, SessionId, StopReason, Timestamp,
-    TurnId, TurnStatus, Usage,
+    CallId, ErrorCode, Event, EventBody, PermissionId, PermissionOption, Seq, SessionId, StopReason, Timestamp, TurnId,
+    TurnStatus, Usage,
 };
 
 /// One frame of a turn.
@@ -170,11 +170,9 @@ impl Frame {
                 expires_at: None,
                 resolution: Some(answered.option),
             }),
-            EventBody::TurnCompleted(done) => FrameBody::Complete {
-                status: TurnStatus::Completed,
-                usage: done.usage,
-                stop_reason: done.stop_reason,
-            },
+            EventBody::TurnCompleted(done) => {
+                FrameBody::Complete { status: TurnStatus::Completed, usage: done.usage, stop_reason: done.stop_reason }
+            }
             EventBody::TurnCancelled(_) => FrameBody::cancelled("turn cancelled"),
             EventBody::TurnFailed(failed) => FrameBody::Error {
                 error: failed.error.error.clone(),

@@ -26,9 +26,7 @@ fn is_valid(text: &str) -> bool {
     let bytes = text.as_bytes();
     (1..=ID_MAX_LEN).contains(&bytes.len())
         && bytes[0].is_ascii_alphanumeric()
-        && bytes
-            .iter()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
+        && bytes.iter().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-'))
 }
 
 macro_rules! ids {
@@ -127,9 +125,7 @@ impl CallId {
 }
 
 /// An event's position in its session's log: 1, 2, 3, ... As a cursor it means "everything after this"; 0 is the start.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Seq(pub u64);
 

@@ -21,8 +21,7 @@ pub enum PermissionOption {
 }
 
 impl PermissionOption {
-    pub const ALL: [PermissionOption; 4] =
-        [Self::AllowOnce, Self::AllowAlways, Self::RejectOnce, Self::RejectAlways];
+    pub const ALL: [PermissionOption; 4] = [Self::AllowOnce, Self::AllowAlways, Self::RejectOnce, Self::RejectAlways];
 
     #[must_use]
     pub fn allows(self) -> bool {
@@ -78,4 +77,17 @@ pub struct Permission {
     pub requested_at: Timestamp,
     /// Refused when nobody has answered by then.
     pub expires_at: Timestamp,
+}
+
+/// An answer that holds for the rest of the session, for exactly this call.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Grant {
+    pub tool_name: String,
+    pub arguments: Value,
+    pub cwd: PathBuf,
+    /// Else it is refused.
+    pub allowed: bool,
+    /// Who answered.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }

@@ -7,9 +7,7 @@ use serde_json::Value;
 use crate::{ContentBlock, MessageId, Timestamp, TurnId};
 
 /// Which queued prompt goes first; inside one priority, first come first served.
-#[derive(
-    Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
-)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Priority {
     Low,

@@ -83,7 +83,7 @@ async fn a_watcher_of_all_sessions_sees_all_of_them() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn watchers_of_an_unloaded_session_see_it_come_back() {
-    let store = Arc::new(wharf_store::memory::MemoryStore::new());
+    let store = wharf_store::memory::MemoryStore::new();
     let test = TestEngine::with(store, |config| config.idle_unload_ms = 0).await;
     let session = test.session().await.id;
     let mut cursor = test.engine.watch(&session, Some(Seq(0)), NOBODY).await.unwrap();

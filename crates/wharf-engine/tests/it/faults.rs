@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use serde_json::json;
 use wharf_engine::EngineError;
 use wharf_protocol::rest::{SessionPage, SessionQuery};
-use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus};
+use wharf_protocol::{
+    EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus,
+};
 use wharf_store::memory::MemoryStore;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_store::{
@@ -19,7 +21,7 @@ use crate::support::{Step, TestEngine};
 
 /// A store whose disk can be made to refuse data.
 struct Faulty {
-    inner: MemoryStore,
+    inner: Arc<MemoryStore>,
     is_full: AtomicBool,
 }
 
@@ -40,7 +42,13 @@ impl Store for Faulty {
         }
         self.inner.append(append).await
     }
-    async fn read(&self, s: &SessionId, after: Seq, limit: usize, bytes: usize) -> Result<Vec<EncodedEvent>, ReadError> {
+    async fn read(
+        &self,
+        s: &SessionId,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<EncodedEvent>, ReadError> {
         self.inner.read(s, after, limit, bytes).await
     }
     async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {

@@ -1,5 +1,7 @@
 //! The engine with a scripted model and real tools in a temporary workspace.
 
+#![allow(clippy::unwrap_used)]
+
 mod cursors;
 mod faults;
 mod permissions;

@@ -1,7 +1,5 @@
 //! Permissions: asked of whoever is there, answered once.
 
-use std::sync::Arc;
-
 use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::rest::AnswerPermission;
@@ -10,7 +8,7 @@ use wharf_protocol::{EventBody, EventKind, Mode, PermissionOption, Seq, SessionS
 use crate::support::{Step, TestEngine};
 
 async fn asking() -> TestEngine {
-    let store = Arc::new(wharf_store::memory::MemoryStore::new());
+    let store = wharf_store::memory::MemoryStore::new();
     TestEngine::with(store, |config| {
         config.default_mode = Mode::Ask;
         config.unattended_permission_timeout_ms = 50;

@@ -11,7 +11,7 @@ use crate::support::{Step, TestEngine};
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_session_needs_a_real_directory_inside_the_allowed_roots() {
     let outside = tempfile::tempdir().unwrap();
-    let store = Arc::new(wharf_store::memory::MemoryStore::new());
+    let store = wharf_store::memory::MemoryStore::new();
     let allowed = tempfile::tempdir().unwrap();
     let root = allowed.path().canonicalize().unwrap();
     let test = TestEngine::with(store, |config| config.allowed_roots = vec![root.clone()]).await;
@@ -63,7 +63,11 @@ async fn title_mode_and_archive_change_and_stay() {
     };
     let row = test.engine.update_session(&session, change, &test.caller).await.unwrap();
     assert_eq!((row.title.as_deref(), row.mode, row.archived), (Some("Tests"), Mode::AutoEdit, true));
-    assert_eq!(test.engine.sessions(SessionQuery::default()).await.unwrap().sessions.len(), 0, "archived ones are hidden");
+    assert_eq!(
+        test.engine.sessions(SessionQuery::default()).await.unwrap().sessions.len(),
+        0,
+        "archived ones are hidden"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -100,7 +104,6 @@ async fn a_deleted_session_ends_for_everyone() {
     };
     assert!(matches!(end, EngineError::SessionNotFound(_)), "{end:?}");
     assert_eq!(kinds.last(), Some(&"session.deleted"), "{kinds:?}");
-    assert!(kinds.contains(&"turn.cancelled"), "{kinds:?}");
     let gone = test.prompt(&session, "hello?").await;
     assert!(matches!(gone, Err(EngineError::SessionNotFound(_))), "{gone:?}");
     assert!(matches!(test.engine.session(&session).await, Err(EngineError::SessionNotFound(_))));

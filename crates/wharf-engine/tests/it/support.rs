@@ -117,14 +117,13 @@ impl Model for TestModels {
 pub struct TestEngine {
     pub engine: Engine,
     pub model: Arc<TestModel>,
-    pub store: Arc<dyn Store>,
     pub caller: Caller,
     home: Arc<TempDir>,
 }
 
 impl TestEngine {
     pub async fn new() -> Self {
-        Self::with(Arc::new(MemoryStore::new()), |_| {}).await
+        Self::with(MemoryStore::new(), |_| {}).await
     }
 
     pub async fn with(store: Arc<dyn Store>, configure: impl FnOnce(&mut EngineConfig)) -> Self {
@@ -139,17 +138,9 @@ impl TestEngine {
         config.default_mode = Mode::Full;
         configure(&mut config);
         let models = TestModels::default();
-        let parts = Parts {
-            store: Arc::clone(&store),
-            models: Arc::new(models.clone()),
-            tools: Toolbox::builtin(ToolsConfig::default()),
-        };
+        let parts = Parts { store, models: Arc::new(models.clone()), tools: Toolbox::builtin(ToolsConfig::default()) };
         let engine = Engine::start(config, parts).await.unwrap();
-        Self { engine, model: models.0, store, caller: Caller::new("test"), home }
-    }
-
-    pub fn home(&self) -> Arc<TempDir> {
-        Arc::clone(&self.home)
+        Self { engine, model: models.0, caller: Caller::new("test"), home }
     }
 
     pub fn work_dir(&self) -> PathBuf {

@@ -28,7 +28,8 @@ async fn a_prompt_runs_to_its_end_and_the_log_tells_how() {
     assert_eq!(seqs, (1..=log.len() as u64).collect::<Vec<_>>());
     let kinds = test.kinds(&session).await;
     let at = |kind: &str| kinds.iter().position(|k| *k == kind).unwrap_or_else(|| panic!("no {kind} in {kinds:?}"));
-    let order = ["session.created", "prompt.received", "turn.started", "message.start", "message.complete", "turn.completed"];
+    let order =
+        ["session.created", "prompt.received", "turn.started", "message.start", "message.complete", "turn.completed"];
     assert!(order.map(at).is_sorted(), "{kinds:?}");
 }
 
@@ -53,7 +54,8 @@ async fn a_tool_call_changes_the_workspace_and_the_model_is_told() {
 async fn output_of_a_command_streams_while_it_runs() {
     let test = TestEngine::new().await;
     let session = test.session().await.id;
-    test.model.say([Step::Call("bash", json!({"command": "echo first; until [ -e go ]; do sleep 0.02; done; echo last"}))]);
+    test.model
+        .say([Step::Call("bash", json!({"command": "echo first; until [ -e go ]; do sleep 0.02; done; echo last"}))]);
     let accepted = test.prompt(&session, "run").await.unwrap();
     test.wait_for(&session, accepted.seq, EventKind::ToolCallProgress).await;
     std::fs::write(test.work_dir().join("go"), "").unwrap();
@@ -86,7 +88,7 @@ async fn fifty_prompts_with_one_id_are_one_turn() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_old_id_is_known_after_the_session_left_the_memory() {
-    let store = Arc::new(wharf_store::memory::MemoryStore::new());
+    let store = wharf_store::memory::MemoryStore::new();
     let test = TestEngine::with(store, |config| config.idle_unload_ms = 0).await;
     let session = test.session().await.id;
     let first = test.prompt_with_id(&session, "p-1", "once").await.unwrap();
@@ -167,11 +169,8 @@ async fn a_cancel_kills_the_whole_tree_of_a_command() {
 async fn a_failed_model_call_is_repeated_and_then_given_up() {
     let test = TestEngine::new().await;
     let session = test.session().await.id;
-    let overloaded = || ModelError {
-        kind: ModelErrorKind::Overloaded,
-        message: "try later".to_owned(),
-        retry_after_ms: Some(1),
-    };
+    let overloaded =
+        || ModelError { kind: ModelErrorKind::Overloaded, message: "try later".to_owned(), retry_after_ms: Some(1) };
     test.model.say([Step::Fail(overloaded())]);
     test.model.say([Step::Text("fine")]);
     assert_eq!(test.turn(&session, "one").await.response.as_deref(), Some("fine"));

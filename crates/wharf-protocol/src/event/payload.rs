@@ -6,12 +6,12 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::permission::Resolution;
+use crate::permission::{Grant, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
-    ApiError, CallId, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId, PermissionOption, Priority,
-    Role, Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolRequest, TurnId, Usage,
+    ApiError, CallId, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId, PermissionOption, Priority, Role,
+    Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -49,6 +49,9 @@ pub struct SessionDeleted {
 pub struct SessionCleared {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
+    /// Answers that still hold: the events that gave them may be dropped from the log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub grants: Vec<Grant>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
