@@ -125,3 +125,40 @@ struct ModelDelta {
     #[serde(default)]
     content: Option<String>,
 }
+
+#[cfg(test)]
+mod tests {
+    //! What a reader has to notice.
+
+    use wharf_testkit::sse::Frame;
+
+    use super::Tokens;
+
+    fn chunk(seq: u64, offset: u64, content: &str) -> Frame {
+        let data = format!(r#"{{"seq":{seq},"payload":{{"offset":{offset},"content":"{content}"}}}}"#);
+        Frame { event: "message.chunk".to_owned(), id: Some(seq.to_string()), data }
+    }
+
+    fn read(chunks: &[(u64, u64, &str)]) -> Result<usize, String> {
+        let mut tokens = Tokens::default();
+        for &(seq, offset, content) in chunks {
+            tokens.take_event(&chunk(seq, offset, content)).map_err(|error| error.to_string())?;
+        }
+        Ok(tokens.count)
+    }
+
+    #[test]
+    fn tokens_may_be_cut_anywhere_but_not_lost_or_repeated() {
+        assert_eq!(read(&[(1, 0, "0 1 "), (5, 4, "2"), (6, 5, " 3 ")]), Ok(4));
+        assert!(read(&[(1, 0, "0 1 "), (2, 6, "3 ")]).is_err(), "a gap in the offsets");
+        assert!(read(&[(1, 0, "0 1 "), (2, 4, "1 ")]).is_err(), "a token twice");
+        assert!(read(&[(2, 0, "0 "), (2, 2, "1 ")]).is_err(), "a seq twice");
+    }
+
+    #[test]
+    fn the_end_of_a_turn_is_seen_and_a_failed_one_is_an_error() {
+        let end = |event: &str| Frame { event: event.to_owned(), id: Some("9".to_owned()), data: "{}".to_owned() };
+        assert!(Tokens::default().take_event(&end("turn.completed")).unwrap());
+        assert!(Tokens::default().take_event(&end("turn.failed")).is_err());
+    }
+}
