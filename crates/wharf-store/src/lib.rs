@@ -174,7 +174,9 @@ pub enum StoreError {
     #[error("the disk does not take or give data: {0}")]
     Disk(String),
     /// The file was written by a newer version.
-    #[error("{path} was written by a newer Wharf (schema {found}; this one knows {known}): use that version, or another state directory")]
+    #[error(
+        "{path} was written by a newer Wharf (schema {found}; this one knows {known}): use that version, or another state directory"
+    )]
     TooNew { path: String, found: i64, known: i64 },
     /// A row that cannot be read.
     #[error("the stored data of session {session} is damaged: {reason}")]

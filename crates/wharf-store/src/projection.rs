@@ -11,13 +11,25 @@ const SEARCHED_BYTES: usize = 64 << 10;
 /// What an event changes in the rows of turns and prompts.
 pub(crate) enum TurnChange<'a> {
     /// A prompt was accepted. Without a turn it joins one later, or never.
-    Accepted { prompt: &'a PromptReceived, turn: Option<Turn> },
+    Accepted {
+        prompt: &'a PromptReceived,
+        turn: Option<Turn>,
+    },
     /// The prompt belongs to this turn, whatever turn it was accepted for.
-    Joined { prompt: &'a MessageId, turn: &'a TurnId },
+    Joined {
+        prompt: &'a MessageId,
+        turn: &'a TurnId,
+    },
     /// `turn` is the row where none is there yet.
-    Started { turn: Turn },
-    Ended { turn: &'a TurnId },
-    Withdrawn { prompt: &'a MessageId },
+    Started {
+        turn: Turn,
+    },
+    Ended {
+        turn: &'a TurnId,
+    },
+    Withdrawn {
+        prompt: &'a MessageId,
+    },
 }
 
 pub(crate) fn turn_change(event: &Event) -> Option<TurnChange<'_>> {
@@ -27,9 +39,7 @@ pub(crate) fn turn_change(event: &Event) -> Option<TurnChange<'_>> {
             let turn = turn_id.map(|turn_id| new_turn(event, turn_id, &prompt.message_id));
             Some(TurnChange::Accepted { prompt, turn })
         }
-        EventBody::PromptStarted(started) => {
-            Some(TurnChange::Joined { prompt: &started.message_id, turn: turn_id? })
-        }
+        EventBody::PromptStarted(started) => Some(TurnChange::Joined { prompt: &started.message_id, turn: turn_id? }),
         EventBody::PromptWithdrawn(withdrawn) => Some(TurnChange::Withdrawn { prompt: &withdrawn.message_id }),
         EventBody::TurnStarted(TurnStarted { message_id, .. }) => {
             Some(TurnChange::Started { turn: new_turn(event, turn_id?, message_id) })
@@ -75,15 +85,9 @@ pub(crate) fn end(turn: &mut Turn, event: &Event) -> bool {
         return false;
     }
     let end: End<'_> = match &event.body {
-        EventBody::TurnCompleted(e) => {
-            End::new(TurnStatus::Completed, e.stop_reason, &e.response, e.usage, None)
-        }
-        EventBody::TurnCancelled(e) => {
-            End::new(TurnStatus::Cancelled, e.stop_reason, &e.response, e.usage, None)
-        }
-        EventBody::TurnFailed(e) => {
-            End::new(TurnStatus::Failed, e.stop_reason, &e.response, e.usage, Some(&e.error))
-        }
+        EventBody::TurnCompleted(e) => End::new(TurnStatus::Completed, e.stop_reason, &e.response, e.usage, None),
+        EventBody::TurnCancelled(e) => End::new(TurnStatus::Cancelled, e.stop_reason, &e.response, e.usage, None),
+        EventBody::TurnFailed(e) => End::new(TurnStatus::Failed, e.stop_reason, &e.response, e.usage, Some(&e.error)),
         _ => return false,
     };
     turn.status = end.status;

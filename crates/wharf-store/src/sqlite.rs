@@ -344,11 +344,12 @@ impl Store for SqliteStore {
         if self.closed.swap(true, Ordering::AcqRel) {
             return;
         }
+        // The writer's connection closes last: it brings the log into the database.
+        self.readers.close();
         // Waits for a permit where others would be told to come back: closing must not be lost.
         if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
             let _ = self.send(Ask::Close, permit).await;
         }
-        self.readers.close();
         self.owner.unregister();
     }
 }

@@ -153,7 +153,8 @@ pub mod bodies {
     }
 
     pub fn turn_started(turn: &str) -> EventBody {
-        TurnStarted { message_id: prompt_id(turn), model: "demo/demo".to_owned(), agent_name: "coder".to_owned() }.into()
+        TurnStarted { message_id: prompt_id(turn), model: "demo/demo".to_owned(), agent_name: "coder".to_owned() }
+            .into()
     }
 
     pub fn chunk(turn: &str, n: usize) -> EventBody {

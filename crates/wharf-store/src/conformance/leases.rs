@@ -11,7 +11,10 @@ pub async fn an_older_fence_is_refused(backend: &dyn Backend) {
     assert!(!lease.taken_over, "the owner is the same one");
     assert!(matches!(old.append(vec![(None, bodies::title("x"))]).await, Err(AppendError::Conflict { .. })));
     assert!(matches!(old.append(vec![(None, bodies::chunk("t", 0))]).await, Err(AppendError::Conflict { .. })));
-    assert!(matches!(store.truncate(old.id(), old.fence, old.session.last_seq).await, Err(AppendError::Conflict { .. })));
+    assert!(matches!(
+        store.truncate(old.id(), old.fence, old.session.last_seq).await,
+        Err(AppendError::Conflict { .. })
+    ));
     assert!(matches!(store.delete(old.id(), old.fence).await, Err(AppendError::Conflict { .. })));
     store.release(old.id(), old.fence).await.unwrap();
     new.append(vec![(None, bodies::title("x"))]).await.unwrap();

@@ -16,7 +16,8 @@ pub async fn a_turn_runs_and_ends_once(backend: &dyn Backend) {
     let queued = store.turn(driver.id(), &turn).await.unwrap().unwrap();
     assert_eq!((queued.status, queued.first_seq, queued.message_id.as_str()), (TurnStatus::Queued, Seq(2), "p-t"));
 
-    driver.append(vec![(Some("t"), bodies::prompt_started("t", false)), (Some("t"), bodies::turn_started("t"))])
+    driver
+        .append(vec![(Some("t"), bodies::prompt_started("t", false)), (Some("t"), bodies::turn_started("t"))])
         .await
         .unwrap();
     let running = store.turn(driver.id(), &turn).await.unwrap().unwrap();
@@ -60,7 +61,10 @@ pub async fn turns_that_do_not_complete(backend: &dyn Backend) {
 pub async fn a_steered_prompt_belongs_to_the_turn_it_joins(backend: &dyn Backend) {
     let store = backend.open();
     let mut driver = Driver::create(&store, "s").await;
-    driver.append(vec![(Some("a"), bodies::received("a", "one")), (Some("a"), bodies::turn_started("a"))]).await.unwrap();
+    driver
+        .append(vec![(Some("a"), bodies::received("a", "one")), (Some("a"), bodies::turn_started("a"))])
+        .await
+        .unwrap();
     // Accepted for a turn of its own, for the running one, and for none.
     driver.append(vec![(Some("b"), bodies::received("b", "two"))]).await.unwrap();
     driver.append(vec![(Some("a"), bodies::received("c", "three"))]).await.unwrap();

@@ -36,10 +36,8 @@ struct Side {
 /// Runs `steps` operations, chosen by `seed`, on both.
 pub async fn both_answer_the_same(one: &dyn Backend, other: &dyn Backend, seed: u64, steps: usize) {
     let mut random = Random(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1);
-    let mut sides = [one, other].map(|backend| Side {
-        store: backend.open(),
-        drivers: (0..SESSIONS).map(|_| None).collect(),
-    });
+    let mut sides =
+        [one, other].map(|backend| Side { store: backend.open(), drivers: (0..SESSIONS).map(|_| None).collect() });
     for step in 0..steps {
         let operation = Operation::choose(&mut random);
         let a = sides[0].run(&operation, step).await;

@@ -237,7 +237,10 @@ impl Batch<'_> {
         };
         let end: Option<i64> = self
             .connection
-            .prepare_cached("SELECT max(seq) FROM events WHERE session = ?1 AND kind < 100 AND kind = ?2")?
+            .prepare_cached(
+                "SELECT max(seq) FROM events INDEXED BY events_meaning
+         WHERE session = ?1 AND kind < 100 AND kind = ?2",
+            )?
             .query_row(params![log.key, kind::code(EventKind::SessionDeleted)], |row| row.get(0))?;
         self.connection.prepare_cached("UPDATE logs SET deleted = 1 WHERE key = ?1")?.execute([log.key])?;
         model::remove(self.connection, log.key)?;
@@ -249,9 +252,7 @@ impl Batch<'_> {
 
     /// The log begins at `first` from here on; what is older is removed in the background.
     fn cut(&mut self, key: i64, first: i64) -> Result<(), Failure> {
-        self.connection
-            .prepare_cached("UPDATE logs SET first_seq = ?2 WHERE key = ?1")?
-            .execute([key, first])?;
+        self.connection.prepare_cached("UPDATE logs SET first_seq = ?2 WHERE key = ?1")?.execute([key, first])?;
         self.connection.prepare_cached("INSERT OR IGNORE INTO purges (session) VALUES (?1)")?.execute([key])?;
         self.purges.push(key);
         Ok(())

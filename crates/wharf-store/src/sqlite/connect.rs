@@ -1,6 +1,7 @@
 //! Opening connections: the settings that make the file fast, small in memory and readable for its owner only.
 
 use std::fs::{self, OpenOptions};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::time::Duration;
@@ -19,8 +20,14 @@ pub(super) fn prepare_files(database: &Path) -> std::io::Result<()> {
     if let Some(directory) = database.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         fs::DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     }
-    let file = OpenOptions::new().append(true).create(true).mode(0o600).open(database)?;
-    if file.metadata()?.permissions().mode() & 0o077 != 0 {
+    // An existing file is never opened here: closing it would drop the POSIX locks of every connection that this process has to
+    // it, and another process could take itself for the last one and remove the log.
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(database) {
+        Ok(_) => {}
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+        Err(error) => return Err(error),
+    }
+    if fs::metadata(database)?.permissions().mode() & 0o077 != 0 {
         fs::set_permissions(database, fs::Permissions::from_mode(0o600))?;
     }
     Ok(())

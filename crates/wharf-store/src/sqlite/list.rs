@@ -25,9 +25,8 @@ pub(super) fn sessions(connection: &Connection, query: &SessionQuery) -> Result<
 }
 
 pub(super) fn session_count(connection: &Connection) -> Result<u64, StoreError> {
-    let total: i64 = connection
-        .prepare_cached("SELECT coalesce(sum(sessions), 0) FROM counts")?
-        .query_row([], |row| row.get(0))?;
+    let total: i64 =
+        connection.prepare_cached("SELECT coalesce(sum(sessions), 0) FROM counts")?.query_row([], |row| row.get(0))?;
     Ok(count(total))
 }
 

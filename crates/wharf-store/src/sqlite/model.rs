@@ -178,9 +178,7 @@ fn add_turn(connection: &Connection, key: i64, turn: &Turn) -> Result<(), Failur
 
 fn store_turn(connection: &Connection, key: i64, turn: &Turn) -> Result<(), Failure> {
     connection
-        .prepare_cached(
-            "UPDATE turns SET last_seq = ?3, ended_at = ?4, view = ?5 WHERE session = ?1 AND turn_id = ?2",
-        )?
+        .prepare_cached("UPDATE turns SET last_seq = ?3, ended_at = ?4, view = ?5 WHERE session = ?1 AND turn_id = ?2")?
         .execute(params![
             key,
             turn.turn_id.as_str(),
@@ -191,12 +189,7 @@ fn store_turn(connection: &Connection, key: i64, turn: &Turn) -> Result<(), Fail
     Ok(())
 }
 
-fn turn_row(
-    connection: &Connection,
-    session: &SessionId,
-    key: i64,
-    turn: &TurnId,
-) -> Result<Option<Turn>, Failure> {
+fn turn_row(connection: &Connection, session: &SessionId, key: i64, turn: &TurnId) -> Result<Option<Turn>, Failure> {
     let view: Option<String> = connection
         .prepare_cached("SELECT view FROM turns WHERE session = ?1 AND turn_id = ?2")?
         .query_row(params![key, turn.as_str()], |row| row.get(0))
@@ -205,9 +198,8 @@ fn turn_row(
 }
 
 fn add_doc(connection: &Connection, key: i64, seq: i64, text: &str) -> Result<(), Failure> {
-    let added = connection
-        .prepare_cached("INSERT OR IGNORE INTO docs (session, seq) VALUES (?1, ?2)")?
-        .execute([key, seq])?;
+    let added =
+        connection.prepare_cached("INSERT OR IGNORE INTO docs (session, seq) VALUES (?1, ?2)")?.execute([key, seq])?;
     if added == 1 {
         connection
             .prepare_cached("INSERT INTO search (rowid, text) VALUES (?1, ?2)")?
@@ -217,17 +209,10 @@ fn add_doc(connection: &Connection, key: i64, seq: i64, text: &str) -> Result<()
 }
 
 /// Removes the texts from seq `from` up to below `to`, at most `limit`; returns how many.
-pub(super) fn remove_docs(
-    connection: &Connection,
-    key: i64,
-    from: i64,
-    to: i64,
-    limit: i64,
-) -> Result<usize, Failure> {
-    let mut select = connection
-        .prepare_cached("SELECT id FROM docs WHERE session = ?1 AND seq >= ?2 AND seq < ?3 LIMIT ?4")?;
-    let ids: Vec<i64> =
-        select.query_map([key, from, to, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
+pub(super) fn remove_docs(connection: &Connection, key: i64, from: i64, to: i64, limit: i64) -> Result<usize, Failure> {
+    let mut select =
+        connection.prepare_cached("SELECT id FROM docs WHERE session = ?1 AND seq >= ?2 AND seq < ?3 LIMIT ?4")?;
+    let ids: Vec<i64> = select.query_map([key, from, to, limit], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     for id in &ids {
         connection.prepare_cached("DELETE FROM search WHERE rowid = ?1")?.execute([id])?;
         connection.prepare_cached("DELETE FROM docs WHERE id = ?1")?.execute([id])?;

@@ -78,10 +78,7 @@ impl Jobs {
     }
 }
 
-fn in_transaction(
-    connection: &Connection,
-    work: impl FnOnce() -> Result<bool, Failure>,
-) -> Result<bool, Failure> {
+fn in_transaction(connection: &Connection, work: impl FnOnce() -> Result<bool, Failure>) -> Result<bool, Failure> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let result = work().and_then(|done| {
         connection.prepare_cached("COMMIT")?.execute([])?;

@@ -71,9 +71,8 @@ pub(super) fn read(
     if after.next() < log.first_seq {
         return Err(ReadError::Expired { first: log.first_seq });
     }
-    let mut select = snapshot.prepare_cached(
-        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
-    )?;
+    let mut select = snapshot
+        .prepare_cached("SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
     let mut rows = select.query(params![log.key, int(after.0), int(limit as u64)])?;
     let mut events: Vec<EncodedEvent> = Vec::new();
     let mut bytes = 0;
@@ -104,7 +103,8 @@ pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result
     let mut saved = events(
         &snapshot,
         session,
-        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
+        "SELECT seq, kind, json FROM events INDEXED BY events_meaning
+         WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
         &[&log.key, &first],
     )?;
     let last = saved.last().map_or(first - 1, |event| int(event.seq.0));
@@ -138,15 +138,19 @@ pub(super) fn read_kinds(
 ) -> Result<Vec<EncodedEvent>, ReadError> {
     let snapshot = connection.unchecked_transaction()?;
     let log = log(&snapshot, session)?;
+    if kinds.is_empty() {
+        return Ok(Vec::new());
+    }
     // With chunks among them the index of events with meaning does not help.
-    let meaning = if kinds.iter().any(|kind| kind.is_chunk()) { "" } else { "AND kind < 100" };
+    let chunks = kinds.iter().any(|kind| kind.is_chunk());
+    let (index, meaning) = if chunks { ("events_seq", "") } else { ("events_meaning", "AND kind < 100") };
     let (bound, order) = match window {
         Window::After(after) => (int(after.0), "seq > ?3 ORDER BY seq"),
         Window::Before(before) => (before.map_or(i64::MAX, |seq| int(seq.0)), "seq < ?3 ORDER BY seq DESC"),
     };
     let codes: Vec<String> = kinds.iter().map(|kind| kind::code(*kind).to_string()).collect();
     let sql = format!(
-        "SELECT seq, kind, json FROM events
+        "SELECT seq, kind, json FROM events INDEXED BY {index}
          WHERE session = ?1 AND seq >= ?2 {meaning} AND kind IN ({}) AND {order} LIMIT ?4",
         codes.join(", ")
     );
@@ -209,12 +213,7 @@ fn stored_view(connection: &Connection, session: &SessionId, log: &Log) -> Resul
 }
 
 /// The log knows the seqs better than the view: chunks move them without writing the view again.
-pub(super) fn with_seqs(
-    session: &SessionId,
-    view: &str,
-    first_seq: Seq,
-    last_seq: Seq,
-) -> Result<Session, StoreError> {
+pub(super) fn with_seqs(session: &SessionId, view: &str, first_seq: Seq, last_seq: Seq) -> Result<Session, StoreError> {
     let view: Session = serde_json::from_str(view).map_err(|error| damaged(session, error))?;
     Ok(Session { first_seq, last_seq, ..view })
 }
@@ -225,11 +224,7 @@ fn shown(session: &SessionId, log: &Log, view: &str) -> Result<Turn, StoreError>
     Ok(turn)
 }
 
-pub(super) fn turn(
-    connection: &Connection,
-    session: &SessionId,
-    turn: &TurnId,
-) -> Result<Option<Turn>, StoreError> {
+pub(super) fn turn(connection: &Connection, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
     let snapshot = connection.unchecked_transaction()?;
     let log = match log(&snapshot, session) {
         Ok(log) => log,

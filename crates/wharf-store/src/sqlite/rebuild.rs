@@ -48,7 +48,8 @@ fn rebuild_log(connection: &Connection, key: i64, id: &SessionId, first_seq: i64
     let mut view: Option<Session> =
         base.map(|base| serde_json::from_str(&base)).transpose().map_err(|error| damaged(id, error))?;
     let mut select = connection.prepare_cached(
-        "SELECT seq, kind, json FROM events WHERE session = ?1 AND kind < 100 AND seq >= ?2 ORDER BY seq",
+        "SELECT seq, kind, json FROM events INDEXED BY events_meaning
+         WHERE session = ?1 AND kind < 100 AND seq >= ?2 ORDER BY seq",
     )?;
     // A log that was cleared but not cut yet still has the events that its view begins with.
     let from = if view.is_some() { first_seq } else { 0 };
@@ -68,8 +69,6 @@ fn rebuild_log(connection: &Connection, key: i64, id: &SessionId, first_seq: i64
     }
     let view = view.ok_or_else(|| damaged(id, "it has no first event"))?;
     let first_seq = view.first_seq.max(Seq(count(first_seq)));
-    connection
-        .prepare_cached("UPDATE logs SET first_seq = ?2 WHERE key = ?1")?
-        .execute([key, int(first_seq.0)])?;
+    connection.prepare_cached("UPDATE logs SET first_seq = ?2 WHERE key = ?1")?.execute([key, int(first_seq.0)])?;
     model::add(connection, key, &Session { first_seq, ..view })
 }

@@ -101,7 +101,10 @@ async fn a_rebuild_makes_the_same_rows() {
     whole.turn("a", "fix the parser", 2).await;
     whole.append(vec![(None, bodies::archived(true)), (Some("b"), bodies::received("b", "next"))]).await.unwrap();
     let mut steered = Driver::create(&store, "steered").await;
-    steered.append(vec![(Some("a"), bodies::received("a", "one")), (Some("a"), bodies::turn_started("a"))]).await.unwrap();
+    steered
+        .append(vec![(Some("a"), bodies::received("a", "one")), (Some("a"), bodies::turn_started("a"))])
+        .await
+        .unwrap();
     steered.append(vec![(Some("b"), bodies::received("b", "two"))]).await.unwrap();
     steered.append(vec![(Some("a"), bodies::prompt_started("b", true))]).await.unwrap();
     let mut cleared = Driver::create(&store, "cleared").await;

@@ -9,7 +9,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, TryRecvError};
 use std::time::Duration;
 
 use rusqlite::Connection;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
 use super::batch::{Batch, Failure, Identity, Keys};
 use super::checkpoint::Checkpoints;
@@ -59,20 +59,31 @@ struct Group {
 
 impl Writer {
     pub fn run(mut self) {
+        let closed = self.work();
+        self.sync.finish();
+        self.checkpoints.finish();
+        // The file is whole and free before anybody hears that the store is closed.
+        drop(self);
+        if let Some(reply) = closed {
+            let _ = reply.send(());
+        }
+    }
+
+    /// Works until it is told to close, or nobody is left who could ask for something.
+    fn work(&mut self) -> Option<oneshot::Sender<()>> {
         if let Err(error) = self.jobs.resume(&self.connection) {
             tracing::warn!(%error, "the purges that were left undone could not be read; a later check tries again");
         }
         while let Some(request) = self.next() {
             if let Some(Request { ask, permit }) = request
-                && !self.handle(ask, permit)
+                && let Some(closed) = self.handle(ask, permit)
             {
-                break;
+                return Some(closed);
             }
             self.jobs.step(&self.connection);
             self.checkpoints.committed(self.wal_pages.load(Ordering::Relaxed));
         }
-        self.sync.finish();
-        self.checkpoints.finish();
+        None
     }
 
     /// `None`: no more will come. `Some(None)`: nothing has come.
@@ -96,8 +107,8 @@ impl Writer {
         }
     }
 
-    /// `false`: that was the last one.
-    fn handle(&mut self, ask: Ask, permit: OwnedSemaphorePermit) -> bool {
+    /// Whom to tell that the store is closed, where that was asked for.
+    fn handle(&mut self, ask: Ask, permit: OwnedSemaphorePermit) -> Option<oneshot::Sender<()>> {
         let mut next = Some((ask, permit));
         while let Some((ask, permit)) = next.take() {
             match ask {
@@ -120,12 +131,11 @@ impl Writer {
                 }
                 Ask::Close(reply) => {
                     self.close();
-                    let _ = reply.send(());
-                    return false;
+                    return Some(reply);
                 }
             }
         }
-        true
+        None
     }
 
     /// Adds what has come in meanwhile; returns the first request that cannot be part of it.
@@ -277,13 +287,13 @@ impl Writer {
                 "UPDATE logs SET owner = NULL, boot = nullif(boot, ?2) WHERE owner = ?1",
                 rusqlite::params![self.owner, self.boot],
             );
-            if let Err(error) = released.map_err(StoreError::from).and_then(|_| {
-                (self.sync_file)(&self.wal).map_err(|error| StoreError::Disk(error.to_string()))
-            }) {
+            if let Err(error) = released
+                .map_err(StoreError::from)
+                .and_then(|_| (self.sync_file)(&self.wal).map_err(|error| StoreError::Disk(error.to_string())))
+            {
                 tracing::warn!(%error, "leases could not be given back; the next start takes them over");
             }
         }
-        self.checkpoints.finish();
     }
 }
 

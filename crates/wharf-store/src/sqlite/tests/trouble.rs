@@ -76,7 +76,8 @@ async fn a_damaged_row_troubles_its_own_session_only() {
     let connection = place.connection();
     connection.execute("UPDATE events SET kind = 99 WHERE session = 1 AND seq = 2", []).unwrap();
 
-    let names_it = |error: &StoreError| matches!(error, StoreError::Damaged { session, .. } if session.as_str() == "damaged");
+    let names_it =
+        |error: &StoreError| matches!(error, StoreError::Damaged { session, .. } if session.as_str() == "damaged");
     let read = store.read(damaged.id(), Seq(1), 10, 1_000).await;
     assert!(matches!(&read, Err(ReadError::Store(error)) if names_it(error)), "{read:?}");
     assert_eq!(store.read(damaged.id(), Seq(0), 10, 1_000).await.unwrap().len(), 1, "what comes before can be read");
@@ -103,7 +104,8 @@ async fn a_write_that_fails_alone_spoils_no_other() {
     bad.append(vec![(Some("t"), bodies::received("t", "x"))]).await.unwrap();
     // The turn's row cannot be read, so its end cannot be written.
     place.connection().execute("UPDATE turns SET view = '{}'", []).unwrap();
-    let (end, fine) = (bad.plan(vec![(Some("t"), bodies::completed("t"))]), good.plan(vec![(None, bodies::title("x"))]));
+    let (end, fine) =
+        (bad.plan(vec![(Some("t"), bodies::completed("t"))]), good.plan(vec![(None, bodies::title("x"))]));
     let (end, fine) = tokio::join!(store.append(end), store.append(fine));
     assert!(matches!(end, Err(AppendError::Store(StoreError::Damaged { .. }))), "{end:?}");
     fine.unwrap();
