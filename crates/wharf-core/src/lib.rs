@@ -3,6 +3,25 @@
 //! No IO, no clock, no randomness: time and entropy are arguments, so a test drives it with a script and simulated time.
 //! State changes only by applying an event; a session rebuilt from its log is the session that wrote it.
 
+mod calls;
+mod clock;
+mod conversation;
+mod core;
+mod describe;
+mod fold;
+mod ids;
+mod message;
+mod model;
+mod permissions;
+mod policy;
+mod queue;
+mod recovery;
+mod settings;
+mod turn;
+
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,13 +29,15 @@ use serde_json::Value;
 use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::permission::Resolution;
-use wharf_protocol::prompt::QueuedPrompt;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
-    CallId, ConflictStrategy, ContentBlock, Event, Message, MessageId, Mode, Permission, PermissionId,
-    PermissionOption, Priority, PromptContent, Rule, Seq, Session, SessionId, Timestamp, ToolSpec, TurnId,
+    CallId, ConflictStrategy, ContentBlock, Event, Message, MessageId, PermissionId, PermissionOption, Priority,
+    PromptContent, Rule, Seq, ToolSpec, TurnId,
 };
+
+pub use crate::core::Core;
+pub use crate::message::message_of;
 
 /// What a session is run with. Everything that may differ between servers and agents.
 #[derive(Debug, Clone)]
@@ -59,25 +80,71 @@ pub enum Recovery {
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
     Prompt(NewPrompt),
-    Cancel { by: Option<String>, force: bool, clear_queue: bool, turn_id: Option<TurnId> },
-    Withdraw { message_id: MessageId, by: Option<String> },
-    Reprioritise { message_id: MessageId, priority: Priority },
-    Answer { permission_id: PermissionId, option: PermissionOption, by: Option<String>, message: Option<String> },
-    Update { change: UpdateSession, by: Option<String> },
-    Clear { by: Option<String> },
-    Delete { by: Option<String> },
+    Cancel {
+        by: Option<String>,
+        force: bool,
+        clear_queue: bool,
+        turn_id: Option<TurnId>,
+    },
+    Withdraw {
+        message_id: MessageId,
+        by: Option<String>,
+    },
+    Reprioritise {
+        message_id: MessageId,
+        priority: Priority,
+    },
+    Answer {
+        permission_id: PermissionId,
+        option: PermissionOption,
+        by: Option<String>,
+        message: Option<String>,
+    },
+    Update {
+        change: UpdateSession,
+        by: Option<String>,
+    },
+    Clear {
+        by: Option<String>,
+    },
+    Delete {
+        by: Option<String>,
+    },
     /// A call that a client asks for itself, outside any turn.
-    Execute { tool_name: String, arguments: Value, by: Option<String> },
+    Execute {
+        tool_name: String,
+        arguments: Value,
+        by: Option<String>,
+    },
     /// How many attached clients may answer a permission.
     Answerers(usize),
     /// A piece of the reply to the model call `ask`.
-    ModelText { ask: u64, text: String },
-    ModelReasoning { ask: u64, text: String },
-    ModelFinished { ask: u64, reply: ModelReply },
+    ModelText {
+        ask: u64,
+        text: String,
+    },
+    ModelReasoning {
+        ask: u64,
+        text: String,
+    },
+    ModelFinished {
+        ask: u64,
+        reply: ModelReply,
+    },
     /// `jitter` is a random number that spreads the next attempt.
-    ModelFailed { ask: u64, error: ModelError, jitter: u16 },
-    CallProgress { call_id: CallId, output: String },
-    CallFinished { call_id: CallId, outcome: CallOutcome },
+    ModelFailed {
+        ask: u64,
+        error: ModelError,
+        jitter: u16,
+    },
+    CallProgress {
+        call_id: CallId,
+        output: String,
+    },
+    CallFinished {
+        call_id: CallId,
+        outcome: CallOutcome,
+    },
     /// The time of [`Core::next_deadline`] has come.
     Tick,
     /// The server is stopping: no further turn starts here.

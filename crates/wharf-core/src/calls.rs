@@ -1,0 +1,415 @@
+//! Tool calls: decided, begun in their order, closed with exactly one outcome.
+
+use std::sync::Arc;
+
+use serde_json::{Map, Value};
+use wharf_protocol::event::{
+    CallErrorReason, Decision, PermissionResolved, PlanUpdated, ToolCallComplete, ToolCallError, ToolCallProgress,
+    ToolCallStart,
+};
+use wharf_protocol::{CallId, PermissionId, Timestamp, ToolSpec, TurnId};
+
+use crate::core::Core;
+use crate::permissions::decision_of;
+use crate::policy::{Policy, Verdict};
+use crate::{Answer, CallOutcome, Effect, Rejected, describe};
+
+/// Direct calls of a session that may be open at the same time.
+const MAX_DIRECT_CALLS: usize = 64;
+
+/// So much of a call's output is known here, for the outcome of a call that was cut off. In bytes; the log has all of it.
+const OUTPUT_TAIL_BYTES: usize = 64 * 1024;
+
+/// A call that has no outcome yet.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub(crate) proposal: Proposal,
+    pub(crate) stage: Stage,
+    pub(crate) output: OutputTail,
+    /// Set while this process runs it; not on the log.
+    pub(crate) running: Option<Running>,
+}
+
+/// What is to run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Proposal {
+    pub(crate) call_id: CallId,
+    pub(crate) tool_name: String,
+    pub(crate) arguments: Value,
+    /// `None`: a client asked for it directly.
+    pub(crate) turn_id: Option<TurnId>,
+}
+
+/// How far a call has come.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Stage {
+    Proposed,
+    Asked(PermissionId),
+    Answered(PermissionResolved),
+    Begun { at: Timestamp, read_only: bool },
+}
+
+/// A call that may not run.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Refusal {
+    pub(crate) decision: Decision,
+    /// What the model is told.
+    pub(crate) told: String,
+}
+
+/// A call that the engine runs.
+#[derive(Debug, Clone)]
+pub(crate) struct Running {
+    pub(crate) since: Timestamp,
+    pub(crate) timeout_ms: u64,
+    /// Since when it is being stopped, and why.
+    pub(crate) stopping: Option<(Timestamp, CallErrorReason)>,
+}
+
+/// The end of a call's output.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct OutputTail {
+    /// Length of the whole output, in bytes.
+    pub(crate) len: u64,
+    pub(crate) text: String,
+}
+
+impl OutputTail {
+    pub(crate) fn push(&mut self, offset: u64, text: &str) {
+        self.len = offset + text.len() as u64;
+        self.text.push_str(text);
+        if self.text.len() > 2 * OUTPUT_TAIL_BYTES {
+            let cut = self.text.ceil_char_boundary(self.text.len() - OUTPUT_TAIL_BYTES);
+            self.text.drain(..cut);
+        }
+    }
+
+    /// At most [`OUTPUT_TAIL_BYTES`] of it.
+    fn last(&self) -> &str {
+        let from = self.text.len().saturating_sub(OUTPUT_TAIL_BYTES);
+        &self.text[self.text.ceil_char_boundary(from)..]
+    }
+}
+
+impl Call {
+    pub(crate) fn new(proposal: Proposal) -> Self {
+        Self { proposal, stage: Stage::Proposed, output: OutputTail::default(), running: None }
+    }
+
+    fn is_begun(&self) -> bool {
+        matches!(self.stage, Stage::Begun { .. })
+    }
+
+    fn duration_ms(&self, now: Timestamp) -> u64 {
+        match (&self.running, &self.stage) {
+            (Some(running), _) => now.ms_since(running.since),
+            (None, Stage::Begun { at, .. }) => now.ms_since(*at),
+            (None, _) => 0,
+        }
+    }
+}
+
+/// How a call is closed by the core.
+pub(crate) struct CallEnd {
+    pub(crate) reason: CallErrorReason,
+    pub(crate) told: String,
+    pub(crate) output: String,
+    pub(crate) decision: Option<Decision>,
+}
+
+impl CallEnd {
+    pub(crate) fn new(reason: CallErrorReason, told: impl Into<String>) -> Self {
+        Self { reason, told: told.into(), output: String::new(), decision: None }
+    }
+}
+
+impl From<Refusal> for CallEnd {
+    fn from(refusal: Refusal) -> Self {
+        let Refusal { decision, told } = refusal;
+        Self { decision: Some(decision), ..Self::new(CallErrorReason::Denied, told) }
+    }
+}
+
+/// What a call may do next.
+enum Ruling {
+    Run(Decision),
+    Wait,
+    Ask(String),
+    Close(CallEnd),
+}
+
+impl Core {
+    pub(crate) fn tool(&self, name: &str) -> Option<Arc<ToolSpec>> {
+        self.config.tools.iter().find(|spec| spec.name == name).cloned()
+    }
+
+    pub(crate) fn call(&self, id: &CallId) -> Option<&Call> {
+        self.calls.iter().find(|call| call.proposal.call_id == *id)
+    }
+
+    pub(crate) fn call_mut(&mut self, id: &CallId) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|call| call.proposal.call_id == *id)
+    }
+
+    /// The open calls of the turn, or the direct ones; in order.
+    pub(crate) fn open_calls(&self, direct: bool) -> Vec<CallId> {
+        let calls = self.calls.iter().filter(|call| call.proposal.turn_id.is_none() == direct);
+        calls.map(|call| call.proposal.call_id.clone()).collect()
+    }
+
+    pub(crate) fn has_turn_calls(&self) -> bool {
+        self.calls.iter().any(|call| call.proposal.turn_id.is_some())
+    }
+
+    /// A call that a client asks for itself.
+    pub(crate) fn execute(&mut self, tool_name: String, arguments: Value) -> Result<Answer, Rejected> {
+        if self.draining {
+            return Err(Rejected::Draining);
+        }
+        if self.tool(&tool_name).is_none() {
+            return Err(Rejected::UnknownTool { tool_name });
+        }
+        if self.open_calls(true).len() >= MAX_DIRECT_CALLS {
+            return Err(Rejected::QueueFull { limit: MAX_DIRECT_CALLS });
+        }
+        let call_id = self.ids.call();
+        let arguments = if arguments.is_null() { Value::Object(Map::new()) } else { arguments };
+        let proposal = Proposal { call_id: call_id.clone(), tool_name, arguments, turn_id: None };
+        // The call is part of the state once an event names it: its start, its question or its end.
+        match self.rule_on(&proposal, &Stage::Proposed) {
+            Ruling::Run(decision) => self.begin_call(&proposal, decision),
+            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason),
+            Ruling::Close(end) => self.end_call(&proposal, 0, end),
+            Ruling::Wait => {}
+        }
+        Ok(Answer::Call(call_id))
+    }
+
+    /// Takes each direct call as far as it gets now. They wait for nobody.
+    pub(crate) fn advance_direct_calls(&mut self) {
+        for call_id in self.open_calls(true) {
+            self.settle(&call_id);
+            let Some(call) = self.call(&call_id).filter(|call| !call.is_begun()) else { continue };
+            if let Ruling::Run(decision) = self.rule_on(&call.proposal, &call.stage) {
+                self.begin_call(&call.proposal.clone(), decision);
+            }
+        }
+    }
+
+    /// Asks, refuses and begins the turn's calls as far as their order lets it.
+    pub(crate) fn advance_turn_calls(&mut self) {
+        let ids = self.open_calls(false);
+        for call_id in &ids {
+            self.settle(call_id);
+        }
+        self.begin_in_order(&ids);
+    }
+
+    /// Reads run side by side unless something else stands before them; anything else waits until it is the first.
+    fn begin_in_order(&mut self, ids: &[CallId]) {
+        let mut is_first = true;
+        for call_id in ids {
+            let Some(call) = self.call(call_id) else { continue };
+            let is_read = self.is_read(call);
+            if !call.is_begun() && (is_read || is_first) {
+                let proposal = call.proposal.clone();
+                if let Ruling::Run(decision) = self.rule_on(&proposal, &call.stage) {
+                    self.begin_call(&proposal, decision);
+                }
+            }
+            if !is_read {
+                return;
+            }
+            is_first = false;
+        }
+    }
+
+    fn is_read(&self, call: &Call) -> bool {
+        match call.stage {
+            Stage::Begun { read_only, .. } => read_only,
+            _ => self.tool(&call.proposal.tool_name).is_some_and(|spec| spec.read_only),
+        }
+    }
+
+    /// Asks for a call, or closes one that may not run.
+    fn settle(&mut self, call_id: &CallId) {
+        let Some(call) = self.call(call_id).filter(|call| !call.is_begun()) else { return };
+        let proposal = call.proposal.clone();
+        match self.rule_on(&proposal, &call.stage) {
+            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason),
+            Ruling::Close(end) => self.end_call(&proposal, 0, end),
+            Ruling::Run(_) | Ruling::Wait => {}
+        }
+    }
+
+    fn rule_on(&self, proposal: &Proposal, stage: &Stage) -> Ruling {
+        match stage {
+            Stage::Asked(_) | Stage::Begun { .. } => Ruling::Wait,
+            Stage::Answered(resolved) => match decision_of(resolved) {
+                Ok(decision) if self.tool(&proposal.tool_name).is_some() => Ruling::Run(decision),
+                Ok(_) => Ruling::Close(self.unknown_tool(&proposal.tool_name)),
+                Err(refusal) => Ruling::Close(refusal.into()),
+            },
+            Stage::Proposed => self.rule_on_proposed(proposal),
+        }
+    }
+
+    fn rule_on_proposed(&self, proposal: &Proposal) -> Ruling {
+        let Some(spec) = self.tool(&proposal.tool_name) else {
+            return Ruling::Close(self.unknown_tool(&proposal.tool_name));
+        };
+        if !proposal.arguments.is_object() {
+            return Ruling::Close(not_an_object(&proposal.arguments.to_string()));
+        }
+        let policy = Policy {
+            mode: self.session.mode,
+            rules: &self.config.rules,
+            grants: &self.permissions.grants,
+            cwd: &self.session.cwd,
+        };
+        match policy.judge(&spec, &proposal.arguments) {
+            Verdict::Allow(reason) => Ruling::Run(Decision { allowed: true, reason, permission_id: None }),
+            Verdict::Ask(reason) => Ruling::Ask(reason),
+            Verdict::Deny { reason, advice } => {
+                let told = format!("not allowed ({reason}); it did not run. {advice}");
+                let decision = Decision { allowed: false, reason, permission_id: None };
+                Ruling::Close(Refusal { decision, told }.into())
+            }
+        }
+    }
+
+    fn unknown_tool(&self, name: &str) -> CallEnd {
+        let names: Vec<&str> = self.config.tools.iter().map(|spec| spec.name.as_str()).collect();
+        let told = format!("there is no tool {}; the tools are: {}", describe::excerpt(name), names.join(", "));
+        CallEnd::new(CallErrorReason::Failed, told)
+    }
+
+    fn begin_call(&mut self, proposal: &Proposal, decision: Decision) {
+        let Some(spec) = self.tool(&proposal.tool_name) else { return };
+        let Proposal { call_id, tool_name, arguments, turn_id } = proposal.clone();
+        let start = ToolCallStart {
+            call_id: call_id.clone(),
+            tool_name,
+            title: describe::title(&spec, &arguments),
+            locations: describe::locations(&spec, &arguments, &self.session.cwd),
+            arguments,
+            kind: spec.kind,
+            read_only: spec.read_only,
+            decision,
+        };
+        self.emit(turn_id, start);
+        self.run_call(&call_id, &spec);
+    }
+
+    /// Has the engine run a call whose start is on the log.
+    pub(crate) fn run_call(&mut self, call_id: &CallId, spec: &ToolSpec) {
+        let since = self.now;
+        let Some(call) = self.call_mut(call_id) else { return };
+        call.running = Some(Running { since, timeout_ms: spec.timeout_ms, stopping: None });
+        let Proposal { call_id, tool_name, arguments, .. } = call.proposal.clone();
+        self.effects.push(Effect::RunCall { call_id, tool_name, arguments, timeout_ms: spec.timeout_ms });
+    }
+
+    pub(crate) fn stop_call(&mut self, call_id: &CallId, reason: CallErrorReason) {
+        let now = self.now;
+        let running = self.call_mut(call_id).and_then(|call| call.running.as_mut());
+        if let Some(running) = running.filter(|running| running.stopping.is_none()) {
+            running.stopping = Some((now, reason));
+            self.effects.push(Effect::StopCall { call_id: call_id.clone() });
+        }
+    }
+
+    pub(crate) fn call_progress(&mut self, call_id: &CallId, content: String) {
+        let Some(call) = self.call(call_id).filter(|call| call.running.is_some()) else { return };
+        if content.is_empty() {
+            return;
+        }
+        let (turn_id, offset) = (call.proposal.turn_id.clone(), call.output.len);
+        self.emit(turn_id, ToolCallProgress { call_id: call_id.clone(), offset, content });
+    }
+
+    /// A call that was closed meanwhile may still report; its outcome is on the log already.
+    pub(crate) fn call_finished(&mut self, call_id: &CallId, outcome: CallOutcome) {
+        let Some(call) = self.call(call_id) else { return };
+        let Some(running) = call.running.clone() else { return };
+        let (proposal, duration_ms) = (call.proposal.clone(), call.duration_ms(self.now));
+        match outcome {
+            CallOutcome::Completed { .. } => self.complete_call(&proposal, duration_ms, outcome),
+            CallOutcome::Error { error, reason, output } => {
+                // Who was stopped says "cancelled"; why it was stopped is known here.
+                let reason = match (reason, running.stopping) {
+                    (CallErrorReason::Cancelled, Some((_, why))) => why,
+                    (reason, _) => reason,
+                };
+                self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, error) });
+            }
+        }
+    }
+
+    fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, outcome: CallOutcome) {
+        let CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan } =
+            outcome
+        else {
+            return;
+        };
+        let complete = ToolCallComplete {
+            call_id: proposal.call_id.clone(),
+            tool_name: proposal.tool_name.clone(),
+            result,
+            content,
+            diffs,
+            locations,
+            exit_code,
+            truncated,
+            output_file,
+            duration_ms,
+        };
+        self.emit(proposal.turn_id.clone(), complete);
+        if let Some(entries) = plan {
+            self.emit(proposal.turn_id.clone(), PlanUpdated { entries });
+        }
+    }
+
+    /// Closes a call here, with what it has put out so far.
+    pub(crate) fn close_call(&mut self, call_id: &CallId, reason: CallErrorReason, told: &str) {
+        let Some(call) = self.call(call_id) else { return };
+        let (proposal, duration_ms) = (call.proposal.clone(), call.duration_ms(self.now));
+        let output = call.output.last().to_owned();
+        self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, told) });
+    }
+
+    pub(crate) fn end_call(&mut self, proposal: &Proposal, duration_ms: u64, end: CallEnd) {
+        let CallEnd { reason, told, output, decision } = end;
+        let error = ToolCallError {
+            call_id: proposal.call_id.clone(),
+            tool_name: proposal.tool_name.clone(),
+            error: told,
+            reason,
+            output,
+            decision,
+            duration_ms,
+        };
+        self.emit(proposal.turn_id.clone(), error);
+    }
+
+    /// Closes calls that have not begun, and stops those that have. A call that nobody runs (its process died with the last
+    /// server) is closed at once.
+    pub(crate) fn stop_calls(&mut self, direct: bool, reason: CallErrorReason, told: &str) {
+        for call_id in self.open_calls(direct) {
+            let Some(call) = self.call(&call_id) else { continue };
+            if call.running.is_some() {
+                self.stop_call(&call_id, reason);
+                continue;
+            }
+            if let Stage::Asked(permission_id) = &call.stage {
+                self.cancel_permission(&permission_id.clone());
+            }
+            self.close_call(&call_id, reason, told);
+        }
+    }
+}
+
+pub(crate) fn not_an_object(raw: &str) -> CallEnd {
+    let told = format!("arguments were not a JSON object: {}", describe::excerpt(raw));
+    CallEnd::new(CallErrorReason::Failed, told)
+}

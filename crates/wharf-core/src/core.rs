@@ -1,0 +1,258 @@
+//! The session: its state, the way in for inputs, and the one way in which events come to be.
+
+use std::mem;
+use std::sync::Arc;
+
+use wharf_protocol::event::SessionCreated;
+use wharf_protocol::prompt::QueuedPrompt;
+use wharf_protocol::{Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, TurnId};
+
+use crate::calls::Call;
+use crate::conversation::{self, Conversation};
+use crate::ids::Ids;
+use crate::permissions::Permissions;
+use crate::queue::Prompts;
+use crate::turn::OpenTurn;
+use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
+
+/// One session's state machine.
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: CoreConfig,
+    pub(crate) session: Session,
+    pub(crate) prompts: Prompts,
+    pub(crate) conversation: Conversation,
+    pub(crate) turn: Option<OpenTurn>,
+    /// Calls without an outcome, in the order in which they were asked for: the turn's and the direct ones.
+    pub(crate) calls: Vec<Call>,
+    pub(crate) permissions: Permissions,
+    pub(crate) deleted: bool,
+
+    // What follows is this process's alone and not on the log.
+    pub(crate) ids: Ids,
+    pub(crate) draining: bool,
+    pub(crate) answerers: usize,
+    pub(crate) context_limit: Option<u64>,
+    /// What the tools' schemas take of the model's context, in tokens.
+    pub(crate) tools_tokens: u64,
+    pub(crate) last_ask: u64,
+    /// The next event's seq is above this one.
+    pub(crate) skip_to: Option<Seq>,
+    /// The time of the input that is being handled.
+    pub(crate) now: Timestamp,
+    events: Vec<Event>,
+    pub(crate) effects: Vec<Effect>,
+}
+
+impl Core {
+    /// A new session: the core and its first event (`session.created`, seq 1).
+    #[must_use]
+    pub fn create(
+        session_id: SessionId,
+        created: SessionCreated,
+        config: CoreConfig,
+        entropy: u128,
+        now: Timestamp,
+    ) -> (Self, Event) {
+        let event = Event {
+            seq: Seq(1),
+            session_id: session_id.clone(),
+            turn_id: None,
+            timestamp: now,
+            body: EventBody::SessionCreated(created.clone()),
+        };
+        let session = Session::from_created(&event).unwrap_or_else(|| blank(session_id, created, now));
+        (Self::empty(session, config, entropy), event)
+    }
+
+    /// A session from its log: `session` is the view after `events`, which are those that the log still has, in order; of
+    /// the chunks only those of a message or call that is still open matter.
+    #[must_use]
+    pub fn load(session: Session, events: impl IntoIterator<Item = Event>, config: CoreConfig, entropy: u128) -> Self {
+        let mut core = Self::empty(session, config, entropy);
+        for event in events {
+            if event.seq > core.session.last_seq {
+                core.session.apply(&event);
+            }
+            core.fold(&event);
+        }
+        core
+    }
+
+    fn empty(session: Session, config: CoreConfig, entropy: u128) -> Self {
+        let tools_tokens = conversation::schema_tokens(&config.tools);
+        Self {
+            now: session.updated_at,
+            session,
+            tools_tokens,
+            config,
+            prompts: Prompts::default(),
+            conversation: Conversation::default(),
+            turn: None,
+            calls: Vec::new(),
+            permissions: Permissions::default(),
+            deleted: false,
+            ids: Ids::new(entropy),
+            draining: false,
+            answerers: 0,
+            context_limit: None,
+            last_ask: 0,
+            skip_to: None,
+            events: Vec::new(),
+            effects: Vec::new(),
+        }
+    }
+
+    /// Takes an input. Inputs about a model call or a tool call that is over change nothing.
+    pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
+        self.now = now;
+        if self.deleted {
+            return self.outcome(Err(Rejected::Deleted));
+        }
+        let answer = match input {
+            Input::Prompt(prompt) => self.prompt_received(prompt),
+            Input::Cancel { by, force, clear_queue, turn_id } => self.cancel(by, force, clear_queue, turn_id),
+            Input::Withdraw { message_id, by } => self.withdraw(message_id, by),
+            Input::Reprioritise { message_id, priority } => self.reprioritise(message_id, priority),
+            Input::Answer { permission_id, option, by, message } => self.answer(permission_id, option, by, message),
+            Input::Update { change, by } => self.update(change, by),
+            Input::Clear { by } => self.clear(by),
+            Input::Delete { by } => self.delete(by),
+            Input::Execute { tool_name, arguments, by: _ } => self.execute(tool_name, arguments),
+            input => {
+                self.report(input);
+                Ok(Answer::Done)
+            }
+        };
+        self.advance();
+        let answer = answer.map(|answer| self.placed(answer));
+        self.outcome(answer)
+    }
+
+    /// Inputs that nobody waits for.
+    fn report(&mut self, input: Input) {
+        match input {
+            Input::ModelText { ask, text } => self.model_text(ask, text),
+            Input::ModelReasoning { ask, text } => self.model_reasoning(ask, text),
+            Input::ModelFinished { ask, reply } => self.model_finished(ask, reply),
+            Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
+            Input::CallProgress { call_id, output } => self.call_progress(&call_id, output),
+            Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
+            Input::Answerers(count) => self.answerers = count,
+            Input::Drain => self.draining = true,
+            Input::Tick => self.tick(),
+            // Answered in `handle`.
+            Input::Prompt(_)
+            | Input::Cancel { .. }
+            | Input::Withdraw { .. }
+            | Input::Reprioritise { .. }
+            | Input::Answer { .. }
+            | Input::Update { .. }
+            | Input::Clear { .. }
+            | Input::Delete { .. }
+            | Input::Execute { .. } => {}
+        }
+    }
+
+    /// A prompt's place is known only after everything else was done.
+    fn placed(&self, answer: Answer) -> Answer {
+        match answer {
+            Answer::Prompt(accepted) => {
+                let position = self.prompts.position(&accepted.message_id);
+                Answer::Prompt(Accepted { position, ..accepted })
+            }
+            answer => answer,
+        }
+    }
+
+    pub(crate) fn outcome(&mut self, answer: Result<Answer, Rejected>) -> Outcome {
+        Outcome { events: mem::take(&mut self.events), effects: mem::take(&mut self.effects), answer }
+    }
+
+    /// Makes an event and applies it: the only way in which the session's state changes.
+    pub(crate) fn emit(&mut self, turn_id: Option<TurnId>, body: impl Into<EventBody>) {
+        let last = self.session.last_seq.max(self.skip_to.take().unwrap_or_default());
+        let event = Event {
+            seq: last.next(),
+            session_id: self.session.id.clone(),
+            turn_id,
+            timestamp: self.now,
+            body: body.into(),
+        };
+        self.session.apply(&event);
+        self.fold(&event);
+        self.events.push(event);
+    }
+
+    /// The same, for an event of the running turn.
+    pub(crate) fn emit_in_turn(&mut self, body: impl Into<EventBody>) {
+        self.emit(self.turn_id(), body);
+    }
+
+    pub(crate) fn turn_id(&self) -> Option<TurnId> {
+        self.turn.as_ref().map(|turn| turn.turn_id.clone())
+    }
+
+    /// The view after all events.
+    #[must_use]
+    pub fn session(&self) -> &Session {
+        &self.session
+    }
+
+    /// Prompts that wait, in the order in which they will run; those that will join the running turn come first.
+    #[must_use]
+    pub fn queue(&self) -> Vec<QueuedPrompt> {
+        self.prompts.queue()
+    }
+
+    /// The open questions, oldest first.
+    #[must_use]
+    pub fn permissions(&self) -> Vec<Permission> {
+        self.permissions.open.clone()
+    }
+
+    /// A prompt that waits, runs, or is among the last 256 that ended; with its body hash.
+    #[must_use]
+    pub fn prompt(&self, id: &MessageId) -> Option<(Accepted, &str)> {
+        self.prompts.known(id)
+    }
+
+    /// Nothing runs and nothing could start by itself: the session may leave the memory.
+    #[must_use]
+    pub fn is_quiet(&self) -> bool {
+        self.turn.is_none() && self.calls.is_empty() && (self.draining || self.deleted || self.prompts.is_empty())
+    }
+
+    /// How much the session's model takes, in tokens, where it is known.
+    pub fn set_context_limit(&mut self, tokens: Option<u64>) {
+        self.context_limit = tokens;
+    }
+
+    /// The conversation as the model is shown it.
+    #[must_use]
+    pub fn messages(&self) -> &[Arc<Message>] {
+        self.conversation.messages()
+    }
+}
+
+/// What `Session::from_created` gives for a `session.created`.
+fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
+    let SessionCreated { cwd, agent_name, model, mode, title } = created;
+    Session {
+        id,
+        created_at: now,
+        updated_at: now,
+        cwd,
+        agent_name,
+        model,
+        mode,
+        title,
+        archived: false,
+        status: wharf_protocol::SessionStatus::Idle,
+        message_count: 0,
+        token_usage: wharf_protocol::Usage::default(),
+        queued_count: 0,
+        last_seq: Seq(1),
+        first_seq: Seq(1),
+    }
+}

@@ -1,0 +1,216 @@
+//! From events to state: the only code that changes what is on the log, for live sessions and loaded ones alike.
+
+use wharf_protocol::content::text_of;
+use wharf_protocol::event::{
+    AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PermissionResolved,
+    PromptReceived, PromptStarted, ToolCallProgress, ToolCallStart,
+};
+use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
+
+use crate::calls::{Call, OutputTail, Proposal, Stage};
+use crate::core::Core;
+use crate::message_of;
+use crate::model::OpenReply;
+use crate::queue::Place;
+use crate::turn::{CancelRequest, Next, OpenTurn};
+
+impl Core {
+    /// Applies an event to everything but the session's view.
+    pub(crate) fn fold(&mut self, event: &Event) {
+        match &event.body {
+            EventBody::SessionCleared(cleared) => {
+                self.conversation.clear();
+                self.permissions.grants.clone_from(&cleared.grants);
+            }
+            EventBody::SessionDeleted(_) => self.deleted = true,
+            EventBody::PromptReceived(received) => self.fold_received(event, received),
+            EventBody::PromptQueued(queued) => self.prompts.queued(queued),
+            EventBody::PromptStarted(started) => self.fold_started(started),
+            EventBody::PromptWithdrawn(withdrawn) => {
+                if self.prompts.take(&withdrawn.message_id).is_some() {
+                    self.prompts.ended(withdrawn.message_id.clone());
+                }
+            }
+            EventBody::TurnStarted(started) => {
+                let turn = |turn_id| OpenTurn::new(turn_id, started.message_id.clone(), event.timestamp);
+                self.turn = event.turn_id.clone().map(turn);
+            }
+            EventBody::TurnCompleted(_) | EventBody::TurnCancelled(_) | EventBody::TurnFailed(_) => self.fold_end(),
+            EventBody::MessageComplete(complete) => self.fold_complete(event, complete),
+            EventBody::MessageError(error) => self.fold_cut_off(event, error),
+            EventBody::ToolCallStart(start) => self.fold_call_start(event, start),
+            EventBody::ToolCallProgress(progress) => self.fold_progress(progress),
+            EventBody::ToolCallComplete(complete) => self.fold_call_end(event, &complete.call_id),
+            EventBody::ToolCallError(error) => self.fold_call_end(event, &error.call_id),
+            EventBody::PermissionRequested(requested) => self.fold_requested(event, requested),
+            EventBody::PermissionResolved(resolved) => self.fold_resolved(event, resolved),
+            EventBody::ContextCompacted(compacted) => self.conversation.trim(compacted.trimmed_through),
+            _ => self.fold_turn(event),
+        }
+        if let Some(turn) = self.turn.as_mut().filter(|_| !event.kind().is_chunk()) {
+            turn.time.last_event_at = event.timestamp;
+        }
+    }
+
+    /// Events that change the running turn alone.
+    fn fold_turn(&mut self, event: &Event) {
+        let Some(turn) = &mut self.turn else { return };
+        match &event.body {
+            EventBody::TurnCancelRequested(cancel) => turn.cancel = Some(CancelRequest { by: cancel.by.clone() }),
+            EventBody::TurnResumed(resumed) => {
+                turn.resumes = resumed.attempt;
+                turn.attempt = 0;
+                turn.time.resume(event.timestamp);
+                // Reads run again from the start.
+                let reads = self.calls.iter_mut().filter(|c| matches!(c.stage, Stage::Begun { read_only: true, .. }));
+                reads.for_each(|call| call.output = OutputTail::default());
+            }
+            EventBody::MessageStart(start) => open_reply(turn, &start.message_id).is_started = true,
+            EventBody::MessageChunk(chunk) => fold_chunk(turn, chunk),
+            EventBody::AgentThinking(thinking) => fold_thinking(turn, thinking),
+            EventBody::UsageUpdated(usage) => turn.usage = usage.turn,
+            EventBody::ModelRetrying(retrying) => turn.attempt = retrying.attempt,
+            _ => {}
+        }
+    }
+
+    fn fold_received(&mut self, event: &Event, received: &PromptReceived) {
+        // Only a prompt that joins a turn is received with the id of a turn that runs.
+        let joins = self.turn.is_some() && self.turn_id() == event.turn_id;
+        let place = match received.conflict_strategy {
+            ConflictStrategy::Steer if joins => Place::Steer,
+            ConflictStrategy::Interrupt => Place::Head,
+            _ => Place::Queue,
+        };
+        self.prompts.received(event, received, place);
+    }
+
+    fn fold_started(&mut self, started: &PromptStarted) {
+        let Some(prompt) = self.prompts.take(&started.message_id) else { return };
+        self.conversation.push(prompt.message);
+        if let Some(turn) = self.turn.as_mut().filter(|_| started.steered) {
+            turn.prompts.push(prompt.message_id);
+            turn.next = Next::AskModel;
+        }
+    }
+
+    fn fold_end(&mut self) {
+        let Some(turn) = self.turn.take() else { return };
+        for prompt in turn.prompts {
+            self.prompts.ended(prompt);
+        }
+        // The core never leaves any; a damaged log might.
+        self.calls.retain(|call| call.proposal.turn_id.is_none());
+        self.permissions.open.retain(|permission| permission.turn_id.is_none());
+    }
+
+    fn fold_complete(&mut self, event: &Event, complete: &MessageComplete) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.reply = None;
+        turn.attempt = 0;
+        turn.steps += 1;
+        turn.next = if complete.tool_calls.is_empty() { Next::Finish(complete.stop_reason) } else { Next::AskModel };
+        if !complete.content.is_empty() {
+            turn.response.clone_from(&complete.content);
+        }
+        self.calls.extend(complete.tool_calls.iter().map(|request| {
+            Call::new(Proposal {
+                call_id: request.call_id.clone(),
+                tool_name: request.tool_name.clone(),
+                arguments: request.arguments.clone(),
+                turn_id: event.turn_id.clone(),
+            })
+        }));
+        self.conversation.extend(message_of(event));
+    }
+
+    fn fold_cut_off(&mut self, event: &Event, error: &MessageError) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.reply = None;
+        turn.attempt = 0;
+        turn.next = Next::AskModel;
+        if !error.content.is_empty() {
+            turn.response.clone_from(&error.content);
+        }
+        self.conversation.extend(message_of(event));
+    }
+
+    fn fold_call_start(&mut self, event: &Event, start: &ToolCallStart) {
+        let stage = Stage::Begun { at: event.timestamp, read_only: start.read_only };
+        self.call_or_direct(event, &start.call_id, || (start.tool_name.clone(), start.arguments.clone())).stage = stage;
+    }
+
+    fn fold_requested(&mut self, event: &Event, requested: &PermissionRequested) {
+        self.permissions.requested(event, requested);
+        let stage = Stage::Asked(requested.permission_id.clone());
+        let what = || (requested.tool_name.clone(), requested.arguments.clone());
+        self.call_or_direct(event, &requested.call_id, what).stage = stage;
+        if let Some(turn) = self.turn.as_mut().filter(|_| event.turn_id.is_some()) {
+            turn.time.wait(event.timestamp);
+        }
+    }
+
+    fn fold_resolved(&mut self, event: &Event, resolved: &PermissionResolved) {
+        self.permissions.resolved(resolved);
+        if let Some(call) = self.call_mut(&resolved.call_id) {
+            call.stage = Stage::Answered(resolved.clone());
+        }
+        if let Some(turn) = self.turn.as_mut().filter(|turn| !self.permissions.any_of(&turn.turn_id)) {
+            turn.time.go_on(event.timestamp);
+        }
+    }
+
+    /// The call that an event is about. A direct call is first heard of in its own start or question.
+    fn call_or_direct(
+        &mut self,
+        event: &Event,
+        call_id: &CallId,
+        what: impl FnOnce() -> (String, serde_json::Value),
+    ) -> &mut Call {
+        let known = self.calls.iter().position(|call| call.proposal.call_id == *call_id);
+        let at = known.unwrap_or_else(|| {
+            let (tool_name, arguments) = what();
+            let turn_id = event.turn_id.clone();
+            self.calls.push(Call::new(Proposal { call_id: call_id.clone(), tool_name, arguments, turn_id }));
+            self.calls.len() - 1
+        });
+        &mut self.calls[at]
+    }
+
+    fn fold_progress(&mut self, progress: &ToolCallProgress) {
+        if let Some(call) = self.call_mut(&progress.call_id) {
+            call.output.push(progress.offset, &progress.content);
+        }
+    }
+
+    fn fold_call_end(&mut self, event: &Event, call_id: &CallId) {
+        let at = self.calls.iter().position(|call| call.proposal.call_id == *call_id);
+        let Some(call) = at.map(|at| self.calls.remove(at)) else { return };
+        let Some(mut message) = message_of(event) else { return };
+        if let Some(turn) = &mut self.turn
+            && let Some(note) = turn.repeats.note(&call.proposal, &text_of(&message.content))
+        {
+            message.content.push(ContentBlock::text(format!("\n\n{note}")));
+        }
+        self.conversation.push_result(message);
+    }
+}
+
+/// The message that the model is saying, which this is the first news of or not.
+fn open_reply<'a>(turn: &'a mut OpenTurn, message_id: &MessageId) -> &'a mut OpenReply {
+    let is_other = turn.reply.as_ref().is_some_and(|reply| reply.message_id != *message_id);
+    if is_other {
+        turn.reply = None;
+    }
+    turn.reply.get_or_insert_with(|| OpenReply::new(message_id.clone()))
+}
+
+fn fold_chunk(turn: &mut OpenTurn, chunk: &MessageChunk) {
+    let reply = open_reply(turn, &chunk.message_id);
+    reply.is_started = true;
+    reply.text.push_str(&chunk.content);
+}
+
+fn fold_thinking(turn: &mut OpenTurn, thinking: &AgentThinking) {
+    open_reply(turn, &thinking.message_id).reasoning.push_str(&thinking.content);
+}

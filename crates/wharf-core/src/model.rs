@@ -1,0 +1,309 @@
+//! Model calls: asked, listened to, repeated, and turned into messages.
+
+use std::mem;
+
+use serde_json::{Map, Value};
+use wharf_protocol::event::{
+    AgentThinking, ContextCompacted, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
+    UsageUpdated,
+};
+use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
+use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
+
+use crate::Effect;
+use crate::calls::{CallEnd, Proposal, not_an_object};
+use crate::core::Core;
+use crate::turn::OpenTurn;
+
+/// Calls beyond this number in one reply are refused.
+const MAX_CALLS_PER_REPLY: usize = 128;
+
+/// From this share of the model's context on, old results are left out of requests, in per cent.
+const COMPACT_ABOVE: u64 = 80;
+
+/// What compaction tries to reach, in per cent: below the threshold, so that not every step compacts.
+const COMPACT_TO: u64 = 60;
+
+/// Where the turn stands with the model.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) enum ModelState {
+    #[default]
+    Idle,
+    Asked {
+        ask: u64,
+        model: String,
+    },
+    /// Until the next attempt.
+    Waiting {
+        until: Timestamp,
+    },
+}
+
+/// A message that the model has begun.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct OpenReply {
+    pub(crate) message_id: MessageId,
+    /// `message.start` was sent.
+    pub(crate) is_started: bool,
+    pub(crate) text: String,
+    pub(crate) reasoning: String,
+}
+
+impl OpenReply {
+    pub(crate) fn new(message_id: MessageId) -> Self {
+        Self { message_id, is_started: false, text: String::new(), reasoning: String::new() }
+    }
+}
+
+impl Core {
+    pub(crate) fn call_model(&mut self) {
+        self.make_room();
+        self.last_ask += 1;
+        let (ask, model) = (self.last_ask, self.session.model.clone());
+        let Some(turn) = &mut self.turn else { return };
+        turn.model = ModelState::Asked { ask, model };
+        let turn_id = turn.turn_id.clone();
+        self.effects.push(Effect::CallModel { ask, turn_id, messages: self.conversation.for_model() });
+    }
+
+    /// Leaves old results out where the request would come near the model's limit.
+    fn make_room(&mut self) {
+        let Some(limit) = self.context_limit else { return };
+        let estimate = self.estimate();
+        if estimate > limit / 100 * COMPACT_ABOVE {
+            self.compact(estimate.saturating_sub(limit / 100 * COMPACT_TO));
+        }
+    }
+
+    fn estimate(&self) -> u64 {
+        self.conversation.estimate() + self.tools_tokens
+    }
+
+    /// Saves about so many tokens; false when there is nothing to leave out.
+    fn compact(&mut self, tokens: u64) -> bool {
+        let Some((trimmed_through, saved)) = self.conversation.trim_plan(tokens) else { return false };
+        let tokens_before = self.estimate();
+        let tokens_after = tokens_before.saturating_sub(saved);
+        self.emit_in_turn(ContextCompacted { tokens_before, tokens_after, trimmed_through });
+        true
+    }
+
+    /// The running turn, if it waits for this model call. What an older call still says is not listened to.
+    fn asked(&self, ask: u64) -> Option<&OpenTurn> {
+        let is_asked = |turn: &&OpenTurn| matches!(turn.model, ModelState::Asked { ask: asked, .. } if asked == ask);
+        self.turn.as_ref().filter(is_asked)
+    }
+
+    pub(crate) fn model_text(&mut self, ask: u64, content: String) {
+        if self.asked(ask).is_none() || content.is_empty() {
+            return;
+        }
+        let message_id = self.start_message();
+        let reply = self.turn.as_ref().and_then(|turn| turn.reply.as_ref());
+        let offset = reply.map_or(0, |reply| reply.text.len() as u64);
+        self.emit_in_turn(MessageChunk { message_id, role: Role::Assistant, offset, content, done: false });
+    }
+
+    pub(crate) fn model_reasoning(&mut self, ask: u64, content: String) {
+        let Some(turn) = self.asked(ask).filter(|_| !content.is_empty()) else { return };
+        let offset = turn.reply.as_ref().map_or(0, |reply| reply.reasoning.len() as u64);
+        let message_id = self.reply_id();
+        self.emit_in_turn(AgentThinking { message_id, offset, content });
+    }
+
+    fn reply_id(&mut self) -> MessageId {
+        let open = self.turn.as_ref().and_then(|turn| turn.reply.as_ref());
+        match open.map(|reply| reply.message_id.clone()) {
+            Some(message_id) => message_id,
+            None => self.ids.message(),
+        }
+    }
+
+    /// Sends `message.start` unless that was done.
+    fn start_message(&mut self) -> MessageId {
+        let message_id = self.reply_id();
+        let open = self.turn.as_ref().and_then(|turn| turn.reply.as_ref());
+        if !open.is_some_and(|reply| reply.is_started) {
+            self.emit_in_turn(MessageStart { message_id: message_id.clone(), role: Role::Assistant });
+        }
+        message_id
+    }
+
+    pub(crate) fn model_finished(&mut self, ask: u64, reply: ModelReply) {
+        if self.asked(ask).is_none() {
+            return;
+        }
+        let message_id = self.start_message();
+        let Some(turn) = &mut self.turn else { return };
+        let ModelState::Asked { model, .. } = mem::take(&mut turn.model) else { return };
+        turn.overflowed = false;
+        let (content, reasoning) = match &turn.reply {
+            Some(open) => (open.text.clone(), open.reasoning.clone()),
+            None => (String::new(), String::new()),
+        };
+        let ModelReply { stop_reason, tool_calls, usage, provider_data } = reply;
+        let turn_id = turn.turn_id.clone();
+        let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id);
+        self.emit_in_turn(MessageComplete {
+            message_id,
+            role: Role::Assistant,
+            content,
+            done: true,
+            reasoning,
+            tool_calls,
+            stop_reason,
+            usage,
+            model,
+            provider_data,
+        });
+        self.emit_usage(usage);
+        // In the same outcome, and so in the same commit: they must never be taken for calls that wait.
+        for (proposal, end) in unreadable {
+            self.end_call(&proposal, 0, end);
+        }
+    }
+
+    /// Gives each call its id. Those that must not run come with the outcome that they get at once.
+    fn read_calls(
+        &mut self,
+        calls: Vec<ProposedCall>,
+        turn_id: &TurnId,
+    ) -> (Vec<ToolRequest>, Vec<(Proposal, CallEnd)>) {
+        let mut requests = Vec::with_capacity(calls.len());
+        let mut unreadable = Vec::new();
+        for (index, call) in calls.into_iter().enumerate() {
+            let ProposedCall { tool_name, arguments, provider_data } = call;
+            let call_id = self.ids.call();
+            let (arguments, problem) = read_arguments(arguments);
+            let problem = problem.or_else(|| (index >= MAX_CALLS_PER_REPLY).then(too_many));
+            if let Some(end) = problem {
+                unreadable.push((self.proposal(&call_id, &tool_name, &arguments, turn_id), end));
+            }
+            requests.push(ToolRequest { call_id, tool_name, arguments, provider_data });
+        }
+        (requests, unreadable)
+    }
+
+    fn proposal(&self, call_id: &CallId, tool_name: &str, arguments: &Value, turn_id: &TurnId) -> Proposal {
+        Proposal {
+            call_id: call_id.clone(),
+            tool_name: tool_name.to_owned(),
+            arguments: arguments.clone(),
+            turn_id: Some(turn_id.clone()),
+        }
+    }
+
+    fn emit_usage(&mut self, usage: Option<Usage>) {
+        let added = usage.unwrap_or_default();
+        let mut turn = self.turn.as_ref().map(|turn| turn.usage).unwrap_or_default();
+        let mut session = self.session.token_usage;
+        turn += added;
+        session += added;
+        // A provider that does not count leaves the estimate.
+        let context_tokens = match added.total_tokens {
+            0 => self.estimate(),
+            total => total,
+        };
+        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.context_limit });
+    }
+
+    pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, jitter: u16) {
+        let Some(turn) = self.asked(ask) else { return };
+        let is_fresh = turn.reply.is_none();
+        let overflowed = turn.overflowed;
+        self.forget_ask();
+        if is_fresh && let Some(delay_ms) = self.retry_delay(&error, jitter) {
+            return self.retry(&error, delay_ms);
+        }
+        let fits_smaller = is_fresh && !overflowed && error.kind == ModelErrorKind::ContextOverflow;
+        if fits_smaller && self.compact(u64::MAX) {
+            // `advance` asks again.
+            if let Some(turn) = &mut self.turn {
+                turn.overflowed = true;
+            }
+            return;
+        }
+        self.cut_reply(&error.message);
+        let code = match error.kind {
+            ModelErrorKind::Timeout => ErrorCode::Timeout,
+            _ => ErrorCode::ProviderError,
+        };
+        let retryable = error.kind.is_retryable();
+        self.fail_turn(StopReason::Error, ApiError { retryable, ..ApiError::new(code, error.message) });
+    }
+
+    fn forget_ask(&mut self) {
+        if let Some(turn) = &mut self.turn {
+            turn.model = ModelState::Idle;
+        }
+    }
+
+    /// How long to wait before the next attempt; `None` when there is none. A provider that wants a longer wait than we are
+    /// ready for gets no second request.
+    fn retry_delay(&self, error: &ModelError, jitter: u16) -> Option<u64> {
+        let config = &self.config;
+        let attempt = self.turn.as_ref()?.attempt;
+        if !error.kind.is_retryable() || attempt + 1 >= config.max_model_attempts {
+            return None;
+        }
+        let wait_ms = match error.retry_after_ms {
+            Some(wish) if wish > config.retry_max_ms => return None,
+            Some(wish) => wish,
+            None => config.retry_base_ms.saturating_mul(1 << attempt.min(32)).min(config.retry_max_ms),
+        };
+        // Up to a quarter more: sessions that failed together do not come back together.
+        Some(wait_ms.saturating_add((wait_ms / 4).saturating_mul(u64::from(jitter)) / u64::from(u16::MAX)))
+    }
+
+    fn retry(&mut self, error: &ModelError, delay_ms: u64) {
+        let Some(turn) = &mut self.turn else { return };
+        turn.model = ModelState::Waiting { until: self.now.after_ms(delay_ms) };
+        let retrying = ModelRetrying {
+            attempt: turn.attempt + 1,
+            max_attempts: self.config.max_model_attempts.saturating_sub(1),
+            delay_ms,
+            error: error.message.clone(),
+            turn_id: Some(turn.turn_id.clone()),
+        };
+        self.emit_in_turn(retrying);
+    }
+
+    pub(crate) fn stop_model(&mut self) {
+        let Some(turn) = &mut self.turn else { return };
+        if let ModelState::Asked { ask, .. } = mem::take(&mut turn.model) {
+            self.effects.push(Effect::StopModel { ask });
+        }
+    }
+
+    /// Ends the message that the model had begun.
+    pub(crate) fn cut_reply(&mut self, error: &str) {
+        if self.turn.as_ref().is_none_or(|turn| turn.reply.is_none()) {
+            return;
+        }
+        let message_id = self.start_message();
+        let Some(reply) = self.turn.as_ref().and_then(|turn| turn.reply.clone()) else { return };
+        self.emit_in_turn(MessageError {
+            message_id,
+            role: Role::Assistant,
+            content: reply.text,
+            done: true,
+            reasoning: reply.reasoning,
+            error: error.to_owned(),
+        });
+    }
+}
+
+/// The arguments, and what is wrong with them.
+fn read_arguments(arguments: Result<Value, String>) -> (Value, Option<CallEnd>) {
+    let empty = Value::Object(Map::new());
+    match arguments {
+        Ok(Value::Object(fields)) => (Value::Object(fields), None),
+        Ok(other) => (empty, Some(not_an_object(&other.to_string()))),
+        Err(raw) => (empty, Some(not_an_object(&raw))),
+    }
+}
+
+fn too_many() -> CallEnd {
+    let told = format!("more than {MAX_CALLS_PER_REPLY} calls in one reply; this one did not run");
+    CallEnd::new(wharf_protocol::event::CallErrorReason::Failed, told)
+}

@@ -1,0 +1,210 @@
+//! Questions whether a call may run: asked, answered once, remembered where the answer says so.
+
+use std::collections::VecDeque;
+
+use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
+use wharf_protocol::permission::{Grant, Resolution};
+use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, TurnId};
+
+use crate::calls::{Proposal, Refusal};
+use crate::core::Core;
+use crate::{Answer, Rejected, describe};
+
+/// So many answered questions are known, to tell a second answer who gave the first.
+const REMEMBERED_RESOLUTIONS: usize = 256;
+
+/// So many answers are remembered; beyond it the oldest is forgotten, and its call asked for again.
+const MAX_GRANTS: usize = 1_024;
+
+/// A session's questions.
+#[derive(Debug, Default)]
+pub(crate) struct Permissions {
+    /// Oldest first.
+    pub(crate) open: Vec<Permission>,
+    resolved: VecDeque<Resolved>,
+    pub(crate) grants: Vec<Grant>,
+}
+
+#[derive(Debug)]
+struct Resolved {
+    permission_id: PermissionId,
+    resolution: Resolution,
+    by: Option<String>,
+}
+
+impl Permissions {
+    pub(crate) fn requested(&mut self, event: &Event, requested: &PermissionRequested) {
+        self.open.push(Permission {
+            permission_id: requested.permission_id.clone(),
+            session_id: event.session_id.clone(),
+            turn_id: event.turn_id.clone(),
+            call_id: requested.call_id.clone(),
+            tool_name: requested.tool_name.clone(),
+            arguments: requested.arguments.clone(),
+            cwd: requested.cwd.clone(),
+            question: requested.question.clone(),
+            options: requested.options.clone(),
+            requested_at: event.timestamp,
+            expires_at: requested.expires_at,
+        });
+    }
+
+    pub(crate) fn resolved(&mut self, resolved: &PermissionResolved) {
+        let at = self.open.iter().position(|open| open.permission_id == resolved.permission_id);
+        let Some(permission) = at.map(|at| self.open.remove(at)) else { return };
+        if resolved.remembered {
+            self.remember(&permission, resolved);
+        }
+        self.resolved.push_back(Resolved {
+            permission_id: permission.permission_id,
+            resolution: resolved.option,
+            by: resolved.by.clone(),
+        });
+        if self.resolved.len() > REMEMBERED_RESOLUTIONS {
+            self.resolved.pop_front();
+        }
+    }
+
+    fn remember(&mut self, permission: &Permission, resolved: &PermissionResolved) {
+        let Permission { tool_name, arguments, cwd, .. } = permission.clone();
+        // Of two answers to the same question the later one holds.
+        self.grants.retain(|g| !(g.tool_name == tool_name && g.arguments == arguments && g.cwd == cwd));
+        if self.grants.len() >= MAX_GRANTS {
+            self.grants.remove(0);
+        }
+        let allowed = matches!(resolved.option, Resolution::AllowOnce | Resolution::AllowAlways);
+        self.grants.push(Grant { tool_name, arguments, cwd, allowed, by: resolved.by.clone() });
+    }
+
+    fn find(&self, id: &PermissionId) -> Option<&Permission> {
+        self.open.iter().find(|permission| permission.permission_id == *id)
+    }
+
+    fn find_resolved(&self, id: &PermissionId) -> Option<&Resolved> {
+        self.resolved.iter().find(|resolved| resolved.permission_id == *id)
+    }
+
+    pub(crate) fn any_of(&self, turn_id: &TurnId) -> bool {
+        self.open.iter().any(|permission| permission.turn_id.as_ref() == Some(turn_id))
+    }
+}
+
+/// How a question was closed.
+struct Closing {
+    resolution: Resolution,
+    by: Option<String>,
+    remembered: bool,
+    message: Option<String>,
+}
+
+impl Closing {
+    fn without_answer(resolution: Resolution) -> Self {
+        Self { resolution, by: None, remembered: false, message: None }
+    }
+}
+
+impl Core {
+    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str) {
+        let Some(spec) = self.tool(&proposal.tool_name) else { return };
+        let question = describe::question(&spec, &proposal.arguments, &self.session.cwd, reason);
+        let wait_ms = match self.answerers {
+            0 => self.config.unattended_permission_timeout_ms,
+            _ => self.config.permission_timeout_ms,
+        };
+        let requested = PermissionRequested {
+            permission_id: self.ids.permission(),
+            call_id: proposal.call_id.clone(),
+            tool_name: proposal.tool_name.clone(),
+            arguments: proposal.arguments.clone(),
+            cwd: self.session.cwd.clone(),
+            question,
+            options: PermissionOption::ALL.to_vec(),
+            expires_at: self.now.after_ms(wait_ms),
+        };
+        self.emit(proposal.turn_id.clone(), requested);
+    }
+
+    pub(crate) fn answer(
+        &mut self,
+        permission_id: PermissionId,
+        option: PermissionOption,
+        by: Option<String>,
+        message: Option<String>,
+    ) -> Result<Answer, Rejected> {
+        // The time may be up although nobody has said so yet.
+        if self.permissions.find(&permission_id).is_some_and(|open| open.expires_at <= self.now) {
+            self.close_permission(&permission_id, Closing::without_answer(Resolution::TimedOut));
+        }
+        if let Some(resolved) = self.permissions.find_resolved(&permission_id) {
+            let (resolution, by) = (resolved.resolution, resolved.by.clone());
+            return Err(Rejected::AlreadyResolved { permission_id, resolution, by });
+        }
+        if self.permissions.find(&permission_id).is_none() {
+            return Err(Rejected::UnknownPermission { permission_id });
+        }
+        let closing = Closing { resolution: option.into(), by, remembered: option.is_remembered(), message };
+        self.close_permission(&permission_id, closing);
+        Ok(Answer::Done)
+    }
+
+    /// Closes an open question; what becomes of the call is for `advance` to say.
+    fn close_permission(&mut self, permission_id: &PermissionId, closing: Closing) {
+        let Some(permission) = self.permissions.find(permission_id) else { return };
+        let turn_id = permission.turn_id.clone();
+        let Closing { resolution, by, remembered, message } = closing;
+        let resolved = PermissionResolved {
+            permission_id: permission_id.clone(),
+            call_id: permission.call_id.clone(),
+            option: resolution,
+            by,
+            remembered,
+            message,
+        };
+        self.emit(turn_id, resolved);
+    }
+
+    pub(crate) fn cancel_permission(&mut self, permission_id: &PermissionId) {
+        self.close_permission(permission_id, Closing::without_answer(Resolution::Cancelled));
+    }
+
+    pub(crate) fn expire_permissions(&mut self) {
+        let is_due = |permission: &&Permission| permission.expires_at <= self.now;
+        let due = self.permissions.open.iter().filter(is_due).map(|p| p.permission_id.clone());
+        for permission_id in due.collect::<Vec<_>>() {
+            self.close_permission(&permission_id, Closing::without_answer(Resolution::TimedOut));
+        }
+    }
+}
+
+/// What an answered question means for its call.
+pub(crate) fn decision_of(resolved: &PermissionResolved) -> Result<Decision, Refusal> {
+    let who = resolved.by.as_deref().unwrap_or("a client");
+    let permission_id = Some(resolved.permission_id.clone());
+    let decision = |allowed, reason| Decision { allowed, reason, permission_id };
+    match resolved.option {
+        Resolution::AllowOnce => Ok(decision(true, format!("allow_once by {who}"))),
+        Resolution::AllowAlways => Ok(decision(true, format!("allow_always by {who}"))),
+        Resolution::RejectOnce => Err(refused(decision(false, format!("reject_once by {who}")), resolved)),
+        Resolution::RejectAlways => Err(refused(decision(false, format!("reject_always by {who}")), resolved)),
+        Resolution::TimedOut => Err(Refusal {
+            decision: decision(false, "nobody answered in time".to_owned()),
+            told: "nobody answered in time whether this call may run, so it did not. The user can allow it by \
+                   starting with `--permission auto-edit` or `--permission full`, by a rule, or by attaching a client \
+                   and answering."
+                .to_owned(),
+        }),
+        Resolution::Cancelled => Err(Refusal {
+            decision: decision(false, "cancelled".to_owned()),
+            told: "cancelled before it began".to_owned(),
+        }),
+    }
+}
+
+fn refused(decision: Decision, resolved: &PermissionResolved) -> Refusal {
+    let who = resolved.by.as_deref().unwrap_or("a client");
+    let told = match resolved.message.as_deref().map(str::trim) {
+        None | Some("") => format!("{who} refused this call; it did not run"),
+        Some(message) => format!("{who} refused this call; it did not run: {message}"),
+    };
+    Refusal { decision, told }
+}

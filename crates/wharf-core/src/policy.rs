@@ -1,0 +1,185 @@
+//! May a call run? Mode, rules and remembered answers, weighed for one call.
+
+use std::path::Path;
+
+use serde_json::Value;
+use wharf_protocol::permission::Grant;
+use wharf_protocol::{Mode, Rule, RuleAction, ToolKind, ToolSpec};
+
+use crate::describe::{is_path_subject, normalize, subject_text};
+
+/// What a shell starts another command with, or writes a file with.
+const SHELL_OPERATORS: [&str; 7] = [";", "&", "|", "`", "$(", "\n", ">"];
+
+/// What decides about calls.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Policy<'a> {
+    pub(crate) mode: Mode,
+    pub(crate) rules: &'a [Rule],
+    pub(crate) grants: &'a [Grant],
+    pub(crate) cwd: &'a Path,
+}
+
+/// A decision and its reason, in words.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Verdict {
+    Allow(String),
+    Ask(String),
+    Deny {
+        reason: String,
+        /// What the model should make of it.
+        advice: &'static str,
+    },
+}
+
+impl Policy<'_> {
+    /// A rule that denies wins over everything; then an answer that was to be remembered; then plan mode over what is not a
+    /// read; then rules that ask, rules that allow, and at last the mode.
+    pub(crate) fn judge(&self, spec: &ToolSpec, arguments: &Value) -> Verdict {
+        let subject = Subject::new(spec, arguments, self.cwd);
+        if let Some(rule) = self.rule(RuleAction::Deny, spec, &subject) {
+            return deny(rule, "Do it another way, or say what is missing.");
+        }
+        let grant = self.grant(spec, arguments);
+        if let Some(grant) = grant.filter(|grant| !grant.allowed) {
+            return deny(remembered("reject_always", grant), "Do not ask for it again.");
+        }
+        if self.mode == Mode::Plan && !spec.read_only {
+            return deny(
+                "plan mode is on: only reads run".to_owned(),
+                "Plan mode is on: go on with reads, and describe in your answer what you would change.",
+            );
+        }
+        if let Some(grant) = grant {
+            return Verdict::Allow(remembered("allow_always", grant));
+        }
+        if let Some(rule) = self.rule(RuleAction::Ask, spec, &subject) {
+            return Verdict::Ask(rule);
+        }
+        if let Some(rule) = self.rule(RuleAction::Allow, spec, &subject) {
+            return Verdict::Allow(rule);
+        }
+        self.by_mode(spec, &subject)
+    }
+
+    fn by_mode(&self, spec: &ToolSpec, subject: &Subject) -> Verdict {
+        let reason = format!("mode {}", self.mode);
+        let is_edit = matches!(spec.kind, ToolKind::Edit | ToolKind::Delete | ToolKind::Move);
+        let runs = spec.read_only
+            || match self.mode {
+                Mode::Full => true,
+                Mode::AutoEdit => is_edit && !subject.is_outside(),
+                Mode::Plan | Mode::Ask => false,
+            };
+        if runs { Verdict::Allow(reason) } else { Verdict::Ask(reason) }
+    }
+
+    /// A remembered answer holds for the same tool with the same arguments in the same directory, and for nothing else.
+    fn grant(&self, spec: &ToolSpec, arguments: &Value) -> Option<&Grant> {
+        self.grants
+            .iter()
+            .find(|grant| grant.tool_name == spec.name && grant.cwd == self.cwd && grant.arguments == *arguments)
+    }
+
+    /// The first rule of this action that matches, in words.
+    fn rule(&self, action: RuleAction, spec: &ToolSpec, subject: &Subject) -> Option<String> {
+        let rule = self.rules.iter().find(|rule| rule.action == action && matches_call(rule, spec, subject))?;
+        let name = match action {
+            RuleAction::Allow => "allow",
+            RuleAction::Ask => "ask",
+            RuleAction::Deny => "deny",
+        };
+        Some(match &rule.pattern {
+            Some(pattern) => format!("rule {name} {} `{pattern}`", rule.tool),
+            None => format!("rule {name} {}", rule.tool),
+        })
+    }
+}
+
+fn deny(reason: String, advice: &'static str) -> Verdict {
+    Verdict::Deny { reason, advice }
+}
+
+fn remembered(option: &str, grant: &Grant) -> String {
+    format!("{option} by {}, remembered", grant.by.as_deref().unwrap_or("a client"))
+}
+
+fn matches_call(rule: &Rule, spec: &ToolSpec, subject: &Subject) -> bool {
+    if rule.tool != "*" && rule.tool != spec.name {
+        return false;
+    }
+    match rule.pattern.as_deref().map(str::trim) {
+        None | Some("*") => true,
+        Some(pattern) if rule.action == RuleAction::Allow => subject.is_allowed_by(pattern),
+        Some(pattern) => subject.is_touched_by(pattern),
+    }
+}
+
+/// The forms of a call's subject that patterns are matched with.
+struct Subject {
+    kind: ToolKind,
+    /// As the model wrote it, without the space around it.
+    written: Option<String>,
+    /// For paths: seen from the workspace, if inside it, and absolute; without `.` and `..`.
+    paths: Vec<String>,
+}
+
+impl Subject {
+    fn new(spec: &ToolSpec, arguments: &Value, cwd: &Path) -> Self {
+        let written = subject_text(spec, arguments).map(|text| text.trim().to_owned());
+        let mut paths = Vec::new();
+        if let Some(path) = written.as_deref().filter(|_| is_path_subject(spec)) {
+            let absolute = normalize(cwd, path);
+            if let Ok(inside) = absolute.strip_prefix(normalize(cwd, "")) {
+                paths.push(inside.to_string_lossy().into_owned());
+            }
+            paths.push(absolute.to_string_lossy().into_owned());
+        }
+        Self { kind: spec.kind, written, paths }
+    }
+
+    /// A path that leads out of the workspace, as far as text tells.
+    fn is_outside(&self) -> bool {
+        self.paths.len() == 1
+    }
+
+    /// Whether a pattern that allows covers the whole of it. `src/*` covers no `src/../../etc/passwd`, and `cargo *` no
+    /// `cargo test; rm -rf /`. For commands this is a courtesy that keeps honest mistakes out: a shell has more ways to start a
+    /// program than a pattern can know, and the sandbox is the boundary.
+    fn is_allowed_by(&self, pattern: &str) -> bool {
+        let Some(written) = &self.written else { return false };
+        if !self.paths.is_empty() {
+            return self.paths.iter().any(|path| is_match(pattern, path));
+        }
+        let adds_operator =
+            || SHELL_OPERATORS.iter().any(|op| written.matches(op).count() > pattern.matches(op).count());
+        is_match(pattern, written) && !(self.kind == ToolKind::Execute && adds_operator())
+    }
+
+    /// Whether a pattern that asks or denies covers any form or part of it.
+    fn is_touched_by(&self, pattern: &str) -> bool {
+        let Some(written) = &self.written else { return false };
+        is_match(pattern, written)
+            || self.paths.iter().any(|path| is_match(pattern, path))
+            || (self.kind == ToolKind::Execute
+                && written
+                    .split([';', '&', '|', '\n', '`', '(', ')', '{', '}'])
+                    .any(|part| is_match(pattern, part.trim())))
+    }
+}
+
+/// Whether `pattern` covers the whole of `text`; `*` stands for any text, also none.
+fn is_match(pattern: &str, text: &str) -> bool {
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else { return false };
+    let Some(last) = parts.next_back() else { return rest.is_empty() };
+    for part in parts {
+        let Some(at) = rest.find(part) else { return false };
+        rest = &rest[at + part.len()..];
+    }
+    rest.len() >= last.len() && rest.ends_with(last)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Decisions, one by one.
+
+use std::fmt::Write;
+
+use expect_test::{Expect, expect};
+use serde_json::{Value, json};
+
+use super::*;
+use crate::tests::bench::{config, rule};
+
+/// Each line: a mode, rules as `ACTION TOOL PATTERN` between commas, a tool, its subject.
+fn check(cases: &[(&str, &str, &str, &str)], expect: Expect) {
+    let mut out = String::new();
+    for (mode, rules, tool, subject) in cases {
+        let verdict = judge(mode, rules, &[], tool, &arguments(tool, subject));
+        let rules = if rules.is_empty() { "no rule" } else { rules };
+        writeln!(out, "{mode} | {rules} | {tool} {subject:?}: {}", print(&verdict)).unwrap();
+    }
+    expect.assert_eq(&out);
+}
+
+fn judge(mode: &str, rules: &str, grants: &[Grant], tool: &str, arguments: &Value) -> Verdict {
+    let rules: Vec<Rule> = rules.split(", ").filter(|rule| !rule.is_empty()).map(read_rule).collect();
+    let config = config();
+    let spec = config.tools.iter().find(|spec| spec.name == tool).unwrap();
+    let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/work") };
+    policy.judge(spec, arguments)
+}
+
+fn read_rule(text: &str) -> Rule {
+    let mut words = text.splitn(3, ' ');
+    rule(words.next().unwrap(), words.next().unwrap(), words.next())
+}
+
+fn arguments(tool: &str, subject: &str) -> Value {
+    if tool == "bash" { json!({ "command": subject }) } else { json!({ "path": subject }) }
+}
+
+fn print(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Allow(reason) => format!("allow ({reason})"),
+        Verdict::Ask(reason) => format!("ask ({reason})"),
+        Verdict::Deny { reason, .. } => format!("deny ({reason})"),
+    }
+}
+
+#[test]
+fn modes() {
+    let mut cases = Vec::new();
+    for mode in ["plan", "ask", "auto-edit", "full"] {
+        for tool in ["read", "edit", "bash", "think"] {
+            cases.push((mode, "", tool, "x"));
+        }
+    }
+    cases.push(("auto-edit", "", "edit", "../x"));
+    cases.push(("auto-edit", "", "edit", "a/../b"));
+    check(
+        &cases,
+        expect![[r#"
+        plan | no rule | read "x": allow (mode plan)
+        plan | no rule | edit "x": deny (plan mode is on: only reads run)
+        plan | no rule | bash "x": deny (plan mode is on: only reads run)
+        plan | no rule | think "x": allow (mode plan)
+        ask | no rule | read "x": allow (mode ask)
+        ask | no rule | edit "x": ask (mode ask)
+        ask | no rule | bash "x": ask (mode ask)
+        ask | no rule | think "x": allow (mode ask)
+        auto-edit | no rule | read "x": allow (mode auto-edit)
+        auto-edit | no rule | edit "x": allow (mode auto-edit)
+        auto-edit | no rule | bash "x": ask (mode auto-edit)
+        auto-edit | no rule | think "x": allow (mode auto-edit)
+        full | no rule | read "x": allow (mode full)
+        full | no rule | edit "x": allow (mode full)
+        full | no rule | bash "x": allow (mode full)
+        full | no rule | think "x": allow (mode full)
+        auto-edit | no rule | edit "../x": ask (mode auto-edit)
+        auto-edit | no rule | edit "a/../b": allow (mode auto-edit)
+    "#]],
+    );
+}
+
+#[test]
+fn rules_weigh_deny_over_ask_over_allow_over_the_mode() {
+    check(
+        &[
+            ("full", "allow bash, ask bash, deny bash", "bash", "ls"),
+            ("full", "allow bash, ask bash", "bash", "ls"),
+            ("ask", "allow bash", "bash", "ls"),
+            ("ask", "allow *", "edit", "a"),
+            ("ask", "allow bash", "edit", "a"),
+            ("plan", "allow bash", "bash", "ls"),
+            ("plan", "deny read", "read", "a"),
+            ("plan", "ask read", "read", "a"),
+            ("full", "deny * *secret*", "read", "a/secret.txt"),
+            ("full", "deny * x", "think", "x"),
+        ],
+        expect![[r#"
+            full | allow bash, ask bash, deny bash | bash "ls": deny (rule deny bash)
+            full | allow bash, ask bash | bash "ls": ask (rule ask bash)
+            ask | allow bash | bash "ls": allow (rule allow bash)
+            ask | allow * | edit "a": allow (rule allow *)
+            ask | allow bash | edit "a": ask (mode ask)
+            plan | allow bash | bash "ls": deny (plan mode is on: only reads run)
+            plan | deny read | read "a": deny (rule deny read)
+            plan | ask read | read "a": ask (rule ask read)
+            full | deny * *secret* | read "a/secret.txt": deny (rule deny * `*secret*`)
+            full | deny * x | think "x": allow (mode full)
+        "#]],
+    );
+}
+
+#[test]
+fn patterns_cover_the_whole_subject() {
+    check(
+        &[
+            ("ask", "allow bash cargo test", "bash", "cargo test"),
+            ("ask", "allow bash cargo test", "bash", "cargo test -p x"),
+            ("ask", "allow bash cargo *", "bash", "  cargo test  "),
+            ("ask", "allow bash cargo *", "bash", "cargo"),
+            ("ask", "allow bash *", "bash", "a; b"),
+            ("ask", "allow bash git * --stat", "bash", "git log --stat"),
+            ("ask", "allow bash git * --stat", "bash", "git --stat"),
+            ("ask", "allow bash a*a", "bash", "a"),
+            ("ask", "allow bash ls *a*b*", "bash", "ls b a xb c"),
+            ("ask", "allow bash", "bash", ""),
+        ],
+        expect![[r#"
+            ask | allow bash cargo test | bash "cargo test": allow (rule allow bash `cargo test`)
+            ask | allow bash cargo test | bash "cargo test -p x": ask (mode ask)
+            ask | allow bash cargo * | bash "  cargo test  ": allow (rule allow bash `cargo *`)
+            ask | allow bash cargo * | bash "cargo": ask (mode ask)
+            ask | allow bash * | bash "a; b": allow (rule allow bash `*`)
+            ask | allow bash git * --stat | bash "git log --stat": allow (rule allow bash `git * --stat`)
+            ask | allow bash git * --stat | bash "git --stat": ask (mode ask)
+            ask | allow bash a*a | bash "a": ask (mode ask)
+            ask | allow bash ls *a*b* | bash "ls b a xb c": allow (rule allow bash `ls *a*b*`)
+            ask | allow bash | bash "": allow (rule allow bash)
+        "#]],
+    );
+}
+
+#[test]
+fn allowed_commands_bring_no_others_with_them() {
+    check(
+        &[
+            ("ask", "allow bash cargo *", "bash", "cargo test; rm -rf /"),
+            ("ask", "allow bash cargo *", "bash", "cargo test && rm x"),
+            ("ask", "allow bash cargo *", "bash", "cargo test & rm x"),
+            ("ask", "allow bash cargo *", "bash", "cargo test | sh"),
+            ("ask", "allow bash cargo *", "bash", "cargo `rm x`"),
+            ("ask", "allow bash cargo *", "bash", "cargo $(rm x)"),
+            ("ask", "allow bash cargo *", "bash", "cargo test\nrm x"),
+            ("ask", "allow bash cargo *", "bash", "cargo test > /etc/passwd"),
+            ("ask", "allow bash cargo * | tail *", "bash", "cargo test | tail -1"),
+            ("ask", "allow bash cargo * | tail *", "bash", "cargo test | sh | tail -1"),
+            ("ask", "allow edit a;b*", "edit", "a;b;c"),
+        ],
+        expect![[r#"
+            ask | allow bash cargo * | bash "cargo test; rm -rf /": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo test && rm x": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo test & rm x": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo test | sh": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo `rm x`": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo $(rm x)": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo test\nrm x": ask (mode ask)
+            ask | allow bash cargo * | bash "cargo test > /etc/passwd": ask (mode ask)
+            ask | allow bash cargo * | tail * | bash "cargo test | tail -1": allow (rule allow bash `cargo * | tail *`)
+            ask | allow bash cargo * | tail * | bash "cargo test | sh | tail -1": ask (mode ask)
+            ask | allow edit a;b* | edit "a;b;c": allow (rule allow edit `a;b*`)
+        "#]],
+    );
+}
+
+#[test]
+fn what_is_denied_cannot_be_dressed_up() {
+    check(
+        &[
+            ("full", "deny bash rm *", "bash", "   rm -rf /"),
+            ("full", "deny bash rm *", "bash", "cd / && rm -rf x"),
+            ("full", "deny bash rm *", "bash", "echo $(rm -rf x)"),
+            ("full", "deny bash rm *", "bash", "ls\nrm -rf x"),
+            ("full", "deny bash rm *", "bash", "echo rm"),
+            ("full", "ask bash git push*", "bash", "true; git push"),
+            ("full", "deny read secret/*", "read", "./a/../secret/key"),
+            ("full", "deny read secret/*", "read", "/work/secret/key"),
+            ("full", "deny read /etc/*", "read", "../etc/passwd"),
+            ("ask", "allow edit src/*", "edit", "src/main.rs"),
+            ("ask", "allow edit src/*", "edit", "src/../../etc/passwd"),
+            ("ask", "allow edit src/*", "edit", "/work/src/main.rs"),
+            ("ask", "allow edit /tmp/*", "edit", "/tmp/x"),
+        ],
+        expect![[r#"
+            full | deny bash rm * | bash "   rm -rf /": deny (rule deny bash `rm *`)
+            full | deny bash rm * | bash "cd / && rm -rf x": deny (rule deny bash `rm *`)
+            full | deny bash rm * | bash "echo $(rm -rf x)": deny (rule deny bash `rm *`)
+            full | deny bash rm * | bash "ls\nrm -rf x": deny (rule deny bash `rm *`)
+            full | deny bash rm * | bash "echo rm": allow (mode full)
+            full | ask bash git push* | bash "true; git push": ask (rule ask bash `git push*`)
+            full | deny read secret/* | read "./a/../secret/key": deny (rule deny read `secret/*`)
+            full | deny read secret/* | read "/work/secret/key": deny (rule deny read `secret/*`)
+            full | deny read /etc/* | read "../etc/passwd": deny (rule deny read `/etc/*`)
+            ask | allow edit src/* | edit "src/main.rs": allow (rule allow edit `src/*`)
+            ask | allow edit src/* | edit "src/../../etc/passwd": ask (mode ask)
+            ask | allow edit src/* | edit "/work/src/main.rs": allow (rule allow edit `src/*`)
+            ask | allow edit /tmp/* | edit "/tmp/x": allow (rule allow edit `/tmp/*`)
+        "#]],
+    );
+}
+
+#[test]
+fn a_subject_that_is_no_text_is_still_seen() {
+    let deny = judge("full", "deny bash *rm*", &[], "bash", &json!({ "command": ["rm", "x"] }));
+    assert_eq!(print(&deny), "deny (rule deny bash `*rm*`)");
+    let ask = judge("ask", "allow bash ls*", &[], "bash", &json!({ "cmd": "ls" }));
+    assert_eq!(print(&ask), "ask (mode ask)");
+}
+
+#[test]
+fn an_answer_is_remembered_for_exactly_that_call() {
+    let grant = |allowed| Grant {
+        tool_name: "bash".to_owned(),
+        arguments: json!({ "command": "ls", "timeout": 5 }),
+        cwd: "/work".into(),
+        allowed,
+        by: Some("ann".to_owned()),
+    };
+    let same = json!({ "timeout": 5, "command": "ls" });
+    let elsewhere = Grant { cwd: "/other".into(), ..grant(true) };
+    let mut out = String::new();
+    let mut line = |mode: &str, rules: &str, grant: Grant, arguments: &Value| {
+        writeln!(out, "{mode} | {rules} | {arguments}: {}", print(&judge(mode, rules, &[grant], "bash", arguments)))
+            .unwrap();
+    };
+    line("ask", "", grant(true), &same);
+    line("ask", "", grant(true), &json!({ "command": "ls" }));
+    line("ask", "", elsewhere, &same);
+    line("ask", "ask bash", grant(true), &same);
+    line("ask", "deny bash", grant(true), &same);
+    line("plan", "", grant(true), &same);
+    line("full", "allow bash", grant(false), &same);
+    expect![[r#"
+        ask |  | {"command":"ls","timeout":5}: allow (allow_always by ann, remembered)
+        ask |  | {"command":"ls"}: ask (mode ask)
+        ask |  | {"command":"ls","timeout":5}: ask (mode ask)
+        ask | ask bash | {"command":"ls","timeout":5}: allow (allow_always by ann, remembered)
+        ask | deny bash | {"command":"ls","timeout":5}: deny (rule deny bash)
+        plan |  | {"command":"ls","timeout":5}: deny (plan mode is on: only reads run)
+        full | allow bash | {"command":"ls","timeout":5}: deny (reject_always by ann, remembered)
+    "#]]
+    .assert_eq(&out);
+}

@@ -1,0 +1,49 @@
+//! Changes of the session itself: its settings, its conversation, its existence.
+
+use wharf_protocol::event::{SessionCleared, SessionDeleted, SessionUpdated};
+use wharf_protocol::rest::UpdateSession;
+
+use crate::core::Core;
+use crate::{Answer, Rejected};
+
+impl Core {
+    /// Changes what differs. A new model or mode counts from the next model call or decision on.
+    pub(crate) fn update(&mut self, change: UpdateSession, by: Option<String>) -> Result<Answer, Rejected> {
+        let UpdateSession { title, model, mode, archived } = change;
+        let session = &self.session;
+        let changed = SessionUpdated {
+            title: title.filter(|title| session.title.as_ref() != Some(title)),
+            model: model.filter(|model| session.model != *model),
+            mode: mode.filter(|mode| session.mode != *mode),
+            archived: archived.filter(|archived| session.archived != *archived),
+            by: None,
+        };
+        if changed != SessionUpdated::default() {
+            self.emit(None, SessionUpdated { by, ..changed });
+        }
+        Ok(Answer::Done)
+    }
+
+    /// Forgets the conversation; remembered permissions stay.
+    pub(crate) fn clear(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
+        if self.is_at_work() || !self.prompts.is_empty() {
+            return Err(Rejected::Busy);
+        }
+        self.emit(None, SessionCleared { by, grants: self.permissions.grants.clone() });
+        Ok(Answer::Done)
+    }
+
+    /// Ends the session; prompts that still wait are withdrawn.
+    pub(crate) fn delete(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
+        if self.is_at_work() {
+            return Err(Rejected::Busy);
+        }
+        self.withdraw_all("the session was deleted", by.as_ref());
+        self.emit(None, SessionDeleted { by });
+        Ok(Answer::Done)
+    }
+
+    fn is_at_work(&self) -> bool {
+        self.turn.is_some() || !self.calls.is_empty()
+    }
+}

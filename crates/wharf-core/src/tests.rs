@@ -1,0 +1,15 @@
+//! Scripts and properties: the core driven with simulated time.
+
+pub(crate) mod bench;
+mod calls;
+mod cancel;
+mod conversation;
+mod limits;
+mod model;
+mod permissions;
+mod print;
+mod prompts;
+mod properties;
+mod recovery;
+mod script;
+mod session;

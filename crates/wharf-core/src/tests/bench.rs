@@ -1,0 +1,211 @@
+//! A core with its log, an engine that does nothing by itself, and a check after each step that the log holds the state.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use wharf_protocol::event::SessionCreated;
+use wharf_protocol::{CallId, Event, EventBody, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
+
+use crate::core::Core;
+use crate::{CoreConfig, Effect, Input, Outcome, Recovery};
+
+pub(crate) struct Bench {
+    pub(crate) core: Core,
+    pub(crate) config: CoreConfig,
+    pub(crate) log: Vec<Event>,
+    pub(crate) now: Timestamp,
+    /// The model call that is going on.
+    pub(crate) ask: Option<u64>,
+    /// Calls that the engine was told to run and that have not reported.
+    pub(crate) running: Vec<CallId>,
+    /// Each effect, with the last seq before it.
+    pub(crate) effects: Vec<(Seq, Effect)>,
+    /// A crash left a part of the open texts out.
+    pub(crate) lost_chunks: bool,
+    entropy: u128,
+}
+
+pub(crate) fn config() -> CoreConfig {
+    CoreConfig {
+        tools: Arc::new([
+            tool("read", ToolKind::Read, true, Some("path")),
+            tool("edit", ToolKind::Edit, false, Some("path")),
+            tool("bash", ToolKind::Execute, false, Some("command")),
+            tool("think", ToolKind::Think, true, None),
+        ]),
+        rules: Arc::new([]),
+        max_steps: 10,
+        max_turn_ms: 600_000,
+        max_turn_tokens: None,
+        max_model_attempts: 3,
+        retry_base_ms: 500,
+        retry_max_ms: 60_000,
+        queue_limit: 3,
+        permission_timeout_ms: 300_000,
+        unattended_permission_timeout_ms: 30_000,
+        stop_grace_ms: 3_000,
+        recovery: Recovery::Continue,
+        max_resumes: 3,
+    }
+}
+
+fn tool(name: &str, kind: ToolKind, read_only: bool, subject: Option<&str>) -> Arc<ToolSpec> {
+    Arc::new(ToolSpec {
+        name: name.to_owned(),
+        description: String::new(),
+        category: "test".to_owned(),
+        kind,
+        source: Default::default(),
+        read_only,
+        subject: subject.map(str::to_owned),
+        parameters: json!({ "type": "object" }),
+        timeout_ms: 10_000,
+    })
+}
+
+pub(crate) fn rule(action: &str, tool: &str, pattern: Option<&str>) -> Rule {
+    serde_json::from_value(match pattern {
+        Some(pattern) => json!({ "action": action, "tool": tool, "pattern": pattern }),
+        None => json!({ "action": action, "tool": tool }),
+    })
+    .unwrap()
+}
+
+impl Bench {
+    pub(crate) fn new(config: CoreConfig, mode: Mode, entropy: u128) -> Self {
+        let created = SessionCreated {
+            cwd: "/work".into(),
+            agent_name: "coder".to_owned(),
+            model: "demo/one".to_owned(),
+            mode,
+            title: Some("test".to_owned()),
+        };
+        let now = Timestamp(1_000_000);
+        let (core, event) = Core::create("s1".parse().unwrap(), created, config.clone(), entropy, now);
+        Self {
+            core,
+            config,
+            log: vec![event],
+            now,
+            ask: None,
+            running: Vec::new(),
+            effects: Vec::new(),
+            lost_chunks: false,
+            entropy,
+        }
+    }
+
+    pub(crate) fn handle(&mut self, input: Input) -> Outcome {
+        if let Input::CallFinished { call_id, .. } = &input {
+            self.running.retain(|running| running != call_id);
+        }
+        let outcome = self.core.handle(self.now, input);
+        self.record(&outcome);
+        outcome
+    }
+
+    fn record(&mut self, outcome: &Outcome) {
+        for event in &outcome.events {
+            let last = self.log.last().unwrap().seq;
+            let may_skip = matches!(event.body, EventBody::SessionRecovered(_));
+            assert!(event.seq == last.next() || (may_skip && event.seq > last), "seq {} after {last}", event.seq);
+            self.log.push(event.clone());
+        }
+        let seq = self.log.last().unwrap().seq;
+        for effect in &outcome.effects {
+            self.effects.push((seq, effect.clone()));
+            match effect {
+                Effect::CallModel { ask, .. } => self.ask = Some(*ask),
+                Effect::StopModel { ask } => {
+                    assert_eq!(self.ask.take(), Some(*ask), "stopped a model call that does not run");
+                }
+                Effect::RunCall { call_id, .. } => self.running.push(call_id.clone()),
+                Effect::StopCall { call_id } => {
+                    assert!(self.running.contains(call_id), "stopped a call that does not run");
+                }
+            }
+        }
+        self.check_replay();
+    }
+
+    /// The state that counts follows from the log, with all chunks and with those alone that the store gives.
+    fn check_replay(&self) {
+        let whole = self.load(self.log.clone());
+        assert_eq!(durable(&whole), durable(&self.core), "loaded from the whole log");
+        if !self.lost_chunks {
+            assert_eq!(partial(&whole), partial(&self.core), "open texts loaded from the whole log");
+        }
+        let kept = self.load(without_old_chunks(&self.log));
+        assert_eq!(durable(&kept), durable(&self.core), "loaded without old chunks");
+    }
+
+    fn load(&self, events: Vec<Event>) -> Core {
+        Core::load(self.core.session().clone(), events, self.config.clone(), self.entropy)
+    }
+
+    /// The process dies, and another one takes the session up.
+    pub(crate) fn crash(&mut self, skip_to: Option<Seq>, drop_old_chunks: bool) -> Outcome {
+        self.entropy = self.entropy.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        let events = if drop_old_chunks { without_old_chunks(&self.log) } else { self.log.clone() };
+        self.lost_chunks |= drop_old_chunks;
+        let view = self.view();
+        let limit = self.core.context_limit;
+        self.core = Core::load(view, events, self.config.clone(), self.entropy);
+        self.core.set_context_limit(limit);
+        self.ask = None;
+        self.running.clear();
+        let outcome = self.core.recover(self.now, skip_to);
+        self.record(&outcome);
+        outcome
+    }
+
+    /// The session's view, made from the log alone.
+    fn view(&self) -> Session {
+        let mut view = Session::from_created(&self.log[0]).unwrap();
+        self.log[1..].iter().for_each(|event| view.apply(event));
+        assert_eq!(view, *self.core.session());
+        view
+    }
+
+    /// Lets time pass, waking the core whenever it asked for it.
+    pub(crate) fn wait(&mut self, ms: u64) -> Vec<Outcome> {
+        let until = self.now.after_ms(ms);
+        let mut outcomes = Vec::new();
+        while let Some(deadline) = self.core.next_deadline().filter(|deadline| *deadline <= until) {
+            assert!(outcomes.len() < 1_000, "woken without end");
+            self.now = self.now.max(deadline);
+            outcomes.push(self.handle(Input::Tick));
+        }
+        self.now = until;
+        outcomes
+    }
+}
+
+/// What `Store::read_state` gives: no chunk that a later event which is not a chunk follows.
+fn without_old_chunks(log: &[Event]) -> Vec<Event> {
+    let last = log.iter().rposition(|event| !event.kind().is_chunk()).unwrap_or(0);
+    let kept = log.iter().enumerate().filter(|(at, event)| *at > last || !event.kind().is_chunk());
+    kept.map(|(_, event)| event.clone()).collect()
+}
+
+/// Everything that has to survive a restart, but the text that is still growing.
+fn durable(core: &Core) -> String {
+    let turn = core.turn.as_ref().map(|turn| {
+        (
+            (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
+            (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats),
+        )
+    });
+    let calls: Vec<_> = core.calls.iter().map(|call| (&call.proposal, &call.stage)).collect();
+    let grants = &core.permissions.grants;
+    format!(
+        "{:#?}",
+        (core.session(), core.queue(), core.permissions(), core.messages(), turn, calls, grants, core.deleted)
+    )
+}
+
+fn partial(core: &Core) -> String {
+    let reply = core.turn.as_ref().map(|turn| &turn.reply);
+    let outputs: Vec<_> = core.calls.iter().map(|call| &call.output).collect();
+    format!("{reply:#?} {outputs:#?}")
+}

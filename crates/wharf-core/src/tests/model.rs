@@ -1,0 +1,291 @@
+//! Model calls: streamed, repeated, failed.
+
+use expect_test::expect;
+
+use super::script::check;
+
+#[test]
+fn reasoning_comes_before_the_message_begins() {
+    check(
+        "quiet; prompt m1; loud; think Hm; think m...; text Héllo; text !; done",
+        expect![[r#"
+        > think Hm
+          t1 agent.thinking r1 0+"Hm"
+        > think m...
+          t1 agent.thinking r1 2+"m..."
+        > text Héllo
+          t1 message.start r1
+          t1 message.chunk r1 0+"Héllo"
+        > text !
+          t1 message.chunk r1 6+"!"
+        > done
+          t1 message.complete r1 "Héllo!" thought "Hmm..."
+          t1 usage.updated turn 110, session 110, context 110
+          t1 turn.completed EndTurn "Héllo!" 110 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_reply_of_calls_alone_is_a_message() {
+    check(
+        "quiet; prompt m1; loud; think Look; calls read a.txt",
+        expect![[r#"
+        > think Look
+          t1 agent.thinking r1 0+"Look"
+        > calls read a.txt
+          t1 message.start r1
+          t1 message.complete r1 "" a=read a.txt thought "Look"
+          t1 usage.updated turn 110, session 110, context 110
+          t1 tool.call_start a `read a.txt` at /work/a.txt (mode full)
+          -> run a: read a.txt
+    "#]],
+    );
+}
+
+#[test]
+fn an_empty_reply_ends_the_turn() {
+    check(
+        "quiet; prompt m1; loud; done; prompt m2",
+        expect![[r#"
+        > done
+          t1 message.start r1
+          t1 message.complete r1 ""
+          t1 usage.updated turn 110, session 110, context 110
+          t1 turn.completed EndTurn "" 110 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
+        > prompt m2
+          t2 prompt.received m2
+          t2 prompt.started m2
+          t2 turn.started m2 demo/one
+          t2 session.status_changed idle -> busy
+          -> call model 2: user do m1 | user do m2
+          = t2, seq 12
+    "#]],
+    );
+}
+
+#[test]
+fn a_reply_that_ran_out_of_tokens_ends_the_turn_saying_so() {
+    check(
+        "quiet; prompt m1; loud; text Half; done max_tokens",
+        expect![[r#"
+        > text Half
+          t1 message.start r1
+          t1 message.chunk r1 0+"Half"
+        > done max_tokens
+          t1 message.complete r1 "Half"
+          t1 usage.updated turn 110, session 110, context 110
+          t1 turn.completed MaxTokens "Half" 110 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_refusal_ends_the_turn_saying_so() {
+    check(
+        "quiet; prompt m1; loud; text No; done refusal",
+        expect![[r#"
+        > text No
+          t1 message.start r1
+          t1 message.chunk r1 0+"No"
+        > done refusal
+          t1 message.complete r1 "No"
+          t1 usage.updated turn 110, session 110, context 110
+          t1 turn.completed Refusal "No" 110 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_failed_call_is_repeated_with_growing_waits() {
+    check(
+        "quiet; prompt m1; loud; fail overloaded; wait 499; wait 1; fail overloaded; wait 1000; fail overloaded",
+        expect![[r#"
+        > fail overloaded
+          t1 model.retrying 1/2 in 500 ms: the model is ill
+        > wait 499
+        > wait 1
+          -> call model 2: user do m1
+        > fail overloaded
+          t1 model.retrying 2/2 in 1000 ms: the model is ill
+        > wait 1000
+          -> call model 3: user do m1
+        > fail overloaded
+          t1 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+          session.status_changed busy -> error
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_reply_ends_the_count_of_attempts() {
+    check(
+        "quiet; prompt m1; fail overloaded; wait 500; fail overloaded; wait 1000; calls read a; finish a ok; loud; fail overloaded",
+        expect![[r#"
+        > fail overloaded
+          t1 model.retrying 1/2 in 500 ms: the model is ill
+    "#]],
+    );
+}
+
+#[test]
+fn the_providers_wish_is_the_wait() {
+    check(
+        "quiet; prompt m1; loud; fail rate 7000; wait 6999; wait 1",
+        expect![[r#"
+        > fail rate 7000
+          t1 model.retrying 1/2 in 7000 ms: the model is ill
+        > wait 6999
+        > wait 1
+          -> call model 2: user do m1
+    "#]],
+    );
+}
+
+#[test]
+fn a_wish_for_a_longer_wait_than_allowed_fails_the_turn() {
+    check(
+        "quiet; prompt m1; loud; fail rate 60001",
+        expect![[r#"
+        > fail rate 60001
+          t1 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+          session.status_changed busy -> error
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_repeated_once_text_was_seen() {
+    check(
+        "quiet; prompt m1; loud; text Half; fail overloaded; prompt m2",
+        expect![[r#"
+        > text Half
+          t1 message.start r1
+          t1 message.chunk r1 0+"Half"
+        > fail overloaded
+          t1 message.error r1 "Half": the model is ill
+          t1 turn.failed Error PROVIDER_ERROR "the model is ill" after "Half"
+          session.status_changed busy -> error
+          agent.idle
+        > prompt m2
+          t2 prompt.received m2
+          t2 prompt.started m2
+          t2 turn.started m2 demo/one
+          t2 session.status_changed error -> busy
+          -> call model 2: user do m1 | agent! Half | user do m2
+          = t2, seq 12
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_repeated_once_reasoning_was_seen() {
+    check(
+        "quiet; prompt m1; loud; think Half; fail overloaded",
+        expect![[r#"
+        > think Half
+          t1 agent.thinking r1 0+"Half"
+        > fail overloaded
+          t1 message.start r1
+          t1 message.error r1 "": the model is ill
+          t1 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+          session.status_changed busy -> error
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_lasting_failure_is_not_repeated() {
+    check(
+        "quiet; prompt m1; loud; fail unauthorized",
+        expect![[r#"
+        > fail unauthorized
+          t1 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+          session.status_changed busy -> error
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn a_timeout_has_its_own_code() {
+    check(
+        "quiet; prompt m1; text Half; loud; fail timeout",
+        expect![[r#"
+        > fail timeout
+          t1 message.error r1 "Half": the model is ill
+          t1 turn.failed Error TIMEOUT "the model is ill" after "Half"
+          session.status_changed busy -> error
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
+fn what_an_older_model_call_says_is_not_heard() {
+    check(
+        "quiet; prompt m1; fail overloaded; wait 500; loud; stale late; text new; stale late",
+        expect![[r#"
+        > stale late
+        > text new
+          t1 message.start r1
+          t1 message.chunk r1 0+"new"
+        > stale late
+    "#]],
+    );
+}
+
+#[test]
+fn nothing_is_heard_after_the_end() {
+    check(
+        "quiet; prompt m1; done; loud; text late; done; fail overloaded",
+        expect![[r#"
+        > text late
+        > done
+        > fail overloaded
+    "#]],
+    );
+}
+
+#[test]
+fn the_model_can_be_changed_in_a_turn() {
+    check(
+        "quiet; prompt m1; loud; set model=demo/two; calls read a; prompt m2; finish a ok; done",
+        expect![[r#"
+        > set model=demo/two
+          session.updated demo/two by Some("ann")
+        > calls read a
+          t1 message.start r1
+          t1 message.complete r1 "" a=read a
+          t1 usage.updated turn 110, session 110, context 110
+          t1 tool.call_start a `read a` at /work/a (mode full)
+          -> run a: read a
+        > prompt m2
+          t2 prompt.received m2
+          t2 prompt.queued m2 at 1 Normal
+          = t2, seq 11, position 1
+        > finish a ok
+          t1 tool.call_complete a "ok" 0 ms
+          -> call model 2: user do m1 | agent [a] | a ok
+        > done
+          t1 message.start r2
+          t1 message.complete r2 ""
+          t1 usage.updated turn 220, session 220, context 110
+          t1 turn.completed EndTurn "" 220 tokens, 0 ms
+          t2 prompt.started m2
+          t2 turn.started m2 demo/two
+          -> call model 3: user do m1 | agent [a] | a ok | user do m2
+    "#]],
+    );
+}

@@ -1,0 +1,273 @@
+//! The language of the scripts. Commands stand between `;`:
+//!
+//! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH]` ·
+//! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
+//! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
+//! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
+//! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
+//! tick) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND`
+
+use std::fmt::Write;
+
+use expect_test::Expect;
+use serde_json::{Value, json};
+use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
+use wharf_protocol::rest::UpdateSession;
+use wharf_protocol::tool::PlanEntry;
+use wharf_protocol::{Mode, PromptContent, StopReason, Timestamp, Usage};
+
+use super::bench::{Bench, config, rule};
+use super::print::Names;
+use crate::{CallOutcome, CoreConfig, Input, NewPrompt, Recovery};
+
+/// Runs a script and compares everything that came of it.
+pub(crate) fn check(script: &str, expect: Expect) {
+    expect.assert_eq(&run(script));
+}
+
+pub(crate) fn run(script: &str) -> String {
+    let mut commands = script.split(';').map(str::trim).filter(|command| !command.is_empty()).peekable();
+    let (mut config, mut mode) = (config(), Mode::Full);
+    while let Some(command) = commands.next_if(|c| c.starts_with("config ") || c.starts_with("rule ")) {
+        configure(&mut config, &mut mode, command);
+    }
+    let mut script =
+        Script { bench: Bench::new(config, mode, 7), names: Names::default(), out: String::new(), quiet: false };
+    for command in commands {
+        script.step(command);
+    }
+    script.out
+}
+
+fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
+    if let Some(words) = command.strip_prefix("rule ") {
+        let mut words = words.splitn(3, ' ');
+        let mut rules = config.rules.to_vec();
+        rules.push(rule(words.next().unwrap(), words.next().unwrap(), words.next()));
+        config.rules = rules.into();
+        return;
+    }
+    for pair in command.split_whitespace().skip(1) {
+        let (key, value) = pair.split_once('=').unwrap();
+        match key {
+            "mode" => *mode = value.parse().unwrap(),
+            "steps" => config.max_steps = value.parse().unwrap(),
+            "turn_ms" => config.max_turn_ms = value.parse().unwrap(),
+            "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
+            "queue" => config.queue_limit = value.parse().unwrap(),
+            "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "resumes" => config.max_resumes = value.parse().unwrap(),
+            key => panic!("unknown setting {key}"),
+        }
+    }
+}
+
+struct Script {
+    bench: Bench,
+    names: Names,
+    out: String,
+    quiet: bool,
+}
+
+impl Script {
+    fn step(&mut self, command: &str) {
+        let (verb, rest) = command.split_once(' ').unwrap_or((command, ""));
+        match verb {
+            "quiet" => return self.quiet = true,
+            "loud" => return self.quiet = false,
+            "repeat" => {
+                let (times, command) = rest.split_once(' ').unwrap();
+                return (0..times.parse().unwrap()).for_each(|_| self.step(command));
+            }
+            _ => {}
+        }
+        let mut out = format!("> {command}\n");
+        let outcomes = match verb {
+            "wait" => self.bench.wait(rest.parse().unwrap()),
+            "later" => {
+                self.bench.now = self.bench.now.after_ms(rest.parse().unwrap());
+                Vec::new()
+            }
+            "crash" => vec![self.crash(rest)],
+            "context" => {
+                self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
+                Vec::new()
+            }
+            "queue" => {
+                for prompt in self.bench.core.queue() {
+                    writeln!(out, "  {} {} {:?}", prompt.position, prompt.message_id, prompt.priority).unwrap();
+                }
+                Vec::new()
+            }
+            _ => {
+                let input = self.input(verb, rest);
+                vec![self.bench.handle(input)]
+            }
+        };
+        for outcome in &outcomes {
+            self.names.outcome(outcome, &mut out);
+        }
+        if !self.quiet {
+            self.out.push_str(&out);
+        }
+    }
+
+    fn crash(&mut self, rest: &str) -> crate::Outcome {
+        let mut skip_to = None;
+        for word in rest.split_whitespace() {
+            match word.strip_prefix("skip=") {
+                Some(seq) => skip_to = Some(seq.parse().unwrap()),
+                None => self.bench.now = Timestamp(self.bench.now.0 + word.parse::<i64>().unwrap()),
+            }
+        }
+        self.bench.crash(skip_to, false)
+    }
+
+    fn input(&self, verb: &str, rest: &str) -> Input {
+        let mut words = rest.split_whitespace();
+        let mut word = || words.next().unwrap_or_default();
+        let ask = self.bench.core.last_ask;
+        match verb {
+            "prompt" => prompt(rest),
+            "text" => Input::ModelText { ask, text: rest.to_owned() },
+            "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
+            "think" => Input::ModelReasoning { ask, text: rest.to_owned() },
+            "done" => Input::ModelFinished { ask, reply: reply(rest, Vec::new()) },
+            "cut" => {
+                Input::ModelFinished { ask, reply: reply("max_tokens", rest.split(" / ").map(proposed).collect()) }
+            }
+            "calls" => Input::ModelFinished { ask, reply: reply("", rest.split(" / ").map(proposed).collect()) },
+            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "progress" | "finish" | "error" | "plan" => self.call_input(verb, rest),
+            "answer" => Input::Answer {
+                permission_id: self.names.id(word()).parse().unwrap(),
+                option: from_word(word()),
+                by: words.next().map(str::to_owned),
+                message: Some(words.collect::<Vec<_>>().join(" ")).filter(|message| !message.is_empty()),
+            },
+            "answerers" => Input::Answerers(rest.parse().unwrap()),
+            "cancel" => Input::Cancel {
+                by: Some("ann".to_owned()),
+                force: rest.contains("force"),
+                clear_queue: rest.contains("clear"),
+                turn_id: words.find(|w| *w != "force" && *w != "clear").map(|t| self.names.id(t).parse().unwrap()),
+            },
+            "withdraw" => Input::Withdraw { message_id: rest.parse().unwrap(), by: Some("ann".to_owned()) },
+            "priority" => Input::Reprioritise { message_id: word().parse().unwrap(), priority: from_word(word()) },
+            "execute" => {
+                let call = proposed(rest);
+                Input::Execute { tool_name: call.tool_name, arguments: call.arguments.unwrap_or_default(), by: None }
+            }
+            "set" => Input::Update { change: change(rest), by: Some("ann".to_owned()) },
+            "clear" => Input::Clear { by: None },
+            "delete" => Input::Delete { by: None },
+            "drain" => Input::Drain,
+            "tick" => Input::Tick,
+            verb => panic!("unknown command {verb}"),
+        }
+    }
+
+    fn call_input(&self, verb: &str, rest: &str) -> Input {
+        let (call, text) = rest.split_once(' ').unwrap_or((rest, ""));
+        let call_id = self.names.id(call).parse().unwrap();
+        let outcome = match verb {
+            "progress" => return Input::CallProgress { call_id, output: text.to_owned() },
+            "error" => {
+                let (reason, error) = text.split_once(' ').unwrap_or((text, ""));
+                let error = error.to_owned();
+                CallOutcome::Error { error, reason: from_word(reason), output: String::new() }
+            }
+            "plan" => {
+                let entry: PlanEntry = serde_json::from_value(json!({ "content": "step" })).unwrap();
+                completed("planned".to_owned(), Some(vec![entry]))
+            }
+            _ => match text.strip_prefix("bytes=") {
+                Some(bytes) => completed("x".repeat(bytes.parse().unwrap()), None),
+                None => completed(text.to_owned(), None),
+            },
+        };
+        Input::CallFinished { call_id, outcome }
+    }
+}
+
+fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> T {
+    serde_json::from_value(json!(word)).unwrap()
+}
+
+fn prompt(rest: &str) -> Input {
+    let mut words = rest.split_whitespace();
+    let id = words.next().unwrap();
+    let mut prompt = NewPrompt {
+        message_id: id.parse().unwrap(),
+        content: PromptContent::from(format!("do {id}").as_str()),
+        priority: Default::default(),
+        conflict_strategy: Default::default(),
+        sender: Some("ann".to_owned()),
+        metadata: None,
+        body_hash: "#1".to_owned(),
+    };
+    for word in words {
+        match word {
+            "queue" | "reject" | "steer" | "interrupt" => prompt.conflict_strategy = from_word(word),
+            "low" | "normal" | "high" | "urgent" => prompt.priority = from_word(word),
+            hash => prompt.body_hash = hash.to_owned(),
+        }
+    }
+    Input::Prompt(prompt)
+}
+
+pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOutcome {
+    CallOutcome::Completed {
+        result,
+        content: Vec::new(),
+        diffs: Vec::new(),
+        locations: Vec::new(),
+        exit_code: None,
+        truncated: false,
+        output_file: None,
+        plan,
+    }
+}
+
+pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
+    let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
+    let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 };
+    ModelReply { stop_reason, tool_calls, usage: Some(usage), provider_data: None }
+}
+
+pub(crate) fn proposed(call: &str) -> ProposedCall {
+    let (tool_name, subject) = call.trim().split_once(' ').unwrap_or((call.trim(), ""));
+    let name = match tool_name {
+        "bash" => "command",
+        "think" => "thought",
+        _ => "path",
+    };
+    let arguments = match subject.strip_prefix('!') {
+        Some(raw) => Err(raw.to_owned()),
+        None => Ok(json!({ name: subject })),
+    };
+    ProposedCall { tool_name: tool_name.to_owned(), arguments, provider_data: None }
+}
+
+pub(crate) fn failure(kind: &str, retry_after_ms: &str) -> ModelError {
+    let kind = match kind {
+        "overloaded" => ModelErrorKind::Overloaded,
+        "rate" => ModelErrorKind::RateLimited,
+        "timeout" => ModelErrorKind::Timeout,
+        "overflow" => ModelErrorKind::ContextOverflow,
+        "unauthorized" => ModelErrorKind::Unauthorized,
+        kind => panic!("unknown failure {kind}"),
+    };
+    ModelError { kind, message: "the model is ill".to_owned(), retry_after_ms: retry_after_ms.parse().ok() }
+}
+
+fn change(rest: &str) -> UpdateSession {
+    let fields: serde_json::Map<String, Value> = rest
+        .split_whitespace()
+        .map(|pair| {
+            let (key, value) = pair.split_once('=').unwrap();
+            (key.to_owned(), serde_json::from_str(value).unwrap_or_else(|_| json!(value)))
+        })
+        .collect();
+    serde_json::from_value(Value::Object(fields)).unwrap()
+}

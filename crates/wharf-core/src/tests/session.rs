@@ -1,0 +1,126 @@
+//! The session itself: settings, clearing, deleting.
+
+use expect_test::expect;
+
+use super::script::check;
+
+#[test]
+fn only_real_changes_are_events() {
+    check(
+        "set title=test; set title=new mode=plan archived=true; set title=new",
+        expect![[r#"
+        > set title=test
+        > set title=new mode=plan archived=true
+          session.updated new, mode plan, archived true by Some("ann")
+        > set title=new
+    "#]],
+    );
+}
+
+#[test]
+fn clearing_forgets_the_conversation_and_keeps_the_answers() {
+    check(
+        "config mode=ask; quiet; prompt m1; calls bash ls; answer p1 allow_always ann; finish a ok; loud; clear; done; clear; crash; prompt m2; calls bash ls",
+        expect![[r#"
+        > clear
+          = refused: a turn is running
+        > done
+          t1 message.start r2
+          t1 message.complete r2 ""
+          t1 usage.updated turn 220, session 220, context 110
+          t1 turn.completed EndTurn "" 220 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
+        > clear
+          session.cleared 1 grants kept
+        > crash
+        > prompt m2
+          t2 prompt.received m2
+          t2 prompt.started m2
+          t2 turn.started m2 demo/one
+          t2 session.status_changed idle -> busy
+          -> call model 1: user do m2
+          = t2, seq 22
+        > calls bash ls
+          t2 message.start r3
+          t2 message.complete r3 "" b=bash ls
+          t2 usage.updated turn 110, session 330, context 110
+          t2 tool.call_start b `bash ls` (allow_always by ann, remembered)
+          -> run b: bash ls
+    "#]],
+    );
+}
+
+#[test]
+fn clearing_waits_for_the_queue() {
+    check(
+        "quiet; prompt m1; prompt m2; drain; done; loud; clear; cancel clear; clear",
+        expect![[r#"
+        > clear
+          = refused: a turn is running
+        > cancel clear
+          t2 prompt.withdrawn m2: the queue was cleared
+          = nothing to cancel
+        > clear
+          session.cleared 0 grants kept
+    "#]],
+    );
+}
+
+#[test]
+fn deleting_is_the_end() {
+    check(
+        "quiet; prompt m1; loud; delete; cancel force; delete; prompt m2; tick; cancel; delete",
+        expect![[r#"
+        > delete
+          = refused: a turn is running
+        > cancel force
+          t1 turn.cancel_requested by Some("ann") force true
+          t1 turn.cancelled "" by Some("ann"), 0 ms
+          session.status_changed busy -> cancelled
+          agent.idle
+          -> stop model 1
+          = cancelling t1
+        > delete
+          session.deleted
+        > prompt m2
+          = refused: the session was deleted
+        > tick
+          = refused: the session was deleted
+        > cancel
+          = refused: the session was deleted
+        > delete
+          = refused: the session was deleted
+    "#]],
+    );
+}
+
+#[test]
+fn deleting_withdraws_what_waits() {
+    check(
+        "quiet; prompt m1; prompt m2; drain; done; loud; delete",
+        expect![[r#"
+        > delete
+          t2 prompt.withdrawn m2: the session was deleted
+          session.deleted
+    "#]],
+    );
+}
+
+#[test]
+fn deleting_waits_for_direct_calls() {
+    check(
+        "quiet; execute bash ls; loud; delete; clear; finish a ok; delete; crash",
+        expect![[r#"
+        > delete
+          = refused: a turn is running
+        > clear
+          = refused: a turn is running
+        > finish a ok
+          tool.call_complete a "ok" 0 ms
+        > delete
+          session.deleted
+        > crash
+    "#]],
+    );
+}
