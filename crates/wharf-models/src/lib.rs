@@ -2,13 +2,24 @@
 //!
 //! The only crate that talks to model providers.
 
+mod demo;
+mod discovery;
+mod http;
+mod key;
+mod openai_chat;
+
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::Stream;
 use wharf_protocol::model::{ModelError, ModelReply};
+use wharf_protocol::rest::ModelList;
 use wharf_protocol::{Message, ToolSpec};
+
+pub use demo::DemoModel;
+pub use discovery::{DefaultModel, LocalServer, Models, ModelsConfig, ResolveError};
+pub use key::ApiKey;
 
 /// A model behind a provider's API.
 #[async_trait]
@@ -44,4 +55,14 @@ pub enum Delta {
     Text(String),
     Reasoning(String),
     Finished(ModelReply),
+}
+
+/// Where models come from: the engine asks here for the model that a session names.
+#[async_trait]
+pub trait ModelSource: Send + Sync {
+    /// The model of that id (`provider/name`, or a provider alone), or the default one.
+    async fn resolve(&self, id: Option<&str>) -> Result<Arc<dyn Model>, ResolveError>;
+
+    /// Every provider that was considered, and why it can or cannot be used.
+    async fn list(&self) -> ModelList;
 }

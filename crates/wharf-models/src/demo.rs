@@ -1,0 +1,77 @@
+//! The built-in offline model: no language model, and it says so. It follows a few fixed intents with real tools.
+//!
+//! It keeps nothing between requests: what it does next follows from the messages alone.
+
+mod answer;
+mod intent;
+mod plan;
+
+use async_trait::async_trait;
+use futures_util::stream;
+use wharf_protocol::content::text_of;
+use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
+use wharf_protocol::{Message, Role, StopReason};
+
+use crate::{Delta, Model, ModelRequest, ModelStream};
+use plan::{Outcome, Step};
+
+/// A model without a network, so that the product can be tried where there is no key.
+#[derive(Debug, Default)]
+pub struct DemoModel;
+
+impl DemoModel {
+    pub(crate) const NAME: &'static str = "demo";
+    const ID: &'static str = "demo/demo";
+}
+
+#[async_trait]
+impl Model for DemoModel {
+    fn id(&self) -> &str {
+        Self::ID
+    }
+
+    fn context_tokens(&self) -> Option<u64> {
+        None
+    }
+
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        let (text, calls) = match next_step(&request) {
+            Step::Call { say, tool_name, arguments } => {
+                (say, vec![ProposedCall { tool_name, arguments: Ok(arguments), provider_data: None }])
+            }
+            Step::Answer(text) => (text, Vec::new()),
+        };
+        let words: Vec<String> = text.split_inclusive(' ').map(str::to_owned).collect();
+        let reply = ModelReply {
+            stop_reason: StopReason::EndTurn,
+            tool_calls: calls,
+            // It has no tokens to count.
+            usage: None,
+            provider_data: None,
+        };
+        let deltas = words.into_iter().map(Delta::Text).chain([Delta::Finished(reply)]);
+        Ok(Box::pin(stream::iter(deltas.map(Ok))))
+    }
+}
+
+fn next_step(request: &ModelRequest) -> Step {
+    let asked = request.messages.iter().rposition(|message| message.role == Role::User);
+    let Some(asked) = asked else {
+        return Step::Answer(answer::help());
+    };
+    let prompt = text_of(&request.messages[asked].content);
+    if request.tools.is_empty() && prompt.to_lowercase().contains("summar") {
+        return Step::Answer(answer::conversation(&request.messages[..asked]));
+    }
+    let outcomes = outcomes(&request.messages[asked + 1..]);
+    plan::next_step(&intent::parse(&prompt), &outcomes, &request.tools)
+}
+
+/// What became of the calls since the prompt, in order.
+fn outcomes(messages: &[std::sync::Arc<Message>]) -> Vec<Outcome> {
+    let results = messages.iter().filter(|message| message.role == Role::Tool);
+    results.map(|message| Outcome { text: text_of(&message.content), failed: message.is_error }).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,161 @@
+//! What discovery is told, and what of it was set on purpose.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use reqwest::Url;
+
+use super::ResolveError;
+use super::providers::{HOSTED, Hosted, LOCAL};
+use crate::key::ApiKey;
+
+/// What discovery goes by. Libraries read no environment: it is passed in.
+#[derive(Clone)]
+pub struct ModelsConfig {
+    /// The default model: `provider/name`, a provider alone, or with `base_url` a name alone.
+    pub model: Option<String>,
+    /// Of a server that speaks OpenAI's chat completions, with or without `/v1` at its end.
+    pub base_url: Option<String>,
+    pub api_key: Option<ApiKey>,
+    /// In place of what is known of a model.
+    pub context_tokens: Option<u64>,
+    /// Longest silence of a model, in milliseconds.
+    pub model_idle_ms: u64,
+    /// The process's environment: keys (`OPENAI_API_KEY`, ...), base URLs (`OPENAI_BASE_URL`, ..., `OLLAMA_HOST`) and proxies (`HTTPS_PROXY`, ...).
+    pub environment: BTreeMap<String, String>,
+    /// Looked for on this machine, in this order.
+    pub local_servers: Vec<LocalServer>,
+}
+
+/// A model server on this machine.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LocalServer {
+    /// First part of its models' ids.
+    pub name: String,
+    pub base_url: String,
+}
+
+impl Default for ModelsConfig {
+    fn default() -> Self {
+        let server =
+            |&(name, base_url): &(&str, &str)| LocalServer { name: name.to_owned(), base_url: base_url.to_owned() };
+        Self {
+            model: None,
+            base_url: None,
+            api_key: None,
+            context_tokens: None,
+            model_idle_ms: 300_000,
+            environment: BTreeMap::new(),
+            local_servers: LOCAL.iter().map(server).collect(),
+        }
+    }
+}
+
+impl fmt::Debug for ModelsConfig {
+    /// The environment and a base URL may hold secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ModelsConfig")
+            .field("model", &self.model)
+            .field("base_url", &self.base_url.as_ref().map(|_| "..."))
+            .field("api_key", &self.api_key)
+            .field("context_tokens", &self.context_tokens)
+            .field("model_idle_ms", &self.model_idle_ms)
+            .field("local_servers", &self.local_servers)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ModelsConfig {
+    /// The local servers, Ollama's where its own variable puts it.
+    pub(super) fn servers(&self) -> Vec<LocalServer> {
+        let mut servers = self.local_servers.clone();
+        if let Some(host) = self.variable("OLLAMA_HOST")
+            && let Some(ollama) = servers.iter_mut().find(|server| server.name == "ollama")
+        {
+            ollama.base_url = ollama_address(host);
+        }
+        servers
+    }
+
+    /// A variable that is set and says something.
+    pub(super) fn variable(&self, name: &str) -> Option<&str> {
+        self.environment.get(name).map(|value| value.trim()).filter(|value| !value.is_empty())
+    }
+}
+
+/// The model or the server that somebody set.
+#[derive(Debug, Clone)]
+pub(super) struct Explicit {
+    pub provider: String,
+    pub name: Option<String>,
+    pub base_url: Option<Url>,
+    pub key: Option<ApiKey>,
+}
+
+/// What a server is called that was set by its URL alone.
+const UNNAMED: &str = "custom";
+
+impl Explicit {
+    pub(super) fn of(config: &ModelsConfig) -> Result<Option<Self>, ResolveError> {
+        let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+        let base_url = config.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
+        let base_url = base_url.map(parse_base_url).transpose().map_err(ResolveError::Misconfigured)?;
+        let (provider, name) = match (model, &base_url) {
+            (None, None) => return Ok(None),
+            (None, Some(_)) => (UNNAMED, None),
+            (Some(model), base_url) => match model.split_once('/') {
+                Some((provider, name)) if !provider.is_empty() => (provider, (!name.is_empty()).then_some(name)),
+                _ if base_url.is_some() => (UNNAMED, Some(model)),
+                _ => (model, None),
+            },
+        };
+        // A provider's own key follows its name to another URL: both were named on purpose.
+        let key = config.api_key.clone().or_else(|| {
+            let hosted = HOSTED.iter().find(|hosted| hosted.name == provider)?;
+            config.variable(hosted.key_variable).map(ApiKey::new)
+        });
+        Ok(Some(Self { provider: provider.to_owned(), name: name.map(str::to_owned), base_url, key }))
+    }
+}
+
+/// Where a provider's requests go: `<NAME>_BASE_URL`, or its own place.
+pub(super) fn hosted_base_url(hosted: &Hosted, config: &ModelsConfig) -> Result<Url, ResolveError> {
+    let variable = format!("{}_BASE_URL", hosted.name.to_uppercase());
+    match config.variable(&variable) {
+        Some(url) => parse_base_url(url).map_err(|error| ResolveError::Misconfigured(format!("{variable}: {error}"))),
+        None => parse_base_url(hosted.base_url).map_err(ResolveError::Misconfigured),
+    }
+}
+
+/// A base URL as people write it: without a scheme, without `/v1`, or with the endpoint itself.
+pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
+    let text = text.trim();
+    let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
+    let mut url = Url::parse(&with_scheme).map_err(|error| format!("the base URL cannot be read: {error}"))?;
+    if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+        return Err("a base URL begins with http:// or https:// and names a host".to_owned());
+    }
+    let path = url.path().trim_end_matches('/');
+    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
+    let path = if path.is_empty() { "/v1".to_owned() } else { path.to_owned() };
+    url.set_path(&path);
+    Ok(url)
+}
+
+/// Ollama's variable says where to listen: it may lack the port, and name every address of the machine.
+fn ollama_address(host: &str) -> String {
+    let host = host.trim_end_matches('/').replace("0.0.0.0", "127.0.0.1");
+    let (_, after_scheme) = host.split_once("://").unwrap_or(("", &host));
+    if after_scheme.contains([':', '/']) || host.starts_with("https") { host } else { format!("{host}:11434") }
+}
+
+/// For listings: a URL may carry a password or a key.
+pub(super) fn without_secrets(url: &Url) -> String {
+    let mut shown = url.clone();
+    // These fail only for URLs without a host, which carry no password either.
+    let _ = shown.set_username("");
+    let _ = shown.set_password(None);
+    shown.set_query(None);
+    shown.set_fragment(None);
+    shown.to_string()
+}

@@ -1,0 +1,275 @@
+//! Which models there are, with servers that answer on this machine.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::routing::get;
+use expect_test::expect;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::config::parse_base_url;
+use super::*;
+
+/// A local server that lists `body`, and how often it was asked.
+async fn serving(tasks: &mut JoinSet<()>, status: StatusCode, body: &'static str) -> (String, Arc<AtomicUsize>) {
+    let asked = Arc::new(AtomicUsize::new(0));
+    let counter = Arc::clone(&asked);
+    let list = get(move || async move {
+        counter.fetch_add(1, Ordering::Relaxed);
+        (status, body)
+    });
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tasks.spawn(async move { axum::serve(listener, Router::new().route("/v1/models", list)).await.unwrap() });
+    (format!("http://{address}"), asked)
+}
+
+/// An address where nothing listens.
+async fn nowhere() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    format!("http://{}", listener.local_addr().unwrap())
+}
+
+fn server(name: &str, base_url: &str) -> LocalServer {
+    LocalServer { name: name.to_owned(), base_url: base_url.to_owned() }
+}
+
+fn config(environment: &[(&str, &str)]) -> ModelsConfig {
+    let pair = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+    ModelsConfig {
+        environment: environment.iter().map(pair).collect(),
+        local_servers: Vec::new(),
+        ..ModelsConfig::default()
+    }
+}
+
+async fn id_of(models: &Models, id: Option<&str>) -> String {
+    match models.resolve(id).await {
+        Ok(model) => model.id().to_owned(),
+        Err(error) => format!("error: {error}"),
+    }
+}
+
+const OLLAMA: &str =
+    r#"{"object":"list","data":[{"id":"nomic-embed-text:latest"},{"id":"qwen3:latest"},{"id":"gpt-oss:20b"}]}"#;
+
+#[tokio::test]
+async fn without_anything_there_is_the_demo() {
+    let gone = nowhere().await;
+    let models = Models::discover(ModelsConfig { local_servers: vec![server("ollama", &gone)], ..config(&[]) });
+    assert_eq!(id_of(&models, None).await, "demo/demo");
+    assert_eq!(id_of(&models, Some("demo")).await, "demo/demo");
+    let list = models.list().await;
+    let rows: Vec<String> = list
+        .providers
+        .iter()
+        .map(|row| {
+            format!("{} {} {}: {}", row.name, row.available, row.models.len(), row.reason.replace(&gone[7..], "HOST"))
+        })
+        .collect();
+    expect![[r#"
+        demo/demo: no key is set and no local model server was found
+        openai false 0: OPENAI_API_KEY is not set
+        openrouter false 0: OPENROUTER_API_KEY is not set
+        deepseek false 0: DEEPSEEK_API_KEY is not set
+        groq false 0: GROQ_API_KEY is not set
+        mistral false 0: MISTRAL_API_KEY is not set
+        xai false 0: XAI_API_KEY is not set
+        ollama false 0: nothing listens on HOST
+        demo true 1: built in; not a language model
+    "#]]
+    .assert_eq(&format!("{}: {}\n{}\n", list.default, list.reason, rows.join("\n")));
+}
+
+#[tokio::test]
+async fn keys_come_before_local_servers() {
+    let mut tasks = JoinSet::new();
+    let (ollama, _) = serving(&mut tasks, StatusCode::OK, OLLAMA).await;
+    let local_servers = vec![server("ollama", &ollama)];
+    let with_key = config(&[("GROQ_API_KEY", "gsk"), ("OPENAI_API_KEY", " ")]);
+    let models = Models::discover(ModelsConfig { local_servers: local_servers.clone(), ..with_key });
+    let default = models.default_model().await.unwrap();
+    assert_eq!((default.id.as_str(), default.reason.as_str()), ("groq/llama-3.3-70b-versatile", "GROQ_API_KEY is set"));
+    assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(131_072));
+    assert_eq!(id_of(&models, Some("groq/any/name")).await, "groq/any/name");
+    assert_eq!(id_of(&models, Some("openai/gpt-5")).await, "error: openai needs a key: set OPENAI_API_KEY");
+
+    let models = Models::discover(ModelsConfig { local_servers, ..config(&[]) });
+    assert_eq!(id_of(&models, None).await, "ollama/qwen3:latest");
+    assert_eq!(models.default_model().await.unwrap().reason, "no key is set, and ollama runs on this machine");
+}
+
+#[tokio::test]
+async fn local_servers_are_asked_once_in_a_while_and_believed() {
+    let mut tasks = JoinSet::new();
+    let (ollama, asked) = serving(&mut tasks, StatusCode::OK, OLLAMA).await;
+    let (vllm, _) =
+        serving(&mut tasks, StatusCode::OK, r#"{"data":[{"id":"/models/tiny","max_model_len":4096}]}"#).await;
+    let (odd, _) = serving(&mut tasks, StatusCode::OK, "<html>").await;
+    let (closed, _) = serving(&mut tasks, StatusCode::UNAUTHORIZED, "").await;
+    let (empty, _) = serving(&mut tasks, StatusCode::OK, r#"{"object":"list","data":null}"#).await;
+    let local_servers = vec![
+        server("ollama", &ollama),
+        server("vllm", &vllm),
+        server("odd", &odd),
+        server("closed", &closed),
+        server("empty", &empty),
+    ];
+    let models = Models::discover(ModelsConfig { local_servers, ..config(&[]) });
+    assert_eq!(asked.load(Ordering::Relaxed), 0, "nothing is asked before it is needed");
+    let mut said = Vec::new();
+    for id in [
+        "ollama",
+        "ollama/qwen3",
+        "ollama/none",
+        "qwen3",
+        "gpt-oss:20b",
+        "vllm//models/tiny",
+        "odd",
+        "closed/x",
+        "empty",
+        "nobody/x",
+        "demo/x",
+    ] {
+        said.push(format!("{id} -> {}", id_of(&models, Some(id)).await));
+    }
+    let mut said = said.join("\n");
+    for address in [&odd, &closed] {
+        said = said.replace(&address[7..], "HOST");
+    }
+    expect![[r#"
+        ollama -> ollama/qwen3:latest
+        ollama/qwen3 -> ollama/qwen3:latest
+        ollama/none -> error: ollama has no model "none"; it has: nomic-embed-text:latest, qwen3:latest, gpt-oss:20b
+        qwen3 -> ollama/qwen3:latest
+        gpt-oss:20b -> ollama/gpt-oss:20b
+        vllm//models/tiny -> vllm//models/tiny
+        odd -> error: odd cannot be used: HOST answers, but not as a model server does
+        closed/x -> error: closed cannot be used: HOST answers, but lists no models (HTTP 401)
+        empty -> error: empty cannot be used: it has no model
+        nobody/x -> error: there is no model "nobody/x"; there are: ollama/nomic-embed-text:latest, ollama/qwen3:latest, ollama/gpt-oss:20b, vllm//models/tiny, demo/demo. Name one as provider/name, or set a base URL
+        demo/x -> error: demo has no model "x"; it has: demo/demo"#]].assert_eq(&said);
+    assert_eq!(models.resolve(Some("vllm")).await.unwrap().context_tokens(), Some(4096));
+    assert_eq!(asked.load(Ordering::Relaxed), 1);
+}
+
+#[tokio::test]
+async fn what_was_set_comes_first() {
+    let gone = nowhere().await;
+    let set = |model: Option<&str>, base_url: Option<&str>| {
+        Models::discover(ModelsConfig {
+            model: model.map(str::to_owned),
+            base_url: base_url.map(str::to_owned),
+            api_key: Some(ApiKey::new("sk-hidden")),
+            context_tokens: Some(77),
+            ..config(&[("MISTRAL_API_KEY", "mistral-secret")])
+        })
+    };
+    let models = set(Some("openai/tiny"), Some(&gone));
+    assert_eq!(id_of(&models, None).await, "openai/tiny");
+    assert_eq!(id_of(&models, Some("openai/other")).await, "openai/other");
+    assert_eq!(id_of(&models, Some("openai")).await, "openai/tiny");
+    assert_eq!(id_of(&models, Some("mistral")).await, "mistral/mistral-small-latest");
+    assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(77));
+    let list = models.list().await;
+    assert_eq!(list.providers.iter().filter(|row| row.name == "openai").count(), 1);
+    assert_eq!(list.providers[0].base_url.as_deref(), Some(format!("{gone}/v1").as_str()));
+    assert!(list.providers[0].models[0].is_default && list.providers[0].available);
+    let shown = format!("{models:?} {list:?} {:?}", models.config);
+    assert!(!shown.contains("sk-hidden") && !shown.contains("mistral-secret"), "{shown}");
+
+    assert_eq!(id_of(&set(Some("tiny"), Some(&gone)), None).await, "custom/tiny");
+    assert_eq!(id_of(&set(Some("xai"), None), None).await, "xai/grok-4-1-fast-non-reasoning");
+    assert_eq!(id_of(&set(Some("demo"), None), None).await, "demo/demo");
+    assert!(
+        id_of(&set(Some("nonsense"), None), None)
+            .await
+            .starts_with("error: there is no model \"nonsense\"; there are: ")
+    );
+    assert_eq!(
+        id_of(&set(None, Some("ftp://x")), None).await,
+        "error: a base URL begins with http:// or https:// and names a host"
+    );
+    let unreachable = id_of(&set(None, Some(&gone)), None).await;
+    assert!(unreachable.starts_with("error: custom cannot be used: could not connect to 127.0.0.1:"), "{unreachable}");
+
+    let mut tasks = JoinSet::new();
+    let (vllm, _) = serving(&mut tasks, StatusCode::OK, r#"{"data":[{"id":"tiny"}]}"#).await;
+    assert_eq!(id_of(&set(None, Some(&vllm)), None).await, "custom/tiny");
+}
+
+#[tokio::test]
+async fn model_objects_are_kept_but_not_all_of_them() {
+    let models = Models::discover(config(&[("OPENAI_API_KEY", "x")]));
+    let first = models.resolve(Some("openai/first")).await.unwrap();
+    assert!(Arc::ptr_eq(&first, &models.resolve(Some("openai/first")).await.unwrap()));
+    for number in 0..MAX_KEPT_MODELS {
+        models.resolve(Some(&format!("openai/{number}"))).await.unwrap();
+    }
+    assert!(!Arc::ptr_eq(&first, &models.resolve(Some("openai/first")).await.unwrap()));
+    assert_eq!(models.kept.lock().unwrap().len(), MAX_KEPT_MODELS);
+}
+
+#[test]
+fn base_urls_as_people_write_them() {
+    let read = |text: &str| parse_base_url(text).map(|url| url.to_string());
+    let ok = |text: &str| Ok(text.to_owned());
+    assert_eq!(read("http://h:1"), ok("http://h:1/v1"));
+    assert_eq!(read("http://h:1/"), ok("http://h:1/v1"));
+    assert_eq!(read("http://h:1/v1"), ok("http://h:1/v1"));
+    assert_eq!(read(" http://h:1/v1/ "), ok("http://h:1/v1"));
+    assert_eq!(read("http://h:1/v1/chat/completions"), ok("http://h:1/v1"));
+    assert_eq!(read("https://h/openai/v1"), ok("https://h/openai/v1"));
+    assert_eq!(read("127.0.0.1:11434"), ok("http://127.0.0.1:11434/v1"));
+    assert!(read("http://").is_err() && read("file:///x").is_err());
+}
+
+#[test]
+fn ollama_is_where_its_variable_says() {
+    let at = |host: &str| {
+        let config =
+            ModelsConfig { local_servers: ModelsConfig::default().local_servers, ..config(&[("OLLAMA_HOST", host)]) };
+        parse_base_url(&config.servers()[0].base_url).unwrap().to_string()
+    };
+    assert_eq!(at(""), "http://127.0.0.1:11434/v1");
+    assert_eq!(at("0.0.0.0"), "http://127.0.0.1:11434/v1");
+    assert_eq!(at("box:8000"), "http://box:8000/v1");
+    assert_eq!(at("http://box"), "http://box:11434/v1");
+    assert_eq!(at("https://box/"), "https://box/v1");
+}
+
+#[test]
+fn sizes_of_well_known_families() {
+    let sizes: BTreeMap<&str, Option<u64>> =
+        ["gpt-5-mini", "openai/gpt-4o", "o1", "o1x", "gpt-5000", "gemini-2.5-flash", "gpt-oss:120b", "qwen3:8b"]
+            .into_iter()
+            .map(|name| (name, context::of(name)))
+            .collect();
+    expect![[r#"
+        {
+            "gemini-2.5-flash": Some(
+                1048576,
+            ),
+            "gpt-5-mini": Some(
+                400000,
+            ),
+            "gpt-5000": None,
+            "gpt-oss:120b": Some(
+                131072,
+            ),
+            "o1": Some(
+                200000,
+            ),
+            "o1x": None,
+            "openai/gpt-4o": Some(
+                128000,
+            ),
+            "qwen3:8b": None,
+        }
+    "#]]
+    .assert_debug_eq(&sizes);
+}

@@ -1,0 +1,307 @@
+//! What a provider's refusal means: an error body, in whichever of the many shapes, to one kind and one line of text.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use serde_json::Value;
+use wharf_protocol::model::{ModelError, ModelErrorKind};
+
+/// Longest message, in characters.
+pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
+
+/// A key must be found before a message is shortened, so that no half of it stays.
+const MAX_UNREDACTED_CHARS: usize = 8 * MAX_MESSAGE_CHARS;
+
+/// Longest excerpt of something that could not be read, in characters.
+const MAX_EXCERPT_CHARS: usize = 120;
+
+/// Longest wait that a provider's wish is passed on as.
+const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// An answer whose status is not a success.
+pub(crate) fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secret: Option<&str>) -> ModelError {
+    let report = Report::read(body);
+    let said = match &report.message {
+        Some(message) => format!("{message} (HTTP {status})"),
+        None => format!("HTTP {status}"),
+    };
+    ModelError {
+        kind: kind_of_status(status, &report),
+        message: one_line(&redact(&said, secret), MAX_MESSAGE_CHARS),
+        retry_after_ms: retry_after_ms(headers, Timestamp::now()),
+    }
+}
+
+/// An error object inside a stream that began well.
+pub(crate) fn in_stream(error: &str) -> ModelError {
+    let report = Report::read_error(error);
+    let message = report.message.as_deref().unwrap_or("the provider broke the reply off");
+    ModelError { kind: kind_in_stream(&report), message: one_line(message, MAX_UNREDACTED_CHARS), retry_after_ms: None }
+}
+
+/// An answer with status 200 that is neither a stream nor a reply.
+pub(crate) fn not_a_stream(body: &[u8]) -> ModelError {
+    let said = Report::read(body).message.unwrap_or_else(|| excerpt(body));
+    ModelError {
+        kind: ModelErrorKind::BadReply,
+        message: one_line(&format!("the answer is not a model's reply: {said}"), MAX_UNREDACTED_CHARS),
+        retry_after_ms: None,
+    }
+}
+
+/// The same error at its final length and without the key, should a provider have echoed it.
+pub(crate) fn redacted(mut error: ModelError, secret: Option<&str>) -> ModelError {
+    error.message = one_line(&redact(&error.message, secret), MAX_MESSAGE_CHARS);
+    error
+}
+
+/// The start of something unreadable, for a message.
+pub(crate) fn excerpt(bytes: &[u8]) -> String {
+    let start = &bytes[..bytes.len().min(4 * MAX_EXCERPT_CHARS)];
+    one_line(&String::from_utf8_lossy(start), MAX_EXCERPT_CHARS)
+}
+
+/// An error with its causes, without the URL.
+pub(crate) fn chain(error: &reqwest::Error) -> String {
+    let mut causes = Vec::new();
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        causes.push(cause.to_string());
+        next = cause.source();
+    }
+    // The innermost cause says it best ("connection refused"); the ones around it repeat it.
+    let text =
+        causes.pop().unwrap_or_else(|| if error.is_timeout() { "timed out".to_owned() } else { "failed".to_owned() });
+    one_line(&text, MAX_MESSAGE_CHARS)
+}
+
+/// The provider's wish, in milliseconds: `retry-after-ms`, or `Retry-After` in seconds or as a date.
+pub(crate) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
+    let seconds = |value: f64| Duration::try_from_secs_f64(value).unwrap_or_default();
+    let wait = if let Some(ms) = text("retry-after-ms").and_then(|value| value.parse::<f64>().ok()) {
+        seconds(ms / 1_000.0)
+    } else {
+        let value = text(RETRY_AFTER.as_str())?;
+        match value.parse::<f64>() {
+            Ok(value) => seconds(value),
+            Err(_) => {
+                let date = jiff::fmt::rfc2822::DateTimeParser::new().parse_timestamp(value).ok()?;
+                Duration::try_from(date.duration_since(now)).unwrap_or_default()
+            }
+        }
+    };
+    u64::try_from(wait.min(MAX_RETRY_AFTER).as_millis()).ok()
+}
+
+/// What can be found out from an error body.
+#[derive(Debug, Default)]
+struct Report {
+    message: Option<String>,
+    /// Codes, types and statuses, in lower case, separated by spaces.
+    codes: String,
+    /// A code that is an HTTP status.
+    status: Option<u16>,
+}
+
+impl Report {
+    fn read(body: &[u8]) -> Self {
+        match serde_json::from_slice::<Value>(body) {
+            Ok(value) => Self::of(&value),
+            Err(_) => Self { message: plain_text(body), ..Self::default() },
+        }
+    }
+
+    fn read_error(error: &str) -> Self {
+        match serde_json::from_str::<Value>(error) {
+            Ok(value) => Self::of(&value),
+            Err(_) => Self::default(),
+        }
+    }
+
+    /// Goes down to where the message is: `{"error": {...}}`, `[{...}]`, `{"detail": ...}`, a bare string.
+    fn of(value: &Value) -> Self {
+        let mut report = Self::default();
+        report.collect(value, 0);
+        report
+    }
+
+    fn collect(&mut self, value: &Value, depth: usize) {
+        if depth > 6 {
+            return;
+        }
+        match value {
+            Value::String(text) if self.message.is_none() && !text.trim().is_empty() => {
+                // OpenRouter hands on the upstream's body as text.
+                match serde_json::from_str::<Value>(text) {
+                    Ok(inner @ (Value::Object(_) | Value::Array(_))) => self.collect(&inner, depth + 1),
+                    _ => self.message = Some(text.clone()),
+                }
+            }
+            Value::Array(list) => list.iter().take(4).for_each(|value| self.collect(value, depth + 1)),
+            Value::Object(object) => {
+                for key in ["code", "type", "status", "reason"] {
+                    self.collect_code(object.get(key));
+                }
+                for key in ["error", "message", "detail", "details", "msg", "errors", "error_description"] {
+                    if let Some(value) = object.get(key) {
+                        self.collect(value, depth + 1);
+                    }
+                }
+                if let Some(raw) = object.get("metadata").and_then(|metadata| metadata.get("raw")) {
+                    self.collect_upstream(raw, depth);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn collect_code(&mut self, code: Option<&Value>) {
+        match code {
+            Some(Value::String(code)) => {
+                self.codes.push_str(&code.to_ascii_lowercase());
+                self.codes.push(' ');
+                if let Ok(status @ 400..=599) = code.parse() {
+                    self.status = Some(status);
+                }
+            }
+            Some(Value::Number(code)) => {
+                if let Some(status @ 400..=599) = code.as_u64().and_then(|code| u16::try_from(code).ok()) {
+                    self.status = Some(status);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// A router's own message ("Provider returned error") says less than the one it wraps.
+    fn collect_upstream(&mut self, raw: &Value, depth: usize) {
+        let own = self.message.take();
+        self.collect(raw, depth + 1);
+        self.message = match (own, self.message.take()) {
+            (Some(own), Some(upstream)) if own != upstream => Some(format!("{own}: {upstream}")),
+            (own, upstream) => own.or(upstream),
+        };
+    }
+
+    fn says(&self, words: &[&str]) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_lowercase();
+        words.iter().any(|word| self.codes.contains(word) || message.contains(word))
+    }
+
+    fn has_code(&self, codes: &[&str]) -> bool {
+        codes.iter().any(|code| self.codes.contains(code))
+    }
+
+    fn is_overflow(&self) -> bool {
+        self.says(&[
+            "context_length_exceeded",
+            "exceed_context_size",
+            "context length",
+            "context size",
+            "context window",
+            "maximum context",
+            "prompt is too long",
+            "too many tokens",
+            "input is too long",
+            "too large to process",
+            "reduce the length of the messages",
+        ])
+    }
+
+    fn is_key_refused(&self) -> bool {
+        self.has_code(&["invalid_api_key", "api_key_invalid", "authentication_error", "permission_denied"])
+            || self.says(&["incorrect api key", "invalid api key", "api key not valid", "api key is invalid"])
+    }
+
+    /// Money, not pace: the same request does not succeed later by itself.
+    fn is_out_of_credit(&self) -> bool {
+        self.has_code(&["insufficient_quota", "billing", "insufficient_balance", "insufficient_credits"])
+            || self.says(&[
+                "insufficient balance",
+                "insufficient credit",
+                "exceeded your current quota, please check your plan and billing",
+            ])
+    }
+
+    /// Local servers answer 500 to requests that they will never take.
+    fn is_never_taken(&self) -> bool {
+        self.says(&["not supported", "requires --jinja", "cannot use both", "cannot make get request"])
+    }
+}
+
+fn kind_of_status(status: u16, report: &Report) -> ModelErrorKind {
+    match status {
+        401 | 403 => ModelErrorKind::Unauthorized,
+        402 => ModelErrorKind::Refused,
+        429 if report.is_out_of_credit() => ModelErrorKind::Refused,
+        425 | 429 => ModelErrorKind::RateLimited,
+        408 => ModelErrorKind::Timeout,
+        409 | 498 => ModelErrorKind::Overloaded,
+        413 => ModelErrorKind::ContextOverflow,
+        501 => ModelErrorKind::Refused,
+        400..=499 if report.is_overflow() => ModelErrorKind::ContextOverflow,
+        400..=499 if report.is_key_refused() => ModelErrorKind::Unauthorized,
+        500..=599 if report.is_overflow() => ModelErrorKind::ContextOverflow,
+        500..=599 if report.is_never_taken() => ModelErrorKind::Refused,
+        500..=599 => ModelErrorKind::Overloaded,
+        _ => ModelErrorKind::Refused,
+    }
+}
+
+fn kind_in_stream(report: &Report) -> ModelErrorKind {
+    if report.is_overflow() {
+        ModelErrorKind::ContextOverflow
+    } else if report.is_out_of_credit() || report.status == Some(402) {
+        ModelErrorKind::Refused
+    } else if report.status == Some(429) || report.has_code(&["rate_limit"]) {
+        ModelErrorKind::RateLimited
+    } else if matches!(report.status, Some(502..=504 | 529)) || report.has_code(&["overloaded"]) {
+        ModelErrorKind::Overloaded
+    } else if matches!(report.status, Some(401 | 403)) || report.is_key_refused() {
+        ModelErrorKind::Unauthorized
+    } else {
+        ModelErrorKind::BadReply
+    }
+}
+
+/// The words of an error page, or of a bare text.
+fn plain_text(body: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(&body[..body.len().min(64 << 10)]);
+    let text = text.trim();
+    let words = if text.starts_with('<') {
+        let lower = text.to_ascii_lowercase();
+        let start = lower.find("<title>").map(|at| at + "<title>".len())?;
+        let end = lower[start..].find("</title>")? + start;
+        text[start..end].trim()
+    } else {
+        text
+    };
+    (!words.is_empty()).then(|| words.to_owned())
+}
+
+fn one_line(text: &str, max_chars: usize) -> String {
+    let mut line = String::new();
+    for (at, c) in text.split_whitespace().flat_map(|word| word.chars().chain([' '])).enumerate() {
+        if at >= max_chars {
+            line.truncate(line.trim_end().len());
+            line.push('…');
+            return line;
+        }
+        line.push(if c.is_control() { '?' } else { c });
+    }
+    line.truncate(line.trim_end().len());
+    line
+}
+
+fn redact(text: &str, secret: Option<&str>) -> String {
+    match secret {
+        // A few letters would be found in ordinary words.
+        Some(secret) if secret.len() >= 6 => text.replace(secret, "***"),
+        _ => text.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! Error bodies of many providers.
+
+use std::collections::BTreeMap;
+
+use expect_test::expect;
+use reqwest::header::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+
+use super::*;
+
+const ERRORS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/errors/http-errors.jsonl");
+
+#[derive(Deserialize)]
+struct Recorded {
+    provider: String,
+    status: u16,
+    body: String,
+}
+
+fn check(status: u16, body: &str) -> String {
+    let error = from_response(status, &HeaderMap::new(), body.as_bytes(), Some("sk-secret-key"));
+    format!("{:?}: {}\n", error.kind, error.message)
+}
+
+#[test]
+fn recorded_errors_are_understood() {
+    let Ok(lines) = std::fs::read_to_string(ERRORS) else {
+        eprintln!("passed over: no recorded errors at {ERRORS}");
+        return;
+    };
+    let mut kinds: BTreeMap<String, usize> = BTreeMap::new();
+    let mut unusual = String::new();
+    for line in lines.lines() {
+        let Recorded { provider, status, body } = serde_json::from_str(line).unwrap();
+        let error = from_response(status, &HeaderMap::new(), body.as_bytes(), None);
+        assert!(error.message.len() > " (HTTP 400)".len(), "{line}");
+        assert!(error.message.chars().count() <= MAX_MESSAGE_CHARS + 1 && !error.message.contains('\n'), "{line}");
+        *kinds.entry(format!("{status} {:?}", error.kind)).or_default() += 1;
+        if !matches!(
+            (status, error.kind),
+            (400 | 404, ModelErrorKind::Refused) | (401 | 403, ModelErrorKind::Unauthorized)
+        ) {
+            unusual.push_str(&format!("{provider} {status} {:?}: {}\n", error.kind, error.message));
+        }
+    }
+    expect![[r#"
+        {
+            "400 ContextOverflow": 1,
+            "400 Refused": 44,
+            "400 Unauthorized": 2,
+            "401 Unauthorized": 8,
+            "403 Unauthorized": 2,
+            "404 Refused": 17,
+            "500 ContextOverflow": 1,
+            "500 Refused": 4,
+            "501 Refused": 3,
+        }
+        xai 400 Unauthorized: Incorrect API key provided. You can obtain an API key from https://console.x.ai. (HTTP 400)
+        gemini 400 Unauthorized: API key not valid. Please pass a valid API key. (HTTP 400)
+        llamacpp 500 Refused: Cannot use both json_schema and grammar (HTTP 500)
+        llamacpp 500 Refused: image input is not supported - hint: if this is unexpected, you may need to provide the mmproj (HTTP 500)
+        llamacpp 500 Refused: error: cannot make GET request (HTTP 500)
+        llamacpp 400 ContextOverflow: request (2009 tokens) exceeds the available context size (512 tokens), try increasing it (HTTP 400)
+        llamacpp 500 ContextOverflow: input (4002 tokens) is too large to process. increase the physical batch size (current batch size: 512) (HTTP 500)
+        llamacpp 501 Refused: This server does not support embeddings. Start it with `--embeddings` (HTTP 501)
+        llamacpp 501 Refused: This server does not support reranking. Start it with `--reranking` (HTTP 501)
+        llamacpp 500 Refused: tools param requires --jinja flag (HTTP 500)
+        llamacpp 501 Refused: The current model does not support audio input. (HTTP 501)
+    "#]].assert_eq(&format!("{kinds:#?}\n{unusual}"));
+}
+
+#[test]
+fn bodies_of_many_shapes() {
+    let long = format!("{{\"message\":\"{}\"}}", "word ".repeat(1_000));
+    let all = [
+        check(400, r#"{"error":{"message":"a\n b","type":"x"}}"#),
+        check(400, r#"[{"error":{"message":"in a list","status":"INVALID_ARGUMENT"}}]"#),
+        check(422, r#"{"detail":[{"loc":["body"],"msg":"field required"}]}"#),
+        check(
+            400,
+            r#"{"error":{"message":"Provider returned error","code":400,"metadata":{"raw":"{\"error\":{\"message\":\"too hot\"}}"}}}"#,
+        ),
+        check(502, "<html><head><TITLE>502 Bad Gateway</TITLE></head></html>"),
+        check(500, ""),
+        check(500, "plain \u{7} words"),
+        check(401, r#"{"error":"bad key sk-secret-key"}"#),
+        check(429, r#"{"error":{"code":"insufficient_quota","message":"no money"}}"#),
+        check(402, r#"{"error":{"message":"Insufficient Balance"}}"#),
+        check(429, r#"{"error":{"message":"Rate limit reached"}}"#),
+        check(413, r#"{"error":{"message":"Request too large"}}"#),
+        check(400, r#"{"error":{"message":"This model's maximum context length is 8192 tokens"}}"#),
+        check(503, r#"{"error":{"message":"loading model"}}"#),
+        check(529, r#"{"error":{"type":"overloaded_error","message":"Overloaded"}}"#),
+        check(408, "{}"),
+        check(404, r#"{"nested":{"deep":true}}"#),
+        check(418, &"[".repeat(10_000)).chars().take(60).collect(),
+        format!("\n{} bytes\n", check(400, &long).len()),
+    ];
+    expect![[r#"
+        Refused: a b (HTTP 400)
+        Refused: in a list (HTTP 400)
+        Refused: field required (HTTP 422)
+        Refused: Provider returned error: too hot (HTTP 400)
+        Overloaded: 502 Bad Gateway (HTTP 502)
+        Overloaded: HTTP 500
+        Overloaded: plain ? words (HTTP 500)
+        Unauthorized: bad key *** (HTTP 401)
+        Refused: no money (HTTP 429)
+        Refused: Insufficient Balance (HTTP 402)
+        RateLimited: Rate limit reached (HTTP 429)
+        ContextOverflow: Request too large (HTTP 413)
+        ContextOverflow: This model's maximum context length is 8192 tokens (HTTP 400)
+        Overloaded: loading model (HTTP 503)
+        Overloaded: Overloaded (HTTP 529)
+        Timeout: HTTP 408
+        Refused: HTTP 404
+        Refused: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
+        512 bytes
+    "#]]
+    .assert_eq(&all.concat());
+}
+
+#[test]
+fn the_wish_for_a_pause() {
+    let now: Timestamp = "2026-11-20T12:00:00Z".parse().unwrap();
+    let wish = |headers: &[(&'static str, &'static str)]| {
+        let headers = headers.iter().map(|(name, value)| (name.parse().unwrap(), HeaderValue::from_static(value)));
+        retry_after_ms(&headers.collect(), now)
+    };
+    assert_eq!(wish(&[]), None);
+    assert_eq!(wish(&[("retry-after", "2")]), Some(2_000));
+    assert_eq!(wish(&[("retry-after", "0.5")]), Some(500));
+    assert_eq!(wish(&[("retry-after", "2"), ("retry-after-ms", "30")]), Some(30));
+    assert_eq!(wish(&[("retry-after", "Fri, 20 Nov 2026 12:00:10 GMT")]), Some(10_000));
+    assert_eq!(wish(&[("retry-after", "Fri, 20 Nov 2026 11:00:00 GMT")]), Some(0));
+    assert_eq!(wish(&[("retry-after", "-3")]), Some(0));
+    assert_eq!(wish(&[("retry-after", "soon")]), None);
+    assert_eq!(wish(&[("retry-after", "1e300")]), Some(0));
+    assert_eq!(wish(&[("retry-after", "999999999")]), Some(24 * 60 * 60 * 1_000));
+}

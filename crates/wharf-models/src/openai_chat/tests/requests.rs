@@ -1,0 +1,190 @@
+//! Requests as they go out.
+
+use std::sync::Arc;
+
+use expect_test::expect;
+use serde_json::{Value, json};
+use wharf_protocol::content::EmbeddedResource;
+use wharf_protocol::tool::ToolSource;
+use wharf_protocol::{CallId, ContentBlock, Message, MessageId, Role, Seq, Timestamp, ToolKind, ToolRequest, ToolSpec};
+
+use super::super::Dialect;
+use super::super::request::Body;
+use crate::ModelRequest;
+
+fn message(role: Role, content: Vec<ContentBlock>) -> Message {
+    Message {
+        message_id: MessageId::from_bits(1),
+        role,
+        content,
+        reasoning: String::new(),
+        tool_calls: Vec::new(),
+        call_id: None,
+        tool_name: None,
+        is_error: false,
+        provider_data: None,
+        turn_id: None,
+        seq: Seq(1),
+        created_at: Timestamp::default(),
+    }
+}
+
+fn request(messages: Vec<Message>) -> ModelRequest {
+    ModelRequest {
+        system: "Be brief.".into(),
+        messages: messages.into_iter().map(Arc::new).collect(),
+        tools: Arc::new([]),
+        max_tokens: None,
+    }
+}
+
+fn written(request: &ModelRequest, images: bool) -> Value {
+    let dialect = Dialect { max_completion_tokens: false, stream_options: true };
+    let body = Body { id: "test/tiny", model: "tiny", request, dialect, images };
+    serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
+}
+
+fn image() -> ContentBlock {
+    ContentBlock::Image { data: "QUJD".to_owned(), mime_type: "image/png".to_owned(), uri: None }
+}
+
+fn call(id: &str, arguments: Value) -> ToolRequest {
+    ToolRequest { call_id: id.parse().unwrap(), tool_name: "read_file".to_owned(), arguments, provider_data: None }
+}
+
+fn result(id: &str, content: Vec<ContentBlock>) -> Message {
+    let call_id: CallId = id.parse().unwrap();
+    Message { call_id: Some(call_id), ..message(Role::Tool, content) }
+}
+
+fn shown(messages: Vec<Message>, images: bool) -> String {
+    let body = written(&request(messages), images);
+    let lines: Vec<String> = body["messages"].as_array().unwrap().iter().skip(1).map(Value::to_string).collect();
+    lines.join("\n")
+}
+
+#[test]
+fn a_conversation_with_tools() {
+    let mut asked = message(Role::Assistant, vec![ContentBlock::text("I look.")]);
+    asked.tool_calls = vec![call("a1", json!({"path": "a \"b\".rs"})), call("a2", json!("{\"path\":"))];
+    let mut silent = message(Role::Assistant, vec![]);
+    silent.tool_calls = vec![call("a3", json!({}))];
+    let mut cut = message(Role::Assistant, vec![ContentBlock::text("It is ")]);
+    cut.is_error = true;
+    let messages = vec![
+        message(Role::User, vec![ContentBlock::text("What "), ContentBlock::text("is it?")]),
+        asked,
+        result("a1", vec![ContentBlock::text("line\n\u{1}")]),
+        result("a2", vec![]),
+        silent,
+        result("a3", vec![ContentBlock::text("ok")]),
+        cut,
+        message(Role::Assistant, vec![ContentBlock::text("")]),
+        message(Role::User, vec![ContentBlock::text("Go on.")]),
+    ];
+    expect![[r#"
+        {"content":"What is it?","role":"user"}
+        {"content":"I look.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"path\":\"a \\\"b\\\".rs\"}","name":"read_file"},"id":"a1","type":"function"},{"function":{"arguments":"{\"malformed\":\"{\\\"path\\\":\"}","name":"read_file"},"id":"a2","type":"function"}]}
+        {"content":"line\n\u0001","role":"tool","tool_call_id":"a1"}
+        {"content":"","role":"tool","tool_call_id":"a2"}
+        {"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a3","type":"function"}]}
+        {"content":"ok","role":"tool","tool_call_id":"a3"}
+        {"content":"It is ","role":"assistant"}
+        {"content":"Go on.","role":"user"}"#]].assert_eq(&shown(messages, true));
+}
+
+#[test]
+fn blocks_that_are_not_text() {
+    let resource = |text: Option<&str>| ContentBlock::Resource {
+        resource: EmbeddedResource {
+            uri: "file:///a".to_owned(),
+            mime_type: None,
+            text: text.map(str::to_owned),
+            blob: None,
+        },
+    };
+    let blocks = vec![
+        ContentBlock::text("See"),
+        image(),
+        ContentBlock::Audio { data: "QUJD".to_owned(), mime_type: "audio/wav".to_owned() },
+        ContentBlock::ResourceLink {
+            uri: "file:///b.md".to_owned(),
+            name: "b.md".to_owned(),
+            mime_type: None,
+            description: Some("notes".to_owned()),
+        },
+        resource(Some("content")),
+        resource(None),
+    ];
+    expect![[r#"{"content":[{"text":"See","type":"text"},{"image_url":{"url":"data:image/png;base64,QUJD"},"type":"image_url"},{"text":"[audio (audio/wav), not played to this model]","type":"text"},{"text":"[b.md](file:///b.md): notes","type":"text"},{"text":"<resource uri=\"file:///a\">\ncontent\n</resource>","type":"text"},{"text":"[resource file:///a: binary, not shown to this model]","type":"text"}],"role":"user"}"#]].assert_eq(&shown(vec![message(Role::User, blocks.clone())], true));
+    expect![[r#"{"content":"See\n[image (image/png), not shown to this model]\n[audio (audio/wav), not played to this model]\n[b.md](file:///b.md): notes\n<resource uri=\"file:///a\">\ncontent\n</resource>\n[resource file:///a: binary, not shown to this model]","role":"user"}"#]].assert_eq(&shown(vec![message(Role::User, blocks)], false));
+}
+
+#[test]
+fn images_of_results_follow_the_results() {
+    let mut asked = message(Role::Assistant, vec![]);
+    asked.tool_calls = vec![call("a1", json!({})), call("a2", json!({}))];
+    let messages = vec![
+        message(Role::User, vec![ContentBlock::text("Look")]),
+        asked,
+        result("a1", vec![ContentBlock::text("one"), image()]),
+        result("a2", vec![ContentBlock::text("two")]),
+    ];
+    expect![[r#"
+        {"content":"Look","role":"user"}
+        {"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"},{"function":{"arguments":"{}","name":"read_file"},"id":"a2","type":"function"}]}
+        {"content":"one\n[image, shown below]","role":"tool","tool_call_id":"a1"}
+        {"content":"two","role":"tool","tool_call_id":"a2"}
+        {"content":[{"text":"Images from the tool results above:","type":"text"},{"image_url":{"url":"data:image/png;base64,QUJD"},"type":"image_url"}],"role":"user"}"#]].assert_eq(&shown(messages, true));
+}
+
+#[test]
+fn what_a_model_said_for_itself_goes_back_to_it_alone() {
+    let mut ours = message(Role::Assistant, vec![ContentBlock::text("x")]);
+    ours.reasoning = "because".to_owned();
+    let mut signed = call("a1", json!({}));
+    signed.provider_data = Some(json!({"model": "test/tiny", "extra_content": {"google": {"thought_signature": "s"}}}));
+    ours.tool_calls = vec![signed];
+    ours.provider_data =
+        Some(json!({"model": "test/tiny", "reasoning_details": [{"text": "t"}], "reasoning_content": true}));
+    let mut theirs = ours.clone();
+    theirs.provider_data.as_mut().unwrap()["model"] = json!("other/model");
+    theirs.tool_calls[0].provider_data.as_mut().unwrap()["model"] = json!("other/model");
+    expect![[r#"
+        {"content":"x","reasoning_content":"because","reasoning_details":[{"text":"t"}],"role":"assistant","tool_calls":[{"extra_content":{"google":{"thought_signature":"s"}},"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"}]}
+        {"content":"x","role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"}]}"#]].assert_eq(&shown(vec![ours, theirs], true));
+}
+
+#[test]
+fn tools_limits_and_options() {
+    let tool = ToolSpec {
+        name: "odd name!".to_owned(),
+        description: "Does it.".to_owned(),
+        category: "files".to_owned(),
+        kind: ToolKind::Read,
+        source: ToolSource::Mcp,
+        read_only: true,
+        subject: None,
+        parameters: json!({"type": "object", "properties": {}}),
+        timeout_ms: 1,
+    };
+    let mut request = request(vec![message(Role::User, vec![ContentBlock::text("Hi")])]);
+    request.tools = Arc::new([Arc::new(tool)]);
+    request.max_tokens = Some(7);
+    expect![[r#"{"max_tokens":7,"messages":[{"content":"Be brief.","role":"system"},{"content":"Hi","role":"user"}],"model":"tiny","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Does it.","name":"odd_name_","parameters":{"properties":{},"type":"object"}},"type":"function"}]}"#]].assert_eq(&written(&request, true).to_string());
+}
+
+#[test]
+fn a_longer_conversation_begins_with_the_same_bytes() {
+    let dialect = Dialect { max_completion_tokens: false, stream_options: true };
+    let bytes = |request: &ModelRequest| {
+        let body = Body { id: "test/tiny", model: "tiny", request, dialect, images: true };
+        serde_json::to_string(&body).unwrap()
+    };
+    let first = message(Role::User, vec![ContentBlock::text("One")]);
+    let second = message(Role::Assistant, vec![ContentBlock::text("Two")]);
+    let shorter = bytes(&request(vec![first.clone()]));
+    let longer = bytes(&request(vec![first, second]));
+    let (same, _) = shorter.split_once("],\"stream\"").unwrap();
+    assert!(longer.starts_with(same), "{longer}");
+}

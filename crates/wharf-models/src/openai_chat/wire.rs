@@ -1,0 +1,267 @@
+//! What a chunk of a chat completion looks like, as leniently as real servers make it necessary.
+//!
+//! These types borrow from the line: a delta costs no allocation but its text.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+use wharf_protocol::Usage;
+
+/// One `data:` line, or a whole reply that was asked for as a stream and was not sent as one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Chunk<'a> {
+    #[serde(borrow)]
+    pub choices: FirstChoice<'a>,
+    pub usage: Option<WireUsage>,
+    #[serde(borrow)]
+    pub error: Option<&'a RawValue>,
+}
+
+/// The choice with index 0; we never ask for others.
+#[derive(Debug, Default)]
+pub(super) struct FirstChoice<'a>(pub Option<Choice<'a>>);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Choice<'a> {
+    pub index: Count,
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub delta: Delta<'a>,
+    /// In place of `delta` where the server does not stream.
+    #[serde(borrow)]
+    pub message: Option<Delta<'a>>,
+    #[serde(borrow)]
+    pub finish_reason: FinishReason<'a>,
+}
+
+/// Servers that leave the key out altogether may never send a reason; those that send `null` will send one.
+#[derive(Debug, Default)]
+pub(super) enum FinishReason<'a> {
+    #[default]
+    Absent,
+    Null,
+    Given(Cow<'a, str>),
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct Delta<'a> {
+    #[serde(borrow)]
+    pub content: Content<'a>,
+    #[serde(borrow)]
+    pub reasoning_content: Text<'a>,
+    #[serde(borrow)]
+    pub reasoning: Text<'a>,
+    #[serde(borrow)]
+    pub reasoning_details: Option<&'a RawValue>,
+    #[serde(borrow)]
+    pub refusal: Text<'a>,
+    #[serde(borrow)]
+    pub tool_calls: Option<Vec<CallPiece<'a>>>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct CallPiece<'a> {
+    pub index: Option<u64>,
+    #[serde(borrow)]
+    pub id: Text<'a>,
+    #[serde(borrow, deserialize_with = "null_is_default")]
+    pub function: FunctionPiece<'a>,
+    /// Gemini's signatures, which it wants back with the call.
+    #[serde(borrow)]
+    pub extra_content: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(super) struct FunctionPiece<'a> {
+    #[serde(borrow)]
+    pub name: Text<'a>,
+    /// A string by the protocol; some servers send the object itself.
+    #[serde(borrow)]
+    pub arguments: Option<&'a RawValue>,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+pub(super) struct WireUsage {
+    prompt_tokens: Count,
+    completion_tokens: Count,
+    total_tokens: Count,
+}
+
+impl WireUsage {
+    /// `None` where the server only filled in the field.
+    pub(super) fn counted(self) -> Option<Usage> {
+        let (prompt_tokens, completion_tokens) = (self.prompt_tokens.0, self.completion_tokens.0);
+        let sum = prompt_tokens.saturating_add(completion_tokens);
+        let total_tokens = if self.total_tokens.0 == 0 { sum } else { self.total_tokens.0 };
+        (total_tokens > 0).then_some(Usage { prompt_tokens, completion_tokens, total_tokens })
+    }
+}
+
+/// A string; `null` and whatever else a server puts there is the empty one.
+#[derive(Debug, Default)]
+pub(super) struct Text<'a>(pub Cow<'a, str>);
+
+/// The text of a message: a string, or a list of parts, in which Mistral also sends its reasoning.
+#[derive(Debug, Default)]
+pub(super) struct Content<'a> {
+    pub text: Cow<'a, str>,
+    pub reasoning: String,
+}
+
+/// A number of something; what is not a number counts as 0.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Count(pub u64);
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Part<'a> {
+    #[serde(borrow)]
+    text: Text<'a>,
+    #[serde(borrow)]
+    thinking: Content<'a>,
+}
+
+fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Takes every JSON value, so that an odd one costs its own content only, never the whole chunk.
+macro_rules! ignore {
+    ($($method:ident($kind:ty)),*) => {
+        $(fn $method<E: de::Error>(self, _: $kind) -> Result<Self::Value, E> { Ok(Self::Value::default()) })*
+    };
+}
+
+macro_rules! ignore_seq_and_map {
+    () => {
+        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+            while seq.next_element::<IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+        ignore_map!();
+    };
+}
+
+macro_rules! ignore_map {
+    () => {
+        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+            Ok(Self::Value::default())
+        }
+        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+            Ok(Self::Value::default())
+        }
+    };
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Text<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Text(Cow::Owned(text.to_owned())))
+            }
+            ignore!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
+            ignore_seq_and_map!();
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Content<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a string or a list of parts")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
+                Ok(Content { text: Cow::Borrowed(text), reasoning: String::new() })
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                Ok(Content { text: Cow::Owned(text.to_owned()), reasoning: String::new() })
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut content = Content::default();
+                while let Some(part) = seq.next_element::<Part<'de>>()? {
+                    content.text.to_mut().push_str(&part.text.0);
+                    content.reasoning.push_str(&part.thinking.text);
+                }
+                Ok(content)
+            }
+            ignore!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
+            ignore_map!();
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Count {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Count;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a count")
+            }
+            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
+                Ok(Count(count))
+            }
+            fn visit_f64<E: de::Error>(self, count: f64) -> Result<Count, E> {
+                // The cast saturates: a negative count is 0.
+                Ok(Count(count as u64))
+            }
+            ignore!(visit_bool(bool), visit_i64(i64), visit_str(&str));
+            ignore_seq_and_map!();
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for FinishReason<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let Text(reason) = Text::deserialize(deserializer)?;
+        Ok(if reason.is_empty() { Self::Null } else { Self::Given(reason) })
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for FirstChoice<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = FirstChoice<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of choices")
+            }
+            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
+                Ok(FirstChoice(None))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut first = None;
+                while let Some(choice) = seq.next_element::<Choice<'de>>()? {
+                    if first.is_none() && choice.index == Count(0) {
+                        first = Some(choice);
+                    }
+                }
+                Ok(FirstChoice(first))
+            }
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
