@@ -55,7 +55,7 @@ fn documentation() -> Result<()> {
 }
 
 fn deny(before: &[&str], checks: &[&str]) -> Result<()> {
-    if !is_there("cargo-deny", "--version") {
+    if !is_there("cargo-deny", &["--version"]) {
         bail!("cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2");
     }
     succeed(
@@ -70,7 +70,7 @@ fn deny(before: &[&str], checks: &[&str]) -> Result<()> {
 
 /// The advisory database lies in a git repository that not every machine reaches.
 fn advisories() -> Result<()> {
-    if !is_there("cargo-deny", "--version") {
+    if !is_there("cargo-deny", &["--version"]) {
         bail!("cargo-deny is missing: cargo install cargo-deny --locked --version 0.20.2");
     }
     let output = program("cargo-deny").args(["--log-level", "error", "check", "advisories"]).output()?;

@@ -45,9 +45,9 @@ pub fn output_of(command: &mut Command) -> Option<String> {
     output.status.success().then(|| String::from_utf8_lossy(&output.stdout).into_owned())
 }
 
-/// Whether a program is there.
-pub fn is_there(name: &str, argument: &str) -> bool {
-    output_of(program(name).arg(argument)).is_some()
+/// Whether a program is there and succeeds.
+pub fn is_there(name: &str, arguments: &[&str]) -> bool {
+    output_of(program(name).args(arguments)).is_some()
 }
 
 fn describe(command: &Command) -> String {

@@ -1,6 +1,6 @@
 //! `cargo xtask test`: build, peers, then the workspace's tests, whose summary closes the output.
 
-use anyhow::{Result, bail};
+use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::command::{cargo, is_there, succeed};
@@ -34,7 +34,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
 }
 
 fn run_tests(filter: Option<&str>) -> Result<()> {
-    let nextest = is_there("cargo-nextest", "--version");
+    let nextest = is_there("cargo-nextest", &["--version"]);
     let mut command = cargo();
     if nextest {
         command.args(["nextest", "run", "--workspace"]);
@@ -47,17 +47,15 @@ fn run_tests(filter: Option<&str>) -> Result<()> {
 
 /// Says everything that is missing at once.
 fn check_tools(arguments: &Arguments) -> Result<()> {
-    let mut needed = vec![("rustc", "--version", "rustup, as rust-version in Cargo.toml says")];
-    if !arguments.no_peers && arguments.filter.is_none() {
-        needed.push(("python3", "--version", "apt-get install python3 python3-venv"));
+    let mut missing = Vec::new();
+    if !is_there("rustc", &["--version"]) {
+        missing.push("rustc (rustup, as rust-version in Cargo.toml says)");
     }
-    let missing: Vec<String> = needed
-        .iter()
-        .filter(|(name, argument, _)| !is_there(name, argument))
-        .map(|(name, _, how)| format!("{name} ({how})"))
-        .collect();
-    if !missing.is_empty() {
-        bail!("missing: {}", missing.join(", "));
+    let peers = !arguments.no_peers && arguments.filter.is_none();
+    // A Python without ensurepip makes environments that cannot install anything.
+    if peers && !is_there("python3", &["-c", "import ensurepip, venv, sys; assert sys.version_info >= (3, 11)"]) {
+        missing.push("python3 from 3.11 with venv (apt-get install python3 python3-venv; --no-peers does without)");
     }
+    ensure!(missing.is_empty(), "missing: {}", missing.join(", "));
     Ok(())
 }
