@@ -2,6 +2,20 @@
 //!
 //! The only crate that touches the user's files and starts processes. What may run was decided before a call gets here.
 
+mod arguments;
+mod blocking;
+mod diff;
+mod exec;
+mod output;
+mod patch;
+mod text;
+mod toolbox;
+mod tools;
+mod workspace;
+
+#[cfg(test)]
+mod testing;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,6 +24,9 @@ use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
+
+pub use toolbox::{Toolbox, ToolsConfig};
+pub use workspace::{PathError, Workspace};
 
 /// Something that an agent can do.
 #[async_trait]
@@ -84,10 +101,4 @@ impl Progress {
         // Nobody listens once the call was abandoned: then its output has no reader.
         let _ = self.0.send(output).await;
     }
-}
-
-/// The directory a session works in, held as a capability: paths resolve inside it or not at all.
-#[derive(Debug)]
-pub struct Workspace {
-    root: PathBuf,
 }

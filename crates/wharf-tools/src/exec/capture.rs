@@ -1,0 +1,143 @@
+//! What a command put out: head and tail in memory, all of it (up to a limit) in a file.
+
+use std::collections::VecDeque;
+use std::path::PathBuf;
+
+use tokio::io::AsyncWriteExt;
+use wharf_protocol::CallId;
+
+use crate::CallContext;
+use crate::output::{OUTPUT_FILE_MAX_BYTES, create, halves, joined};
+
+/// Collects output within fixed memory.
+#[derive(Debug)]
+pub(crate) struct Capture {
+    limit: usize,
+    directory: PathBuf,
+    call: CallId,
+    /// All of the output while it fits, later its first bytes.
+    head: Vec<u8>,
+    /// The last bytes, once not all of it fits.
+    tail: VecDeque<u8>,
+    total: u64,
+    spill: Spill,
+}
+
+#[derive(Debug)]
+enum Spill {
+    NotNeeded,
+    Open { file: tokio::fs::File, path: PathBuf, written: u64 },
+    Failed,
+}
+
+/// The bounded output of a command.
+#[derive(Debug)]
+pub(crate) struct Captured {
+    pub(crate) text: String,
+    pub(crate) truncated: bool,
+    pub(crate) file: Option<PathBuf>,
+}
+
+/// Kept free in the limit for what the tool adds: exit code, strays.
+pub(crate) const NOTES_BYTES: usize = 512;
+
+impl Capture {
+    pub(crate) fn new(context: &CallContext) -> Self {
+        Self {
+            limit: context.output_limit.saturating_sub(NOTES_BYTES),
+            directory: context.output_dir.clone(),
+            call: context.call_id.clone(),
+            head: Vec::new(),
+            tail: VecDeque::new(),
+            total: 0,
+            spill: Spill::NotNeeded,
+        }
+    }
+
+    pub(crate) async fn push(&mut self, bytes: &[u8]) {
+        let fits = self.head.len() + bytes.len() <= self.limit && matches!(self.spill, Spill::NotNeeded);
+        self.total += bytes.len() as u64;
+        if fits {
+            self.head.extend_from_slice(bytes);
+            return;
+        }
+        if let Spill::NotNeeded = self.spill {
+            self.open().await;
+            let rest = self.head.split_off(self.head.len().min(self.limit / 2));
+            self.tail.extend(rest);
+        }
+        self.write(bytes).await;
+        let room = (self.limit / 2).saturating_sub(self.head.len());
+        let (first, rest) = bytes.split_at(room.min(bytes.len()));
+        if self.tail.is_empty() {
+            self.head.extend_from_slice(first);
+            self.tail.extend(rest);
+        } else {
+            self.tail.extend(bytes);
+        }
+        let surplus = self.tail.len().saturating_sub(self.limit / 2);
+        self.tail.drain(..surplus);
+    }
+
+    /// Moves what there is so far into a new file.
+    async fn open(&mut self) {
+        let (directory, call) = (self.directory.clone(), self.call.clone());
+        let made = tokio::task::spawn_blocking(move || create(&directory, &call)).await;
+        match made.map_err(std::io::Error::other).and_then(|made| made) {
+            Ok((file, path)) => {
+                self.spill = Spill::Open { file: tokio::fs::File::from_std(file), path, written: 0 };
+                let head = std::mem::take(&mut self.head);
+                self.write(&head).await;
+                self.head = head;
+            }
+            Err(error) => {
+                tracing::warn!(call.id = %self.call, %error, "could not keep a command's output");
+                self.spill = Spill::Failed;
+            }
+        }
+    }
+
+    async fn write(&mut self, bytes: &[u8]) {
+        let Spill::Open { file, written, .. } = &mut self.spill else { return };
+        let room = usize::try_from(OUTPUT_FILE_MAX_BYTES - *written).unwrap_or(usize::MAX);
+        let bytes = &bytes[..bytes.len().min(room)];
+        match file.write_all(bytes).await {
+            Ok(()) => *written += bytes.len() as u64,
+            Err(error) => {
+                tracing::warn!(call.id = %self.call, %error, "could not keep a command's output");
+                self.spill = Spill::Failed;
+            }
+        }
+    }
+
+    pub(crate) async fn finish(mut self) -> Captured {
+        let (file, kept) = match &mut self.spill {
+            Spill::NotNeeded => {
+                let text = String::from_utf8_lossy(&self.head).into_owned();
+                // U+FFFD is longer than the byte that it stands for.
+                let truncated = text.len() > self.limit;
+                return Captured { text: crate::output::cut(&text, self.limit, None), truncated, file: None };
+            }
+            Spill::Open { file, path, written } => match file.flush().await {
+                Ok(()) => (Some(path.clone()), *written),
+                Err(_) => (None, 0),
+            },
+            Spill::Failed => (None, 0),
+        };
+        let tail: Vec<u8> = self.tail.into();
+        let (head_bytes, tail_bytes) = halves(self.limit, file.as_deref());
+        let head = String::from_utf8_lossy(&self.head);
+        let tail = String::from_utf8_lossy(&tail);
+        let head = &head[..crate::output::floor(&head, head_bytes)];
+        let tail = &tail[crate::output::ceil(&tail, tail.len().saturating_sub(tail_bytes))..];
+        let missing = self.total.saturating_sub((head.len() + tail.len()) as u64);
+        let mut text = joined(head, tail, missing, file.as_deref(), self.limit);
+        if file.is_some() && kept < self.total {
+            text.push_str(&format!("\n[the file holds the first {kept} of {} bytes]", self.total));
+        }
+        Captured { text, truncated: true, file }
+    }
+}
+
+#[cfg(test)]
+mod tests;

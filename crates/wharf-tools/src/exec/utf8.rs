@@ -1,0 +1,55 @@
+//! Bytes to text across reads: a character that a read cuts in two is put together again.
+
+/// Decodes a stream; bytes that are no UTF-8 become U+FFFD.
+#[derive(Debug, Default)]
+pub(crate) struct Utf8Stream {
+    /// The beginning of a character whose rest has not come yet; at most three bytes.
+    partial: Vec<u8>,
+}
+
+impl Utf8Stream {
+    pub(crate) fn push(&mut self, bytes: &[u8]) -> String {
+        let joined;
+        let mut rest = if self.partial.is_empty() {
+            bytes
+        } else {
+            self.partial.extend_from_slice(bytes);
+            joined = std::mem::take(&mut self.partial);
+            &joined[..]
+        };
+        let mut text = String::with_capacity(rest.len());
+        loop {
+            let error = match std::str::from_utf8(rest) {
+                Ok(valid) => {
+                    text.push_str(valid);
+                    return text;
+                }
+                Err(error) => error,
+            };
+            let (valid, invalid) = rest.split_at(error.valid_up_to());
+            text.push_str(&String::from_utf8_lossy(valid));
+            match error.error_len() {
+                Some(len) => {
+                    text.push(char::REPLACEMENT_CHARACTER);
+                    rest = &invalid[len..];
+                }
+                None => {
+                    self.partial = invalid.to_vec();
+                    return text;
+                }
+            }
+        }
+    }
+
+    /// What is left when no more bytes come.
+    pub(crate) fn finish(&mut self) -> String {
+        if self.partial.is_empty() {
+            return String::new();
+        }
+        self.partial.clear();
+        char::REPLACEMENT_CHARACTER.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,94 @@
+//! A workspace in a temporary directory, and calls in it.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::sync::mpsc::Receiver;
+use tokio_util::sync::CancellationToken;
+use wharf_protocol::{CallId, SessionId};
+
+use crate::{CallContext, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
+
+pub(crate) struct Bench {
+    /// Holds `work`, the workspace, and `out`, the output directory.
+    pub(crate) dir: TempDir,
+    pub(crate) workspace: Arc<Workspace>,
+    pub(crate) toolbox: Toolbox,
+    pub(crate) output_limit: usize,
+}
+
+impl Bench {
+    pub(crate) fn new() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("work")).unwrap();
+        let workspace = Workspace::open(dir.path().join("work")).unwrap();
+        let environment = std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME").collect();
+        let toolbox = Toolbox::builtin(ToolsConfig { environment, ..ToolsConfig::default() });
+        Self { dir, workspace, toolbox, output_limit: 30_000 }
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join("work").join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, content: impl AsRef<[u8]>) -> &Self {
+        let path = self.path(name);
+        std::fs::create_dir_all(path.parent().unwrap_or(Path::new("/"))).unwrap();
+        std::fs::write(path, content).unwrap();
+        self
+    }
+
+    pub(crate) fn read(&self, name: &str) -> String {
+        String::from_utf8(std::fs::read(self.path(name)).unwrap()).unwrap()
+    }
+
+    /// Every name in the workspace, to see that nothing was left behind.
+    pub(crate) fn names(&self) -> Vec<String> {
+        fn below(dir: &Path, base: &Path, names: &mut Vec<String>) {
+            for entry in std::fs::read_dir(dir).unwrap().flatten() {
+                names.push(entry.path().strip_prefix(base).unwrap().to_string_lossy().into_owned());
+                if entry.file_type().unwrap().is_dir() {
+                    below(&entry.path(), base, names);
+                }
+            }
+        }
+        let mut names = Vec::new();
+        below(&self.path(""), &self.path(""), &mut names);
+        names.sort();
+        names
+    }
+
+    pub(crate) fn context(&self) -> (CallContext, Receiver<String>, CancellationToken) {
+        let (progress, receiver) = Progress::channel();
+        let cancel = CancellationToken::new();
+        let context = CallContext {
+            session_id: SessionId::from_bits(1),
+            call_id: CallId::from_bits(2),
+            workspace: Arc::clone(&self.workspace),
+            cancel: cancel.clone(),
+            progress,
+            output_limit: self.output_limit,
+            output_dir: self.dir.path().join("out"),
+            timeout_ms: 60_000,
+        };
+        (context, receiver, cancel)
+    }
+
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<ToolOutput, ToolError> {
+        let (context, mut receiver, _cancel) = self.context();
+        let tool = self.toolbox.get(tool).unwrap();
+        let (output, ()) =
+            tokio::join!(tool.run(arguments, context), async move { while receiver.recv().await.is_some() {} });
+        output
+    }
+
+    /// The result, or the error's text.
+    pub(crate) async fn tell(&self, tool: &str, arguments: Value) -> String {
+        match self.call(tool, arguments).await {
+            Ok(output) => output.result,
+            Err(error) => format!("error: {error}"),
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! The tools that agents have, by name.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use wharf_protocol::ToolSpec;
+
+use crate::tools;
+use crate::{Tool, exec};
+
+/// What the built-in tools need to know.
+#[derive(Debug, Clone)]
+pub struct ToolsConfig {
+    /// The server's environment; commands get an allow-list out of it.
+    pub environment: BTreeMap<String, String>,
+    /// Further variables that commands may see.
+    pub pass_environment: Vec<String>,
+    /// Longest run of a command.
+    pub bash_timeout_ms: u64,
+}
+
+impl Default for ToolsConfig {
+    fn default() -> Self {
+        Self { environment: BTreeMap::new(), pass_environment: Vec::new(), bash_timeout_ms: 600_000 }
+    }
+}
+
+/// The tools that agents have, by name.
+#[derive(Clone)]
+pub struct Toolbox {
+    tools: BTreeMap<String, Arc<dyn Tool>>,
+    specs: Arc<[Arc<ToolSpec>]>,
+}
+
+impl Toolbox {
+    /// The built-in tools. From here on this process adopts the orphans of its descendants, so that none escapes.
+    #[must_use]
+    pub fn builtin(config: ToolsConfig) -> Self {
+        exec::adopt_orphans();
+        tools::builtin(config).into_iter().collect()
+    }
+
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<Arc<dyn Tool>> {
+        self.tools.get(name).map(Arc::clone)
+    }
+
+    /// All tools' specs, by name.
+    #[must_use]
+    pub fn specs(&self) -> Arc<[Arc<ToolSpec>]> {
+        Arc::clone(&self.specs)
+    }
+
+    /// These tools and `more`; a tool of the same name replaces the one here.
+    #[must_use]
+    pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
+        self.tools.into_values().chain(more).collect()
+    }
+}
+
+impl FromIterator<Arc<dyn Tool>> for Toolbox {
+    fn from_iter<I: IntoIterator<Item = Arc<dyn Tool>>>(tools: I) -> Self {
+        let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
+        let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
+        Self { tools, specs }
+    }
+}
+
+impl std::fmt::Debug for Toolbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.tools.keys()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

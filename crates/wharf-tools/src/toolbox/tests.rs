@@ -1,0 +1,45 @@
+//! The tools as models and policies see them.
+
+use std::fmt::Write as _;
+
+use expect_test::expect;
+
+use super::*;
+
+#[test]
+fn specs_are_sorted_and_complete() {
+    let toolbox = Toolbox::builtin(ToolsConfig::default());
+    let mut table = String::new();
+    for spec in toolbox.specs().iter() {
+        let names: Vec<&str> = spec.parameters["properties"].as_object().unwrap().keys().map(String::as_str).collect();
+        writeln!(
+            table,
+            "{} {} {:?} {} {} ({})",
+            spec.name,
+            spec.category,
+            spec.kind,
+            if spec.read_only { "reads" } else { "changes" },
+            spec.subject.as_deref().unwrap_or("-"),
+            names.join(" ")
+        )
+        .unwrap();
+        assert_eq!(spec.parameters["additionalProperties"], false, "{}", spec.name);
+        let text = spec.parameters.to_string();
+        assert!(!text.contains("$ref") && !text.contains("\"null\"") && !text.contains("_active"), "{text}");
+        assert!(Arc::ptr_eq(toolbox.get(&spec.name).unwrap().spec(), spec));
+    }
+    expect![[r#"
+        apply_patch files Edit changes - (patch)
+        bash shell Execute changes command (command description timeout_ms workdir)
+        edit_file files Edit changes path (new_string old_string path replace_all)
+        glob search Search reads pattern (limit path pattern)
+        grep search Search reads pattern (case_insensitive context glob limit mode multiline path pattern)
+        list_dir files Read reads path (depth path)
+        read_file files Read reads path (limit offset path)
+        think planning Think reads - (thought)
+        todo planning Think reads - (todos)
+        write_file files Edit changes path (content path)
+    "#]]
+    .assert_eq(&table);
+    assert!(toolbox.get("nothing").is_none());
+}

@@ -1,0 +1,109 @@
+//! The built-in tools, one a file.
+
+mod apply_patch;
+mod bash;
+mod edit_file;
+mod glob;
+mod grep;
+mod list_dir;
+mod read_file;
+mod think;
+mod todo;
+mod write_file;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use globset::{GlobBuilder, GlobMatcher};
+use schemars::JsonSchema;
+use wharf_protocol::tool::{Location, ToolSource};
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use crate::{Tool, ToolError, ToolsConfig, Workspace};
+
+/// Longest run of a tool that only handles files.
+const FILE_TIMEOUT_MS: u64 = 60_000;
+
+/// Largest file that is changed or compared.
+const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
+
+pub(crate) fn builtin(config: ToolsConfig) -> Vec<Arc<dyn Tool>> {
+    vec![
+        Arc::new(apply_patch::ApplyPatch::new()),
+        Arc::new(bash::Bash::new(config)),
+        Arc::new(edit_file::EditFile::new()),
+        Arc::new(glob::Glob::new()),
+        Arc::new(grep::Grep::new()),
+        Arc::new(list_dir::ListDir::new()),
+        Arc::new(read_file::ReadFile::new()),
+        Arc::new(think::Think::new()),
+        Arc::new(todo::Todo::new()),
+        Arc::new(write_file::WriteFile::new()),
+    ]
+}
+
+/// What a built-in tool says of itself; the schema comes from its arguments.
+struct About {
+    name: &'static str,
+    description: &'static str,
+    category: &'static str,
+    kind: ToolKind,
+    read_only: bool,
+    subject: Option<&'static str>,
+    timeout_ms: u64,
+}
+
+impl About {
+    fn with_arguments<T: JsonSchema>(self) -> Arc<ToolSpec> {
+        Arc::new(ToolSpec {
+            name: self.name.into(),
+            description: self.description.into(),
+            category: self.category.into(),
+            kind: self.kind,
+            source: ToolSource::Builtin,
+            read_only: self.read_only,
+            subject: self.subject.map(str::to_owned),
+            parameters: crate::arguments::schema::<T>(),
+            timeout_ms: self.timeout_ms,
+        })
+    }
+}
+
+fn location(workspace: &Workspace, rel: &Path, line: Option<u64>) -> Location {
+    Location { path: workspace.absolute_text(rel), line: line.and_then(|line| u32::try_from(line).ok()) }
+}
+
+/// `rel` as a result names it.
+fn shown(rel: &Path) -> String {
+    use std::os::unix::ffi::OsStrExt;
+    match rel.as_os_str().as_bytes() {
+        b"" => ".".into(),
+        bytes => crate::text::shown(bytes),
+    }
+}
+
+/// Matches paths relative to the directory of a search; without a `/` the pattern matches names at any depth.
+fn glob_matcher(pattern: &str) -> Result<GlobMatcher, ToolError> {
+    const PATTERN_MAX_BYTES: usize = 4096;
+    let refusal = |problem: &str| {
+        ToolError::Failed(format!(
+            "{pattern:?} is not a usable glob: {problem}. Examples: *.rs, src/**/*.ts, **/{{test,spec}}_*.py"
+        ))
+    };
+    if pattern.trim().is_empty() {
+        return Err(refusal("it is empty"));
+    }
+    if pattern.len() > PATTERN_MAX_BYTES {
+        return Err(ToolError::Failed(format!("the glob is longer than {PATTERN_MAX_BYTES} bytes")));
+    }
+    let pattern_text = pattern.strip_prefix("./").unwrap_or(pattern);
+    let whole = if pattern_text.contains('/') { pattern_text.to_owned() } else { format!("**/{pattern_text}") };
+    let glob = GlobBuilder::new(whole.trim_start_matches('/'))
+        .literal_separator(true)
+        .build()
+        .map_err(|error| refusal(&error.kind().to_string()))?;
+    Ok(glob.compile_matcher())
+}
+
+#[cfg(test)]
+mod tests;

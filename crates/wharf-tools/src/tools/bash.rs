@@ -1,0 +1,163 @@
+//! `bash`: one command in the workspace.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::About;
+use crate::arguments::lenient;
+use crate::exec::{self, End, Execution, Finished};
+use crate::{CallContext, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
+
+/// The kernel takes no longer argument.
+const COMMAND_MAX_BYTES: usize = 120 * 1024;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The command line.
+    #[serde(alias = "cmd", alias = "script", alias = "commandLine")]
+    command: String,
+    /// Stop the command after this many milliseconds.
+    #[serde(default, alias = "timeout", deserialize_with = "lenient::number")]
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    timeout_ms: Option<u64>,
+    /// The directory to run in, relative to the workspace; the workspace itself if not given.
+    #[serde(default, alias = "cwd", alias = "working_directory", alias = "directory")]
+    workdir: Option<String>,
+    /// What the command is for, in a few words, for the user.
+    #[serde(default, rename = "description", alias = "explanation")]
+    _description: Option<String>,
+}
+
+pub(super) struct Bash {
+    spec: Arc<ToolSpec>,
+    shell: PathBuf,
+    environment: Vec<(String, String)>,
+}
+
+impl Bash {
+    pub(super) fn new(config: ToolsConfig) -> Self {
+        let about = About {
+            name: "bash",
+            description: "Run a command with bash in the workspace and get its output (stdout and stderr together) and exit code. There is no terminal and no input; use flags that avoid prompts and pagers. Background processes are stopped when the command ends. Prefer read_file, grep, glob and edit_file for files.",
+            category: "shell",
+            kind: ToolKind::Execute,
+            read_only: false,
+            subject: Some("command"),
+            timeout_ms: config.bash_timeout_ms,
+        };
+        let environment = exec::allowed(&config.environment, &config.pass_environment);
+        let shell = shell(&environment);
+        Self { spec: about.with_arguments::<Arguments>(), shell, environment }
+    }
+}
+
+/// bash, or what every system has.
+fn shell(environment: &[(String, String)]) -> PathBuf {
+    let path = environment.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path);
+    // A relative entry would be looked up in the workspace.
+    let directories = path.split(':').map(Path::new).filter(|directory| directory.is_absolute());
+    directories
+        .chain([Path::new("/bin"), Path::new("/usr/bin"), Path::new("/usr/local/bin")])
+        .map(|directory| directory.join("bash"))
+        .find(|program| program.is_file())
+        .unwrap_or_else(|| "/bin/sh".into())
+}
+
+#[async_trait]
+impl Tool for Bash {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        let command = arguments.command;
+        if command.trim().is_empty() {
+            return Err(ToolError::Failed("the command is empty".into()));
+        }
+        if command.contains('\0') {
+            return Err(ToolError::Failed("the command contains a NUL byte".into()));
+        }
+        if command.len() > COMMAND_MAX_BYTES {
+            let len = command.len();
+            let text =
+                format!("the command has {len} bytes, at most {COMMAND_MAX_BYTES}; write a script file and run it");
+            return Err(ToolError::Failed(text));
+        }
+        if context.cancel.is_cancelled() {
+            return Err(crate::blocking::stopped());
+        }
+        let directory = directory(&context.workspace, arguments.workdir.as_deref())?;
+        // The engine enforces the call's own limit; a shorter one is ours.
+        let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
+        let execution = Execution {
+            program: self.shell.clone(),
+            arguments: vec!["-c".into(), command.into()],
+            directory,
+            environment: self.environment.clone(),
+            timeout: timeout.map(Duration::from_millis),
+        };
+        let finished = execution
+            .run(&context)
+            .await
+            .map_err(|error| ToolError::Failed(format!("the command could not be started: {error}")))?;
+        outcome(finished, timeout.unwrap_or(context.timeout_ms), context.output_limit)
+    }
+}
+
+fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<std::os::fd::OwnedFd, ToolError> {
+    let path = workdir.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(".");
+    Ok(workspace.open_dir(path)?.fd)
+}
+
+fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {
+    let Finished { end, captured, strays, survivors } = finished;
+    let mut text = captured.text;
+    if text.is_empty() && matches!(end, End::Exited(_)) {
+        text.push_str("(no output)");
+    }
+    let mut note = |words: String| {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&format!("[{words}]"));
+    };
+    let mut exit_code = None;
+    if let End::Exited(status) = end {
+        let (code, words) = exec::describe(status);
+        exit_code = Some(code);
+        if let Some(words) = words {
+            note(words);
+        }
+        if strays > 0 {
+            let (es, were) = if strays == 1 { ("", "was") } else { ("es", "were") };
+            note(format!("{strays} background process{es} left by the command {were} stopped"));
+        }
+    }
+    if survivors > 0 {
+        note(format!("{survivors} processes could not be stopped: they run as another user"));
+    }
+    text.truncate(crate::output::floor(&text, limit));
+    match end {
+        End::Exited(_) => Ok(ToolOutput {
+            result: text,
+            exit_code,
+            truncated: captured.truncated,
+            output_file: captured.file,
+            ..ToolOutput::default()
+        }),
+        End::TimedOut => Err(ToolError::TimedOut { after_ms, output: text }),
+        End::Cancelled => Err(ToolError::Stopped { output: text }),
+    }
+}
+
+#[cfg(test)]
+mod tests;

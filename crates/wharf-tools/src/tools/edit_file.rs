@@ -1,0 +1,161 @@
+//! `edit_file`: replaces a passage of a file that is given by its text.
+
+mod matching;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
+use crate::arguments::lenient;
+use crate::blocking::{Stop, change};
+use crate::diff::file_diff;
+use crate::text::{NotText, Text};
+use crate::workspace::PathError;
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use matching::{Edited, Mismatch};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The file, relative to the workspace or absolute inside it.
+    #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
+    path: String,
+    /// The text to replace, exactly as it stands in the file (without line numbers), with enough lines around it to be
+    /// found once.
+    #[serde(alias = "old_str", alias = "old_text", alias = "oldString", alias = "search", alias = "old")]
+    old_string: String,
+    /// The text to put there; empty deletes.
+    #[serde(alias = "new_str", alias = "new_text", alias = "newString", alias = "replace", alias = "new")]
+    new_string: String,
+    /// Replace every occurrence instead of the only one.
+    #[serde(default, alias = "replaceAll", alias = "all", deserialize_with = "lenient::flag")]
+    replace_all: bool,
+}
+
+pub(super) struct EditFile {
+    spec: Arc<ToolSpec>,
+}
+
+impl EditFile {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "edit_file",
+            description: "Replace old_string by new_string in a file. old_string must be found exactly once, or replace_all be set. Read the file first; copy old_string from it without the line numbers.",
+            category: "files",
+            kind: ToolKind::Edit,
+            read_only: false,
+            subject: Some("path"),
+            timeout_ms: FILE_TIMEOUT_MS,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for EditFile {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        let stop = Stop::new(&context.cancel);
+        let workspace = Arc::clone(&context.workspace);
+        let limit = context.output_limit;
+        change(move || edit(&workspace, &arguments, limit, &stop)).await
+    }
+}
+
+fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let mut place = workspace.locate(&arguments.path)?;
+    if !place.exists() {
+        // `open_file` knows names that are close.
+        let missing = workspace.open_file(&arguments.path).err();
+        let text =
+            missing.map_or_else(|| format!("{}: not found", arguments.path), |error: PathError| error.to_string());
+        return Err(ToolError::Failed(format!("{text} (write_file creates files)")));
+    }
+    let name = shown(place.rel());
+    let bytes = place.read(FILE_MAX_BYTES)?;
+    let file = decode(&bytes, &name)?;
+    let (old, new) = if file.crlf {
+        (arguments.old_string.replace("\r\n", "\n"), arguments.new_string.replace("\r\n", "\n"))
+    } else {
+        (arguments.old_string.clone(), arguments.new_string.clone())
+    };
+    let Edited { text, lines, how } =
+        matching::edit(&file.text, &old, &new, arguments.replace_all).map_err(|mismatch| refusal(&name, &mismatch))?;
+    stop.check()?;
+    let rel = place.rel().to_path_buf();
+    let mut prepared = place.prepare(&file.encode(&text), None)?;
+    stop.check()?;
+    prepared.commit()?;
+    prepared.keep();
+
+    let count = lines.len();
+    let first = lines.first().copied().unwrap_or(1);
+    let mut result = match count {
+        1 => format!("edited {name} at line {first}"),
+        _ => format!("edited {name}: {count} replacements, the first at line {first}"),
+    };
+    if let Some(how) = how {
+        result.push_str(&format!(". Note: {how}"));
+    }
+    result.push_str(&format!("\n{}", matching::excerpt(&text, first, new.lines().count())));
+    result.truncate(crate::output::floor(&result, limit));
+    Ok(ToolOutput {
+        result,
+        diffs: vec![file_diff(workspace.absolute_text(&rel), &name, Some(&file.text), Some(&text))],
+        locations: vec![location(workspace, &rel, Some(first as u64))],
+        ..ToolOutput::default()
+    })
+}
+
+/// The text of a file that is to be changed.
+pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Text, ToolError> {
+    Text::decode(bytes).map_err(|error| {
+        ToolError::Failed(match error {
+            NotText::Binary(kind) => format!("{name}: this is {kind}, not text"),
+            NotText::InvalidUtf8 { at } => format!(
+                "{name}: byte {at} is not UTF-8, so a change here would damage the file; use bash with a tool that knows its encoding"
+            ),
+        })
+    })
+}
+
+fn refusal(name: &str, mismatch: &Mismatch) -> ToolError {
+    ToolError::Failed(match mismatch {
+        Mismatch::Empty => {
+            format!("{name}: old_string is empty. Give the text to replace; write_file replaces a whole file")
+        }
+        Mismatch::Same => format!("{name}: old_string and new_string are the same, there is nothing to change"),
+        Mismatch::Several { lines, total } => {
+            let shown: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            let more = if *total > lines.len() { ", ..." } else { "" };
+            format!(
+                "{name}: old_string is found {total} times, at lines {}{more}. Add lines around it until it is found once, or set replace_all",
+                shown.join(", ")
+            )
+        }
+        Mismatch::NotFound { closest, numbered } => {
+            let hint =
+                if *numbered { " It seems to contain the line numbers of read_file: leave them out." } else { "" };
+            match closest {
+                Some(region) => {
+                    format!("{name}: old_string is not in the file.{hint} The closest passage is:\n{region}")
+                }
+                None => {
+                    format!("{name}: old_string is not in the file, and nothing is like it.{hint} Read the file again")
+                }
+            }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,131 @@
+//! `glob`: files by the pattern of their path, newest first.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustix::fs::{AtFlags, FileType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::{About, FILE_TIMEOUT_MS, glob_matcher, location, shown};
+use crate::arguments::lenient;
+use crate::blocking::{Stop, Why, look, stopped};
+use crate::workspace::{Shown, Step, Walk, WalkEnd};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+
+const FILES_DEFAULT: u64 = 200;
+const FILES_MAX: u64 = 5000;
+/// Matches held while they are sorted.
+const FOUND_MAX: usize = 200_000;
+const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The glob, for example `**/*.rs`, `src/**/*.{ts,tsx}`, `Cargo.toml`. Without a slash it matches names at any depth.
+    #[serde(alias = "glob", alias = "glob_pattern", alias = "query")]
+    pattern: String,
+    /// The directory to look in; the workspace itself if not given.
+    #[serde(default = "here", alias = "dir", alias = "directory", alias = "target_directory")]
+    path: String,
+    /// Most files to name; 200 if not given.
+    #[serde(default, alias = "max_results", alias = "head_limit", deserialize_with = "lenient::number")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = 5000))]
+    limit: Option<u64>,
+}
+
+fn here() -> String {
+    ".".into()
+}
+
+pub(super) struct Glob {
+    spec: Arc<ToolSpec>,
+}
+
+impl Glob {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "glob",
+            description: "Find files by a pattern of their path, most recently changed first. Files that .gitignore names are left out.",
+            category: "search",
+            kind: ToolKind::Search,
+            read_only: true,
+            subject: Some("pattern"),
+            timeout_ms: FILE_TIMEOUT_MS,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for Glob {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        if arguments.path.is_empty() {
+            arguments.path = here();
+        }
+        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
+        let workspace = Arc::clone(&context.workspace);
+        let found = look(&context.cancel, move || find(&workspace, &arguments, &stop)).await?;
+        let bounded = crate::output::bounded(found.result, &context).await;
+        Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+    }
+}
+
+fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let limit = arguments.limit.unwrap_or(FILES_DEFAULT).clamp(1, FILES_MAX) as usize;
+    let start = workspace.open_dir(&arguments.path)?;
+    let base = start.rel.clone();
+    // An absolute pattern means the same below the workspace.
+    let root = workspace.absolute_text(&base);
+    let pattern = arguments.pattern.trim();
+    let pattern = pattern.strip_prefix(&format!("{}/", root.trim_end_matches('/'))).unwrap_or(pattern);
+    let matcher = glob_matcher(pattern)?;
+    let mut found: Vec<((i64, i64), PathBuf)> = Vec::new();
+    let walk = Walk { workspace, stop, max_depth: usize::MAX, ignored: Shown::No };
+    let end = walk.run(start, &mut |entry| {
+        let below = entry.rel.strip_prefix(&base).unwrap_or(entry.rel);
+        if !matches!(entry.kind, FileType::RegularFile | FileType::Symlink) || !matcher.is_match(below) {
+            return Step::Continue;
+        }
+        let changed = rustix::fs::statat(entry.parent, entry.name, AtFlags::SYMLINK_NOFOLLOW)
+            .map_or((0, 0), |stat| changed(&stat));
+        found.push((changed, entry.rel.to_path_buf()));
+        if found.len() == FOUND_MAX { Step::End } else { Step::Continue }
+    })?;
+    if end == WalkEnd::Stopped(Why::Cancelled) {
+        return Err(stopped());
+    }
+    found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+    let total = found.len();
+    found.truncate(limit);
+    let mut lines: Vec<String> = found.iter().map(|(_, rel)| shown(rel)).collect();
+    if total == 0 {
+        lines.push(format!("no file matches {} in {}/", arguments.pattern, shown(&base)));
+    }
+    let truncated = total > limit || end != WalkEnd::Complete;
+    if total > limit {
+        lines.push(format!("[{limit} of {total} files; make the pattern narrower]"));
+    }
+    if end != WalkEnd::Complete {
+        lines.push("[the search was too long and ended early; look in a subdirectory]".into());
+    }
+    let locations = vec![location(workspace, &base, None)];
+    Ok(ToolOutput { result: lines.join("\n"), truncated, locations, ..ToolOutput::default() })
+}
+
+// The widths of these fields differ between targets.
+#[allow(clippy::unnecessary_cast)]
+fn changed(stat: &rustix::fs::Stat) -> (i64, i64) {
+    (stat.st_mtime as i64, stat.st_mtime_nsec as i64)
+}
+
+#[cfg(test)]
+mod tests;

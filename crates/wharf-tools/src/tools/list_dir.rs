@@ -1,0 +1,144 @@
+//! `list_dir`: the entries of a directory.
+
+use std::os::fd::AsFd;
+use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use rustix::fs::{AtFlags, FileType};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::{About, FILE_TIMEOUT_MS, location, shown};
+use crate::arguments::lenient;
+use crate::blocking::{Stop, look, stopped};
+use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+
+const DEPTH_MAX: u64 = 8;
+const ENTRIES_MAX: usize = 2000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The directory, relative to the workspace or absolute inside it; the workspace itself if not given.
+    #[serde(default = "here", alias = "dir", alias = "directory", alias = "dir_path", alias = "file_path")]
+    path: String,
+    /// How deep to go, 1 (the default) to 8. What .gitignore names is shown but not entered.
+    #[serde(default, deserialize_with = "lenient::number")]
+    #[schemars(with = "Option<u64>", range(min = 1, max = 8))]
+    depth: Option<u64>,
+}
+
+fn here() -> String {
+    ".".into()
+}
+
+pub(super) struct ListDir {
+    spec: Arc<ToolSpec>,
+}
+
+impl ListDir {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "list_dir",
+            description: "List a directory: names with their sizes, directories end in a slash. depth lists subdirectories too.",
+            category: "files",
+            kind: ToolKind::Read,
+            read_only: true,
+            subject: Some("path"),
+            timeout_ms: FILE_TIMEOUT_MS,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for ListDir {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        if arguments.path.is_empty() {
+            arguments.path = here();
+        }
+        let stop = Stop::new(&context.cancel);
+        let workspace = Arc::clone(&context.workspace);
+        let listed = look(&context.cancel, move || list(&workspace, &arguments, &stop)).await?;
+        let bounded = crate::output::bounded(listed.result, &context).await;
+        Ok(ToolOutput { truncated: bounded.truncated || listed.truncated, locations: listed.locations, ..bounded })
+    }
+}
+
+fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let depth = arguments.depth.unwrap_or(1).clamp(1, DEPTH_MAX) as usize;
+    let start = workspace.open_dir(&arguments.path).map_err(|error| match error {
+        PathError::Kind { what: "a regular file", .. } => ToolError::Failed(format!("{error}; read_file shows a file")),
+        error => error.into(),
+    })?;
+    let rel = start.rel.clone();
+    let mut lines: Vec<String> = Vec::new();
+    let walk = Walk { workspace, stop, max_depth: depth, ignored: Shown::Yes };
+    let end = walk.run(start, &mut |entry| {
+        if lines.len() == ENTRIES_MAX {
+            return Step::End;
+        }
+        lines.push(line(entry, depth));
+        Step::Continue
+    })?;
+    if matches!(end, WalkEnd::Stopped(_)) {
+        return Err(stopped());
+    }
+    let mut result = format!("{}/", shown(&rel));
+    if lines.is_empty() {
+        result.push_str(" is empty");
+    }
+    for line in lines {
+        result.push('\n');
+        result.push_str(&line);
+    }
+    let truncated = end == WalkEnd::Enough;
+    if truncated {
+        result.push_str(&format!("\n[only the first {ENTRIES_MAX} entries; list a subdirectory, or use glob]"));
+    }
+    let locations = vec![location(workspace, &rel, None)];
+    Ok(ToolOutput { result, truncated, locations, ..ToolOutput::default() })
+}
+
+fn line(entry: &Entry<'_>, depth: usize) -> String {
+    let indent = "  ".repeat(entry.depth);
+    let name = crate::text::shown(entry.name.as_bytes());
+    let stat = || rustix::fs::statat(entry.parent.as_fd(), entry.name, AtFlags::SYMLINK_NOFOLLOW).ok();
+    let rest = match entry.kind {
+        // Where nobody would expect more, nothing is said.
+        FileType::Directory if entry.ignored && entry.depth < depth => "/  (ignored, not listed)".to_owned(),
+        FileType::Directory => "/".to_owned(),
+        FileType::RegularFile => match stat() {
+            Some(stat) => {
+                format!("  {}{}", size(stat.st_size), if stat.st_mode & 0o111 != 0 { ", executable" } else { "" })
+            }
+            None => String::new(),
+        },
+        FileType::Symlink => match rustix::fs::readlinkat(entry.parent.as_fd(), entry.name, Vec::new()) {
+            Ok(target) => format!(" -> {}", crate::text::shown(target.as_bytes())),
+            Err(_) => "  (symbolic link)".to_owned(),
+        },
+        kind => format!("  ({})", crate::workspace::kind_name(kind)),
+    };
+    format!("{indent}{name}{rest}")
+}
+
+fn size(bytes: i64) -> String {
+    match bytes {
+        0..10_240 => format!("{bytes} B"),
+        10_240..10_485_760 => format!("{} KiB", bytes / 1024),
+        _ => format!("{} MiB", bytes / (1024 * 1024)),
+    }
+}
+
+#[cfg(test)]
+mod tests;

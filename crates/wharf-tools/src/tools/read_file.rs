@@ -1,0 +1,294 @@
+//! `read_file`: lines of a text file with their numbers, or an image.
+
+use std::io::{self, BufRead, BufReader, Read};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use base64::Engine as _;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::{ContentBlock, ToolKind, ToolSpec};
+
+use super::{About, FILE_TIMEOUT_MS, location, shown};
+use crate::arguments::lenient;
+use crate::blocking::{Stop, Why, look, stopped};
+use crate::output::floor;
+use crate::text::{Encoding, binary_kind, image_type, utf16};
+use crate::workspace::{OpenFile, PathError};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+
+const LINES_DEFAULT: u64 = 2000;
+/// Longer lines are cut.
+const LINE_MAX_BYTES: usize = 2000;
+const IMAGE_MAX_BYTES: u64 = 4 * 1024 * 1024;
+/// UTF-16 is decoded as a whole.
+const UTF16_MAX_BYTES: u64 = 16 * 1024 * 1024;
+/// How far lines are counted behind those that are shown.
+const COUNT_MAX_BYTES: u64 = 64 * 1024 * 1024;
+/// Kept free in the limit for notes.
+const NOTES_BYTES: usize = 400;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The file, relative to the workspace or absolute inside it.
+    #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
+    path: String,
+    /// First line to show, counted from 1.
+    #[serde(default, alias = "start_line", alias = "start", deserialize_with = "lenient::number")]
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    offset: Option<u64>,
+    /// Most lines to show; 2000 if not given.
+    #[serde(default, alias = "max_lines", alias = "lines", deserialize_with = "lenient::number")]
+    #[schemars(with = "Option<u64>", range(min = 1))]
+    limit: Option<u64>,
+}
+
+pub(super) struct ReadFile {
+    spec: Arc<ToolSpec>,
+}
+
+impl ReadFile {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "read_file",
+            description: "Read a file of the workspace. Text comes with line numbers (number, tab, line; not part of the file), at most 2000 lines unless limit says otherwise; offset starts further down. Lines beyond 2000 bytes are cut. PNG, JPEG, GIF and WebP images are shown.",
+            category: "files",
+            kind: ToolKind::Read,
+            read_only: true,
+            subject: Some("path"),
+            timeout_ms: FILE_TIMEOUT_MS,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for ReadFile {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        let (workspace, limit) = (Arc::clone(&context.workspace), context.output_limit);
+        let stop = Stop::new(&context.cancel);
+        look(&context.cancel, move || read(&workspace, &arguments, limit, &stop)).await
+    }
+}
+
+fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let mut open = workspace.open_file(&arguments.path).map_err(|error| match error {
+        PathError::Kind { what: "a directory", .. } => {
+            ToolError::Failed(format!("{error}; list_dir shows what is in a directory"))
+        }
+        error => error.into(),
+    })?;
+    let name = shown(&open.rel);
+    let failed = |error: io::Error| ToolError::Failed(format!("{name}: {error}"));
+    let size = u64::try_from(open.stat.st_size).unwrap_or(0);
+    let mut start = Vec::new();
+    (&mut open.file).take(8 * 1024).read_to_end(&mut start).map_err(failed)?;
+    if start.is_empty() {
+        let locations = vec![location(workspace, &open.rel, None)];
+        return Ok(ToolOutput { result: "(the file is empty)".into(), locations, ..ToolOutput::default() });
+    }
+    if let Some((media_type, kind)) = image_type(&start) {
+        return image(workspace, open, start, media_type, kind);
+    }
+    let encoding = Encoding::of(&start);
+    let is_utf16 = matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be);
+    if !is_utf16 && let Some(kind) = binary_kind(&start) {
+        return Err(ToolError::Failed(format!("{name}: this is {kind} of {size} bytes, not text")));
+    }
+    let range = Range {
+        first: arguments.offset.unwrap_or(1).max(1),
+        count: arguments.limit.unwrap_or(LINES_DEFAULT).max(1),
+        room: limit.saturating_sub(NOTES_BYTES),
+    };
+    let body = start[encoding.mark_len()..].to_vec();
+    let listing = if is_utf16 {
+        if size > UTF16_MAX_BYTES {
+            let text = format!("{name}: a UTF-16 file of {size} bytes is too large; at most {UTF16_MAX_BYTES}");
+            return Err(ToolError::Failed(text));
+        }
+        let mut bytes = body;
+        open.file.take(UTF16_MAX_BYTES).read_to_end(&mut bytes).map_err(failed)?;
+        let text = utf16(&bytes, encoding)
+            .ok_or_else(|| ToolError::Failed(format!("{name}: this is binary data of {size} bytes, not text")))?;
+        range.list(text.as_bytes(), stop)
+    } else {
+        let reader = io::Cursor::new(body).chain(open.file);
+        range.list(BufReader::with_capacity(64 * 1024, reader), stop)
+    };
+    let listing = listing.map_err(failed)?;
+    match stop.reached() {
+        Some(Why::Cancelled) => return Err(stopped()),
+        Some(Why::OutOfTime) | None => {}
+    }
+    if listing.shown.is_none() {
+        let lines = listing.lines;
+        return Err(ToolError::Failed(format!(
+            "{name}: offset {} is beyond the end, the file has {lines} line{}",
+            range.first,
+            if lines == 1 { "" } else { "s" }
+        )));
+    }
+    let mut result = listing.text.clone();
+    for note in listing.notes(&range, encoding) {
+        result.push_str(&format!("[{note}]\n"));
+    }
+    result.truncate(floor(&result, limit));
+    Ok(ToolOutput {
+        result,
+        truncated: listing.is_partial(),
+        locations: vec![location(workspace, &open.rel, arguments.offset.filter(|line| *line > 0))],
+        ..ToolOutput::default()
+    })
+}
+
+fn image(
+    workspace: &Workspace,
+    open: OpenFile,
+    start: Vec<u8>,
+    media_type: &str,
+    kind: &str,
+) -> Result<ToolOutput, ToolError> {
+    let name = shown(&open.rel);
+    let mut bytes = start;
+    open.file
+        .take((IMAGE_MAX_BYTES + 1).saturating_sub(bytes.len() as u64))
+        .read_to_end(&mut bytes)
+        .map_err(|error| ToolError::Failed(format!("{name}: {error}")))?;
+    if bytes.len() as u64 > IMAGE_MAX_BYTES {
+        let size = open.stat.st_size;
+        let text = format!("{name}: {kind} of {size} bytes is too large to be shown; at most {IMAGE_MAX_BYTES} bytes");
+        return Err(ToolError::Failed(text));
+    }
+    let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    Ok(ToolOutput {
+        result: format!("{name}: {kind} of {} bytes", bytes.len()),
+        content: vec![ContentBlock::Image { data, mime_type: media_type.to_owned(), uri: None }],
+        locations: vec![location(workspace, &open.rel, None)],
+        ..ToolOutput::default()
+    })
+}
+
+/// Which lines to show, in at most `room` bytes.
+#[derive(Debug, Clone, Copy)]
+struct Range {
+    first: u64,
+    count: u64,
+    room: usize,
+}
+
+/// Numbered lines.
+#[derive(Debug, Default)]
+struct Listing {
+    text: String,
+    /// First and last line in `text`.
+    shown: Option<(u64, u64)>,
+    /// Lines that were counted; all of the file if `counted_all`.
+    lines: u64,
+    counted_all: bool,
+    full: bool,
+    /// Lines shown that hold bytes which are no UTF-8.
+    bad_lines: u64,
+}
+
+impl Range {
+    fn list(&self, mut reader: impl BufRead, stop: &Stop) -> io::Result<Listing> {
+        let mut listing = Listing { lines: 0, ..Listing::default() };
+        let mut line: Vec<u8> = Vec::new();
+        let mut line_len = 0u64;
+        let mut read = 0u64;
+        loop {
+            let chunk = reader.fill_buf()?;
+            if chunk.is_empty() {
+                if line_len > 0 {
+                    self.line(&mut listing, &line, line_len);
+                }
+                listing.counted_all = true;
+                return Ok(listing);
+            }
+            let (part, ends) = match chunk.iter().position(|byte| *byte == b'\n') {
+                Some(at) => (&chunk[..=at], true),
+                None => (chunk, false),
+            };
+            let room = LINE_MAX_BYTES + 4 - line.len().min(LINE_MAX_BYTES + 4);
+            line.extend_from_slice(&part[..part.len().min(room)]);
+            let len = part.len();
+            line_len += len as u64;
+            read += len as u64;
+            reader.consume(len);
+            if ends {
+                self.line(&mut listing, &line, line_len);
+                line.clear();
+                line_len = 0;
+            }
+            let past = listing.full || listing.lines >= self.first.saturating_add(self.count);
+            if (past && read > COUNT_MAX_BYTES) || stop.reached().is_some() {
+                return Ok(listing);
+            }
+        }
+    }
+
+    fn line(&self, listing: &mut Listing, start: &[u8], len: u64) {
+        listing.lines += 1;
+        let number = listing.lines;
+        if listing.full || number < self.first || number - self.first >= self.count {
+            return;
+        }
+        let is_cut = len > start.len() as u64 || start.len() > LINE_MAX_BYTES + 2;
+        let body = start.strip_suffix(b"\n").unwrap_or(start);
+        let body = body.strip_suffix(b"\r").unwrap_or(body);
+        let decoded = String::from_utf8_lossy(body);
+        // A cut may fall into a character: that is no fault of the file's.
+        let intact = if is_cut { &decoded[..floor(&decoded, LINE_MAX_BYTES)] } else { &decoded };
+        let mut text = format!("{number:>6}\t{intact}");
+        if is_cut {
+            text.push_str(&format!(" [line cut, it has {len} bytes]"));
+        }
+        text.push('\n');
+        if listing.text.len() + text.len() > self.room {
+            listing.full = true;
+            if listing.shown.is_some() {
+                return;
+            }
+            text.truncate(floor(&text, self.room));
+        }
+        if matches!(decoded, std::borrow::Cow::Owned(_)) && intact.contains(char::REPLACEMENT_CHARACTER) {
+            listing.bad_lines += 1;
+        }
+        listing.text.push_str(&text);
+        listing.shown = Some((listing.shown.map_or(number, |(first, _)| first), number));
+    }
+}
+
+impl Listing {
+    fn is_partial(&self) -> bool {
+        !self.counted_all || self.shown.is_some_and(|(_, last)| last < self.lines)
+    }
+
+    fn notes(&self, range: &Range, encoding: Encoding) -> Vec<String> {
+        let mut notes = Vec::new();
+        if let Some((first, last)) = self.shown
+            && (self.is_partial() || range.first > 1)
+        {
+            let of = if self.counted_all { self.lines.to_string() } else { format!("more than {}", self.lines) };
+            let more = if self.is_partial() { format!("; continue with offset={}", last + 1) } else { String::new() };
+            notes.push(format!("lines {first}-{last} of {of}{more}"));
+        }
+        if let Some(name) = encoding.name() {
+            notes.push(format!("the file is {name}; changes keep that"));
+        }
+        if self.bad_lines > 0 {
+            notes.push(format!("{} of these lines hold bytes that are not UTF-8, shown as \u{fffd}", self.bad_lines));
+        }
+        notes
+    }
+}
+
+#[cfg(test)]
+mod tests;

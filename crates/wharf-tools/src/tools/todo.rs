@@ -1,0 +1,144 @@
+//! `todo`: the agent's plan, replaced as a whole.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::About;
+use crate::{CallContext, Tool, ToolError, ToolOutput};
+
+const ENTRIES_MAX: usize = 100;
+const CONTENT_MAX_BYTES: usize = 1000;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The whole list, in order; it replaces the one before. Empty clears it.
+    #[serde(alias = "items", alias = "entries", alias = "plan", alias = "tasks")]
+    todos: Vec<Item>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    /// What is to be done, in one line.
+    #[serde(alias = "text", alias = "title", alias = "task", alias = "step", alias = "description")]
+    content: String,
+    #[serde(default)]
+    status: Status,
+    #[serde(default)]
+    priority: Level,
+    // Sent by models that know another tool of this kind; the plan has no place for them.
+    #[serde(default, rename = "activeForm", alias = "active_form")]
+    #[schemars(skip)]
+    _active_form: Option<String>,
+    #[serde(default, rename = "id")]
+    #[schemars(skip)]
+    _id: Option<Value>,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Status {
+    #[default]
+    #[serde(alias = "todo", alias = "open", alias = "not_started")]
+    Pending,
+    #[serde(alias = "in-progress", alias = "active", alias = "doing")]
+    InProgress,
+    #[serde(alias = "done", alias = "complete", alias = "cancelled")]
+    Completed,
+}
+
+#[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Level {
+    High,
+    #[default]
+    #[serde(alias = "normal")]
+    Medium,
+    Low,
+}
+
+pub(super) struct Todo {
+    spec: Arc<ToolSpec>,
+}
+
+impl Todo {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "todo",
+            description: "Keep the plan of a task with several steps. Send the whole list each time, with the status of every entry; keep exactly one entry in_progress while working, and mark it completed as soon as it is done.",
+            category: "planning",
+            kind: ToolKind::Think,
+            read_only: true,
+            subject: None,
+            timeout_ms: 1_000,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for Todo {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let Arguments { todos } = crate::arguments::parse(&self.spec, arguments)?;
+        if todos.len() > ENTRIES_MAX {
+            return Err(ToolError::Failed(format!("the list has {} entries; at most {ENTRIES_MAX}", todos.len())));
+        }
+        let plan = todos.into_iter().enumerate().map(entry).collect::<Result<Vec<_>, _>>()?;
+        let mut output = crate::output::bounded(listing(&plan), &context).await;
+        output.plan = Some(plan);
+        Ok(output)
+    }
+}
+
+fn entry((index, item): (usize, Item)) -> Result<PlanEntry, ToolError> {
+    let content = item.content.trim();
+    if content.is_empty() || content.len() > CONTENT_MAX_BYTES {
+        let number = index + 1;
+        return Err(ToolError::Failed(format!(
+            "entry {number}: content must have 1 to {CONTENT_MAX_BYTES} bytes, it has {}",
+            content.len()
+        )));
+    }
+    let status = match item.status {
+        Status::Pending => PlanStatus::Pending,
+        Status::InProgress => PlanStatus::InProgress,
+        Status::Completed => PlanStatus::Completed,
+    };
+    let priority = match item.priority {
+        Level::High => PlanPriority::High,
+        Level::Medium => PlanPriority::Medium,
+        Level::Low => PlanPriority::Low,
+    };
+    Ok(PlanEntry { content: content.to_owned(), priority, status })
+}
+
+fn listing(plan: &[PlanEntry]) -> String {
+    if plan.is_empty() {
+        return "The plan is empty.".into();
+    }
+    let done = plan.iter().filter(|entry| entry.status == PlanStatus::Completed).count();
+    let mut text = format!("{done} of {} done:", plan.len());
+    for entry in plan {
+        let mark = match entry.status {
+            PlanStatus::Pending => ' ',
+            PlanStatus::InProgress => '>',
+            PlanStatus::Completed => 'x',
+        };
+        text.push_str(&format!("\n[{mark}] {}", entry.content));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,140 @@
+//! `write_file`: a whole file, new or replaced, in one step.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use schemars::JsonSchema;
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
+use crate::blocking::{Stop, change};
+use crate::diff::{binary_diff, file_diff};
+use crate::text::Text;
+use crate::workspace::PathError;
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Arguments {
+    /// The file, relative to the workspace or absolute inside it. Missing directories are made.
+    #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
+    path: String,
+    /// The whole new content.
+    #[serde(alias = "contents", alias = "text", alias = "file_text", deserialize_with = "content")]
+    #[schemars(with = "String")]
+    content: String,
+}
+
+/// The text; a model that writes a JSON file may send the value itself.
+fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(text) => Ok(text),
+        value @ (Value::Object(_) | Value::Array(_)) => Ok(format!("{value:#}\n")),
+        other => Err(serde::de::Error::custom(format!("content must be a text, got {other}"))),
+    }
+}
+
+pub(super) struct WriteFile {
+    spec: Arc<ToolSpec>,
+}
+
+impl WriteFile {
+    pub(super) fn new() -> Self {
+        let about = About {
+            name: "write_file",
+            description: "Create a file or replace its whole content. To change a part of a file use edit_file. An existing file keeps its encoding, line ends and permissions.",
+            category: "files",
+            kind: ToolKind::Edit,
+            read_only: false,
+            subject: Some("path"),
+            timeout_ms: FILE_TIMEOUT_MS,
+        };
+        Self { spec: about.with_arguments::<Arguments>() }
+    }
+}
+
+#[async_trait]
+impl Tool for WriteFile {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+        let stop = Stop::new(&context.cancel);
+        let workspace = Arc::clone(&context.workspace);
+        change(move || write(&workspace, &arguments, &stop)).await
+    }
+}
+
+/// What was there before.
+enum Old {
+    Nothing,
+    Text(Text),
+    /// No text, or too large to be compared.
+    Other,
+}
+
+fn write(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let mut place = workspace.locate(&arguments.path)?;
+    let old = if place.exists() {
+        match place.read(FILE_MAX_BYTES) {
+            Ok(bytes) => Text::decode(&bytes).map_or(Old::Other, Old::Text),
+            Err(PathError::TooLarge { .. }) => Old::Other,
+            Err(error) => return Err(error.into()),
+        }
+    } else {
+        Old::Nothing
+    };
+    let content = &arguments.content;
+    let bytes = match &old {
+        Old::Text(text) => text.encode(content.strip_prefix('\u{feff}').unwrap_or(content)),
+        Old::Nothing | Old::Other => content.clone().into_bytes(),
+    };
+    let size = bytes.len();
+    let rel = place.rel().to_path_buf();
+    let name = shown(&rel);
+    stop.check()?;
+    let mut prepared = place.prepare(&bytes, None)?;
+    stop.check()?;
+    prepared.commit()?;
+    prepared.keep();
+
+    let lines = content.lines().count();
+    let path = workspace.absolute_text(&rel);
+    let folded = content.replace("\r\n", "\n");
+    let (result, diff) = match &old {
+        Old::Nothing => {
+            (format!("created {name} ({lines} lines, {size} bytes)"), file_diff(path, &name, None, Some(content)))
+        }
+        Old::Text(old) => {
+            let new = if old.crlf { &folded } else { content };
+            let kept = match (old.encoding.name(), old.crlf) {
+                (None, false) => String::new(),
+                (None, true) => "; its CRLF line ends were kept".into(),
+                (Some(name), false) => format!("; it stays {name}"),
+                (Some(name), true) => format!("; it stays {name} with CRLF line ends"),
+            };
+            let same = if old.text == *new { " The content is the same as before." } else { "" };
+            (
+                format!("replaced {name} ({lines} lines, {size} bytes){kept}.{same}"),
+                file_diff(path, &name, Some(&old.text), Some(new)),
+            )
+        }
+        Old::Other => (
+            format!("replaced {name} ({lines} lines, {size} bytes); before, it was no text or very large"),
+            binary_diff(path, &name, Some(content)),
+        ),
+    };
+    Ok(ToolOutput {
+        result,
+        diffs: vec![diff],
+        locations: vec![location(workspace, &rel, None)],
+        ..ToolOutput::default()
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,361 @@
+//! The directory a session works in, held as a capability: paths resolve inside it or not at all.
+//!
+//! Every access goes from the held descriptor through `openat2` with `RESOLVE_BENEATH`, so what was checked is what is
+//! used. A kernel without `openat2` gets a walk of one component at a time that refuses `..` and every symbolic link.
+
+mod place;
+mod protected;
+mod walk;
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
+use rustix::io::Errno;
+
+pub(crate) use place::{Place, Prepared};
+pub(crate) use protected::protection;
+pub(crate) use walk::{Entry, Shown, Step, Walk, WalkEnd};
+
+use crate::text::shown;
+
+/// The kernel asks to try again when a rename elsewhere made it unsure that a path stays inside.
+const RACE_RETRIES: usize = 16;
+
+/// The directory a session works in, held as a capability: paths resolve inside it or not at all.
+#[derive(Debug)]
+pub struct Workspace {
+    dir: OwnedFd,
+    /// Resolved, as it was when opened.
+    root: PathBuf,
+    /// As the client named it: agents are told this name and use it.
+    given: PathBuf,
+    /// Resolved directories that tools neither read nor write, also where they lie inside.
+    masked: Vec<PathBuf>,
+    has_openat2: bool,
+}
+
+/// Why a path of a call cannot be used. The texts go to a model.
+#[derive(Debug, thiserror::Error)]
+pub enum PathError {
+    #[error("{path}: this is not a path: {why}")]
+    Invalid { path: String, why: &'static str },
+    #[error(
+        "{path}: the path is outside the workspace {root}. Only files inside it can be used, and symbolic links may not lead out of it"
+    )]
+    Outside { path: String, root: String },
+    #[error("{path}: not found{hint}")]
+    NotFound { path: String, hint: String },
+    #[error("{path}: this is {what}, not {wanted}")]
+    Kind { path: String, what: &'static str, wanted: &'static str },
+    #[error("{path}: protected: {why}. The file tools do not touch it; ask the user to make this change")]
+    Protected { path: String, why: &'static str },
+    #[error("{path}: the file was changed by somebody else in the meantime. Read it again, then repeat the change")]
+    Changed { path: String },
+    #[error("{path}: {what} is too large ({size} bytes; at most {limit})")]
+    TooLarge { path: String, what: &'static str, size: u64, limit: u64 },
+    #[error("{path}: {source}")]
+    Io { path: String, source: io::Error },
+}
+
+impl From<PathError> for crate::ToolError {
+    fn from(error: PathError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+/// A regular file of the workspace.
+#[derive(Debug)]
+pub(crate) struct OpenFile {
+    pub(crate) file: File,
+    pub(crate) stat: Stat,
+    /// Resolved, relative to the workspace.
+    pub(crate) rel: PathBuf,
+}
+
+/// A directory of the workspace.
+#[derive(Debug)]
+pub(crate) struct OpenDir {
+    pub(crate) fd: OwnedFd,
+    /// Resolved, relative to the workspace; empty for the workspace itself.
+    pub(crate) rel: PathBuf,
+}
+
+impl Workspace {
+    /// Opens the directory `cwd`.
+    pub fn open(cwd: impl AsRef<Path>) -> io::Result<Arc<Self>> {
+        Self::open_masking(cwd, &[])
+    }
+
+    /// Like `open`; tools neither read nor write what lies in the directories `masked` (our own state and
+    /// configuration), which need not exist yet.
+    pub fn open_masking(cwd: impl AsRef<Path>, masked: &[PathBuf]) -> io::Result<Arc<Self>> {
+        let given = cwd.as_ref().to_path_buf();
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let dir = rustix::fs::openat(CWD, &given, flags, Mode::empty())?;
+        let root = name_of(&dir).or_else(|_| given.canonicalize())?;
+        let masked = masked.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+        let has_openat2 = probe(&dir);
+        if !has_openat2 {
+            tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
+        }
+        Ok(Arc::new(Self { dir, root, given, masked, has_openat2 }))
+    }
+
+    /// The resolved directory.
+    #[must_use]
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The absolute, resolved path that `path` stands for, for permission rules; it need not exist yet. A tool that
+    /// uses the path resolves it again, and never by this text.
+    pub fn resolve(&self, path: &str) -> Result<PathBuf, PathError> {
+        let rel = self.relative(path)?;
+        match self.beneath(&rel, OFlags::PATH, Mode::empty()) {
+            Ok(fd) => Ok(self.absolute(&self.real(&fd, path)?)),
+            Err(Errno::NOENT) => Ok(self.absolute(self.locate(path)?.rel())),
+            Err(error) => Err(self.refusal(path, error)),
+        }
+    }
+
+    pub(crate) fn absolute(&self, rel: &Path) -> PathBuf {
+        if rel.as_os_str().is_empty() { self.root.clone() } else { self.root.join(rel) }
+    }
+
+    /// `path` as a text for locations and diffs.
+    pub(crate) fn absolute_text(&self, rel: &Path) -> String {
+        self.absolute(rel).to_string_lossy().into_owned()
+    }
+
+    /// The regular file `path`, open for reading.
+    pub(crate) fn open_file(&self, path: &str) -> Result<OpenFile, PathError> {
+        let rel = self.relative(path)?;
+        self.open_file_at(&rel, path)
+    }
+
+    fn open_file_at(&self, rel: &Path, path: &str) -> Result<OpenFile, PathError> {
+        // Opening a pipe or a device has effects of its own: look first, and once more at what was opened.
+        let probe = self.beneath(rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
+        regular(&stat(&probe, path)?, path)?;
+        let fd = self
+            .beneath(rel, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
+            .map_err(|error| self.refusal(path, error))?;
+        let stat = stat(&fd, path)?;
+        regular(&stat, path)?;
+        let rel = self.real(&fd, path)?;
+        Ok(OpenFile { file: File::from(fd), stat, rel })
+    }
+
+    /// The directory `path`, open for reading.
+    pub(crate) fn open_dir(&self, path: &str) -> Result<OpenDir, PathError> {
+        let rel = self.relative(path)?;
+        let probe = self.beneath(&rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
+        let kind = FileType::from_raw_mode(stat(&probe, path)?.st_mode);
+        if kind != FileType::Directory {
+            return Err(PathError::Kind { path: shown(path.as_bytes()), what: kind_name(kind), wanted: "a directory" });
+        }
+        let fd = self
+            .beneath(&rel, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
+            .map_err(|error| self.refusal(path, error))?;
+        let rel = self.real(&fd, path)?;
+        Ok(OpenDir { fd, rel })
+    }
+
+    /// What `path` is, symbolic links followed.
+    pub(crate) fn kind(&self, path: &str) -> Result<FileType, PathError> {
+        let rel = self.relative(path)?;
+        let probe = self.beneath(&rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
+        Ok(FileType::from_raw_mode(stat(&probe, path)?.st_mode))
+    }
+
+    /// `path` relative to the workspace, by its text alone: what it leads to is decided when it is opened.
+    pub(crate) fn relative(&self, path: &str) -> Result<PathBuf, PathError> {
+        let invalid = |why| PathError::Invalid { path: shown(path.as_bytes()), why };
+        if path.trim().is_empty() {
+            return Err(invalid("it is empty"));
+        }
+        if path.contains('\0') {
+            return Err(invalid("it contains a NUL byte"));
+        }
+        let path = Path::new(path);
+        if path.starts_with("~") {
+            return Err(self.outside(&path.to_string_lossy()));
+        }
+        if path.is_relative() {
+            return Ok(if path.as_os_str().is_empty() { ".".into() } else { path.to_path_buf() });
+        }
+        // Whole components are compared: `/work-evil` is not inside `/work`.
+        let inside = path.strip_prefix(&self.root).or_else(|_| path.strip_prefix(&self.given));
+        let inside = inside.map_err(|_| self.outside(&path.to_string_lossy()))?;
+        Ok(if inside.as_os_str().is_empty() { ".".into() } else { inside.to_path_buf() })
+    }
+
+    /// Opens `rel` without ever leaving the workspace.
+    pub(crate) fn beneath(&self, rel: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let mut flags = flags | OFlags::CLOEXEC;
+        // `openat2` refuses flags that mean nothing together.
+        if !flags.contains(OFlags::PATH) {
+            flags |= OFlags::NOCTTY;
+        }
+        if !self.has_openat2 {
+            return step_by_step(&self.dir, rel, flags, mode);
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+        let mut opened = Err(Errno::AGAIN);
+        for _ in 0..RACE_RETRIES {
+            opened = rustix::fs::openat2(&self.dir, rel, flags, mode, resolve);
+            if !matches!(opened, Err(Errno::AGAIN | Errno::INTR)) {
+                break;
+            }
+        }
+        opened
+    }
+
+    /// Where an open file lies, relative to the workspace.
+    fn real(&self, fd: &OwnedFd, path: &str) -> Result<PathBuf, PathError> {
+        let io = |error: io::Error| PathError::Io { path: shown(path.as_bytes()), source: error };
+        let real = name_of(fd).map_err(io)?;
+        // The directory may have been renamed since it was opened.
+        let root = name_of(&self.dir).map_err(io)?;
+        if self.is_masked(&real) {
+            let why = "it belongs to Wharf's own state";
+            return Err(PathError::Protected { path: shown(path.as_bytes()), why });
+        }
+        real.strip_prefix(&root).map(Path::to_path_buf).map_err(|_| self.outside(path))
+    }
+
+    fn is_masked(&self, real: &Path) -> bool {
+        self.masked.iter().any(|masked| real.starts_with(masked))
+    }
+
+    /// Whether a walk has to pass over the directory `rel`.
+    fn hides(&self, rel: &Path) -> bool {
+        !self.masked.is_empty() && self.is_masked(&self.absolute(rel))
+    }
+
+    fn outside(&self, path: &str) -> PathError {
+        PathError::Outside { path: shown(path.as_bytes()), root: self.root.to_string_lossy().into_owned() }
+    }
+
+    /// What the kernel's refusal of `path` means for the model.
+    fn refusal(&self, path: &str, error: Errno) -> PathError {
+        let path_text = || shown(path.as_bytes());
+        match error {
+            Errno::XDEV => self.outside(path),
+            Errno::NOENT => PathError::NotFound { path: path_text(), hint: self.hint(path) },
+            Errno::LOOP => PathError::Kind {
+                path: path_text(),
+                what: "a symbolic link that leads in a circle or may not be followed",
+                wanted: "a file or directory",
+            },
+            Errno::NOTDIR => PathError::Kind {
+                path: path_text(),
+                what: "a path through something that is no directory",
+                wanted: "a file or directory",
+            },
+            Errno::NXIO => PathError::Kind { path: path_text(), what: "a socket", wanted: "a file" },
+            error => PathError::Io { path: path_text(), source: error.into() },
+        }
+    }
+
+    /// Names beside a missing file that its author may have meant.
+    fn hint(&self, path: &str) -> String {
+        const NAMES_MAX: usize = 2000;
+        let hint = || -> Option<String> {
+            let rel = self.relative(path).ok()?;
+            let wanted = rel.file_name()?.to_str()?.to_lowercase();
+            let parent = rel.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+            let Ok(fd) = self.beneath(parent, flags, Mode::empty()) else {
+                return Some(format!("; the directory {} does not exist either", shown(parent.to_str()?.as_bytes())));
+            };
+            let mut close: Vec<(f32, String)> = Vec::new();
+            for entry in rustix::fs::Dir::read_from(&fd).ok()?.flatten().take(NAMES_MAX) {
+                let Ok(name) = entry.file_name().to_str() else { continue };
+                if matches!(name, "." | "..") {
+                    continue;
+                }
+                let lower = name.to_lowercase();
+                let likeness = similar::TextDiff::from_chars(wanted.as_str(), lower.as_str()).ratio();
+                let contains = lower.contains(&wanted) || wanted.contains(&lower);
+                if likeness >= 0.6 || contains {
+                    close.push((likeness, shown(parent.join(name).to_str()?.trim_start_matches("./").as_bytes())));
+                }
+            }
+            close.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
+            let names: Vec<String> = close.into_iter().take(3).map(|(_, name)| name).collect();
+            (!names.is_empty()).then(|| format!("; did you mean {}?", names.join(", ")))
+        };
+        hint().unwrap_or_default()
+    }
+}
+
+/// Whether the kernel has `openat2` and lets us use it.
+fn probe(dir: &OwnedFd) -> bool {
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    rustix::fs::openat2(dir, ".", flags, Mode::empty(), ResolveFlags::BENEATH).is_ok()
+}
+
+/// Opens `rel` one component at a time, following nothing.
+fn step_by_step(dir: &OwnedFd, rel: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    let step = OFlags::PATH | OFlags::NOFOLLOW | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let mut here = rustix::fs::openat(dir, ".", step, Mode::empty())?;
+    let mut components = rel.components().filter(|component| *component != Component::CurDir).peekable();
+    if components.peek().is_none() {
+        return rustix::fs::openat(&here, ".", flags | OFlags::NOFOLLOW, mode);
+    }
+    while let Some(component) = components.next() {
+        let Component::Normal(name) = component else { return Err(Errno::XDEV) };
+        if components.peek().is_none() {
+            return rustix::fs::openat(&here, name, flags | OFlags::NOFOLLOW, mode);
+        }
+        here = rustix::fs::openat(&here, name, step, Mode::empty())?;
+    }
+    Err(Errno::NOENT)
+}
+
+/// The kernel's own name for what is open.
+fn name_of(fd: &OwnedFd) -> io::Result<PathBuf> {
+    let link = format!("/proc/self/fd/{}", fd.as_raw_fd());
+    let name = rustix::fs::readlinkat(CWD, link, Vec::new())?;
+    Ok(PathBuf::from(OsString::from_vec(name.into_bytes())))
+}
+
+fn stat(fd: &OwnedFd, path: &str) -> Result<Stat, PathError> {
+    rustix::fs::fstat(fd).map_err(|error| PathError::Io { path: shown(path.as_bytes()), source: error.into() })
+}
+
+fn stat_entry(parent: impl AsFd, name: &std::ffi::OsStr) -> Result<Stat, Errno> {
+    rustix::fs::statat(parent, name, AtFlags::SYMLINK_NOFOLLOW)
+}
+
+fn regular(stat: &Stat, path: &str) -> Result<(), PathError> {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(()),
+        kind => {
+            let path = shown(path.as_bytes());
+            Err(PathError::Kind { path, what: kind_name(kind), wanted: "a regular file" })
+        }
+    }
+}
+
+pub(crate) fn kind_name(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link that may not be followed",
+        FileType::Fifo => "a named pipe",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "something unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,387 @@
+//! A place for a file: where it would be written, and writing there in one step or not at all.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
+use rustix::io::Errno;
+
+use super::{PathError, Workspace, protection, regular, stat_entry};
+use crate::text::shown;
+
+const LINKS_MAX: usize = 16;
+const DEPTH_MAX: usize = 128;
+
+/// Where a file is or would be. Nothing was changed to find it.
+#[derive(Debug)]
+pub(crate) struct Place {
+    /// The deepest directory of the path that exists.
+    ancestor: OwnedFd,
+    /// Directories to make beneath it.
+    missing: Vec<OsString>,
+    name: OsString,
+    /// Resolved, relative to the workspace.
+    rel: PathBuf,
+    existing: Option<Fingerprint>,
+    /// As the call named it.
+    path: String,
+}
+
+/// A file as it was seen, to notice that somebody else changed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    modified: (i64, u64),
+    pub(crate) mode: u32,
+    owner: (u32, u32),
+}
+
+impl Fingerprint {
+    // The widths of these fields differ between targets.
+    #[allow(clippy::unnecessary_cast)]
+    pub(crate) fn of(stat: &Stat) -> Self {
+        Self {
+            dev: stat.st_dev as u64,
+            ino: stat.st_ino as u64,
+            size: stat.st_size as u64,
+            modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
+            mode: stat.st_mode as u32 & 0o777,
+            owner: (stat.st_uid, stat.st_gid),
+        }
+    }
+}
+
+impl Workspace {
+    /// Where to write `path`. A symbolic link stands for its target; protected files are refused.
+    pub(crate) fn locate(&self, path: &str) -> Result<Place, PathError> {
+        let mut rel = self.relative(path)?;
+        let text = || shown(path.as_bytes());
+        if path.ends_with('/') {
+            return Err(PathError::Invalid { path: text(), why: "it names a directory" });
+        }
+        for _ in 0..LINKS_MAX {
+            let Some(name) = rel.file_name().map(OsStr::to_os_string) else {
+                return Err(PathError::Kind { path: text(), what: "a directory", wanted: "a file" });
+            };
+            let parent = rel.parent().unwrap_or(Path::new(""));
+            let (ancestor, missing) = self.deepest(parent, path)?;
+            let mut real = self.real(&ancestor, path)?;
+            real.extend(&missing);
+            let existing = match stat_entry(&ancestor, &name) {
+                _ if !missing.is_empty() => None,
+                Err(Errno::NOENT) => None,
+                Err(error) => return Err(self.refusal(path, error)),
+                Ok(stat) if FileType::from_raw_mode(stat.st_mode) == FileType::Symlink && self.has_openat2 => {
+                    let target = rustix::fs::readlinkat(&ancestor, &name, Vec::new());
+                    let target = target.map_err(|error| self.refusal(path, error))?;
+                    rel = real.join(OsString::from_vec(target.into_bytes()));
+                    if rel.is_absolute() {
+                        return Err(self.outside(path));
+                    }
+                    continue;
+                }
+                Ok(stat) => {
+                    regular(&stat, path)?;
+                    Some(Fingerprint::of(&stat))
+                }
+            };
+            let rel = real.join(&name);
+            if let Some(why) = protection(&rel) {
+                return Err(PathError::Protected { path: text(), why });
+            }
+            if self.hides(&rel) {
+                return Err(PathError::Protected { path: text(), why: "it belongs to Wharf's own state" });
+            }
+            return Ok(Place { ancestor, missing, name, rel, existing, path: path.to_owned() });
+        }
+        Err(self.refusal(path, Errno::LOOP))
+    }
+
+    /// The deepest existing directory on the way to `rel`, and what is missing beneath it.
+    fn deepest(&self, rel: &Path, path: &str) -> Result<(OwnedFd, Vec<OsString>), PathError> {
+        let mut here = rel;
+        let mut missing = Vec::new();
+        for _ in 0..DEPTH_MAX {
+            let at = if here.as_os_str().is_empty() { Path::new(".") } else { here };
+            match self.beneath(at, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+                Ok(fd) => {
+                    missing.reverse();
+                    return Ok((fd, missing));
+                }
+                Err(Errno::NOENT) => {}
+                Err(error) => return Err(self.refusal(path, error)),
+            }
+            // `..` behind a directory that does not exist has no meaning.
+            match here.components().next_back() {
+                Some(Component::Normal(name)) => missing.push(name.to_os_string()),
+                _ => return Err(self.refusal(path, Errno::NOENT)),
+            }
+            here = here.parent().unwrap_or(Path::new(""));
+        }
+        Err(PathError::Invalid { path: shown(path.as_bytes()), why: "it has too many directories" })
+    }
+}
+
+impl Place {
+    /// Resolved, relative to the workspace.
+    pub(crate) fn rel(&self) -> &Path {
+        &self.rel
+    }
+
+    pub(crate) fn exists(&self) -> bool {
+        self.existing.is_some()
+    }
+
+    pub(crate) fn mode(&self) -> Option<u32> {
+        self.existing.map(|existing| existing.mode)
+    }
+
+    /// The content of the file that is here.
+    pub(crate) fn read(&mut self, limit: u64) -> Result<Vec<u8>, PathError> {
+        if !self.exists() {
+            return Err(PathError::NotFound { path: shown(self.path.as_bytes()), hint: String::new() });
+        }
+        let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
+        let fd = rustix::fs::openat(&self.ancestor, &self.name, flags, Mode::empty())
+            .map_err(|error| self.io(error.into()))?;
+        let stat = rustix::fs::fstat(&fd).map_err(|error| self.io(error.into()))?;
+        regular(&stat, &self.path)?;
+        let fingerprint = Fingerprint::of(&stat);
+        self.existing = Some(fingerprint);
+        let too_large = |size| PathError::TooLarge { path: shown(self.path.as_bytes()), what: "the file", size, limit };
+        if fingerprint.size > limit {
+            return Err(too_large(fingerprint.size));
+        }
+        let mut content = Vec::with_capacity(fingerprint.size as usize);
+        File::from(fd).take(limit + 1).read_to_end(&mut content).map_err(|error| self.io(error))?;
+        if content.len() as u64 > limit {
+            return Err(too_large(content.len() as u64));
+        }
+        Ok(content)
+    }
+
+    /// Writes `content` into a temporary file beside the place, for `Prepared::commit` to put there. `mode` is for a
+    /// new file; one that exists keeps its own.
+    pub(crate) fn prepare(self, content: &[u8], mode: Option<u32>) -> Result<Prepared, PathError> {
+        if self.existing.is_some() {
+            // A rename would replace a file that may not be written.
+            let access =
+                rustix::fs::accessat(&self.ancestor, &self.name, rustix::fs::Access::WRITE_OK, AtFlags::EACCESS);
+            if matches!(access, Err(Errno::ACCESS | Errno::ROFS | Errno::PERM)) {
+                let source = io::Error::new(io::ErrorKind::PermissionDenied, "the file is read-only");
+                return Err(self.io(source));
+            }
+        }
+        let mut prepared = self.prepare_parents()?;
+        prepared.write(content, mode).map_err(|error| prepared.io(error))?;
+        Ok(prepared)
+    }
+
+    /// The removal of the file that is here.
+    pub(crate) fn prepare_removal(self) -> Result<Prepared, PathError> {
+        self.prepare_parents()
+    }
+
+    fn prepare_parents(self) -> Result<Prepared, PathError> {
+        let Self { ancestor, missing, name, rel: _, existing, path } = self;
+        let mut prepared =
+            Prepared { parent: ancestor, name, existing, path, made: Vec::new(), temporary: None, state: State::Open };
+        for name in missing {
+            let step = make_directory(&prepared.parent, &name).map_err(|error| prepared.io(error))?;
+            let parent = std::mem::replace(&mut prepared.parent, step.fd);
+            if step.made {
+                prepared.made.push((parent, name));
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn io(&self, source: io::Error) -> PathError {
+        PathError::Io { path: shown(self.path.as_bytes()), source }
+    }
+}
+
+struct Made {
+    fd: OwnedFd,
+    made: bool,
+}
+
+fn make_directory(parent: &OwnedFd, name: &OsStr) -> io::Result<Made> {
+    let made = match rustix::fs::mkdirat(parent, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) => true,
+        Err(Errno::EXIST) => false,
+        Err(error) => return Err(error.into()),
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
+    Ok(Made { fd, made })
+}
+
+/// A change of one file that is ready: its content is on disk beside it. Dropped uncommitted, it leaves nothing behind.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    parent: OwnedFd,
+    name: OsString,
+    existing: Option<Fingerprint>,
+    path: String,
+    /// Directories made for it, outermost first.
+    made: Vec<(OwnedFd, OsString)>,
+    /// The new content; absent for a removal.
+    temporary: Option<OsString>,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    Open,
+    /// Done, and the old file is still there under this name.
+    Undoable {
+        backup: Option<OsString>,
+    },
+    Final,
+}
+
+impl Prepared {
+    /// Puts the change in place. Until `keep` it can be taken back.
+    pub(crate) fn commit(&mut self) -> Result<(), PathError> {
+        let backup = match &self.existing {
+            Some(seen) => {
+                let now = stat_entry(&self.parent, &self.name).ok().map(|stat| Fingerprint::of(&stat));
+                if now != Some(*seen) {
+                    return Err(PathError::Changed { path: shown(self.path.as_bytes()) });
+                }
+                Some(self.back_up().map_err(|error| self.io(error))?)
+            }
+            None => None,
+        };
+        self.state = State::Undoable { backup };
+        let done = match &self.temporary {
+            Some(temporary) => self.put(temporary),
+            None => match rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::empty()) {
+                // Where hard links are not to be had the backup was a rename: it is gone already.
+                Ok(()) | Err(Errno::NOENT) => Ok(()),
+                Err(error) => Err(error.into()),
+            },
+        };
+        match done {
+            Ok(()) => {
+                self.temporary = None;
+                Ok(())
+            }
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                self.state = State::Open;
+                Err(PathError::Changed { path: shown(self.path.as_bytes()) })
+            }
+            Err(error) => {
+                self.undo();
+                Err(self.io(error))
+            }
+        }
+    }
+
+    /// Makes a committed change final.
+    pub(crate) fn keep(&mut self) {
+        if let State::Undoable { backup: Some(backup) } = std::mem::replace(&mut self.state, State::Final) {
+            let _ = rustix::fs::unlinkat(&self.parent, &backup, AtFlags::empty());
+        }
+    }
+
+    /// Takes a committed change back: the old file itself returns, with everything that belongs to it.
+    fn undo(&mut self) {
+        match std::mem::replace(&mut self.state, State::Open) {
+            State::Undoable { backup: Some(backup) } => {
+                match rustix::fs::renameat(&self.parent, &backup, &self.parent, &self.name) {
+                    // Where both are names of one file, a rename leaves both.
+                    Ok(()) => {
+                        let _ = rustix::fs::unlinkat(&self.parent, &backup, AtFlags::empty());
+                    }
+                    // The old content is not lost: it stays under the backup's name.
+                    Err(error) => {
+                        tracing::error!(path = self.path, %error, "could not restore a file after a failed change");
+                    }
+                }
+            }
+            State::Undoable { backup: None } => {
+                let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::empty());
+            }
+            State::Open | State::Final => {}
+        }
+    }
+
+    fn write(&mut self, content: &[u8], mode: Option<u32>) -> io::Result<()> {
+        let temporary = temporary_name()?;
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        // A new file gets what the process's mask leaves; nobody else reads the new content of a private one.
+        let create_mode = if self.existing.is_some() { 0o600 } else { mode.unwrap_or(0o666) };
+        let fd = rustix::fs::openat(&self.parent, &temporary, flags, Mode::from_raw_mode(create_mode))?;
+        self.temporary = Some(temporary);
+        let mut file = File::from(fd);
+        file.write_all(content)?;
+        if let Some(existing) = &self.existing {
+            let stat = rustix::fs::fstat(&file)?;
+            if (stat.st_uid, stat.st_gid) != existing.owner {
+                let (user, group) = (Uid::from_raw(existing.owner.0), Gid::from_raw(existing.owner.1));
+                // Only root may give a file away; the content matters more than its owner.
+                let _ = rustix::fs::fchown(&file, Some(user), Some(group));
+            }
+            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode.unwrap_or(existing.mode)))?;
+        }
+        Ok(())
+    }
+
+    /// A second name for the file that will be replaced.
+    fn back_up(&self) -> io::Result<OsString> {
+        let backup = temporary_name()?;
+        match rustix::fs::linkat(&self.parent, &self.name, &self.parent, &backup, AtFlags::empty()) {
+            Ok(()) => {}
+            // No hard links on this file system, or not of this file.
+            Err(_) => rustix::fs::renameat(&self.parent, &self.name, &self.parent, &backup)?,
+        }
+        Ok(backup)
+    }
+
+    fn put(&self, temporary: &OsStr) -> io::Result<()> {
+        let (parent, name) = (self.parent.as_fd(), &self.name);
+        if self.existing.is_none() {
+            match rustix::fs::renameat_with(parent, temporary, parent, name, RenameFlags::NOREPLACE) {
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
+                done => return done.map_err(io::Error::from),
+            }
+        }
+        rustix::fs::renameat(parent, temporary, parent, name).map_err(io::Error::from)
+    }
+
+    fn io(&self, source: io::Error) -> PathError {
+        PathError::Io { path: shown(self.path.as_bytes()), source }
+    }
+}
+
+impl Drop for Prepared {
+    fn drop(&mut self) {
+        self.undo();
+        if let Some(temporary) = &self.temporary {
+            let _ = rustix::fs::unlinkat(&self.parent, temporary, AtFlags::empty());
+        }
+        if matches!(self.state, State::Final) {
+            return;
+        }
+        for (parent, name) in self.made.iter().rev() {
+            // Not empty means that somebody else uses it by now.
+            let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+        }
+    }
+}
+
+/// A name that nobody can foresee.
+fn temporary_name() -> io::Result<OsString> {
+    let mut bits = [0u8; 12];
+    getrandom::fill(&mut bits).map_err(io::Error::other)?;
+    let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+    Ok(format!(".wharf-tmp-{hex}").into())
+}

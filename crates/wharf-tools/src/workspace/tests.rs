@@ -1,0 +1,273 @@
+//! Ways out of the workspace, and that none of them leads out.
+
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::*;
+use crate::testing::Bench;
+
+fn told<T>(result: Result<T, PathError>) -> String {
+    match result {
+        Ok(_) => "fine".into(),
+        Err(error) => error.to_string(),
+    }
+}
+
+/// A workspace, and a secret beside it.
+fn bench() -> Bench {
+    let bench = Bench::new();
+    bench.write("src/a.txt", "inside").write("real/.keep", "");
+    std::fs::write(bench.dir.path().join("secret"), "secret").unwrap();
+    // A name that begins like the workspace's.
+    std::fs::create_dir(bench.dir.path().join("work-evil")).unwrap();
+    std::fs::write(bench.dir.path().join("work-evil/a"), "evil").unwrap();
+    symlink("../secret", bench.path("out")).unwrap();
+    symlink("..", bench.path("up")).unwrap();
+    symlink(bench.dir.path().join("secret"), bench.path("absolute")).unwrap();
+    symlink("/proc/self/root", bench.path("magic")).unwrap();
+    symlink("src/a.txt", bench.path("in")).unwrap();
+    symlink("circle", bench.path("circle")).unwrap();
+    symlink("real", bench.path("dirlink")).unwrap();
+    bench
+}
+
+#[test]
+fn every_way_out_is_refused_for_reading_and_writing() {
+    let bench = bench();
+    let (evil, secret) = (bench.dir.path().join("work-evil/a"), bench.dir.path().join("secret"));
+    let dotted = format!("{}/../secret", bench.path("").display());
+    let ways = [
+        "../secret",
+        "src/../../secret",
+        "out",
+        "up/secret",
+        "absolute",
+        "/etc/passwd",
+        "~/.ssh/id_rsa",
+        "src/../../work/../secret",
+        &dotted,
+        evil.to_str().unwrap(),
+        secret.to_str().unwrap(),
+        "up/work/../secret",
+    ];
+    for way in ways {
+        for answer in [told(bench.workspace.open_file(way)), told(bench.workspace.locate(way))] {
+            assert!(answer.contains("the path is outside the workspace"), "{way}: {answer}");
+        }
+    }
+    for way in ["magic/etc/passwd", "circle", "/proc/self/root/etc/passwd", "/proc/self/fd/0", "", " ", "a\0b"] {
+        assert_ne!(told(bench.workspace.open_file(way)), "fine", "{way}");
+        assert_ne!(told(bench.workspace.locate(way)), "fine", "{way}");
+        assert_ne!(told(bench.workspace.open_dir(way)), "fine", "{way}");
+    }
+    assert_eq!(std::fs::read_to_string(secret).unwrap(), "secret");
+}
+
+#[test]
+fn ways_that_stay_inside_are_fine() {
+    let bench = bench();
+    let absolute = bench.workspace.root().join("src/a.txt");
+    for way in ["src/a.txt", "./src/a.txt", "src/../src/a.txt", "in", "up/work/src/a.txt", absolute.to_str().unwrap()] {
+        if way.starts_with("up") {
+            // It leaves and comes back: the kernel does not follow it out in the first place.
+            assert!(told(bench.workspace.open_file(way)).contains("outside"));
+            continue;
+        }
+        assert_eq!(bench.workspace.open_file(way).unwrap().rel, Path::new("src/a.txt"), "{way}");
+        assert_eq!(bench.workspace.locate(way).unwrap().rel(), Path::new("src/a.txt"), "{way}");
+    }
+    assert_eq!(bench.workspace.resolve("in").unwrap(), absolute);
+    assert_eq!(bench.workspace.resolve("dirlink/new").unwrap(), bench.workspace.root().join("real/new"));
+    assert_eq!(bench.workspace.resolve(".").unwrap(), bench.workspace.root());
+}
+
+#[test]
+fn a_link_swapped_in_while_paths_resolve_never_leads_out() {
+    let bench = bench();
+    let stop = AtomicBool::new(false);
+    let (door, parked, out) = (bench.path("door"), bench.path("parked"), bench.dir.path().join("outside"));
+    std::fs::create_dir(&door).unwrap();
+    std::fs::write(door.join("file"), "inside").unwrap();
+    std::fs::create_dir(&out).unwrap();
+    symlink("../outside", &parked).unwrap();
+    std::fs::write(out.join("file"), "outside").unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                rustix::fs::renameat_with(CWD, &door, CWD, &parked, rustix::fs::RenameFlags::EXCHANGE).unwrap();
+            }
+        });
+        for _ in 0..2000 {
+            if let Ok(mut open) = bench.workspace.open_file("door/file") {
+                let mut text = String::new();
+                io::Read::read_to_string(&mut open.file, &mut text).unwrap();
+                assert_eq!(text, "inside");
+            }
+            if let Ok(place) = bench.workspace.locate("door/written")
+                && let Ok(mut prepared) = place.prepare(b"x", None)
+                && prepared.commit().is_ok()
+            {
+                prepared.keep();
+            }
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    let outside: Vec<_> = std::fs::read_dir(&out).unwrap().flatten().map(|entry| entry.file_name()).collect();
+    assert_eq!(outside, ["file"]);
+}
+
+#[test]
+fn what_is_no_file_is_refused_at_once() {
+    let bench = bench();
+    let status = std::process::Command::new("mkfifo").arg(bench.path("pipe")).status().unwrap();
+    assert!(status.success());
+    let _socket = std::os::unix::net::UnixListener::bind(bench.path("socket")).unwrap();
+    assert!(told(bench.workspace.open_file("pipe")).contains("a named pipe, not a regular file"));
+    assert!(told(bench.workspace.open_file("socket")).contains("a socket"));
+    assert!(told(bench.workspace.open_file("src")).contains("a directory"));
+    assert!(told(bench.workspace.locate("pipe")).contains("a named pipe"));
+    assert!(told(bench.workspace.locate("src")).contains("a directory"));
+    assert!(told(bench.workspace.locate("src/a.txt/b")).contains("no directory"));
+    let device = rustix::fs::mknodat(
+        CWD,
+        bench.path("null"),
+        FileType::CharacterDevice,
+        Mode::from_raw_mode(0o666),
+        rustix::fs::makedev(1, 3),
+    );
+    if device.is_ok() {
+        assert!(told(bench.workspace.open_file("null")).contains("a device"));
+    } else {
+        eprintln!("no permission to make a device: that case is passed over");
+    }
+}
+
+#[test]
+fn files_that_start_programs_are_protected_by_what_they_are() {
+    let bench = bench();
+    bench.write(".git/config", "[core]").write(".git/hooks/x", "").write("deep/.GIT/config", "");
+    symlink(".git/hooks", bench.path("innocent")).unwrap();
+    symlink(".git/config", bench.path("notes.txt")).unwrap();
+    for path in [
+        ".git/config",
+        ".git/hooks/pre-commit",
+        "innocent/pre-commit",
+        "notes.txt",
+        "src/../.git/config",
+        "deep/.GIT/config",
+        ".wharf/config.toml",
+        "new/.wharf/x",
+        ".bashrc",
+        "home/.zshenv",
+        ".config/fish/config.fish",
+        ".ssh/authorized_keys",
+        "sub/.git",
+    ] {
+        assert!(told(bench.workspace.locate(path)).contains("protected"), "{path}");
+    }
+    for path in [".gitignore", ".github/workflows/ci.yml", "git/config", "bashrc", ".config/app.toml"] {
+        assert_eq!(told(bench.workspace.locate(path)), "fine", "{path}");
+    }
+}
+
+#[test]
+fn our_own_directories_are_masked() {
+    let bench = bench();
+    bench.write("state/token", "key");
+    symlink("state", bench.path("alias")).unwrap();
+    let workspace = Workspace::open_masking(bench.path(""), &[bench.path("state")]).unwrap();
+    for path in ["state/token", "alias/token", "state"] {
+        assert!(
+            told(workspace.open_dir(path)).contains("Wharf's own state")
+                || told(workspace.open_file(path)).contains("Wharf's own state"),
+            "{path}"
+        );
+    }
+    assert!(told(workspace.locate("state/new")).contains("Wharf's own state"));
+}
+
+#[test]
+fn without_openat2_links_and_dots_are_refused() {
+    let bench = bench();
+    let mut workspace = Arc::into_inner(Workspace::open(bench.path("")).unwrap()).unwrap();
+    workspace.has_openat2 = false;
+    assert_eq!(workspace.open_file("src/a.txt").unwrap().rel, Path::new("src/a.txt"));
+    assert_eq!(workspace.open_dir(".").unwrap().rel, Path::new(""));
+    for path in ["out", "in", "up/secret", "dirlink/.keep", "../secret", "src/../in", "magic"] {
+        assert_ne!(told(workspace.open_file(path)), "fine", "{path}");
+        assert_ne!(told(workspace.locate(path)), "fine", "{path}");
+    }
+}
+
+#[test]
+fn a_change_keeps_mode_and_links_and_leaves_no_rest() {
+    let bench = bench();
+    bench.write("run.sh", "old");
+    std::fs::set_permissions(bench.path("run.sh"), std::fs::Permissions::from_mode(0o750)).unwrap();
+    symlink("run.sh", bench.path("link.sh")).unwrap();
+    let mut prepared = bench.workspace.locate("link.sh").unwrap().prepare(b"new", None).unwrap();
+    prepared.commit().unwrap();
+    prepared.keep();
+    drop(prepared);
+    assert_eq!(bench.read("run.sh"), "new");
+    assert!(bench.path("link.sh").is_symlink());
+    assert_eq!(std::fs::metadata(bench.path("run.sh")).unwrap().permissions().mode() & 0o777, 0o750);
+    assert!(!bench.names().iter().any(|name| name.contains("wharf-tmp")));
+}
+
+#[test]
+fn a_change_that_is_not_kept_is_taken_back() {
+    let bench = bench();
+    bench.write("kept", "old");
+    std::fs::set_permissions(bench.path("kept"), std::fs::Permissions::from_mode(0o700)).unwrap();
+    let before = bench.names();
+    let inode = |bench: &Bench| std::os::unix::fs::MetadataExt::ino(&std::fs::metadata(bench.path("kept")).unwrap());
+    let was = inode(&bench);
+    for (path, content) in [("kept", Some("new")), ("kept", None), ("made/in/here", Some("x"))] {
+        let place = bench.workspace.locate(path).unwrap();
+        let mut prepared = match content {
+            Some(content) => place.prepare(content.as_bytes(), None).unwrap(),
+            None => place.prepare_removal().unwrap(),
+        };
+        prepared.commit().unwrap();
+        assert_ne!(bench.names(), before);
+        drop(prepared);
+        assert_eq!(bench.names(), before, "{path}");
+        assert_eq!((bench.read("kept").as_str(), inode(&bench)), ("old", was));
+    }
+}
+
+#[test]
+fn a_change_by_somebody_else_is_noticed() {
+    let bench = bench();
+    let mut place = bench.workspace.locate("src/a.txt").unwrap();
+    place.read(100).unwrap();
+    let mut prepared = place.prepare(b"ours", None).unwrap();
+    bench.write("src/a.txt", "theirs, longer");
+    assert!(told(prepared.commit()).contains("changed by somebody else"));
+    drop(prepared);
+    assert_eq!(bench.read("src/a.txt"), "theirs, longer");
+    let mut prepared = bench.workspace.locate("src/new").unwrap().prepare(b"ours", None).unwrap();
+    bench.write("src/new", "theirs");
+    assert!(told(prepared.commit()).contains("changed by somebody else"));
+    drop(prepared);
+    assert_eq!(bench.read("src/new"), "theirs");
+}
+
+#[test]
+fn a_missing_file_has_neighbours() {
+    let bench = bench();
+    bench.write("src/main_loop.rs", "").write("src/Config.toml", "");
+    assert_eq!(
+        told(bench.workspace.open_file("src/main_lop.rs")),
+        "src/main_lop.rs: not found; did you mean src/main_loop.rs?"
+    );
+    assert_eq!(
+        told(bench.workspace.open_file("src/config.toml")),
+        "src/config.toml: not found; did you mean src/Config.toml?"
+    );
+    assert_eq!(
+        told(bench.workspace.open_file("none/x")),
+        "none/x: not found; the directory none does not exist either"
+    );
+}
