@@ -229,6 +229,18 @@ async fn nobody_listening_is_an_error() {
     assert!(error.message.starts_with("could not connect to 127.0.0.1:"), "{error}");
 }
 
+/// The client for TLS, with the system's certificates, is another one: it has to come about too.
+#[tokio::test]
+async fn a_client_for_tls_can_be_made() {
+    let mut server = server(Vec::new()).await;
+    server.base_url = server.base_url.replace("http:", "https:");
+    let model = model(&server, PATIENCE);
+    drop(server);
+    let error = ask(&model).await.1.unwrap_err();
+    assert_eq!(error.kind, ModelErrorKind::Connection, "{error}");
+    assert!(error.message.starts_with("could not connect to 127.0.0.1:"), "{error}");
+}
+
 #[tokio::test]
 async fn a_connection_that_breaks_in_the_middle_is_an_error_unless_all_had_come() {
     let script = vec![vec![Then::Answer(begun(&[HELLO]))], vec![Then::Answer(begun(&[HELLO, STOP]))]];
