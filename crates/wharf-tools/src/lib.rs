@@ -33,6 +33,13 @@ pub use workspace::{PathError, Workspace};
 pub trait Tool: Send + Sync + 'static {
     fn spec(&self) -> &Arc<ToolSpec>;
 
+    /// What permission rules match in these arguments: a command, paths, a pattern. Built-in tools forgive other names
+    /// of an argument, so a rule has to look here and not at the arguments as they came. Empty where they are unusable.
+    fn subjects(&self, arguments: &Value) -> Vec<String> {
+        let subject = self.spec().subject.as_deref().and_then(|name| arguments.get(name)?.as_str());
+        subject.map(str::to_owned).into_iter().collect()
+    }
+
     /// Runs one call to its end. Observes `context.cancel`: on return, every process that the call started is dead.
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError>;
 }

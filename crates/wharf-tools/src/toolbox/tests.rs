@@ -3,6 +3,7 @@
 use std::fmt::Write as _;
 
 use expect_test::expect;
+use serde_json::json;
 
 use super::*;
 
@@ -42,4 +43,17 @@ fn specs_are_sorted_and_complete() {
     "#]]
     .assert_eq(&table);
     assert!(toolbox.get("nothing").is_none());
+}
+
+#[test]
+fn subjects_are_seen_under_every_name() {
+    let toolbox = Toolbox::builtin(ToolsConfig::default());
+    let subjects = |tool: &str, arguments: serde_json::Value| toolbox.get(tool).unwrap().subjects(&arguments);
+    assert_eq!(subjects("write_file", json!({"file_path": "a", "content": ""})), ["a"]);
+    assert_eq!(subjects("read_file", json!("{\"filename\": \"a\"}")), ["a"]);
+    assert_eq!(subjects("bash", json!({"cmd": "ls"})), ["ls"]);
+    assert_eq!(subjects("bash", json!({"unknown": "ls"})), Vec::<String>::new());
+    let patch = "*** Begin Patch\n*** Delete File: a\n*** Update File: b\n*** Move to: c\n*** End Patch";
+    assert_eq!(subjects("apply_patch", json!({"input": patch})), ["a", "b", "c"]);
+    assert_eq!(subjects("think", json!({"thought": "a"})), Vec::<String>::new());
 }

@@ -56,6 +56,20 @@ impl Tool for ApplyPatch {
         &self.spec
     }
 
+    /// Every file that the patch names.
+    fn subjects(&self, arguments: &Value) -> Vec<String> {
+        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
+        let files = arguments.ok().and_then(|arguments| parse(&arguments.patch).ok()).unwrap_or_default();
+        let names = |file: FilePatch| {
+            let target = match file.action {
+                Action::Update { rename_to, .. } => rename_to,
+                Action::Create { .. } | Action::Delete => None,
+            };
+            [Some(file.path), target].into_iter().flatten()
+        };
+        files.into_iter().flat_map(names).collect()
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let Arguments { patch } = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);

@@ -77,6 +77,11 @@ impl Tool for Bash {
         &self.spec
     }
 
+    fn subjects(&self, arguments: &Value) -> Vec<String> {
+        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
+        arguments.map(|arguments| vec![arguments.command]).unwrap_or_default()
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let command = arguments.command;

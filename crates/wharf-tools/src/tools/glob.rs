@@ -66,6 +66,11 @@ impl Tool for Glob {
         &self.spec
     }
 
+    fn subjects(&self, arguments: &Value) -> Vec<String> {
+        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
+        arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {

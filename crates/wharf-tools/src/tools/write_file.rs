@@ -61,6 +61,11 @@ impl Tool for WriteFile {
         &self.spec
     }
 
+    fn subjects(&self, arguments: &Value) -> Vec<String> {
+        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
+        arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
