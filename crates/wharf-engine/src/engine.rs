@@ -32,6 +32,8 @@ use crate::{EngineConfig, EngineError};
 const RECOVERING: usize = 32;
 /// How often old chunks are dropped and unused entries swept.
 const MAINTENANCE_EVERY: Duration = Duration::from_secs(60);
+/// How often a store that failed is asked whether it works again.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// Chunks dropped in one go, so that appends never wait long behind it.
 const DROP_BATCH: usize = 2_000;
 /// Bytes that one page of events holds, about.
@@ -89,6 +91,7 @@ impl Engine {
         let shared = Shared::new(config, store, models, tools);
         shared.tasks.spawn(recover(Arc::clone(&shared)));
         shared.tasks.spawn(maintain(Arc::clone(&shared)));
+        shared.tasks.spawn(mend(Arc::clone(&shared)));
         Ok(Self { shared })
     }
 
@@ -131,7 +134,10 @@ impl Engine {
         let lease = match self.shared.store.create(NewLog { entries, session: session.clone() }).await {
             Ok(lease) => lease,
             Err(AppendError::Exists { session }) => return Err(EngineError::SessionExists(session)),
-            Err(error) => return Err(error.into()),
+            Err(error) => {
+                self.shared.trouble.notify_one();
+                return Err(error.into());
+            }
         };
         // The first prompt makes it live; until then it costs no memory.
         self.shared.store.release(&session_id, lease.fence).await?;
@@ -615,6 +621,23 @@ async fn recover(shared: Arc<Shared>) {
     let all = futures_util::future::join_all(sessions.into_iter().map(wake));
     tokio::select! {
         _ = all => {}
+        () = shared.stop.cancelled() => {}
+    }
+}
+
+/// Asks a store that failed until it works again: some failures end only when somebody looks.
+async fn mend(shared: Arc<Shared>) {
+    let work = async {
+        loop {
+            shared.trouble.notified().await;
+            while let Err(error) = shared.store.check().await {
+                tracing::error!(%error, "the storage does not work; nothing new is accepted");
+                tokio::time::sleep(CHECK_EVERY).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = work => {}
         () = shared.stop.cancelled() => {}
     }
 }

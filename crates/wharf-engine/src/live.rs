@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_core::{Answer, Core, Input, NewPrompt};
@@ -78,6 +78,8 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) permissions: PermissionIndex,
+    /// Rung when the store failed: it is asked until it works again.
+    pub(crate) trouble: Notify,
     slots: Mutex<HashMap<SessionId, Slot>>,
 }
 
@@ -110,6 +112,7 @@ impl Shared {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             permissions: PermissionIndex::default(),
+            trouble: Notify::new(),
             slots: Mutex::default(),
         })
     }
@@ -319,6 +322,7 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
                 EngineError::Internal("session task panicked".to_owned())
             }
         };
+        shared.trouble.notify_one();
         refuse_waiting(&mut inbox, &error);
         // Whatever was under way is on the log; loading decides how it goes on.
         tokio::select! {
