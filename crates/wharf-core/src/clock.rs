@@ -34,7 +34,8 @@ impl Core {
         permissions.chain(calls).chain(self.turn_deadline()).chain(self.retry_at()).min()
     }
 
-    fn turn_deadline(&self) -> Option<Timestamp> {
+    /// When the turn's time is up.
+    pub(crate) fn turn_deadline(&self) -> Option<Timestamp> {
         let turn = self.turn.as_ref().filter(|turn| !turn.is_ending())?;
         turn.time.deadline(self.config.max_turn_ms)
     }

@@ -30,6 +30,8 @@ pub struct Core {
 
     // What follows is this process's alone and not on the log.
     pub(crate) ids: Ids,
+    /// False from `load` to `recover`: what was left open is not to be gone on with as if this process had begun it.
+    pub(crate) is_taken_up: bool,
     pub(crate) draining: bool,
     pub(crate) answerers: usize,
     pub(crate) context_limit: Option<u64>,
@@ -70,6 +72,7 @@ impl Core {
     #[must_use]
     pub fn load(session: Session, events: impl IntoIterator<Item = Event>, config: CoreConfig, entropy: u128) -> Self {
         let mut core = Self::empty(session, config, entropy);
+        core.is_taken_up = false;
         for event in events {
             if event.seq > core.session.last_seq {
                 core.session.apply(&event);
@@ -93,6 +96,7 @@ impl Core {
             permissions: Permissions::default(),
             deleted: false,
             ids: Ids::new(entropy),
+            is_taken_up: true,
             draining: false,
             answerers: 0,
             context_limit: None,
@@ -103,7 +107,7 @@ impl Core {
         }
     }
 
-    /// Takes an input. Inputs about a model call or a tool call that is over change nothing.
+    /// Takes an input; a loaded session does nothing by itself until [`Core::recover`] was called. Inputs about a model call or a tool call that is over change nothing.
     pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
         self.now = now;
         if self.deleted {

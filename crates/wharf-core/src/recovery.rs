@@ -17,6 +17,7 @@ impl Core {
     /// starts the next prompt. No seq up to `skip_to` is used again: a client may have seen it before a power cut took it.
     pub fn recover(&mut self, now: Timestamp, skip_to: Option<Seq>) -> Outcome {
         self.now = now;
+        self.is_taken_up = true;
         if self.deleted {
             return self.outcome(Ok(Answer::Done));
         }
@@ -44,19 +45,26 @@ impl Core {
         }
         let resumes = turn.resumes;
         if self.config.recovery == Recovery::Interrupt || resumes >= self.config.max_resumes {
-            for call_id in self.open_calls(false) {
-                self.close_if_begun(&call_id);
-            }
-            return self.begin_ending(Ending::Interrupted);
+            return self.give_up(Ending::Interrupted);
         }
         let reason = "the server stopped in the middle of the turn".to_owned();
         self.emit_in_turn(TurnResumed { reason, attempt: resumes + 1 });
         self.cut_reply("interrupted");
+        if self.turn_deadline().is_some_and(|deadline| deadline <= self.now) {
+            return self.give_up(Ending::TimedOut);
+        }
         for call_id in self.open_calls(false) {
             if !self.run_again(&call_id) {
                 self.close_if_begun(&call_id);
             }
         }
+    }
+
+    fn give_up(&mut self, ending: Ending) {
+        for call_id in self.open_calls(false) {
+            self.close_if_begun(&call_id);
+        }
+        self.begin_ending(ending);
     }
 
     /// Runs a read again that had begun: it changes nothing.

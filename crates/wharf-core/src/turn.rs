@@ -172,7 +172,7 @@ impl Core {
     /// Does everything that can be done now. What it finds to do follows from the state alone, so that it takes up a
     /// session from its log as well as it goes on after an input.
     pub(crate) fn advance(&mut self) {
-        if self.deleted {
+        if self.deleted || !self.is_taken_up {
             return;
         }
         self.advance_direct_calls();

@@ -23,7 +23,7 @@ fn judge(mode: &str, rules: &str, grants: &[Grant], tool: &str, arguments: &Valu
     let rules: Vec<Rule> = rules.split(", ").filter(|rule| !rule.is_empty()).map(read_rule).collect();
     let config = config();
     let spec = config.tools.iter().find(|spec| spec.name == tool).unwrap();
-    let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/work") };
+    let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/repo") };
     policy.judge(spec, arguments)
 }
 
@@ -182,11 +182,11 @@ fn what_is_denied_cannot_be_dressed_up() {
             ("full", "deny bash rm *", "bash", "echo rm"),
             ("full", "ask bash git push*", "bash", "true; git push"),
             ("full", "deny read secret/*", "read", "./a/../secret/key"),
-            ("full", "deny read secret/*", "read", "/work/secret/key"),
+            ("full", "deny read secret/*", "read", "/repo/secret/key"),
             ("full", "deny read /etc/*", "read", "../etc/passwd"),
             ("ask", "allow edit src/*", "edit", "src/main.rs"),
             ("ask", "allow edit src/*", "edit", "src/../../etc/passwd"),
-            ("ask", "allow edit src/*", "edit", "/work/src/main.rs"),
+            ("ask", "allow edit src/*", "edit", "/repo/src/main.rs"),
             ("ask", "allow edit /tmp/*", "edit", "/tmp/x"),
         ],
         expect![[r#"
@@ -197,11 +197,11 @@ fn what_is_denied_cannot_be_dressed_up() {
             full | deny bash rm * | bash "echo rm": allow (mode full)
             full | ask bash git push* | bash "true; git push": ask (rule ask bash `git push*`)
             full | deny read secret/* | read "./a/../secret/key": deny (rule deny read `secret/*`)
-            full | deny read secret/* | read "/work/secret/key": deny (rule deny read `secret/*`)
+            full | deny read secret/* | read "/repo/secret/key": deny (rule deny read `secret/*`)
             full | deny read /etc/* | read "../etc/passwd": deny (rule deny read `/etc/*`)
             ask | allow edit src/* | edit "src/main.rs": allow (rule allow edit `src/*`)
             ask | allow edit src/* | edit "src/../../etc/passwd": ask (mode ask)
-            ask | allow edit src/* | edit "/work/src/main.rs": allow (rule allow edit `src/*`)
+            ask | allow edit src/* | edit "/repo/src/main.rs": allow (rule allow edit `src/*`)
             ask | allow edit /tmp/* | edit "/tmp/x": allow (rule allow edit `/tmp/*`)
         "#]],
     );
@@ -220,7 +220,7 @@ fn an_answer_is_remembered_for_exactly_that_call() {
     let grant = |allowed| Grant {
         tool_name: "bash".to_owned(),
         arguments: json!({ "command": "ls", "timeout": 5 }),
-        cwd: "/work".into(),
+        cwd: "/repo".into(),
         allowed,
         by: Some("ann".to_owned()),
     };

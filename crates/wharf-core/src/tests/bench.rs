@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wharf_protocol::event::SessionCreated;
-use wharf_protocol::{CallId, Event, EventBody, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
+use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
 
 use crate::core::Core;
 use crate::{CoreConfig, Effect, Input, Outcome, Recovery};
@@ -74,7 +74,7 @@ pub(crate) fn rule(action: &str, tool: &str, pattern: Option<&str>) -> Rule {
 impl Bench {
     pub(crate) fn new(config: CoreConfig, mode: Mode, entropy: u128) -> Self {
         let created = SessionCreated {
-            cwd: "/work".into(),
+            cwd: "/repo".into(),
             agent_name: "coder".to_owned(),
             model: "demo/one".to_owned(),
             mode,
@@ -126,6 +126,9 @@ impl Bench {
             }
         }
         self.check_replay();
+        if !self.core.has_turn_calls() {
+            results_follow_their_calls(self.core.messages());
+        }
     }
 
     /// The state that counts follows from the log, with all chunks and with those alone that the store gives.
@@ -135,6 +138,8 @@ impl Bench {
         if !self.lost_chunks {
             assert_eq!(partial(&whole), partial(&self.core), "open texts loaded from the whole log");
         }
+        let since_clear = self.load(since_clear(&self.log));
+        assert_eq!(durable(&since_clear), durable(&self.core), "loaded from what a clear leaves");
         let kept = self.load(without_old_chunks(&self.log));
         assert_eq!(durable(&kept), durable(&self.core), "loaded without old chunks");
     }
@@ -154,6 +159,9 @@ impl Bench {
         self.core.set_context_limit(limit);
         self.ask = None;
         self.running.clear();
+        // The engine says who is there before it lets the session go on.
+        let early = self.core.handle(self.now, Input::Answerers(1));
+        assert_eq!((early.events, early.effects), (Vec::new(), Vec::new()));
         let outcome = self.core.recover(self.now, skip_to);
         self.record(&outcome);
         outcome
@@ -186,6 +194,18 @@ fn without_old_chunks(log: &[Event]) -> Vec<Event> {
     let last = log.iter().rposition(|event| !event.kind().is_chunk()).unwrap_or(0);
     let kept = log.iter().enumerate().filter(|(at, event)| *at > last || !event.kind().is_chunk());
     kept.map(|(_, event)| event.clone()).collect()
+}
+
+/// What is left once the log was cut at the last `session.cleared`.
+fn since_clear(log: &[Event]) -> Vec<Event> {
+    let cleared = log.iter().rposition(|event| matches!(event.body, EventBody::SessionCleared(_)));
+    log[cleared.unwrap_or(0)..].to_vec()
+}
+
+fn results_follow_their_calls(messages: &[Arc<Message>]) {
+    let asked: Vec<_> = messages.iter().flat_map(|m| &m.tool_calls).map(|call| &call.call_id).collect();
+    let answered: Vec<_> = messages.iter().filter_map(|m| m.call_id.as_ref()).collect();
+    assert_eq!(asked, answered, "results in the order of their calls");
 }
 
 /// Everything that has to survive a restart, but the text that is still growing.

@@ -13,19 +13,19 @@ fn reads_run_side_by_side_and_others_in_order() {
           t1 message.start r1
           t1 message.complete r1 "" a=read a b=read b c=edit c d=read d e=bash ls
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_start a `read a` at /work/a (mode full)
-          t1 tool.call_start b `read b` at /work/b (mode full)
+          t1 tool.call_start a `read a` at /repo/a (mode full)
+          t1 tool.call_start b `read b` at /repo/b (mode full)
           -> run a: read a
           -> run b: read b
         > finish b B
           t1 tool.call_complete b "B" 0 ms
         > finish a A
           t1 tool.call_complete a "A" 0 ms
-          t1 tool.call_start c `edit c` at /work/c (mode full)
+          t1 tool.call_start c `edit c` at /repo/c (mode full)
           -> run c: edit c
         > finish c C
           t1 tool.call_complete c "C" 0 ms
-          t1 tool.call_start d `read d` at /work/d (mode full)
+          t1 tool.call_start d `read d` at /repo/d (mode full)
           -> run d: read d
         > finish d D
           t1 tool.call_complete d "D" 0 ms
@@ -60,7 +60,7 @@ fn arguments_that_cannot_be_read_are_never_run() {
           t1 message.complete r1 "" a=bash {} b=read a
           t1 usage.updated turn 110, session 110, context 110
           t1 tool.call_error a Failed "arguments were not a JSON object: {\"command\": \"rm"
-          t1 tool.call_start b `read a` at /work/a (mode full)
+          t1 tool.call_start b `read a` at /repo/a (mode full)
           -> run b: read a
         > finish b ok
           t1 tool.call_complete b "ok" 0 ms
@@ -224,7 +224,7 @@ fn a_direct_call_is_subject_to_the_policy() {
           tool.call_error a Denied "not allowed (rule deny bash `rm *`); it did not run. Do it another way, or say what is missing." (no: rule deny bash `rm *`)
           = call a
         > execute bash ls
-          permission.requested p1 for b: Run bash in /work: ls (mode ask) [30000 ms]
+          permission.requested p1 for b: Run bash in /repo: ls (mode ask) [30000 ms]
           = call b
         > answer p1 allow_once ann
           permission.resolved p1 AllowOnce by Some("ann")
@@ -233,7 +233,7 @@ fn a_direct_call_is_subject_to_the_policy() {
         > execute grep x
           = refused: no tool grep
         > execute bash pwd
-          permission.requested p2 for c: Run bash in /work: pwd (mode ask) [30000 ms]
+          permission.requested p2 for c: Run bash in /repo: pwd (mode ask) [30000 ms]
           = call c
         > answer p2 reject_once
           permission.resolved p2 RejectOnce by None
@@ -268,7 +268,7 @@ fn titles_and_places_are_short_and_absolute() {
           t1 message.start r1
           t1 message.complete r1 "" a=read src/../a/./b.txt
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_start a `read src/../a/./b.txt` at /work/a/b.txt (mode full)
+          t1 tool.call_start a `read src/../a/./b.txt` at /repo/a/b.txt (mode full)
           -> run a: read src/../a/./b.txt
         > finish a ok
           t1 tool.call_complete a "ok" 0 ms

@@ -13,7 +13,7 @@ fn steps() {
           t1 message.start r2
           t1 message.complete r2 "" b=read b
           t1 usage.updated turn 220, session 220, context 110
-          t1 tool.call_start b `read b` at /work/b (mode full)
+          t1 tool.call_start b `read b` at /repo/b (mode full)
           -> run b: read b
         > finish b ok
           t1 tool.call_complete b "ok" 0 ms
@@ -33,7 +33,7 @@ fn tokens() {
           t1 message.start r2
           t1 message.complete r2 "" b=read b
           t1 usage.updated turn 220, session 220, context 110
-          t1 tool.call_start b `read b` at /work/b (mode full)
+          t1 tool.call_start b `read b` at /repo/b (mode full)
           -> run b: read b
         > finish b ok
           t1 tool.call_complete b "ok" 0 ms

@@ -39,7 +39,7 @@ fn a_reply_of_calls_alone_is_a_message() {
           t1 message.start r1
           t1 message.complete r1 "" a=read a.txt thought "Look"
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_start a `read a.txt` at /work/a.txt (mode full)
+          t1 tool.call_start a `read a.txt` at /repo/a.txt (mode full)
           -> run a: read a.txt
     "#]],
     );
@@ -269,7 +269,7 @@ fn the_model_can_be_changed_in_a_turn() {
           t1 message.start r1
           t1 message.complete r1 "" a=read a
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_start a `read a` at /work/a (mode full)
+          t1 tool.call_start a `read a` at /repo/a (mode full)
           -> run a: read a
         > prompt m2
           t2 prompt.received m2

@@ -21,7 +21,7 @@ fn a_call_waits_for_its_answer_and_says_who_gave_it() {
           t1 message.start r1
           t1 message.complete r1 "" a=bash ls
           t1 usage.updated turn 110, session 110, context 110
-          t1 permission.requested p1 for a: Run bash in /work: ls (mode ask) [300000 ms]
+          t1 permission.requested p1 for a: Run bash in /repo: ls (mode ask) [300000 ms]
           t1 session.status_changed busy -> waiting
         > answer p1 allow_once phone
           t1 permission.resolved p1 AllowOnce by Some("phone")
@@ -60,8 +60,8 @@ fn all_questions_of_a_reply_are_asked_at_once() {
           t1 message.start r1
           t1 message.complete r1 "" a=bash one b=read a c=bash two
           t1 usage.updated turn 110, session 110, context 110
-          t1 permission.requested p1 for a: Run bash in /work: one (mode ask) [30000 ms]
-          t1 permission.requested p2 for c: Run bash in /work: two (mode ask) [30000 ms]
+          t1 permission.requested p1 for a: Run bash in /repo: one (mode ask) [30000 ms]
+          t1 permission.requested p2 for c: Run bash in /repo: two (mode ask) [30000 ms]
           t1 session.status_changed busy -> waiting
         > answer p2 allow_once
           t1 permission.resolved p2 AllowOnce by None
@@ -72,7 +72,7 @@ fn all_questions_of_a_reply_are_asked_at_once() {
           -> run a: bash one
         > finish a 1
           t1 tool.call_complete a "1" 0 ms
-          t1 tool.call_start b `read a` at /work/a (mode ask)
+          t1 tool.call_start b `read a` at /repo/a (mode ask)
           -> run b: read a
         > finish b ok
           t1 tool.call_complete b "ok" 0 ms
@@ -102,7 +102,7 @@ fn a_remembered_permission_is_for_exactly_that_call() {
           t1 message.start r2
           t1 message.complete r2 "" b=bash ls c=bash ls -a
           t1 usage.updated turn 220, session 220, context 110
-          t1 permission.requested p2 for c: Run bash in /work: ls -a (mode ask) [30000 ms]
+          t1 permission.requested p2 for c: Run bash in /repo: ls -a (mode ask) [30000 ms]
           t1 tool.call_start b `bash ls` (allow_always by ann, remembered)
           t1 session.status_changed busy -> waiting
           -> run b: bash ls
@@ -206,7 +206,7 @@ fn plan_mode_refuses_what_is_no_read() {
           t1 message.complete r1 "" a=read a b=bash ls c=think x
           t1 usage.updated turn 110, session 110, context 110
           t1 tool.call_error b Denied "not allowed (plan mode is on: only reads run); it did not run. Plan mode is on: go on with reads, and describe in your answer what you would change." (no: plan mode is on: only reads run)
-          t1 tool.call_start a `read a` at /work/a (mode plan)
+          t1 tool.call_start a `read a` at /repo/a (mode plan)
           t1 tool.call_start c `think` (mode plan)
           -> run a: read a
           -> run c: think x
@@ -223,8 +223,8 @@ fn auto_edit_asks_for_the_rest() {
           t1 message.start r1
           t1 message.complete r1 "" a=edit a b=bash ls
           t1 usage.updated turn 110, session 110, context 110
-          t1 permission.requested p1 for b: Run bash in /work: ls (mode auto-edit) [30000 ms]
-          t1 tool.call_start a `edit a` at /work/a (mode auto-edit)
+          t1 permission.requested p1 for b: Run bash in /repo: ls (mode auto-edit) [30000 ms]
+          t1 tool.call_start a `edit a` at /repo/a (mode auto-edit)
           t1 session.status_changed busy -> waiting
           -> run a: edit a
     "#]],
@@ -266,7 +266,7 @@ fn a_rule_that_asks_beats_the_mode_and_a_remembered_answer_beats_it() {
           t1 message.start r1
           t1 message.complete r1 "" a=bash git push
           t1 usage.updated turn 110, session 110, context 110
-          t1 permission.requested p1 for a: Run bash in /work: git push (rule ask bash `git push*`) [30000 ms]
+          t1 permission.requested p1 for a: Run bash in /repo: git push (rule ask bash `git push*`) [30000 ms]
           t1 session.status_changed busy -> waiting
         > answer p1 allow_always ann
           t1 permission.resolved p1 AllowAlways by Some("ann") remembered

@@ -237,7 +237,7 @@ fn direct_calls_are_closed() {
         > crash
           tool.call_error a Interrupted "the server stopped while this call ran. It may have run in part or in whole; it was not run again. Look at what it has done before you repeat it." output "part"
         > execute read x
-          tool.call_start b `read x` at /work/x (mode full)
+          tool.call_start b `read x` at /repo/x (mode full)
           -> run b: read x
           = call b
         > crash
@@ -316,5 +316,20 @@ fn a_deleted_session_stays_deleted() {
         > prompt m1
           = refused: the session was deleted
     "#]],
+    );
+}
+
+#[test]
+fn a_turn_whose_time_was_up_ends() {
+    check(
+        "config turn_ms=1000; quiet; prompt m1; calls bash one / bash two; wait 1000; loud; crash 5000",
+        expect![[r#"
+            > crash 5000
+              t1 turn.resumed attempt 1
+              t1 tool.call_error a Interrupted "the server stopped while this call ran. It may have run in part or in whole; it was not run again. Look at what it has done before you repeat it."
+              t1 turn.failed TimedOut TIMEOUT "the turn took longer than 1000 ms" after ""
+              session.status_changed busy -> error
+              agent.idle
+        "#]],
     );
 }

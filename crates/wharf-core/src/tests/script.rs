@@ -194,7 +194,7 @@ fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> T {
     serde_json::from_value(json!(word)).unwrap()
 }
 
-fn prompt(rest: &str) -> Input {
+pub(crate) fn prompt(rest: &str) -> Input {
     let mut words = rest.split_whitespace();
     let id = words.next().unwrap();
     let mut prompt = NewPrompt {

@@ -2,7 +2,11 @@
 
 use expect_test::expect;
 
-use super::script::check;
+use wharf_protocol::{EventBody, Mode};
+
+use super::bench::{Bench, config};
+use super::script::{check, prompt, reply};
+use crate::{Input, message_of};
 
 #[test]
 fn only_real_changes_are_events() {
@@ -123,4 +127,38 @@ fn deleting_waits_for_direct_calls() {
         > crash
     "#]],
     );
+}
+
+#[test]
+fn so_many_prompts_are_remembered() {
+    let mut bench = Bench::new(config(), Mode::Full, 1);
+    for index in 0..300 {
+        let _ = bench.core.handle(bench.now, prompt(&format!("m{index}")));
+        let ask = bench.core.last_ask;
+        let _ = bench.core.handle(bench.now, Input::ModelFinished { ask, reply: reply("", Vec::new()) });
+    }
+    let is_known = |index: u32| bench.core.prompt(&format!("m{index}").parse().unwrap()).is_some();
+    assert_eq!((0..300).filter(|index| is_known(*index)).collect::<Vec<_>>(), (44..300).collect::<Vec<_>>());
+}
+
+#[test]
+fn history_has_the_conversation_and_no_direct_calls() {
+    let mut bench = Bench::new(config(), Mode::Full, 1);
+    let _ = bench.handle(prompt("m1"));
+    let _ = bench.handle(Input::Execute {
+        tool_name: "bash".to_owned(),
+        arguments: serde_json::json!({ "command": "ls" }),
+        by: None,
+    });
+    let call_id = bench.running[0].clone();
+    let outcome = super::script::completed("direct".to_owned(), None);
+    let _ = bench.handle(Input::CallFinished { call_id, outcome });
+    let ask = bench.core.last_ask;
+    let _ = bench.handle(Input::ModelText { ask, text: "Hi".to_owned() });
+    let _ = bench.handle(Input::ModelFinished { ask, reply: reply("", Vec::new()) });
+    let history: Vec<_> =
+        bench.log.iter().filter_map(message_of).map(|message| (message.role, message.content)).collect();
+    let shown: Vec<_> = bench.core.messages().iter().map(|message| (message.role, message.content.clone())).collect();
+    assert_eq!(history, shown);
+    assert!(bench.log.iter().any(|event| matches!(event.body, EventBody::ToolCallComplete(_))));
 }

@@ -63,7 +63,7 @@ fn prompts_end_once(run: &Run) {
         }
     }
     assert_eq!(received.len(), run.accepted.len());
-    for message_id in &run.accepted {
+    for message_id in run.accepted.keys() {
         assert_eq!(received.get(message_id), Some(&1), "{message_id} accepted");
         assert_eq!(ends.get(message_id), Some(&1), "{message_id} ended");
     }

@@ -1,6 +1,6 @@
 //! Random inputs, fitted to what the session is doing so that most of them matter.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -150,7 +150,7 @@ fn any_priority() -> impl Strategy<Value = Priority> {
 /// A run, with what was answered in it.
 pub(crate) struct Run {
     pub(crate) bench: Bench,
-    pub(crate) accepted: HashSet<MessageId>,
+    pub(crate) accepted: HashMap<MessageId, (TurnId, Seq)>,
 }
 
 impl Run {
@@ -166,7 +166,7 @@ impl Run {
         };
         let mut bench = Bench::new(config, setup.mode, setup.entropy);
         bench.core.set_context_limit(setup.context_limit);
-        Self { bench, accepted: HashSet::new() }
+        Self { bench, accepted: HashMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: Op) {
@@ -232,7 +232,6 @@ impl Run {
 
     fn prompt(&mut self, id: u8, hash: u8, strategy: ConflictStrategy, priority: Priority) {
         let message_id = message_id(id);
-        let before = self.bench.core.prompt(&message_id).map(|(accepted, _)| accepted);
         let outcome = self.bench.handle(Input::Prompt(NewPrompt {
             message_id: message_id.clone(),
             content: PromptContent::from("do it"),
@@ -243,11 +242,12 @@ impl Run {
             body_hash: hash.to_string(),
         }));
         let Ok(Answer::Prompt(accepted)) = outcome.answer else { return };
-        if let Some(before) = before {
-            assert_eq!((before.turn_id, before.seq), (accepted.turn_id, accepted.seq));
+        let answer = (accepted.turn_id, accepted.seq);
+        if let Some(first) = self.accepted.get(&message_id) {
+            assert_eq!(&answer, first, "another answer for the same prompt");
             assert_eq!(outcome.events, []);
         }
-        self.accepted.insert(message_id);
+        self.accepted.insert(message_id, answer);
     }
 
     /// Lets everything that was begun come to its end.
