@@ -267,7 +267,7 @@ impl Core {
             grants: &self.permissions.grants,
             cwd: &self.session.cwd,
         };
-        match policy.judge(&spec, &proposal.arguments) {
+        match policy.judge(&spec, &proposal.arguments, &self.subjects(&spec, &proposal.arguments)) {
             Verdict::Allow(reason) => Ruling::Run(Decision { allowed: true, reason, permission_id: None }),
             Verdict::Ask(reason) => Ruling::Ask(reason),
             Verdict::Deny { reason, advice } => {
@@ -276,6 +276,12 @@ impl Core {
                 Ruling::Close(Refusal { decision, told }.into())
             }
         }
+    }
+
+    /// What the tool will act on; where that cannot be told, the argument as it was written.
+    pub(crate) fn subjects(&self, spec: &ToolSpec, arguments: &Value) -> Vec<String> {
+        let subjects = (self.config.subjects.0)(spec, arguments);
+        if subjects.is_empty() { describe::subject_text(spec, arguments).into_iter().collect() } else { subjects }
     }
 
     fn unknown_tool(&self, name: &str) -> CallEnd {
@@ -287,11 +293,12 @@ impl Core {
     fn begin_call(&mut self, proposal: &Proposal, decision: Decision) {
         let Some(spec) = self.tool(&proposal.tool_name) else { return };
         let Proposal { call_id, tool_name, arguments, turn_id } = proposal.clone();
+        let subjects = self.subjects(&spec, &arguments);
         let start = ToolCallStart {
             call_id: call_id.clone(),
             tool_name,
-            title: describe::title(&spec, &arguments),
-            locations: describe::locations(&spec, &arguments, &self.session.cwd),
+            title: describe::title(&spec, &subjects),
+            locations: describe::locations(&spec, &subjects, &self.session.cwd),
             arguments,
             kind: spec.kind,
             read_only: spec.read_only,

@@ -26,34 +26,37 @@ pub(crate) fn subject_text(spec: &ToolSpec, arguments: &Value) -> Option<String>
     }
 }
 
-/// The subject names a file or directory.
+/// The subjects name files or directories.
 pub(crate) fn is_path_subject(spec: &ToolSpec) -> bool {
-    spec.subject.as_deref().is_some_and(|name| name == "path" || name.ends_with("_path"))
-}
-
-/// One line for people.
-pub(crate) fn title(spec: &ToolSpec, arguments: &Value) -> String {
-    match subject_text(spec, arguments) {
-        Some(subject) => shorten(&format!("{} {}", spec.name, one_line(&subject)), TITLE_MAX_CHARS),
-        None => shorten(&spec.name, TITLE_MAX_CHARS),
+    match &spec.subject {
+        Some(name) => name == "path" || name.ends_with("_path"),
+        // A patch names its files inside.
+        None => matches!(spec.kind, ToolKind::Edit | ToolKind::Delete | ToolKind::Move),
     }
 }
 
-/// The file that a call is about.
-pub(crate) fn locations(spec: &ToolSpec, arguments: &Value, cwd: &Path) -> Vec<Location> {
+/// One line for people.
+pub(crate) fn title(spec: &ToolSpec, subjects: &[String]) -> String {
+    match subjects {
+        [] => shorten(&spec.name, TITLE_MAX_CHARS),
+        subjects => shorten(&format!("{} {}", spec.name, one_line(&subjects.join(", "))), TITLE_MAX_CHARS),
+    }
+}
+
+/// The files that a call is about.
+pub(crate) fn locations(spec: &ToolSpec, subjects: &[String], cwd: &Path) -> Vec<Location> {
     let is_file_tool =
         matches!(spec.kind, ToolKind::Read | ToolKind::Edit | ToolKind::Delete | ToolKind::Move | ToolKind::Search);
     if !is_file_tool || !is_path_subject(spec) {
         return Vec::new();
     }
-    let path = subject_text(spec, arguments);
-    let place = |path: String| Location { path: normalize(cwd, &path).to_string_lossy().into_owned(), line: None };
-    path.map(place).into_iter().collect()
+    let place = |path: &String| Location { path: normalize(cwd, path).to_string_lossy().into_owned(), line: None };
+    subjects.iter().map(place).collect()
 }
 
 /// What is asked of the clients: what would run, and why it is asked.
-pub(crate) fn question(spec: &ToolSpec, arguments: &Value, cwd: &Path, reason: &str) -> String {
-    let subject = subject_text(spec, arguments).unwrap_or_else(|| arguments.to_string());
+pub(crate) fn question(spec: &ToolSpec, subjects: &[String], arguments: &Value, cwd: &Path, reason: &str) -> String {
+    let subject = if subjects.is_empty() { arguments.to_string() } else { subjects.join(", ") };
     let subject = shorten(subject.trim(), QUESTION_MAX_CHARS);
     format!("Run {} in {}: {subject} ({reason})", spec.name, cwd.display())
 }

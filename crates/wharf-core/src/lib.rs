@@ -39,11 +39,23 @@ use wharf_protocol::{
 pub use crate::core::Core;
 pub use crate::message::message_of;
 
+/// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
+#[derive(Clone)]
+pub struct SubjectsOf(pub Arc<dyn Fn(&ToolSpec, &Value) -> Vec<String> + Send + Sync>);
+
+impl std::fmt::Debug for SubjectsOf {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SubjectsOf")
+    }
+}
+
 /// What a session is run with. Everything that may differ between servers and agents.
 #[derive(Debug, Clone)]
 pub struct CoreConfig {
     /// The tools that the session's agent has.
     pub tools: Arc<[Arc<ToolSpec>]>,
+    /// What a call is about: a tool may forgive other names of an argument, and rules have to see what it will act on.
+    pub subjects: SubjectsOf,
     pub rules: Arc<[Rule]>,
     /// Most model calls in one turn.
     pub max_steps: u32,

@@ -106,7 +106,8 @@ impl Closing {
 impl Core {
     pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str) {
         let Some(spec) = self.tool(&proposal.tool_name) else { return };
-        let question = describe::question(&spec, &proposal.arguments, &self.session.cwd, reason);
+        let subjects = self.subjects(&spec, &proposal.arguments);
+        let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, reason);
         let wait_ms = match self.answerers {
             0 => self.config.unattended_permission_timeout_ms,
             _ => self.config.permission_timeout_ms,

@@ -6,7 +6,7 @@ use serde_json::Value;
 use wharf_protocol::permission::Grant;
 use wharf_protocol::{Mode, Rule, RuleAction, ToolKind, ToolSpec};
 
-use crate::describe::{is_path_subject, normalize, subject_text};
+use crate::describe::{is_path_subject, normalize};
 
 /// What a shell starts another command with, or writes a file with.
 const SHELL_OPERATORS: [&str; 7] = [";", "&", "|", "`", "$(", "\n", ">"];
@@ -35,9 +35,9 @@ pub(crate) enum Verdict {
 impl Policy<'_> {
     /// A rule that denies wins over everything; then an answer that was to be remembered; then plan mode over what is not a
     /// read; then rules that ask, rules that allow, and at last the mode.
-    pub(crate) fn judge(&self, spec: &ToolSpec, arguments: &Value) -> Verdict {
-        let subject = Subject::new(spec, arguments, self.cwd);
-        if let Some(rule) = self.rule(RuleAction::Deny, spec, &subject) {
+    pub(crate) fn judge(&self, spec: &ToolSpec, arguments: &Value, subjects: &[String]) -> Verdict {
+        let subjects: Vec<Subject> = subjects.iter().map(|text| Subject::new(spec, text, self.cwd)).collect();
+        if let Some(rule) = self.rule(RuleAction::Deny, spec, &subjects) {
             return deny(rule, "Do it another way, or say what is missing.");
         }
         let grant = self.grant(spec, arguments);
@@ -53,22 +53,22 @@ impl Policy<'_> {
         if let Some(grant) = grant {
             return Verdict::Allow(remembered("allow_always", grant));
         }
-        if let Some(rule) = self.rule(RuleAction::Ask, spec, &subject) {
+        if let Some(rule) = self.rule(RuleAction::Ask, spec, &subjects) {
             return Verdict::Ask(rule);
         }
-        if let Some(rule) = self.rule(RuleAction::Allow, spec, &subject) {
+        if let Some(rule) = self.rule(RuleAction::Allow, spec, &subjects) {
             return Verdict::Allow(rule);
         }
-        self.by_mode(spec, &subject)
+        self.by_mode(spec, &subjects)
     }
 
-    fn by_mode(&self, spec: &ToolSpec, subject: &Subject) -> Verdict {
+    fn by_mode(&self, spec: &ToolSpec, subjects: &[Subject]) -> Verdict {
         let reason = format!("mode {}", self.mode);
         let is_edit = matches!(spec.kind, ToolKind::Edit | ToolKind::Delete | ToolKind::Move);
         let runs = spec.read_only
             || match self.mode {
                 Mode::Full => true,
-                Mode::AutoEdit => is_edit && !subject.is_outside(),
+                Mode::AutoEdit => is_edit && !subjects.iter().any(Subject::is_outside),
                 Mode::Plan | Mode::Ask => false,
             };
         if runs { Verdict::Allow(reason) } else { Verdict::Ask(reason) }
@@ -82,8 +82,8 @@ impl Policy<'_> {
     }
 
     /// The first rule of this action that matches, in words.
-    fn rule(&self, action: RuleAction, spec: &ToolSpec, subject: &Subject) -> Option<String> {
-        let rule = self.rules.iter().find(|rule| rule.action == action && matches_call(rule, spec, subject))?;
+    fn rule(&self, action: RuleAction, spec: &ToolSpec, subjects: &[Subject]) -> Option<String> {
+        let rule = self.rules.iter().find(|rule| rule.action == action && matches_call(rule, spec, subjects))?;
         let name = match action {
             RuleAction::Allow => "allow",
             RuleAction::Ask => "ask",
@@ -104,32 +104,35 @@ fn remembered(option: &str, grant: &Grant) -> String {
     format!("{option} by {}, remembered", grant.by.as_deref().unwrap_or("a client"))
 }
 
-fn matches_call(rule: &Rule, spec: &ToolSpec, subject: &Subject) -> bool {
+/// A rule that allows has to cover every subject of the call; one that asks or denies, any.
+fn matches_call(rule: &Rule, spec: &ToolSpec, subjects: &[Subject]) -> bool {
     if rule.tool != "*" && rule.tool != spec.name {
         return false;
     }
     match rule.pattern.as_deref().map(str::trim) {
         None | Some("*") => true,
-        Some(pattern) if rule.action == RuleAction::Allow => subject.is_allowed_by(pattern),
-        Some(pattern) => subject.is_touched_by(pattern),
+        Some(pattern) if rule.action == RuleAction::Allow => {
+            !subjects.is_empty() && subjects.iter().all(|subject| subject.is_allowed_by(pattern))
+        }
+        Some(pattern) => subjects.iter().any(|subject| subject.is_touched_by(pattern)),
     }
 }
 
-/// The forms of a call's subject that patterns are matched with.
+/// The forms of one of a call's subjects that patterns are matched with.
 struct Subject {
     kind: ToolKind,
     /// As the model wrote it, without the space around it.
-    written: Option<String>,
+    written: String,
     /// For paths: seen from the workspace, if inside it, and absolute; without `.` and `..`.
     paths: Vec<String>,
 }
 
 impl Subject {
-    fn new(spec: &ToolSpec, arguments: &Value, cwd: &Path) -> Self {
-        let written = subject_text(spec, arguments).map(|text| text.trim().to_owned());
+    fn new(spec: &ToolSpec, text: &str, cwd: &Path) -> Self {
+        let written = text.trim().to_owned();
         let mut paths = Vec::new();
-        if let Some(path) = written.as_deref().filter(|_| is_path_subject(spec)) {
-            let absolute = normalize(cwd, path);
+        if is_path_subject(spec) {
+            let absolute = normalize(cwd, &written);
             if let Ok(inside) = absolute.strip_prefix(normalize(cwd, "")) {
                 paths.push(inside.to_string_lossy().into_owned());
             }
@@ -147,7 +150,7 @@ impl Subject {
     /// `cargo test; rm -rf /`. For commands this is a courtesy that keeps honest mistakes out: a shell has more ways to start a
     /// program than a pattern can know, and the sandbox is the boundary.
     fn is_allowed_by(&self, pattern: &str) -> bool {
-        let Some(written) = &self.written else { return false };
+        let written = &self.written;
         if !self.paths.is_empty() {
             return self.paths.iter().any(|path| is_match(pattern, path));
         }
@@ -158,7 +161,7 @@ impl Subject {
 
     /// Whether a pattern that asks or denies covers any form or part of it.
     fn is_touched_by(&self, pattern: &str) -> bool {
-        let Some(written) = &self.written else { return false };
+        let written = &self.written;
         is_match(pattern, written)
             || self.paths.iter().any(|path| is_match(pattern, path))
             || (self.kind == ToolKind::Execute

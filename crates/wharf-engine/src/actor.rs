@@ -121,7 +121,7 @@ impl Actor {
         let last = saved.session.last_seq;
         let agent = shared.agent(&saved.session.agent_name);
         let tools = shared.tools_of(&agent);
-        let config = shared.config.core(&agent, Arc::clone(&tools));
+        let config = shared.config.core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
         let core = Core::load(saved.session, saved.events, config, entropy());
         for permission in core.permissions() {
@@ -328,7 +328,11 @@ impl Actor {
     }
 
     async fn on_model(&mut self, event: ModelEvent) -> Result<(), EngineError> {
-        let Some(ask) = self.model.as_ref().map(|call| call.ask) else { return Ok(()) };
+        let Some(call) = &self.model else { return Ok(()) };
+        let ask = call.ask;
+        if let Some(tokens) = call.context_tokens {
+            self.core.set_context_limit(Some(tokens));
+        }
         let input = match event {
             ModelEvent::Text(text) => Input::ModelText { ask, text },
             ModelEvent::Reasoning(text) => Input::ModelReasoning { ask, text },
@@ -418,7 +422,8 @@ impl Actor {
                 Ok(Err(error)) => return Err(refused(error.to_string())),
                 Err(_) => return Err(refused(format!("model {name} was not found within {RESOLVE_TIMEOUT:?}"))),
             };
-            model.stream(request).await
+            let stream = model.stream(request).await?;
+            Ok((stream, model.context_tokens()))
         };
         self.model = Some(ModelCall::new(ask, connecting.boxed()));
     }

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use wharf_core::{CoreConfig, Recovery};
+use wharf_core::{CoreConfig, Recovery, SubjectsOf};
 use wharf_protocol::rest::Limits;
 use wharf_protocol::{Agent, Mode, Rule, ToolSpec};
 
@@ -62,9 +62,10 @@ impl EngineConfig {
     }
 
     /// What the core of a session with this agent is run with.
-    pub(crate) fn core(&self, agent: &Agent, tools: Arc<[Arc<ToolSpec>]>) -> CoreConfig {
+    pub(crate) fn core(&self, agent: &Agent, tools: Arc<[Arc<ToolSpec>]>, subjects: SubjectsOf) -> CoreConfig {
         CoreConfig {
             tools,
+            subjects,
             rules: self.rules.as_slice().into(),
             max_steps: agent.max_steps,
             max_turn_ms: self.max_turn_ms,

@@ -127,7 +127,7 @@ impl Engine {
             mode: mode.or(agent.mode).unwrap_or(self.shared.config.default_mode),
             title,
         };
-        let config = self.shared.config.core(agent, Arc::new([]));
+        let config = self.shared.config.core(agent, Arc::new([]), self.shared.subjects());
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
         let session = core.session().clone();
         let entries = [Entry::new(event)].into();

@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_core::{Answer, Core, Input, NewPrompt};
+use wharf_core::{Answer, Core, Input, NewPrompt, SubjectsOf};
 use wharf_models::ModelSource;
 use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
 use wharf_store::Store;
@@ -22,6 +22,8 @@ use crate::{EngineConfig, EngineError};
 
 /// Senders wait when the inbox is full: a busy session slows its own clients, not the process.
 const INBOX_CAPACITY: usize = 64;
+/// Owners that are tried, where one ends just when a message is handed to it.
+const SEND_ATTEMPTS: usize = 3;
 /// First and longest wait before a session that failed (a disk that does not take data) is taken up again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -135,6 +137,14 @@ impl Shared {
         self.tools.specs().iter().filter(|spec| agent.tools.contains(&spec.name)).cloned().collect()
     }
 
+    /// Asks each tool what its calls are about.
+    pub(crate) fn subjects(&self) -> SubjectsOf {
+        let tools = self.tools.clone();
+        SubjectsOf(Arc::new(move |spec, arguments| {
+            tools.get(&spec.name).map(|tool| tool.subjects(arguments)).unwrap_or_default()
+        }))
+    }
+
     fn slots(&self) -> MutexGuard<'_, HashMap<SessionId, Slot>> {
         self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -167,8 +177,18 @@ impl Shared {
 
     /// Hands a message to a session's owner. Waits while its inbox is full.
     pub(crate) async fn send(self: &Arc<Self>, session: &SessionId, message: Message) -> Result<(), EngineError> {
-        let inbox = self.owner(session)?;
-        inbox.send(message).await.map_err(|_| EngineError::Overloaded("the session is being reloaded"))
+        let mut message = message;
+        for _ in 0..SEND_ATTEMPTS {
+            match self.owner(session)?.send(message).await {
+                Ok(()) => return Ok(()),
+                // This owner has just ended; the next one is another.
+                Err(returned) => message = returned.0,
+            }
+        }
+        match self.store.session(session).await? {
+            Some(_) => Err(EngineError::Overloaded("the session is being reloaded")),
+            None => Err(EngineError::SessionNotFound(session.clone())),
+        }
     }
 
     /// Asks a session's owner and waits for the answer.
@@ -179,7 +199,7 @@ impl Shared {
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(session, message(reply)).await?;
-        answer.await.map_err(|_| EngineError::Overloaded("the session is being reloaded"))?
+        answer.await.map_err(|_| EngineError::Overloaded("the request was dropped while the session was reloaded"))?
     }
 
     /// Reads a live session's state; loads it where it is not live.
@@ -300,13 +320,13 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
             Ok(Exit::Idle) => return,
             Ok(Exit::NotLoaded { error, is_final }) if is_final || !was_live => {
                 shared.remove(&session);
-                refuse_all(&mut inbox, error);
+                refuse_all(&mut inbox, error).await;
                 return;
             }
             Ok(Exit::Gone(error)) => {
                 shared.remove(&session);
                 feed.end();
-                refuse_all(&mut inbox, error);
+                refuse_all(&mut inbox, error).await;
                 return;
             }
             Ok(Exit::NotLoaded { error, .. }) => error,
@@ -329,7 +349,7 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
             () = tokio::time::sleep(wait) => {}
             () = shared.stop.cancelled() => {
                 shared.remove(&session);
-                refuse_all(&mut inbox, EngineError::Stopping);
+                refuse_all(&mut inbox, EngineError::Stopping).await;
                 return;
             }
         }
@@ -344,8 +364,10 @@ fn refuse_waiting(inbox: &mut mpsc::Receiver<Message>, error: &EngineError) {
     }
 }
 
-/// Closes the inbox and answers everything in it.
-fn refuse_all(inbox: &mut mpsc::Receiver<Message>, error: EngineError) {
+/// Closes the inbox and answers everything in it, also what is being sent at this moment.
+async fn refuse_all(inbox: &mut mpsc::Receiver<Message>, error: EngineError) {
     inbox.close();
-    refuse_waiting(inbox, &error);
+    while let Some(message) = inbox.recv().await {
+        message.refuse(error.again());
+    }
 }

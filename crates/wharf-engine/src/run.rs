@@ -26,13 +26,18 @@ const CALL_EVENTS: usize = 64;
 /// One request to a model.
 pub(crate) struct ModelCall {
     pub(crate) ask: u64,
+    /// The size of the model's context, once it is known.
+    pub(crate) context_tokens: Option<u64>,
     stage: Stage,
     /// Came in with the last piece, but is of another kind.
     held: Option<ModelEvent>,
 }
 
+/// Finds the model and asks it; brings the reply and the size of the model's context.
+pub(crate) type Connecting = BoxFuture<'static, Result<(ModelStream, Option<u64>), ModelError>>;
+
 enum Stage {
-    Connecting(BoxFuture<'static, Result<ModelStream, ModelError>>),
+    Connecting(Connecting),
     Streaming(ModelStream),
     Over,
 }
@@ -47,8 +52,8 @@ pub(crate) enum ModelEvent {
 }
 
 impl ModelCall {
-    pub(crate) fn new(ask: u64, connecting: BoxFuture<'static, Result<ModelStream, ModelError>>) -> Self {
-        Self { ask, stage: Stage::Connecting(connecting), held: None }
+    pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
+        Self { ask, context_tokens: None, stage: Stage::Connecting(connecting), held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -76,7 +81,10 @@ impl ModelCall {
         loop {
             match &mut self.stage {
                 Stage::Connecting(connecting) => match connecting.await {
-                    Ok(stream) => self.stage = Stage::Streaming(stream),
+                    Ok((stream, context_tokens)) => {
+                        self.context_tokens = context_tokens;
+                        self.stage = Stage::Streaming(stream);
+                    }
                     Err(error) => return self.over(ModelEvent::Failed(error)),
                 },
                 Stage::Streaming(stream) => match stream.next().await {

@@ -44,7 +44,7 @@ pub trait Store: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Vec<EncodedEvent>, ReadError>;
 
-    /// What a session's state is rebuilt from: every event that is not a chunk, and the chunks after the last of those; in
+    /// What a session's state is rebuilt from: every event that is not a chunk, and the chunks of texts that are still open; in
     /// order.
     async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError>;
 
@@ -100,6 +100,18 @@ pub trait Store: Send + Sync + 'static {
 
     /// Writes what is pending and gives every lease back. The store answers `Closed` afterwards.
     async fn close(&self);
+}
+
+/// Whether every text that a chunk before this event belongs to has its whole in a later event, this one included.
+pub(crate) fn closes_texts(kind: EventKind) -> bool {
+    matches!(
+        kind,
+        EventKind::SessionCreated
+            | EventKind::SessionCleared
+            | EventKind::TurnStarted
+            | EventKind::MessageComplete
+            | EventKind::MessageError
+    ) || kind.ends_turn()
 }
 
 /// Where an event lies among those of all sessions. The cursor of `/events`.

@@ -231,11 +231,12 @@ impl Store for MemoryStore {
     async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {
         let state = self.state()?;
         let log = state.log(session)?;
-        let last = log.after(Seq::ZERO).map(|e| &e.event).filter(|e| !e.kind().is_chunk()).last().map(|e| e.seq);
+        let closed = log.after(Seq::ZERO).filter(|entry| crate::closes_texts(entry.event.kind())).last();
+        let closed = closed.map(|entry| entry.event.seq);
         let events = log
             .after(Seq::ZERO)
             .map(|entry| &entry.event)
-            .filter(|event| !event.kind().is_chunk() || last.is_none_or(|last| event.seq > last))
+            .filter(|event| !event.kind().is_chunk() || closed.is_none_or(|closed| event.seq > closed))
             .cloned()
             .collect();
         Ok(SavedState { session: log.session.clone(), events })

@@ -24,7 +24,8 @@ fn judge(mode: &str, rules: &str, grants: &[Grant], tool: &str, arguments: &Valu
     let config = config();
     let spec = config.tools.iter().find(|spec| spec.name == tool).unwrap();
     let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/repo") };
-    policy.judge(spec, arguments)
+    let subjects: Vec<String> = crate::describe::subject_text(spec, arguments).into_iter().collect();
+    policy.judge(spec, arguments, &subjects)
 }
 
 fn read_rule(text: &str) -> Rule {
@@ -248,4 +249,20 @@ fn an_answer_is_remembered_for_exactly_that_call() {
         full | allow bash | {"command":"ls","timeout":5}: deny (reject_always by ann, remembered)
     "#]]
     .assert_eq(&out);
+}
+
+#[test]
+fn a_rule_sees_what_the_tool_acts_on_and_every_file_of_a_patch() {
+    let rules: Vec<Rule> = ["deny edit secret/*", "allow edit src/*"].map(read_rule).into();
+    let config = config();
+    let spec = config.tools.iter().find(|spec| spec.name == "edit").unwrap();
+    let policy = Policy { mode: Mode::Ask, rules: &rules, grants: &[], cwd: Path::new("/repo") };
+    let judge = |files: &[&str]| {
+        let subjects: Vec<String> = files.iter().map(|&file| file.to_owned()).collect();
+        print(&policy.judge(spec, &json!({ "alias": "the arguments do not matter" }), &subjects))
+    };
+    assert!(judge(&["src/a"]).starts_with("allow"), "{}", judge(&["src/a"]));
+    assert!(judge(&["src/a", "docs/b"]).starts_with("ask"), "one of them is not covered");
+    assert!(judge(&["src/a", "secret/b"]).starts_with("deny"));
+    assert!(judge(&[]).starts_with("ask"), "a pattern never allows what names nothing");
 }

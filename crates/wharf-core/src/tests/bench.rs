@@ -7,7 +7,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
 
 use crate::core::Core;
-use crate::{CoreConfig, Effect, Input, Outcome, Recovery};
+use crate::{CoreConfig, Effect, Input, Outcome, Recovery, SubjectsOf};
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -27,6 +27,7 @@ pub(crate) struct Bench {
 
 pub(crate) fn config() -> CoreConfig {
     CoreConfig {
+        subjects: SubjectsOf(Arc::new(|_, _| Vec::new())),
         tools: Arc::new([
             tool("read", ToolKind::Read, true, Some("path")),
             tool("edit", ToolKind::Edit, false, Some("path")),

@@ -108,6 +108,9 @@ pub async fn state_is_read_without_old_chunks(backend: &dyn Backend) {
     assert_eq!(seqs(&driver).await, [1, 2, 3, 4, 8, 9]);
     driver.append(vec![(Some("b"), bodies::chunk("b", 0)), (Some("b"), bodies::chunk("b", 1))]).await.unwrap();
     assert_eq!(seqs(&driver).await, [1, 2, 3, 4, 8, 9, 10, 11]);
+    // Something else happens while the text is open: its chunks are still all there is of it.
+    driver.append(vec![(None, bodies::title("meanwhile"))]).await.unwrap();
+    assert_eq!(seqs(&driver).await, [1, 2, 3, 4, 8, 9, 10, 11, 12]);
 }
 
 pub async fn all_events_in_the_order_of_their_positions(backend: &dyn Backend) {

@@ -107,13 +107,15 @@ pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result
          WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
         &[&log.key, &first],
     )?;
-    let last = saved.last().map_or(first - 1, |event| int(event.seq.0));
+    let closed = saved.iter().rev().find(|event| crate::closes_texts(event.kind));
+    let closed = closed.map_or(first - 1, |event| int(event.seq.0));
     saved.extend(events(
         &snapshot,
         session,
-        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq",
-        &[&log.key, &last],
+        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 AND kind >= 100 ORDER BY seq",
+        &[&log.key, &closed],
     )?);
+    saved.sort_by_key(|event| event.seq);
     let decode = |encoded: &EncodedEvent| decode(session, encoded);
     let events = saved.iter().map(decode).collect::<Result<Vec<Event>, StoreError>>()?;
     Ok(SavedState { session: view, events })
