@@ -41,7 +41,9 @@ pub use crate::message::message_of;
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
 #[derive(Clone)]
-pub struct SubjectsOf(pub Arc<dyn Fn(&ToolSpec, &Value) -> Vec<String> + Send + Sync>);
+pub struct SubjectsOf(pub Arc<FindSubjects>);
+
+type FindSubjects = dyn Fn(&ToolSpec, &Value) -> Vec<String> + Send + Sync;
 
 impl std::fmt::Debug for SubjectsOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
