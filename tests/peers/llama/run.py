@@ -67,6 +67,8 @@ def check_edit(server):
     text = (server.work / "lib.rs").read_text()
     check("edit: the file is changed", text == 'pub fn add(a: i32, b: i32) -> i32 { a + b } // "quoted" \n', text)
     started = [e["payload"]["tool_name"] for e in of_type(events, "tool.call_start")]
+    errors = [e["payload"] for e in of_type(events, "tool.call_error")]
+    check("edit: no call fails", errors == [], errors)
     check("edit: three calls in order", started == ["read_file", "write_file", "bash"], started)
     check_one_outcome("edit", events)
     outputs = json.dumps([e["payload"] for e in of_type(events, "tool.call_complete")][-1:])

@@ -9,7 +9,7 @@ from peer import Wharf, check, finish, scripted_model
 CHECKS = "not_a_server_error,status_code_conformance,content_type_conformance,response_schema_conformance"
 RUN_LIMIT_S = 420
 # Streams have no end to wait for; a tool would be run with whatever was made up.
-EXCLUDED = ["/events$", "/prompt/stream$", "/tools/[^/]+/execute$", "/ws$", "/acp$"]
+EXCLUDED = "(/events|/prompt/stream|/tools/[^/]+/execute|/ws|/acp)$"
 
 
 def main():
@@ -23,8 +23,7 @@ def main():
         line = [st, "run", f"{server.url}/openapi.json", "--header", f"Authorization: Bearer {server.key}"]
         line += ["--checks", CHECKS, "--phases", "examples,coverage,fuzzing", "--max-examples", "8", "--seed", "1"]
         line += ["--request-timeout", "15", "--rate-limit", "80/s", "--warnings", "off", "--continue-on-failure"]
-        for pattern in EXCLUDED:
-            line += ["--exclude-path-regex", pattern]
+        line += ["--exclude-path-regex", EXCLUDED]
         ran = subprocess.run(line, cwd=server.work, capture_output=True, text=True, timeout=RUN_LIMIT_S)
         check("every answer is one that the document names", ran.returncode == 0, ran.returncode)
         if ran.returncode:
