@@ -7,7 +7,6 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -15,7 +14,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::time::{Instant, Sleep, sleep};
+use tokio::time::{Sleep, sleep};
 use tower::ServiceExt;
 
 use crate::app::App;
@@ -51,7 +50,7 @@ pub(crate) struct Traffic {
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, router: Router, app: App) {
     let peer = Peer { address, traffic: Arc::default(), _slot: Arc::new(slot) };
-    let io = Watched::new(stream, Arc::clone(&peer.traffic), app.config.timeouts.stall);
+    let io = Watched { stream, traffic: Arc::clone(&peer.traffic), app: app.clone(), stalled: None };
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
         request.extensions_mut().insert(peer.clone());
         request
@@ -81,16 +80,12 @@ fn log_end(ended: hyper::Result<()>) {
 struct Watched {
     stream: TcpStream,
     traffic: Arc<Traffic>,
-    limit: Duration,
+    app: App,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
 impl Watched {
-    fn new(stream: TcpStream, traffic: Arc<Traffic>, limit: Duration) -> Self {
-        Self { stream, traffic, limit, stalled: None }
-    }
-
     /// `written` passes through, unless it waits for too long.
     fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
@@ -103,12 +98,10 @@ impl Watched {
             }
             Poll::Pending if self.traffic.upgraded.load(Ordering::Relaxed) => Poll::Pending,
             Poll::Pending => {
-                let limit = self.limit;
+                let limit = self.app.config.timeouts.stall;
                 let stalled = self.stalled.get_or_insert_with(|| Box::pin(sleep(limit)));
-                if stalled.is_elapsed() {
-                    stalled.as_mut().reset(Instant::now() + limit);
-                }
                 ready!(stalled.as_mut().poll(cx));
+                self.app.metrics.clients_stalled.fetch_add(1, Ordering::Relaxed);
                 Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "the client stopped reading")))
             }
         }

@@ -86,7 +86,10 @@ fn status_of(code: ErrorCode) -> StatusCode {
 pub(crate) fn render(mut response: Response, request_id: &str) -> Response {
     let status = response.status();
     let known = response.extensions_mut().remove::<ApiError>();
-    if !status.is_client_error() && !status.is_server_error() {
+    let is_error = status.is_client_error() || status.is_server_error();
+    // A handler's own JSON stays: `/health` answers 503 with what it always answers.
+    let has_body = response.headers().get(CONTENT_TYPE).is_some_and(|value| value == "application/json");
+    if !is_error || (known.is_none() && has_body) {
         return response;
     }
     let mut error = known.unwrap_or_else(|| unnamed(status));

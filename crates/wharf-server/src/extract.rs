@@ -1,15 +1,15 @@
 //! What a handler takes from a request, with errors that name what is wrong.
 
 use axum::body::{Body, HttpBody};
-use axum::extract::path::ErrorKind;
-use axum::extract::rejection::PathRejection;
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::rejection::RawPathParamsRejection;
+use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
 use bytes::Bytes;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use serde::de::DeserializeOwned;
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
 use wharf_protocol::{ApiError, ErrorCode};
 
@@ -23,18 +23,19 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for Params<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Failure> {
-        match Path::<T>::from_request_parts(parts, app).await {
-            Ok(Path(params)) => Ok(Self(params)),
-            Err(PathRejection::FailedToDeserializePathParams(error)) => Err(match error.into_kind() {
-                ErrorKind::DeserializeError { key, message, .. } => Failure::invalid(&key, message),
-                ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-                    Failure::invalid(&key, format!("must be {expected_type}"))
-                }
-                ErrorKind::InvalidUtf8InPathParam { key } => Failure::invalid(&key, "must be UTF-8"),
-                other => Failure::invalid("path", other),
-            }),
-            Err(other) => Err(Failure::invalid("path", other.body_text())),
-        }
+        let raw = RawPathParams::from_request_parts(parts, app).await.map_err(|error| match error {
+            RawPathParamsRejection::InvalidUtf8InPathParam(error) => {
+                // The name stands between backticks.
+                let text = error.body_text();
+                Failure::invalid(text.split('`').nth(1).unwrap_or("path"), "must be UTF-8")
+            }
+            other => Failure::invalid("path", other.body_text()),
+        })?;
+        let values: MapDeserializer<'_, _, serde::de::value::Error> = MapDeserializer::new(raw.iter());
+        serde_path_to_error::deserialize(values).map(Self).map_err(|error| {
+            let field = error.path().to_string();
+            Failure::invalid(&field, error.into_inner())
+        })
     }
 }
 
@@ -79,7 +80,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
         if !declared {
             return Err(not_json());
         }
-        parse(&bytes).map(Self).map_err(Failure::from)
+        parse_object(&bytes).map(Self).map_err(Failure::from)
     }
 }
 
@@ -98,7 +99,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
         if !is_json(&parts.headers) {
             return Err(not_json());
         }
-        parse(&bytes).map(Self).map_err(Failure::from)
+        parse_object(&bytes).map(Self).map_err(Failure::from)
     }
 }
 
@@ -127,8 +128,19 @@ async fn read(body: Body, app: &App) -> Result<Bytes, Failure> {
     }
 }
 
+/// Reads a JSON object from outside. A list would pass for a struct otherwise: serde takes its items for the fields.
+pub(crate) fn parse_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    if json.trim_ascii_start().first() == Some(&b'{') {
+        return parse(json);
+    }
+    parse::<IgnoredAny>(json)?;
+    let reason = "must be an object";
+    Err(ApiError::new(ErrorCode::ValidationError, format!("body: {reason}"))
+        .with_details(serde_json::json!({ "field": "body", "reason": reason })))
+}
+
 /// Reads JSON from outside: a text that is not JSON, and JSON that is not what is asked for, are told apart.
-pub(crate) fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+fn parse<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(json);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
         let path = error.path().to_string();

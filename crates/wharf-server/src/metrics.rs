@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     pub(crate) events_streamed: AtomicU64,
     pub(crate) bytes_streamed: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
+    pub(crate) clients_stalled: AtomicU64,
 }
 
 impl Metrics {
@@ -26,6 +27,7 @@ impl Metrics {
             events_streamed: AtomicU64::new(0),
             bytes_streamed: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            clients_stalled: AtomicU64::new(0),
         }
     }
 

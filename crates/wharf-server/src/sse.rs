@@ -198,7 +198,11 @@ fn transport_event(kind: &str, session_id: Option<&SessionId>, payload: &Value) 
 }
 
 fn error_event(error: EngineError) -> Bytes {
-    named("error", &json!(Failure::from(error).into_api()))
+    let mut data = json!(Failure::from(error).into_api());
+    if let Some(fields) = data.as_object_mut() {
+        fields.insert("type".to_owned(), "error".into());
+    }
+    named("error", &data)
 }
 
 fn named(kind: &str, data: &Value) -> Bytes {

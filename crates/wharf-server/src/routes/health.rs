@@ -21,10 +21,14 @@ struct HealthQuery {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
 enum Switch {
-    #[serde(rename = "1", alias = "true")]
-    On,
-    #[serde(rename = "0", alias = "false")]
-    Off,
+    #[serde(rename = "1")]
+    One,
+    #[serde(rename = "true")]
+    True,
+    #[serde(rename = "0")]
+    Zero,
+    #[serde(rename = "false")]
+    False,
 }
 
 pub(super) fn operation(path: &'static str, id: &'static str) -> Operation {
@@ -43,7 +47,7 @@ async fn health(State(app): State<App>, QueryOf(query): QueryOf<HealthQuery>) ->
         uptime_seconds: app.started.elapsed().as_secs(),
         reason: None,
     };
-    if query.ready == Some(Switch::On)
+    if matches!(query.ready, Some(Switch::One | Switch::True))
         && let Err(error) = app.engine.check().await
     {
         health.healthy = false;

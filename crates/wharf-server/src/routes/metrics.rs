@@ -38,6 +38,8 @@ async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
     single(&mut out, "wharf_tcp_connections", "gauge", "Open connections of any kind.", tcp);
     let refused = numbers.connections_refused.load(Ordering::Relaxed);
     single(&mut out, "wharf_connections_refused_total", "counter", "Connections that found no room.", refused);
+    let stalled = numbers.clients_stalled.load(Ordering::Relaxed);
+    single(&mut out, "wharf_clients_stalled_total", "counter", "Clients that stopped reading.", stalled);
     header(&mut out, "wharf_sessions", "gauge", "Sessions: stored, with a running turn, in memory without one.");
     for (state, count) in [("stored", sessions.total), ("busy", sessions.busy), ("idle", sessions.idle)] {
         let _ = writeln!(out, "wharf_sessions{{state=\"{state}\"}} {count}");

@@ -1,6 +1,7 @@
 //! What the server says on `/ws`, as text.
 //!
-//! Events are spliced together from their stored bytes: the payload's fields move up beside the envelope's, unread.
+//! The `id` is that of the request which a frame answers; it is empty where there is none, so that no client takes an event
+//! for an answer. Events are spliced together from their stored bytes: the payload's fields move up beside the envelope's, unread.
 
 use axum::extract::ws::Utf8Bytes;
 use serde_json::{Map, Value, json};
@@ -9,27 +10,23 @@ use wharf_protocol::{ApiError, EncodedEvent, EventKind, Timestamp};
 
 /// The answer to the request `id`.
 pub(crate) fn response(id: &str, payload: &Value) -> Utf8Bytes {
-    envelope("response", Some(id), payload)
+    envelope("response", id, payload)
 }
 
 /// The failure of the request `id`, where that could be read.
 pub(crate) fn error(id: Option<&str>, error: &ApiError) -> Utf8Bytes {
-    envelope("error", id, &json!(error))
+    envelope("error", id.unwrap_or_default(), &json!(error))
 }
 
 /// An event of the connection itself.
 pub(crate) fn transport_event(kind: &str, mut payload: Map<String, Value>) -> Utf8Bytes {
     payload.insert("kind".to_owned(), kind.into());
     payload.insert("event_type".to_owned(), kind.into());
-    envelope("event", Some(kind), &Value::Object(payload))
+    envelope("event", "", &Value::Object(payload))
 }
 
-fn envelope(kind: &str, id: Option<&str>, payload: &Value) -> Utf8Bytes {
-    let mut frame = json!({ "type": kind, "timestamp": Timestamp::now(), "payload": payload });
-    if let (Some(id), Some(fields)) = (id, frame.as_object_mut()) {
-        fields.insert("id".to_owned(), id.into());
-    }
-    frame.to_string().into()
+fn envelope(kind: &str, id: &str, payload: &Value) -> Utf8Bytes {
+    json!({ "type": kind, "id": id, "timestamp": Timestamp::now(), "payload": payload }).to_string().into()
 }
 
 /// A frame of the turn that the request `id` asked for.
@@ -49,8 +46,8 @@ pub(crate) fn turn_frame(id: &str, frame: &Frame) -> Utf8Bytes {
         fields.insert("kind".to_owned(), kind);
     }
     match frame.body {
-        FrameBody::Error { .. } => envelope("error", Some(id), &payload),
-        _ => envelope("response", Some(id), &payload),
+        FrameBody::Error { .. } => envelope("error", id, &payload),
+        _ => envelope("response", id, &payload),
     }
 }
 
@@ -88,9 +85,7 @@ fn splice(event: &EncodedEvent) -> Option<String> {
     let comma = if payload.is_empty() { "" } else { "," };
     let mut out = String::with_capacity(json.len() + 192);
     for part in [
-        r#"{"type":"event","id":"event-"#,
-        &seq.to_string(),
-        r#"","timestamp":"#,
+        r#"{"type":"event","id":"","timestamp":"#,
         timestamp,
         r#","payload":{"kind":""#,
         kind,
@@ -120,8 +115,7 @@ fn rebuild(event: &EncodedEvent) -> Option<String> {
     payload.extend(fields);
     payload.insert("kind".to_owned(), kind_of(event.kind).into());
     payload.insert("event_type".to_owned(), event.kind.as_str().into());
-    let id = format!("event-{}", event.seq);
-    Some(json!({ "type": "event", "id": id, "timestamp": timestamp, "payload": payload }).to_string())
+    Some(json!({ "type": "event", "id": "", "timestamp": timestamp, "payload": payload }).to_string())
 }
 
 #[cfg(test)]

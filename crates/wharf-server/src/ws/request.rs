@@ -4,7 +4,7 @@ use serde_json::{Map, Value};
 use wharf_protocol::ws::Action;
 use wharf_protocol::{ApiError, ErrorCode};
 
-use crate::extract::parse;
+use crate::extract::parse_object;
 
 /// The actions that there are.
 const ACTIONS: [&str; 6] = ["ping", "prompt", "cancel", "subscribe", "unsubscribe", "approve"];
@@ -25,7 +25,7 @@ pub(super) struct Malformed {
 
 /// Reads a frame. Its `timestamp` and fields that are not known are not looked at.
 pub(super) fn read(frame: &[u8]) -> Result<Request, Malformed> {
-    let mut fields: Map<String, Value> = parse(frame).map_err(|error| Malformed { id: None, error })?;
+    let mut fields: Map<String, Value> = parse_object(frame).map_err(|error| Malformed { id: None, error })?;
     let id = match fields.remove("id") {
         Some(Value::String(id)) if (1..=ID_BYTES).contains(&id.len()) => id,
         _ => {

@@ -96,16 +96,16 @@ impl Socket {
         let writer = Writer {
             sink,
             traffic: self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic)),
-            ping: self.app.config.timeouts.ping,
-            stall: self.app.config.timeouts.stall,
+            app: self.app.clone(),
         };
         let mut writer = AbortOnDropHandle::new(tokio::spawn(writer.run(outgoing)));
         if self.begin(start).await.is_some() {
             self.read(stream, &mut writer).await;
         }
         // Whoever still makes frames ends first; then the writer has nobody left to wait for.
+        let writer_wait = WRITER_WAIT + self.app.config.timeouts.stall;
         drop(self);
-        if tokio::time::timeout(WRITER_WAIT.max(Duration::from_secs(1)), &mut writer).await.is_err() {
+        if tokio::time::timeout(writer_wait, &mut writer).await.is_err() {
             tracing::debug!("a WebSocket did not close in time and is cut off");
         }
     }

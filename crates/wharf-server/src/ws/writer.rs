@@ -11,6 +11,7 @@ use futures_util::stream::SplitSink;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
+use crate::app::App;
 use crate::connection::Traffic;
 
 /// Batches that wait for the writer; whoever makes more of them waits.
@@ -35,14 +36,14 @@ enum Stuck {
 pub(super) struct Writer {
     pub(super) sink: SplitSink<WebSocket, Message>,
     pub(super) traffic: Option<Arc<Traffic>>,
-    pub(super) ping: Duration,
-    pub(super) stall: Duration,
+    pub(super) app: App,
 }
 
 impl Writer {
     /// Writes until told to close, until nobody is left to write for, or until the client is gone.
     pub(super) async fn run(mut self, mut outgoing: mpsc::Receiver<Outgoing>) {
-        let mut ping = interval_at(Instant::now() + self.ping, self.ping);
+        let every = self.app.config.timeouts.ping;
+        let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
             let written = tokio::select! {
@@ -62,7 +63,8 @@ impl Writer {
                 Err(Stuck::Gone) => return,
                 Err(Stuck::Stalled) => {
                     tracing::info!("a WebSocket client stopped reading; it may come back with its cursor");
-                    let wait = self.stall;
+                    self.app.metrics.clients_stalled.fetch_add(1, Ordering::Relaxed);
+                    let wait = self.app.config.timeouts.stall;
                     return self.close(close_code::AGAIN, "too slow: come back with your cursor", wait).await;
                 }
             }
@@ -70,7 +72,7 @@ impl Writer {
     }
 
     async fn write(&mut self, messages: impl Iterator<Item = Message>) -> Result<(), Stuck> {
-        let (sink, traffic) = (&mut self.sink, self.traffic.as_ref());
+        let (sink, traffic, stall) = (&mut self.sink, self.traffic.as_ref(), self.app.config.timeouts.stall);
         let taken = || traffic.map_or(0, |traffic| traffic.written.load(Ordering::Relaxed));
         let writing = async {
             for message in messages {
@@ -83,7 +85,7 @@ impl Writer {
         loop {
             tokio::select! {
                 written = &mut writing => return written.map_err(|_| Stuck::Gone),
-                () = sleep(self.stall) => {
+                () = sleep(stall) => {
                     let now = taken();
                     if now == before {
                         return Err(Stuck::Stalled);

@@ -23,9 +23,9 @@ fn an_event_moves_its_payload_up() {
         content: r#"","payload":{"#.to_owned(),
         done: false,
     });
-    insta::assert_snapshot!(event(&chunk).as_str(), @r#"{"type":"event","id":"event-42","timestamp":"1970-01-01T00:00:00.000Z","payload":{"kind":"message.chunk","event_type":"message.chunk","seq":42,"session_id":"s","turn_id":"t","timestamp":"1970-01-01T00:00:00.000Z","message_id":"m","role":"assistant","offset":3,"content":"\",\"payload\":{","done":false}}"#);
+    insta::assert_snapshot!(event(&chunk).as_str(), @r#"{"type":"event","id":"","timestamp":"1970-01-01T00:00:00.000Z","payload":{"kind":"message.chunk","event_type":"message.chunk","seq":42,"session_id":"s","turn_id":"t","timestamp":"1970-01-01T00:00:00.000Z","message_id":"m","role":"assistant","offset":3,"content":"\",\"payload\":{","done":false}}"#);
     let idle = encoded(AgentIdle {});
-    insta::assert_snapshot!(event(&idle).as_str(), @r#"{"type":"event","id":"event-42","timestamp":"1970-01-01T00:00:00.000Z","payload":{"kind":"agent.idle","event_type":"agent.idle","seq":42,"session_id":"s","turn_id":"t","timestamp":"1970-01-01T00:00:00.000Z"}}"#);
+    insta::assert_snapshot!(event(&idle).as_str(), @r#"{"type":"event","id":"","timestamp":"1970-01-01T00:00:00.000Z","payload":{"kind":"agent.idle","event_type":"agent.idle","seq":42,"session_id":"s","turn_id":"t","timestamp":"1970-01-01T00:00:00.000Z"}}"#);
 }
 
 #[test]

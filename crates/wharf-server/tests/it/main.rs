@@ -1,0 +1,14 @@
+//! The server from outside: real sockets, real clients, a scripted model behind a real engine.
+
+#![allow(clippy::unwrap_used)]
+
+mod auth;
+mod drain;
+mod errors;
+mod guards;
+mod limits;
+mod openapi;
+mod routes;
+mod slow_clients;
+mod support;
+mod ws;

@@ -1,0 +1,10 @@
+//! The routes, one file for each part of the address space.
+
+mod events;
+mod permissions;
+mod prompt;
+mod prompt_stream;
+mod queue;
+mod server;
+mod sessions;
+mod tools;
