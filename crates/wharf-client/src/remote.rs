@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use reqwest::Response;
-use reqwest::header::{ACCEPT, HeaderName};
+use reqwest::header::ACCEPT;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{Event, EventKind, Seq};
+use wharf_protocol::{ApiError, Event, EventKind, Seq};
 
 use crate::events::{FeedItem, Located, Scope};
 use crate::http::Http;
@@ -32,9 +32,6 @@ pub(crate) enum Push {
     WebSocket,
 }
 
-/// A header of the server's own: this watcher does not answer permissions.
-pub(crate) const OBSERVER: HeaderName = HeaderName::from_static("x-wharf-observer");
-
 impl Remote {
     pub(crate) fn new(url: &str, auth: Auth, push: Push, options: RemoteOptions) -> Result<Self, ClientError> {
         Ok(Self { http: Http::new(url, auth, options.timeouts, options.retry)?, push })
@@ -50,10 +47,10 @@ impl Remote {
             Scope::Session(session) => &["sessions", session.as_str(), "events"],
             Scope::All => &["events"],
         };
-        let mut request = self.http.get(segments).query("after", after).header(ACCEPT, "text/event-stream");
-        if !may_answer {
-            request = request.header(OBSERVER, "1");
-        }
+        // Where nothing is said, a stream counts as somebody who may answer permissions.
+        let answers = (!may_answer && matches!(scope, Scope::Session(_))).then_some(false);
+        let request = self.http.get(segments).query("after", after).query("answers", answers);
+        let request = request.header(ACCEPT, "text/event-stream");
         let response = self.http.open(&request).await?;
         let is_stream = response
             .headers()
@@ -109,7 +106,12 @@ fn item_from(message: &SseMessage) -> Result<Option<FeedItem>, ClientError> {
             let id = message.id.as_ref().and_then(|id| id.parse().ok());
             Ok(Some(FeedItem::Connected { last: id.or_else(|| last_from(&data)) }))
         }
-        "heartbeat" | "disconnected" => Ok(None),
+        "error" => Err(match serde_json::from_str::<ApiError>(&message.data) {
+            Ok(error) => error.into(),
+            Err(error) => ClientError::Protocol(format!("an error: {error}")),
+        }),
+        // Messages of the stream itself have no seq: `heartbeat`, `disconnected`, `server.draining`, and what comes later.
+        _ if message.id.is_none() => Ok(None),
         _ => located_from(&message.data, message.id.as_deref()).map(Some),
     }
 }

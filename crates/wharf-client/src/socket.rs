@@ -15,7 +15,7 @@ use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_conf
 use wharf_protocol::frame::{Frame, FrameBody};
 use wharf_protocol::rest::{AnswerPermission, CancelAnswer, PermissionAnswered, PromptAnswer, PromptStatus};
 use wharf_protocol::ws::{Action, Envelope, EnvelopeType, Request};
-use wharf_protocol::{ApiError, PermissionId, Prompt, SessionId, Timestamp};
+use wharf_protocol::{ApiError, EventKind, PermissionId, Prompt, SessionId, Timestamp};
 
 use crate::events::{FeedItem, Scope};
 use crate::remote::{Remote, last_from, located_from};
@@ -53,7 +53,7 @@ impl Remote {
                 query.append_pair("after", &after.to_string());
             }
             if !may_answer {
-                query.append_pair("observer", "true");
+                query.append_pair("answers", "false");
             }
         }
         let now = Instant::now();
@@ -253,26 +253,28 @@ fn item_from(envelope: Envelope) -> Result<Vec<FeedItem>, ClientError> {
     located_from(&event.to_string(), position.as_deref()).map(|item| vec![item])
 }
 
-/// An event as the log has it, from the flat payload of its frame: `kind` is the event's type, but for two that go by the
-/// names of the published design.
+/// An event as the log has it, from the flat payload of its frame. Two names of events' own fields are the envelope's, too.
 fn event_of(mut payload: Value, timestamp: Timestamp) -> Option<Value> {
     let fields = payload.as_object_mut()?;
-    let kind = fields.remove("kind")?;
-    let r#type = match kind.as_str()? {
-        "heartbeat" | "disconnected" => return None,
-        "tool_call" => "tool.call_start".to_owned(),
-        "tool_result" if fields.contains_key("error") => "tool.call_error".to_owned(),
-        "tool_result" => "tool.call_complete".to_owned(),
-        other => other.to_owned(),
-    };
-    let mut event = serde_json::Map::new();
-    for name in ["seq", "session_id", "turn_id", "timestamp", "position"] {
+    fields.remove("kind");
+    let r#type = fields.remove("event_type")?;
+    // Without a seq it speaks of the connection: it is not on any log.
+    let mut event = serde_json::Map::from_iter([("seq".to_owned(), fields.remove("seq")?)]);
+    for name in ["session_id", "turn_id", "timestamp", "position"] {
         if let Some(value) = fields.remove(name) {
             event.insert(name.to_owned(), value);
         }
     }
     event.entry("timestamp").or_insert_with(|| timestamp.to_string().into());
-    event.insert("type".to_owned(), r#type.into());
+    if let Some(kind) = fields.remove("tool_kind") {
+        fields.insert("kind".to_owned(), kind);
+    }
+    if r#type == EventKind::ModelRetrying.as_str()
+        && let Some(turn) = event.get("turn_id")
+    {
+        fields.insert("turn_id".to_owned(), turn.clone());
+    }
+    event.insert("type".to_owned(), r#type);
     event.insert("payload".to_owned(), payload);
     Some(Value::Object(event))
 }
