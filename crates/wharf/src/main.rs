@@ -1,1 +1,34 @@
-fn main() {}
+//! The binary: arguments, configuration, wiring, and clients for the terminal.
+
+mod cli;
+mod commands;
+mod config;
+mod connect;
+mod failure;
+mod logging;
+mod output;
+mod state;
+mod terminal;
+mod wiring;
+
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser};
+
+use crate::cli::Cli;
+use crate::failure::Exit;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let verbose = cli.global.verbose;
+    let Some(command) = cli.command.clone() else {
+        let help = Cli::command().render_help();
+        let is_coloured = terminal::Style::for_stdout().is_coloured();
+        output::out(&if is_coloured { help.ansi().to_string() } else { help.to_string() });
+        return Exit::Completed.into();
+    };
+    match commands::run(&cli.global, command) {
+        Ok(exit) => exit.into(),
+        Err(error) => failure::report(&error, verbose > 0).into(),
+    }
+}

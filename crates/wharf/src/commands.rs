@@ -1,0 +1,96 @@
+//! One command a file; this one chooses.
+
+mod agents;
+mod ask;
+mod attach;
+mod completions;
+mod config;
+mod models;
+mod serve;
+mod session;
+mod sessions;
+mod status;
+mod stdin;
+mod stop;
+mod tools;
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use serde::Serialize;
+
+use crate::cli::{Command, Global};
+use crate::config::{self as configuration, Layered, Source};
+use crate::connect::{Context, Given};
+use crate::failure::{Exit, Failure};
+use crate::state::{self, StateDir};
+use crate::{logging, output};
+
+/// Threads of a command that works in this process.
+const WORKERS: usize = 2;
+
+/// Runs a command to its end.
+pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
+    // A name or value that is not UTF-8 cannot be one of ours.
+    let environment: BTreeMap<String, String> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    match &command {
+        Command::Completions { shell } => return completions::run(*shell),
+        Command::Config(crate::cli::ConfigCommand::Schema) => return config::schema(),
+        _ => {}
+    }
+    let layered = configuration::load(global.config.as_deref(), &environment, command.flags())?;
+    let Layered { strangers, .. } = &layered;
+    logging::start(&layered.config.log, global.verbose)
+        .map_err(|error| Failure::new(Exit::Usage, format!("log ({}): {error}", layered.source("log"))))?;
+    for name in strangers {
+        tracing::warn!("the variable {name} is not one of wharf's");
+    }
+    if let Command::Config(command) = command {
+        return config::run(&layered, &command);
+    }
+    let state = StateDir::open(state::locate(&environment)?)?;
+    let is_set = |key: &str| *layered.source(key) != Source::Default;
+    let is_flag = |key: &str| matches!(layered.source(key), Source::Flag(_));
+    let port_was_chosen = is_set("server.port");
+    let given = Given {
+        model: is_flag("model"),
+        permission: is_flag("permission"),
+        permission_set: is_set("permission"),
+        own_models: is_flag("base_url") || is_flag("api_key_env"),
+    };
+    let context = Context { config: layered.config, environment, state, given };
+    let threads =
+        if matches!(command, Command::Serve(_)) { context.config.server.workers.clamp(1, 64) } else { WORKERS };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(threads)
+        .thread_name("wharf")
+        .enable_all()
+        .build()
+        .context("cannot start threads")?;
+    let exit = runtime.block_on(async {
+        match command {
+            Command::Serve(_) => serve::run(&context, port_was_chosen).await,
+            Command::Ask(args) | Command::Run(args) => ask::run(&context, args).await,
+            Command::Attach(args) => attach::run(&context, args).await,
+            Command::Sessions(args) => sessions::run(&context, args).await,
+            Command::Models(args) => models::run(&context, &args).await,
+            Command::Tools(args) => tools::run(&context, &args).await,
+            Command::Agents(args) => agents::run(&context, &args).await,
+            Command::Status(args) => status::run(&context, &args).await,
+            Command::Stop(args) => stop::run(&context, &args).await,
+            Command::Config(_) | Command::Completions { .. } => Ok(Exit::Completed),
+        }
+    });
+    // A read of the terminal that nobody waits for any more must not hold the process.
+    runtime.shutdown_background();
+    exit
+}
+
+/// Prints a value as JSON.
+fn print_json(value: &impl Serialize) -> anyhow::Result<()> {
+    let text = serde_json::to_string_pretty(value)?;
+    output::out(&(crate::terminal::clean_json(&text) + "\n"));
+    Ok(())
+}

@@ -1,0 +1,412 @@
+//! The conversation: lines in, events out, for as long as somebody stays.
+
+use std::collections::{HashSet, VecDeque};
+
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
+use wharf_protocol::event::PromptReceived;
+use wharf_protocol::rest::{AnswerPermission, Cancel, SessionQuery, UpdateSession};
+use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
+
+use super::input::{Input, Typed};
+use super::screen::Screen;
+use super::slash::{self, Slash};
+use crate::commands::{agents, session, sessions, tools};
+use crate::connect::Context;
+use crate::failure::Exit;
+use crate::terminal::{Choice, Narrator, clean, one_line, read_choice};
+
+/// Sessions that /sessions lists.
+const LISTED_SESSIONS: usize = 20;
+
+pub struct Talk<'a> {
+    client: &'a Client,
+    context: &'a Context,
+    session: Session,
+    events: EventStream,
+    connection: watch::Receiver<ConnectionState>,
+    screen: Screen,
+    narrator: Narrator,
+    questions: VecDeque<(PermissionId, String)>,
+    running: Option<Running>,
+    /// Prompts from here whose end is not known yet: a piped line waits for the one before it.
+    open: HashSet<MessageId>,
+    /// Ctrl-C came last: a second one leaves.
+    interrupted: bool,
+    failed: bool,
+}
+
+/// The turn that runs; its ids are not known where it began before this client came.
+#[derive(Default)]
+struct Running {
+    turn: Option<TurnId>,
+    prompt: Option<MessageId>,
+}
+
+enum Wakeup {
+    Event(Option<Box<Result<Event, ClientError>>>),
+    Typed(Typed),
+    Connection,
+    Signal,
+}
+
+/// Whether to go on.
+#[derive(PartialEq, Eq)]
+enum Next {
+    Stay,
+    Leave,
+}
+
+impl<'a> Talk<'a> {
+    pub fn new(
+        client: &'a Client,
+        context: &'a Context,
+        session: Session,
+        events: EventStream,
+        screen: Screen,
+    ) -> Self {
+        let narrator = narrator(&screen);
+        let connection = news(&events);
+        Self {
+            client,
+            context,
+            running: session.status.is_busy().then(Running::default),
+            session,
+            events,
+            connection,
+            screen,
+            narrator,
+            questions: VecDeque::new(),
+            open: HashSet::new(),
+            interrupted: false,
+            failed: false,
+        }
+    }
+
+    pub async fn run(mut self, mut input: Input) -> anyhow::Result<Exit> {
+        let mut terminate = signal(SignalKind::terminate())?;
+        self.greet().await?;
+        let mut ended = false;
+        while !(ended && self.open.is_empty()) {
+            // Piped lines are a script: the next one is for after this one.
+            let takes_input = !ended && (self.screen.is_interactive() || self.open.is_empty());
+            let wakeup = tokio::select! {
+                event = self.events.next() => Wakeup::Event(event.map(Box::new)),
+                typed = input.next(), if takes_input => Wakeup::Typed(typed),
+                Ok(()) = self.connection.changed() => Wakeup::Connection,
+                () = received(&mut terminate) => Wakeup::Signal,
+            };
+            match wakeup {
+                Wakeup::Event(Some(event)) => self.show(&(*event)?),
+                Wakeup::Event(None) => break,
+                Wakeup::Connection => self.show_connection(),
+                Wakeup::Signal => break,
+                Wakeup::Typed(Typed::End) if self.screen.is_interactive() => break,
+                Wakeup::Typed(Typed::End) => ended = true,
+                Wakeup::Typed(Typed::Interrupt) => {
+                    if self.interrupt().await? == Next::Leave {
+                        break;
+                    }
+                }
+                Wakeup::Typed(Typed::Line(line)) => {
+                    self.interrupted = false;
+                    // A refusal is an answer, not the end of the conversation; a way that is gone is.
+                    match self.take(line.trim()).await {
+                        Ok(Next::Stay) => {}
+                        Ok(Next::Leave) => break,
+                        Err(error) => self.refused(&error),
+                    }
+                }
+            }
+        }
+        self.screen.end_text();
+        Ok(if self.failed { Exit::Failed } else { Exit::Completed })
+    }
+
+    async fn greet(&mut self) -> anyhow::Result<()> {
+        if self.screen.is_interactive() {
+            let place = self.client.url().map_or_else(|| "in this process".to_owned(), str::to_owned);
+            let Session { id, model, mode, cwd, .. } = &self.session;
+            let style = self.screen.style;
+            let lines = [
+                format!(
+                    "{} {}",
+                    style.bold(&id.to_string()),
+                    style.dim(&format!("{place} · {}", clean(&cwd.display().to_string())))
+                ),
+                style.dim(&format!("{} · mode {mode} · /help for commands, Ctrl-D to leave", clean(model))),
+            ];
+            for line in lines {
+                self.screen.note(&line);
+            }
+        }
+        let open = self.client.permissions(&self.session.id).await?.permissions;
+        for Permission { permission_id, question, .. } in open {
+            self.question(permission_id, question);
+        }
+        Ok(())
+    }
+
+    async fn take(&mut self, line: &str) -> anyhow::Result<Next> {
+        if line.is_empty() {
+            return Ok(Next::Stay);
+        }
+        if let Some((permission, _)) = self.questions.front()
+            && let Choice::Answer(option) = read_choice(line)
+        {
+            let permission = permission.clone();
+            return match self.client.answer(&permission, AnswerPermission { option, message: None }).await {
+                // The event of whoever was first says so.
+                Ok(_) | Err(ClientError::AlreadyResolved { .. } | ClientError::NotFound { .. }) => Ok(Next::Stay),
+                Err(error) => Err(error.into()),
+            };
+        }
+        match slash::parse(line) {
+            Some(command) => self.command(command).await,
+            None => {
+                let answer = self.client.prompt(&self.session.id, Prompt::new(line)).await?;
+                self.open.insert(answer.message_id);
+                Ok(Next::Stay)
+            }
+        }
+    }
+
+    async fn command(&mut self, command: Slash) -> anyhow::Result<Next> {
+        match command {
+            Slash::Exit => return Ok(Next::Leave),
+            Slash::Help => self.screen.answer(slash::HELP),
+            Slash::Wrong(told) => {
+                self.failed |= !self.screen.is_interactive();
+                self.screen.note(&told);
+            }
+            Slash::Sessions => {
+                let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
+                let page = self.client.sessions(query).await?;
+                self.screen.answer(&sessions::shown(&page));
+            }
+            Slash::Tools => {
+                let list = self.client.tools().await?;
+                self.screen.answer(&tools::shown(&list.tools));
+            }
+            Slash::Agents => {
+                let list = self.client.agents().await?;
+                self.screen.answer(&agents::shown(&list.agents));
+            }
+            Slash::Models => {
+                let list = self.client.models().await?;
+                let usable = list.providers.iter().filter(|provider| provider.available);
+                let names = usable.flat_map(|provider| &provider.models).map(|model| format!("{}\n", clean(&model.id)));
+                let names: String = names.collect();
+                self.screen.answer(&names);
+            }
+            Slash::Cancel => self.cancel().await?,
+            Slash::Model(None) => self.screen.answer(&format!("{}\n", clean(&self.session.model))),
+            Slash::Model(Some(model)) => {
+                self.update(UpdateSession { model: Some(model), ..UpdateSession::default() }).await?;
+            }
+            Slash::Mode(None) => self.screen.answer(&format!("{}\n", self.session.mode)),
+            Slash::Mode(Some(mode)) => {
+                self.update(UpdateSession { mode: Some(mode), ..UpdateSession::default() }).await?;
+            }
+            Slash::Clear => self.client.clear(&self.session.id).await?,
+            Slash::New => {
+                let cwd = Some(self.session.cwd.clone());
+                let made = session::create(self.client, self.context, cwd, Some(&self.session.agent_name)).await?;
+                self.go_to(made).await?;
+            }
+            Slash::Session(None) => {
+                let Session { id, status, title, .. } = self.client.session(&self.session.id).await?;
+                let title = one_line(title.as_deref().unwrap_or("(untitled)"), 80);
+                self.screen.answer(&format!("{id}  {}  {title}\n", status.as_str()));
+            }
+            Slash::Session(Some(id)) => {
+                let other = self.client.session(&session::id(&id)?).await?;
+                self.go_to(other).await?;
+            }
+            Slash::Queue => self.show_queue().await?,
+            Slash::Permissions => {
+                let open = self.client.permissions(&self.session.id).await?.permissions;
+                let lines: String = open
+                    .iter()
+                    .map(|asked| format!("{}  {}\n", asked.permission_id, one_line(&asked.question, 100)))
+                    .collect();
+                self.screen.answer(if lines.is_empty() { "no open questions\n" } else { &lines });
+            }
+        }
+        Ok(Next::Stay)
+    }
+
+    async fn show_queue(&mut self) -> anyhow::Result<()> {
+        let queue = self.client.queue(&self.session.id).await?;
+        let line = |prompt: &wharf_protocol::prompt::QueuedPrompt| {
+            let sender = prompt.sender.as_deref().map(clean).unwrap_or_default();
+            format!("{}  {sender}  {}\n", prompt.position, one_line(&prompt.content.text(), 100))
+        };
+        let lines: String = queue.prompts.iter().map(line).collect();
+        self.screen.answer(if lines.is_empty() { "nothing waits\n" } else { &lines });
+        Ok(())
+    }
+
+    async fn update(&mut self, body: UpdateSession) -> anyhow::Result<()> {
+        self.session = self.client.update_session(&self.session.id, body).await?;
+        Ok(())
+    }
+
+    async fn go_to(&mut self, session: Session) -> anyhow::Result<()> {
+        self.events = self.client.events(&session.id, self.follow()).await?;
+        self.connection = news(&self.events);
+        self.narrator = narrator(&self.screen);
+        self.questions.clear();
+        self.open.clear();
+        self.running = session.status.is_busy().then(Running::default);
+        self.session = session;
+        self.screen.note(&format!("session {}", self.session.id));
+        if self.screen.is_interactive() { self.greet().await } else { Ok(()) }
+    }
+
+    fn follow(&self) -> Follow {
+        if self.screen.is_interactive() { Follow::present() } else { Follow::present().observing() }
+    }
+
+    async fn cancel(&mut self) -> anyhow::Result<()> {
+        let turn_id = self.running.as_ref().and_then(|running| running.turn.clone());
+        let body = Cancel { turn_id, ..Cancel::default() };
+        self.client.cancel(&self.session.id, body).await?;
+        Ok(())
+    }
+
+    async fn interrupt(&mut self) -> anyhow::Result<Next> {
+        if self.running.is_some() {
+            self.screen.note("cancelling");
+            self.cancel().await?;
+            return Ok(Next::Stay);
+        }
+        if std::mem::replace(&mut self.interrupted, true) {
+            return Ok(Next::Leave);
+        }
+        self.screen.note(&self.screen.style.dim("Ctrl-C once more, or Ctrl-D, to leave"));
+        Ok(Next::Stay)
+    }
+
+    fn show(&mut self, event: &Event) {
+        let told = self.narrator.tell(event);
+        self.screen.text(&told.text);
+        if told.ends_message {
+            self.screen.end_text();
+        }
+        for line in &told.notes {
+            self.screen.note(line);
+        }
+        match &event.body {
+            EventBody::PromptReceived(received) => self.show_prompt(received),
+            EventBody::TurnStarted(started) => {
+                self.running = Some(Running { turn: event.turn_id.clone(), prompt: Some(started.message_id.clone()) });
+            }
+            EventBody::TurnFailed(_) => self.failed |= !self.screen.is_interactive(),
+            EventBody::PermissionRequested(asked) => {
+                self.question(asked.permission_id.clone(), asked.question.clone());
+            }
+            EventBody::PermissionResolved(answer) => {
+                self.questions.retain(|(permission, _)| *permission != answer.permission_id);
+                self.put();
+            }
+            EventBody::PromptWithdrawn(withdrawn) => {
+                self.open.remove(&withdrawn.message_id);
+            }
+            EventBody::PromptStarted(started) if started.steered => {
+                self.open.remove(&started.message_id);
+            }
+            EventBody::SessionUpdated(changed) => self.show_update(changed.model.as_deref(), changed.mode),
+            EventBody::SessionCleared(_) => self.screen.note(&self.screen.style.dim("what was said is forgotten")),
+            EventBody::SessionDeleted(_) => {
+                self.open.clear();
+                self.screen.note("the session was deleted");
+            }
+            _ => {}
+        }
+        if event.kind().ends_turn()
+            && let Some(prompt) = self.running.take().and_then(|running| running.prompt)
+        {
+            self.open.remove(&prompt);
+        }
+    }
+
+    /// Prompts of others; what was typed here stands on the screen already.
+    fn show_prompt(&mut self, received: &PromptReceived) {
+        if self.open.contains(&received.message_id) {
+            return;
+        }
+        let sender = received.sender.as_deref().map_or_else(|| "somebody".to_owned(), clean);
+        let text = one_line(&received.content.text(), 400);
+        self.screen.note(&format!("{} {text}", self.screen.style.bold(&format!("{sender} ›"))));
+    }
+
+    fn show_update(&mut self, model: Option<&str>, mode: Option<wharf_protocol::Mode>) {
+        if let Some(model) = model {
+            self.session.model = model.to_owned();
+            self.screen.note(&self.screen.style.dim(&format!("model {}", clean(model))));
+        }
+        if let Some(mode) = mode {
+            self.session.mode = mode;
+            self.screen.note(&self.screen.style.dim(&format!("mode {mode}")));
+        }
+    }
+
+    fn question(&mut self, permission: PermissionId, question: String) {
+        self.questions.push_back((permission, question));
+        if self.questions.len() == 1 {
+            self.put();
+        }
+    }
+
+    fn put(&mut self) {
+        let Some((_, question)) = self.questions.front() else { return };
+        let style = self.screen.style;
+        let line = format!(
+            "{} {} {}",
+            style.asks("?"),
+            clean(question),
+            style.dim("[y]es once, [a]lways in this session, [n]o, [never]")
+        );
+        self.screen.note(&line);
+    }
+
+    fn show_connection(&mut self) {
+        let state = self.connection.borrow_and_update().clone();
+        let style = self.screen.style;
+        match state {
+            ConnectionState::Reconnecting { attempt, reason } => {
+                self.screen.note(
+                    &style
+                        .dim(&format!("connection lost ({}); coming back, attempt {attempt}", one_line(&reason, 100))),
+                );
+            }
+            ConnectionState::Connected => self.screen.note(&style.dim("connected again")),
+            ConnectionState::Connecting | ConnectionState::Ended => {}
+        }
+    }
+
+    fn refused(&mut self, error: &anyhow::Error) {
+        self.failed |= !self.screen.is_interactive();
+        self.screen.note(&format!("{} {}", self.screen.style.error("error:"), one_line(&format!("{error:#}"), 400)));
+    }
+}
+
+fn narrator(screen: &Screen) -> Narrator {
+    let narrator = Narrator::new(screen.style);
+    if screen.is_interactive() { narrator.telling_starts() } else { narrator }
+}
+
+/// The connection's state; that it stands now is no news.
+fn news(events: &EventStream) -> watch::Receiver<ConnectionState> {
+    let mut connection = events.state();
+    connection.mark_unchanged();
+    connection
+}
+
+async fn received(signal: &mut Signal) {
+    if signal.recv().await.is_none() {
+        std::future::pending::<()>().await;
+    }
+}

@@ -1,0 +1,165 @@
+//! `wharf serve`: the server of this machine. Needs no terminal and no input, and outlives both.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use wharf_client::Discovery;
+use wharf_engine::Engine;
+use wharf_protocol::Timestamp;
+use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
+
+use crate::config::AuthChoice;
+use crate::connect::Context;
+use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::terminal::Style;
+use crate::wiring;
+
+/// After the drain, for what is left to be written.
+const CLOSING: Duration = Duration::from_secs(2);
+
+/// Who a request with the key of the state directory is, on the log.
+const OWNER: &str = "owner";
+
+pub async fn run(context: &Context, port_was_chosen: bool) -> anyhow::Result<Exit> {
+    let lock = context.state.lock()?;
+    // Before anything is announced: a signal from here on ends the server in good order.
+    let mut signals = Signals::listen().context("cannot listen for signals")?;
+    let (auth, key_file) = match context.config.server.auth {
+        AuthChoice::Key => {
+            let key = context.state.key()?;
+            (Auth::Keys(vec![Key::from_secret(OWNER, key.reveal(), Scopes::ALL)]), Some(context.state.key_file()))
+        }
+        AuthChoice::None => (Auth::None, None),
+    };
+    let engine = wiring::engine(&context.config, &context.environment, &context.state).await?;
+    let server = bind(context, auth, port_was_chosen, &engine)?;
+    let url = url_of(server.local_addr());
+    lock.announce(&Discovery {
+        url: url.clone(),
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        key_file,
+        started_at: Timestamp::now(),
+    })?;
+    if context.config.server.auth == AuthChoice::None {
+        let style = Style::for_stderr();
+        note(&format!(
+            "{} without authentication, everybody on this machine can run commands as you",
+            style.error("warning:")
+        ));
+    }
+    note(&format!("wharf {} listens on {url}", env!("CARGO_PKG_VERSION")));
+    let served = serve(server, &mut signals).await;
+    engine.stop(if matches!(served, Ok(Stop::Hurried)) { Duration::ZERO } else { CLOSING }).await;
+    lock.withdraw();
+    served.context("the server failed")?;
+    Ok(Exit::Completed)
+}
+
+/// How the server came to its end.
+enum Stop {
+    Drained,
+    Hurried,
+}
+
+async fn serve(server: Server, signals: &mut Signals) -> Result<Stop, ServerError> {
+    let shutdown = CancellationToken::new();
+    let mut serving = std::pin::pin!(server.serve(shutdown.clone()));
+    loop {
+        tokio::select! {
+            ended = &mut serving => return ended.map(|()| Stop::Drained),
+            signal = signals.next() => {
+                if signal == Asked::Nothing {
+                    // The terminal is gone; the server stays.
+                    tracing::info!("the terminal was closed");
+                    continue;
+                }
+                if shutdown.is_cancelled() {
+                    note("stopping now; turns that run go on after the next start");
+                    return Ok(Stop::Hurried);
+                }
+                note("stopping; once more to hurry");
+                shutdown.cancel();
+            }
+        }
+    }
+}
+
+/// What a signal asks for.
+#[derive(PartialEq, Eq)]
+enum Asked {
+    Stop,
+    Nothing,
+}
+
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    hangup: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            hangup: signal(SignalKind::hangup())?,
+        })
+    }
+
+    async fn next(&mut self) -> Asked {
+        tokio::select! {
+            _ = self.terminate.recv() => Asked::Stop,
+            _ = self.interrupt.recv() => Asked::Stop,
+            _ = self.hangup.recv() => Asked::Nothing,
+        }
+    }
+}
+
+/// Binds the wished port. Where nobody wished one and the usual one is taken, a free one: clients find it anyway.
+fn bind(context: &Context, auth: Auth, port_was_chosen: bool, engine: &Engine) -> anyhow::Result<Server> {
+    let section = &context.config.server;
+    let config = ServerConfig {
+        host: section.host,
+        port: section.port,
+        allowed_origins: section.allowed_origins.clone(),
+        allowed_hosts: section.allowed_hosts.clone(),
+        limits: context.config.limits.clone(),
+        work_dir: engine.config().work_dir.clone(),
+        drain_grace: Duration::from_millis(section.drain_ms),
+        ..ServerConfig::new(auth)
+    };
+    let address = SocketAddr::new(section.host, section.port);
+    match Server::bind(config.clone(), engine.clone()) {
+        Ok(server) => Ok(server),
+        Err(ServerError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse && !port_was_chosen => {
+            let server = Server::bind(ServerConfig { port: 0, ..config }, engine.clone())?;
+            note(&format!("port {} is taken by another program; using {}", section.port, server.local_addr().port()));
+            Ok(server)
+        }
+        Err(ServerError::Bind { source, .. }) if source.kind() == io::ErrorKind::AddrInUse => {
+            Err(Failure::new(Exit::Failed, format!("{address} is taken by another program"))
+                .hint("choose another --port, or 0 for a free one")
+                .into())
+        }
+        Err(error @ ServerError::Unauthenticated(_)) => Err(Failure::new(Exit::Usage, error.to_string())
+            .hint("leave out --auth none, or listen on 127.0.0.1")
+            .into()),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// The address for clients of this machine: one that stands for all of them is not one to connect to.
+fn url_of(address: SocketAddr) -> String {
+    let host = match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+        ip => ip,
+    };
+    format!("http://{}", SocketAddr::new(host, address.port()))
+}

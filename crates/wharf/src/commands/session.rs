@@ -1,0 +1,97 @@
+//! Which session a command works in: a named one, this directory's latest, or a new one.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use wharf_client::Client;
+use wharf_protocol::rest::{CreateSession, SessionQuery, UpdateSession};
+use wharf_protocol::{Session, SessionId};
+
+use crate::connect::Context;
+use crate::failure::{Exit, Failure};
+
+/// What the command line says of the session.
+pub struct Wanted<'a> {
+    pub session: Option<&'a str>,
+    pub latest: bool,
+    pub agent: Option<&'a str>,
+    pub cwd: Option<&'a Path>,
+}
+
+/// An id as it was typed.
+pub fn id(text: &str) -> anyhow::Result<SessionId> {
+    text.parse().map_err(|error| {
+        Failure::new(Exit::Usage, format!("{text:?} is no session: {error}")).hint("`wharf sessions` lists them").into()
+    })
+}
+
+pub async fn choose(client: &Client, context: &Context, wanted: Wanted<'_>) -> anyhow::Result<Session> {
+    if let Some(text) = wanted.session {
+        let session = client.session(&id(text)?).await?;
+        return adjust(client, context, session).await;
+    }
+    let cwd = directory(client, context, wanted.cwd)?;
+    if wanted.latest {
+        let query = SessionQuery { limit: Some(1), cwd: cwd.clone(), ..SessionQuery::default() };
+        if let Some(session) = client.sessions(query).await?.sessions.into_iter().next() {
+            return adjust(client, context, session).await;
+        }
+        let place = cwd.map_or_else(|| "there".to_owned(), |cwd| cwd.display().to_string());
+        return Err(Failure::new(Exit::Failed, format!("no session has worked in {place}"))
+            .hint("leave out --continue for a new one")
+            .into());
+    }
+    create(client, context, cwd, wanted.agent).await
+}
+
+/// A new session in `cwd`.
+pub async fn create(
+    client: &Client,
+    context: &Context,
+    cwd: Option<PathBuf>,
+    agent: Option<&str>,
+) -> anyhow::Result<Session> {
+    let is_here = client.url().is_none();
+    let body = CreateSession {
+        cwd,
+        agent_name: agent.map(str::to_owned),
+        // An engine in this process has its default from the same configuration, and its base URL with it.
+        model: context.config.model.clone().filter(|_| !is_here),
+        mode: context.given.permission_set.then_some(context.config.permission),
+        ..CreateSession::default()
+    };
+    Ok(client.create_session(body).await?)
+}
+
+/// What flags say holds for a session that is there already, too.
+async fn adjust(client: &Client, context: &Context, session: Session) -> anyhow::Result<Session> {
+    let update = UpdateSession {
+        model: context.config.model.clone().filter(|model| context.given.model && *model != session.model),
+        mode: (context.given.permission && context.config.permission != session.mode)
+            .then_some(context.config.permission),
+        ..UpdateSession::default()
+    };
+    if update == UpdateSession::default() {
+        return Ok(session);
+    }
+    Ok(client.update_session(&session.id, update).await?)
+}
+
+/// The directory as the server knows it: a server on another machine has its own.
+fn directory(client: &Client, context: &Context, cwd: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
+    if client.url().is_some_and(|url| !is_this_machine(url)) {
+        return Ok(cwd.map(Path::to_owned));
+    }
+    let dir = match (cwd, &context.config.work_dir) {
+        (Some(dir), _) => dir.to_owned(),
+        (None, Some(dir)) => dir.clone(),
+        (None, None) => std::env::current_dir().context("this directory is gone")?,
+    };
+    let dir = dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))?;
+    Ok(Some(dir))
+}
+
+fn is_this_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.starts_with("127.") || rest.starts_with("[::1]") || rest.starts_with("localhost")
+}

@@ -1,0 +1,138 @@
+//! The way to a server, or to an engine in this process.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry};
+use wharf_engine::Caller;
+
+use crate::config::{ClientMode, Config};
+use crate::failure::{Exit, Failure};
+use crate::state::StateDir;
+use crate::wiring;
+
+/// What every command works with.
+pub struct Context {
+    pub config: Config,
+    pub environment: BTreeMap<String, String>,
+    pub state: StateDir,
+    pub given: Given,
+}
+
+/// What was said on purpose, which a server or a session that is there already may not know.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Given {
+    /// `--model`
+    pub model: bool,
+    /// `--permission`
+    pub permission: bool,
+    /// The permission mode is not the default's.
+    pub permission_set: bool,
+    /// `--base-url` or `--api-key-env`: models that only this process has.
+    pub own_models: bool,
+}
+
+impl Context {
+    fn options(&self) -> RemoteOptions {
+        RemoteOptions { timeouts: self.config.client.timeouts(), retry: Retry::default() }
+    }
+
+    fn auto(&self) -> AutoConfig {
+        AutoConfig { state_dir: self.state.path().to_owned(), options: self.options() }
+    }
+
+    /// Where work is done: a server, or this process. With `attended` false, questions of an engine in this process are
+    /// refused at once: nobody else can reach it.
+    pub async fn client(&self, attended: bool) -> anyhow::Result<Client> {
+        let mode = self.config.client.mode;
+        if mode != ClientMode::Embedded
+            && let Some(client) = self.named_server()?
+        {
+            if self.given.own_models {
+                return Err(own_models_elsewhere());
+            }
+            return Ok(client);
+        }
+        match mode {
+            ClientMode::Embedded => self.embed(attended).await,
+            ClientMode::Remote if self.given.own_models => Err(own_models_elsewhere()),
+            ClientMode::Auto if self.given.own_models => self.embed(attended).await,
+            ClientMode::Auto => {
+                let found = Client::auto(&self.auto(), || self.embed(attended)).await?;
+                Ok(match found {
+                    Found::Server(client, _) | Found::Embedded(client) => client,
+                })
+            }
+            ClientMode::Remote => Ok(self.server().await?.0),
+        }
+    }
+
+    /// A server, where one is named or runs here: for commands that otherwise look things up by themselves.
+    pub async fn running_server(&self) -> anyhow::Result<Option<Client>> {
+        if let Some(client) = self.named_server()? {
+            return Ok(Some(client));
+        }
+        match self.config.client.mode {
+            ClientMode::Embedded => Ok(None),
+            ClientMode::Auto if self.given.own_models => Ok(None),
+            ClientMode::Auto => Ok(Client::discover(&self.auto()).await?.map(|(client, _)| client)),
+            ClientMode::Remote => self.server().await.map(|(client, _)| Some(client)),
+        }
+    }
+
+    /// The server of this machine.
+    pub async fn server(&self) -> anyhow::Result<(Client, Discovery)> {
+        Client::discover(&self.auto()).await?.ok_or_else(|| self.no_server())
+    }
+
+    pub fn no_server(&self) -> anyhow::Error {
+        Failure::new(Exit::Unreachable, format!("no server runs on {}", self.state.path().display()))
+            .hint("`wharf serve` starts one")
+            .into()
+    }
+
+    /// The server that the configuration names.
+    pub fn named_server(&self) -> anyhow::Result<Option<Client>> {
+        let Some(url) = &self.config.client.server else { return Ok(None) };
+        let client = Client::remote_with(url, self.auth_for(url)?, self.options())?;
+        Ok(Some(client))
+    }
+
+    /// The key for a server that was named: a variable, a file, or the one that this machine's own server left.
+    fn auth_for(&self, url: &str) -> anyhow::Result<Auth> {
+        if let Some(text) = self.environment.get("WHARF_KEY").filter(|text| !text.is_empty()) {
+            return Ok(Auth::Key(ApiKey::new(text).context("WHARF_KEY")?));
+        }
+        if let Some(path) = &self.config.client.key_file {
+            let text = std::fs::read_to_string(path).with_context(|| format!("the key file {}", path.display()))?;
+            return Ok(Auth::Key(ApiKey::new(&text).with_context(|| format!("the key file {}", path.display()))?));
+        }
+        match Discovery::find(self.state.path())? {
+            Some(server) if same_server(&server.url, url) => Ok(server.auth()?),
+            _ => Ok(Auth::None),
+        }
+    }
+
+    async fn embed(&self, attended: bool) -> anyhow::Result<Client> {
+        let mut config = self.config.clone();
+        if !attended {
+            config.turns.unattended_permission_ms = 0;
+        }
+        let engine = wiring::engine(&config, &self.environment, &self.state).await?;
+        let name = self.environment.get("USER").filter(|name| !name.is_empty()).map_or("local", String::as_str);
+        Ok(Client::embedded(engine, Caller::new(name), self.config.client.timeouts()))
+    }
+}
+
+fn own_models_elsewhere() -> anyhow::Error {
+    Failure::new(Exit::Usage, "a server uses its own models: --base-url and --api-key-env do not reach it")
+        .hint("`wharf run` works in this process; or start the server with these options")
+        .into()
+}
+
+/// Two spellings of one address; the key goes nowhere else.
+fn same_server(known: &str, asked: &str) -> bool {
+    let place =
+        |url: &str| Client::remote(url, Auth::None).ok()?.url().map(|url| url.replace("//localhost:", "//127.0.0.1:"));
+    place(known).is_some() && place(known) == place(asked)
+}

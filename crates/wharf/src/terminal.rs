@@ -1,0 +1,130 @@
+//! Text for terminals: colours where they are wanted, nothing that a model could steer the terminal with.
+
+mod narrator;
+mod questions;
+mod table;
+mod wrap;
+
+use std::io::IsTerminal;
+
+pub use narrator::Narrator;
+pub use questions::{Choice, Terminal, read_choice};
+pub use table::table;
+pub use wrap::LineWrapper;
+
+/// Colours, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Style {
+    coloured: bool,
+}
+
+impl Style {
+    #[cfg(test)]
+    pub fn plain() -> Self {
+        Self { coloured: false }
+    }
+
+    pub fn for_stdout() -> Self {
+        Self { coloured: wants_colour(std::io::stdout().is_terminal()) }
+    }
+
+    pub fn for_stderr() -> Self {
+        Self { coloured: wants_colour(std::io::stderr().is_terminal()) }
+    }
+
+    pub fn is_coloured(self) -> bool {
+        self.coloured
+    }
+
+    fn paint(self, code: &str, text: &str) -> String {
+        if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+
+    pub fn dim(self, text: &str) -> String {
+        self.paint("2", text)
+    }
+
+    pub fn bold(self, text: &str) -> String {
+        self.paint("1", text)
+    }
+
+    pub fn error(self, text: &str) -> String {
+        self.paint("1;31", text)
+    }
+
+    pub fn removed(self, text: &str) -> String {
+        self.paint("31", text)
+    }
+
+    pub fn added(self, text: &str) -> String {
+        self.paint("32", text)
+    }
+
+    pub fn asks(self, text: &str) -> String {
+        self.paint("1;33", text)
+    }
+}
+
+/// `NO_COLOR` (no-color.org) wins over `CLICOLOR_FORCE`, which wins over what the output is.
+fn wants_colour(is_terminal: bool) -> bool {
+    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    if set("NO_COLOR") {
+        return false;
+    }
+    if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") {
+        return true;
+    }
+    is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// Text of models, tools and files as it may be shown: control characters become visible, so that none of it can move the
+/// cursor, rename the window, or write into the clipboard.
+pub fn clean(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text.chars().peekable();
+    while let Some(c) = rest.next() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            '\r' if rest.peek() == Some(&'\n') => {}
+            '\u{0}'..='\u{1f}' => shown.push(char::from_u32(0x2400 + u32::from(c)).unwrap_or('\u{fffd}')),
+            '\u{7f}' => shown.push('\u{2421}'),
+            // C1 controls, and marks that turn the direction of what follows.
+            '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                shown.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
+            }
+            c => shown.push(c),
+        }
+    }
+    shown
+}
+
+/// The first line that says something, cleaned and cut.
+pub fn one_line(text: &str, most: usize) -> String {
+    let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
+    let line = clean(line).replace('\t', " ");
+    if line.chars().count() <= most {
+        return line;
+    }
+    let mut cut: String = line.chars().take(most.saturating_sub(1)).collect();
+    cut.push('…');
+    cut
+}
+
+/// JSON that a terminal may show: what JSON leaves as it is and a terminal would obey is escaped.
+pub fn clean_json(json: &str) -> String {
+    if !json.chars().any(|c| ('\u{7f}'..='\u{9f}').contains(&c)) {
+        return json.to_owned();
+    }
+    json.chars()
+        .map(|c| if ('\u{7f}'..='\u{9f}').contains(&c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() })
+        .collect()
+}
+
+/// Columns of the terminal on standard output.
+pub fn columns() -> usize {
+    let size = rustix::termios::tcgetwinsize(std::io::stdout());
+    size.ok().map(|size| usize::from(size.ws_col)).filter(|&columns| columns >= 20).unwrap_or(100)
+}
+
+#[cfg(test)]
+mod tests;

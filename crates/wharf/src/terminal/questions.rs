@@ -1,0 +1,97 @@
+//! Asking somebody at the terminal, whatever standard input and output are.
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Write};
+
+use tokio::sync::mpsc;
+use wharf_protocol::PermissionOption;
+
+use super::{Style, clean};
+
+/// Lines that were typed and not yet read; somebody who types on while nothing is asked waits.
+const TYPED_LINES: usize = 4;
+
+/// What was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Choice {
+    Answer(PermissionOption),
+    /// Not one of the choices.
+    Unclear,
+}
+
+/// Reads `y`, `a`, `n` or `never`, or their words.
+pub fn read_choice(line: &str) -> Choice {
+    match line.trim().to_lowercase().as_str() {
+        "y" | "yes" | "allow" => Choice::Answer(PermissionOption::AllowOnce),
+        "a" | "always" => Choice::Answer(PermissionOption::AllowAlways),
+        "n" | "no" | "reject" => Choice::Answer(PermissionOption::RejectOnce),
+        "never" => Choice::Answer(PermissionOption::RejectAlways),
+        _ => Choice::Unclear,
+    }
+}
+
+/// The terminal that this process was started from, while it is in the foreground there.
+pub struct Terminal {
+    screen: File,
+    lines: Option<mpsc::Receiver<String>>,
+    style: Style,
+}
+
+impl Terminal {
+    /// `None` without a terminal, or in the background of one: reading would stop the process.
+    pub fn open() -> Option<Self> {
+        let screen = OpenOptions::new().read(true).write(true).open("/dev/tty").ok()?;
+        let foreground = rustix::termios::tcgetpgrp(&screen).ok()?;
+        if foreground != rustix::process::getpgrp() {
+            return None;
+        }
+        Some(Self { screen, lines: None, style: Style::for_stderr() })
+    }
+
+    /// Shows a question; the answer comes from [`Terminal::line`].
+    pub fn ask(&mut self, question: &str) {
+        let choices = self.style.dim("[y]es once, [a]lways in this session, [n]o, [never]");
+        let text = format!("{} {}\n  {choices} ", self.style.asks("?"), clean(question));
+        self.write(&text);
+    }
+
+    pub fn say(&mut self, text: &str) {
+        self.write(&format!("{text}\n"));
+    }
+
+    /// The next line that is typed; waits for ever once the terminal is gone.
+    pub async fn line(&mut self) -> String {
+        if self.lines.is_none() {
+            self.lines = self.start_reading();
+        }
+        let line = match &mut self.lines {
+            Some(lines) => lines.recv().await,
+            None => None,
+        };
+        match line {
+            Some(line) => line,
+            None => std::future::pending().await,
+        }
+    }
+
+    /// A read of a terminal cannot be called back: the thread ends with the process.
+    fn start_reading(&self) -> Option<mpsc::Receiver<String>> {
+        let (sender, receiver) = mpsc::channel(TYPED_LINES);
+        let keyboard = self.screen.try_clone().ok()?;
+        let read = move || {
+            for line in BufReader::new(keyboard).lines() {
+                let Ok(line) = line else { break };
+                if sender.blocking_send(line).is_err() {
+                    break;
+                }
+            }
+        };
+        std::thread::Builder::new().name("wharf-terminal".to_owned()).spawn(read).ok()?;
+        Some(receiver)
+    }
+
+    fn write(&mut self, text: &str) {
+        // A terminal that was closed meanwhile answers nothing either; the question then times out.
+        let _ = self.screen.write_all(text.as_bytes());
+    }
+}

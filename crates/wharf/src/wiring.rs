@@ -1,0 +1,95 @@
+//! Puts the parts together: from the configuration to models, tools, store and engine.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
+use wharf_models::{ApiKey, Models, ModelsConfig};
+use wharf_store::{SqliteConfig, SqliteStore};
+use wharf_tools::{Toolbox, ToolsConfig};
+
+use crate::config::{Config, RecoveryChoice};
+use crate::failure::{Exit, Failure};
+use crate::state::StateDir;
+
+/// The models that can be used. Connects to nothing.
+pub fn models(config: &Config, environment: &BTreeMap<String, String>) -> anyhow::Result<Models> {
+    let api_key = match &config.api_key_env {
+        Some(name) => Some(environment.get(name).map(ApiKey::new).ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("the variable {name}, which api_key_env names, is not set"))
+        })?),
+        None => None,
+    };
+    Ok(Models::discover(ModelsConfig {
+        model: config.model.clone(),
+        base_url: config.base_url.clone(),
+        api_key,
+        context_tokens: config.context_tokens,
+        model_idle_ms: config.limits.model_idle_ms,
+        environment: environment.clone(),
+        ..ModelsConfig::default()
+    }))
+}
+
+/// The built-in tools.
+pub fn tools(config: &Config, environment: &BTreeMap<String, String>) -> Toolbox {
+    Toolbox::builtin(ToolsConfig {
+        environment: environment.clone(),
+        pass_environment: config.pass_environment.clone(),
+        bash_timeout_ms: config.limits.tool_time_ms,
+    })
+}
+
+/// The store in the state directory.
+pub fn store(config: &Config, state: &StateDir) -> anyhow::Result<Arc<SqliteStore>> {
+    let options = SqliteConfig { readers: config.storage.readers.max(1), ..SqliteConfig::new(state.database()) };
+    SqliteStore::open(options).context("cannot open the store")
+}
+
+/// Where sessions work that name no directory.
+pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
+    let dir = match &config.work_dir {
+        Some(dir) => dir.clone(),
+        None => std::env::current_dir().context("this directory is gone")?,
+    };
+    dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
+}
+
+/// An engine with everything it needs, at work.
+pub async fn engine(
+    config: &Config,
+    environment: &BTreeMap<String, String>,
+    state: &StateDir,
+) -> anyhow::Result<Engine> {
+    let models = Arc::new(models(config, environment)?);
+    let store = store(config, state)?;
+    let tools = tools(config, environment);
+    let engine = Engine::start(engine_config(config, state)?, Parts { store, models, tools });
+    engine.await.context("the engine did not start")
+}
+
+fn engine_config(config: &Config, state: &StateDir) -> anyhow::Result<EngineConfig> {
+    let Config { turns, storage, .. } = config;
+    Ok(EngineConfig {
+        allowed_roots: config.allowed_roots.clone(),
+        // With a base URL the models know best what its default is.
+        default_model: config.model.clone().filter(|_| config.base_url.is_none()),
+        default_mode: config.permission,
+        rules: config.rules.clone(),
+        limits: config.limits.clone(),
+        recovery: match config.recovery {
+            RecoveryChoice::Continue => Recovery::Continue,
+            RecoveryChoice::Interrupt => Recovery::Interrupt,
+        },
+        idle_unload_ms: storage.idle_unload_ms,
+        permission_timeout_ms: turns.permission_ms,
+        unattended_permission_timeout_ms: turns.unattended_permission_ms,
+        max_turn_ms: turns.max_ms,
+        max_turn_tokens: turns.max_tokens,
+        max_model_attempts: turns.model_attempts,
+        chunk_retention_ms: storage.chunk_retention_ms,
+        ..EngineConfig::new(work_dir(config)?, state.path())
+    })
+}
