@@ -147,9 +147,8 @@ pub(crate) enum Gate {
 
 impl Gate {
     pub(crate) fn new(auth: &Auth, limits: &Limits) -> Self {
-        let principal = |name: &str, scopes| {
-            Arc::new(Principal { caller: Caller::new(name), scopes, bucket: Bucket::new(limits) })
-        };
+        let principal =
+            |name: &str, scopes| Arc::new(Principal { caller: Caller::new(name), scopes, bucket: Bucket::new(limits) });
         match auth {
             Auth::Keys(keys) => {
                 Self::Keys(keys.iter().map(|key| (key.hash, principal(&key.name, key.scopes))).collect())

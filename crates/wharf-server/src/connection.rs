@@ -1,8 +1,8 @@
 //! One TCP connection: HTTP/1.1 on it, and the watch over a client that stops reading.
 
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

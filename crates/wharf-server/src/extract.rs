@@ -208,5 +208,12 @@ pub(crate) fn random_id() -> String {
         // An id for logs only: the clock is as good.
         bits[..8].copy_from_slice(&wharf_protocol::Timestamp::now().0.to_be_bytes());
     }
-    bits.iter().map(|byte| format!("{byte:02x}")).collect()
+    hex(&bits)
+}
+
+/// Bytes as hexadecimal digits.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }

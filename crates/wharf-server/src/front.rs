@@ -72,12 +72,7 @@ fn admit(
     Ok(None)
 }
 
-fn authenticate(
-    app: &App,
-    request: &Request,
-    facts: Option<&Facts>,
-    now: Instant,
-) -> Result<Arc<Principal>, ApiError> {
+fn authenticate(app: &App, request: &Request, facts: Option<&Facts>, now: Instant) -> Result<Arc<Principal>, ApiError> {
     if facts.is_some_and(|facts| facts.takes_ticket)
         && let Some(ticket) = ticket_of(request.uri())
     {
@@ -162,3 +157,6 @@ fn finish(mut response: Response, request_id: String, origin: Option<HeaderValue
     }
     response
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,9 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use http::StatusCode;
 
 /// Statuses that are counted apart; the last slot takes the rest.
-const STATUSES: [u16; 22] = [
-    101, 200, 202, 204, 304, 400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 502, 503, 504, 0,
-];
+const STATUSES: [u16; 22] =
+    [101, 200, 202, 204, 304, 400, 401, 403, 404, 405, 406, 409, 410, 413, 415, 422, 429, 500, 502, 503, 504, 0];
 
 #[derive(Debug)]
 pub(crate) struct Metrics {

@@ -52,10 +52,12 @@ struct Schemas {
 
 impl Schemas {
     fn new() -> Self {
-        let settings = || SchemaSettings::draft2020_12().with(|settings| {
-            settings.definitions_path = "/components/schemas".into();
-            settings.meta_schema = None;
-        });
+        let settings = || {
+            SchemaSettings::draft2020_12().with(|settings| {
+                settings.definitions_path = "/components/schemas".into();
+                settings.meta_schema = None;
+            })
+        };
         let mut answered = settings().for_serialize().into_generator();
         answered.subschema_for::<ApiError>();
         Self { sent: settings().for_deserialize().into_generator(), answered }
@@ -187,8 +189,11 @@ impl Schemas {
         loop {
             let more: Vec<String> = sent
                 .iter()
-                .filter(|(name, definition)| !renamed.contains(*name) && components.contains_key(*name)
-                    && unmarked(definition, &renamed) != components[*name])
+                .filter(|(name, definition)| {
+                    !renamed.contains(*name)
+                        && components.contains_key(*name)
+                        && unmarked(definition, &renamed) != components[*name]
+                })
                 .map(|(name, _)| name.clone())
                 .collect();
             if more.is_empty() {

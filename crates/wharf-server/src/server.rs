@@ -51,7 +51,7 @@ pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
     router: Router,
-    app: App,
+    pub(crate) app: App,
 }
 
 impl Server {

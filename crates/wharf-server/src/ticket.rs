@@ -9,6 +9,7 @@ use wharf_protocol::rest::Ticket;
 use wharf_protocol::{ApiError, ErrorCode, Timestamp};
 
 use crate::auth::Principal;
+use crate::extract::hex;
 
 const LIFETIME: Duration = Duration::from_secs(30);
 /// Tickets that may be open at a time, over all keys.
@@ -27,7 +28,7 @@ impl Tickets {
         if getrandom::fill(&mut bits).is_err() {
             return Err(ApiError::new(ErrorCode::Unavailable, "the machine gives no random numbers"));
         }
-        let secret: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
+        let secret = hex(&bits);
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if open.len() >= OPEN_TICKETS {
             open.retain(|_, (_, expires)| *expires > now);

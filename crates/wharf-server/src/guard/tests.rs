@@ -21,12 +21,28 @@ fn check_uri(uri: &str, headers: &[(&str, &str)]) -> Result<From, String> {
 
 #[test]
 fn only_our_own_names_are_answered() {
-    for host in ["127.0.0.1:4096", "localhost:4096", "LOCALHOST:4096", "[::1]:4096", "wharf.example:4096", "wharf.example", "box:443"]
-    {
+    for host in [
+        "127.0.0.1:4096",
+        "localhost:4096",
+        "LOCALHOST:4096",
+        "[::1]:4096",
+        "wharf.example:4096",
+        "wharf.example",
+        "box:443",
+    ] {
         assert_eq!(check(&[("host", host)]), Ok(From::Own), "{host}");
     }
-    for host in ["", "localhost", "127.0.0.1", "127.0.0.1:80", "evil.example:4096", "127.0.0.1.evil.example:4096", "localhost:4096.", "0.0.0.0:4096", "box:4097"]
-    {
+    for host in [
+        "",
+        "localhost",
+        "127.0.0.1",
+        "127.0.0.1:80",
+        "evil.example:4096",
+        "127.0.0.1.evil.example:4096",
+        "localhost:4096.",
+        "0.0.0.0:4096",
+        "box:4097",
+    ] {
         assert!(check(&[("host", host)]).is_err(), "{host}");
     }
     assert!(check(&[]).is_err());
@@ -41,8 +57,16 @@ fn an_origin_that_is_present_must_be_listed() {
     for origin in ["https://app.example", "http://localhost:5173", "http://localhost"] {
         assert!(matches!(with(origin), Ok(From::Listed(_))), "{origin}");
     }
-    for origin in ["null", "", "https://evil.example", "http://app.example", "https://app.example.evil", "http://localhost:5173.evil", "http://localhost.evil", "http://127.0.0.1:4096"]
-    {
+    for origin in [
+        "null",
+        "",
+        "https://evil.example",
+        "http://app.example",
+        "https://app.example.evil",
+        "http://localhost:5173.evil",
+        "http://localhost.evil",
+        "http://127.0.0.1:4096",
+    ] {
         assert!(with(origin).is_err(), "{origin}");
     }
 }

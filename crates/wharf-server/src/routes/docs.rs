@@ -12,7 +12,11 @@ pub(super) fn operations() -> Vec<Operation> {
     let about = |operation: Operation| operation.about("docs", "The documentation page").public();
     vec![
         about(Operation::get("getDocs", "/docs", page)).answers_text(200, "The page.", "text/html"),
-        about(Operation::get("getDocsScript", "/docs/docs.js", script)).answers_text(200, "Its script.", "text/javascript"),
+        about(Operation::get("getDocsScript", "/docs/docs.js", script)).answers_text(
+            200,
+            "Its script.",
+            "text/javascript",
+        ),
         about(Operation::get("getDocsStyle", "/docs/docs.css", style)).answers_text(200, "Its style.", "text/css"),
     ]
 }

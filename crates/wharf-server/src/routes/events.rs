@@ -52,9 +52,8 @@ async fn events(
 pub(super) fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>> {
     match header(headers, "last-event-id")?.filter(|text| !text.is_empty()) {
         None => Ok(None),
-        Some(text) => text
-            .parse()
-            .map(Some)
-            .map_err(|_| crate::error::Failure::invalid("Last-Event-ID", "must be a number, as an event's `id` gave it")),
+        Some(text) => text.parse().map(Some).map_err(|_| {
+            crate::error::Failure::invalid("Last-Event-ID", "must be a number, as an event's `id` gave it")
+        }),
     }
 }

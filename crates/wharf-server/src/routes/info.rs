@@ -8,9 +8,8 @@ use wharf_protocol::rest::Info;
 use crate::app::App;
 use crate::route::Operation;
 
-const CAPABILITIES: [&str; 10] = [
-    "sessions", "streaming", "websocket", "sse", "events", "queue", "permissions", "timeline", "tools", "agents",
-];
+const CAPABILITIES: [&str; 10] =
+    ["sessions", "streaming", "websocket", "sse", "events", "queue", "permissions", "timeline", "tools", "agents"];
 
 pub(super) fn operation() -> Operation {
     Operation::get("getInfo", "/api/v1/info", info)

@@ -29,8 +29,7 @@ async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
     let mut out = String::with_capacity(4096);
     numbers.write_requests(&mut out, &app.catalogue.names);
     header(&mut out, "wharf_connections", "gauge", "Open streams and sockets, by transport.");
-    for (transport, count) in
-        [("websocket", connections.websocket), ("sse", connections.sse), ("acp", connections.acp)]
+    for (transport, count) in [("websocket", connections.websocket), ("sse", connections.sse), ("acp", connections.acp)]
     {
         let _ = writeln!(out, "wharf_connections{{transport=\"{transport}\"}} {count}");
     }

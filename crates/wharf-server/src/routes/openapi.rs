@@ -11,12 +11,16 @@ use crate::route::Operation;
 
 pub(super) fn operations() -> Vec<Operation> {
     vec![
-        Operation::get("getOpenApiAtRoot", "/openapi.json", openapi)
-            .about("schemas", "This document")
-            .answers_text(200, "OpenAPI 3.1.", "application/json"),
-        Operation::get("getOpenApi", "/api/v1/openapi.json", openapi)
-            .about("schemas", "This document")
-            .answers_text(200, "OpenAPI 3.1.", "application/json"),
+        Operation::get("getOpenApiAtRoot", "/openapi.json", openapi).about("schemas", "This document").answers_text(
+            200,
+            "OpenAPI 3.1.",
+            "application/json",
+        ),
+        Operation::get("getOpenApi", "/api/v1/openapi.json", openapi).about("schemas", "This document").answers_text(
+            200,
+            "OpenAPI 3.1.",
+            "application/json",
+        ),
     ]
 }
 

@@ -16,7 +16,10 @@ struct Root {
 }
 
 pub(super) fn operation() -> Operation {
-    Operation::get("getRoot", "/", root).about("server", "What this server is").public().answers::<Root>(200, "Where things are.")
+    Operation::get("getRoot", "/", root)
+        .about("server", "What this server is")
+        .public()
+        .answers::<Root>(200, "Where things are.")
 }
 
 async fn root() -> Json<Root> {

@@ -15,9 +15,15 @@ async fn everything_but_health_and_the_static_pages_needs_a_key() {
         let response = server.http.get(server.url(path)).send().await.unwrap();
         assert_eq!(response.status(), 200, "{path}");
     }
-    for path in
-        ["/api/v1/info", "/api/v1/sessions", "/api/v1/sessions/x/events", "/metrics", "/openapi.json", "/ws", "/nowhere"]
-    {
+    for path in [
+        "/api/v1/info",
+        "/api/v1/sessions",
+        "/api/v1/sessions/x/events",
+        "/metrics",
+        "/openapi.json",
+        "/ws",
+        "/nowhere",
+    ] {
         for key in [None, Some("wrong"), Some("")] {
             let mut request = server.http.get(server.url(path));
             if let Some(key) = key {

@@ -64,11 +64,8 @@ impl Model for Obedient {
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let last = request.messages.last().unwrap();
-        let script = if last.role == Role::Tool {
-            "done".to_owned()
-        } else {
-            wharf_protocol::content::text_of(&last.content)
-        };
+        let script =
+            if last.role == Role::Tool { "done".to_owned() } else { wharf_protocol::content::text_of(&last.content) };
         let steps: VecDeque<String> = script.split('|').map(ToOwned::to_owned).collect();
         let state = (steps, Vec::new(), Arc::clone(&self.gate), false);
         Ok(Box::pin(stream::unfold(state, |(mut steps, mut calls, gate, over)| async move {
@@ -327,7 +324,8 @@ pub struct Socket(pub WebSocketStream<MaybeTlsStream<TcpStream>>);
 
 impl Socket {
     pub async fn send(&mut self, id: &str, payload: Value) {
-        let frame = json!({ "type": "request", "id": id, "timestamp": "2026-11-20T12:25:47.646098", "payload": payload });
+        let frame =
+            json!({ "type": "request", "id": id, "timestamp": "2026-11-20T12:25:47.646098", "payload": payload });
         self.send_text(&frame.to_string()).await;
     }
 

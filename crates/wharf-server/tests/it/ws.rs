@@ -10,7 +10,11 @@ use tokio_tungstenite::tungstenite::Message;
 use crate::support::{KEY, TestServer};
 
 fn seqs(frames: &[Value]) -> Vec<u64> {
-    frames.iter().filter(|frame| frame["type"] == "event").filter_map(|frame| frame["payload"]["seq"].as_u64()).collect()
+    frames
+        .iter()
+        .filter(|frame| frame["type"] == "event")
+        .filter_map(|frame| frame["payload"]["seq"].as_u64())
+        .collect()
 }
 
 #[tokio::test]
@@ -38,7 +42,12 @@ async fn a_prompt_is_answered_frame_by_frame_while_others_are_served() {
     let server = TestServer::start().await;
     let session = server.session().await;
     let mut socket = server.socket("").await;
-    socket.send("1", json!({ "action": "prompt", "session_id": session, "content": "one|wait|two", "priority": "normal" })).await;
+    socket
+        .send(
+            "1",
+            json!({ "action": "prompt", "session_id": session, "content": "one|wait|two", "priority": "normal" }),
+        )
+        .await;
     socket.until(|frame| frame["id"] == "1" && frame["payload"]["kind"] == "chunk").await;
     socket.send("2", json!({ "action": "ping" })).await;
     assert_eq!(socket.answer("2").await["payload"]["action"], "pong");
@@ -53,7 +62,10 @@ async fn a_prompt_is_answered_frame_by_frame_while_others_are_served() {
 
     socket.send("3", json!({ "action": "prompt", "session_id": "nobody", "content": "x" })).await;
     let failed = socket.answer("3").await;
-    assert_eq!((failed["type"].as_str(), failed["payload"]["code"].as_str()), (Some("error"), Some("SESSION_NOT_FOUND")));
+    assert_eq!(
+        (failed["type"].as_str(), failed["payload"]["code"].as_str()),
+        (Some("error"), Some("SESSION_NOT_FOUND"))
+    );
     socket.send("4", json!({ "action": "prompt", "content": "x" })).await;
     assert_eq!(socket.answer("4").await["payload"]["details"]["field"], "payload.session_id");
 }
@@ -75,7 +87,10 @@ async fn tool_frames_and_events_have_the_designs_kinds() {
     };
     assert_eq!(kinds("event", "kind"), ["tool_call", "tool_result"]);
     let frames_of_turn = kinds("response", "kind");
-    assert_eq!((frames_of_turn.first().unwrap().as_str(), frames_of_turn.last().unwrap().as_str()), ("tool_call", "tool_result"));
+    assert_eq!(
+        (frames_of_turn.first().unwrap().as_str(), frames_of_turn.last().unwrap().as_str()),
+        ("tool_call", "tool_result")
+    );
     let call = frames.iter().find(|frame| frame["payload"]["event_type"] == "tool.call_start").unwrap();
     assert_eq!(call["payload"]["tool_kind"], "execute");
     assert_eq!(call["payload"]["session_id"], session);
@@ -129,9 +144,8 @@ async fn each_event_comes_once_bound_and_subscribed_or_not() {
     let seqs = seqs(&frames);
     assert_eq!(seqs, (2..2 + seqs.len() as u64).collect::<Vec<_>>());
     // Without a session: all of them, until one is subscribed to.
-    let frames = everything.until(|frame| {
-        frame["payload"]["kind"] == "turn.completed" && frame["payload"]["session_id"] == one
-    });
+    let frames =
+        everything.until(|frame| frame["payload"]["kind"] == "turn.completed" && frame["payload"]["session_id"] == one);
     assert!(frames.await.iter().any(|frame| frame["payload"]["session_id"] == two));
     everything.send("s", json!({ "action": "subscribe", "session_id": two, "after": 0 })).await;
     everything.answer("s").await;

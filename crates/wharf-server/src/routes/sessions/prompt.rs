@@ -124,7 +124,9 @@ async fn events(app: App, session_id: SessionId, accepted: &Accepted, watcher: W
 
 fn prefers_async(headers: &HeaderMap) -> Result<bool> {
     let names = |value: &HeaderValue| {
-        value.to_str().is_ok_and(|text| text.split([',', ';']).any(|name| name.trim().eq_ignore_ascii_case("respond-async")))
+        value
+            .to_str()
+            .is_ok_and(|text| text.split([',', ';']).any(|name| name.trim().eq_ignore_ascii_case("respond-async")))
     };
     Ok(headers.get_all("prefer").iter().any(names))
 }

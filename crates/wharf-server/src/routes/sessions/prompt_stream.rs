@@ -55,12 +55,7 @@ async fn prompt(
 }
 
 /// The answer that follows a turn.
-pub(super) async fn frames(
-    app: App,
-    session_id: SessionId,
-    accepted: &Accepted,
-    watcher: Watcher,
-) -> Result<Response> {
+pub(super) async fn frames(app: App, session_id: SessionId, accepted: &Accepted, watcher: Watcher) -> Result<Response> {
     let frames = TurnFrames::follow(&app, &session_id, accepted, watcher).await?;
     let present = Present::new(&app.presence.sse);
     let body = Body::from_stream(stream::unfold((frames, present), |(mut frames, present)| async move {

@@ -73,11 +73,7 @@ fn every_payload_that_clashes_is_known() {
 
 #[test]
 fn a_chunk_frame_is_found_by_every_generation_of_clients() {
-    let frame = Frame {
-        seq: Seq(3),
-        turn_id: "t".parse().unwrap(),
-        body: FrameBody::Chunk { content: "hi".into() },
-    };
+    let frame = Frame { seq: Seq(3), turn_id: "t".parse().unwrap(), body: FrameBody::Chunk { content: "hi".into() } };
     let frame: Value = serde_json::from_str(turn_frame("r", &frame).as_str()).unwrap();
     assert_eq!(frame["id"], "r");
     assert_eq!(

@@ -52,8 +52,7 @@ async fn cursors_are_judged_before_the_stream_opens() {
     let session = server.session().await;
     let base = format!("/api/v1/sessions/{session}/events");
     let open = |query: &str, last: Option<&str>| {
-        let mut request =
-            server.request(Method::GET, &format!("{base}{query}")).header("Accept", "text/event-stream");
+        let mut request = server.request(Method::GET, &format!("{base}{query}")).header("Accept", "text/event-stream");
         if let Some(last) = last {
             request = request.header("Last-Event-ID", last);
         }

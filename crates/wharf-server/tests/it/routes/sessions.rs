@@ -8,8 +8,9 @@ use crate::support::TestServer;
 #[tokio::test]
 async fn a_session_is_made_changed_listed_and_deleted() {
     let server = TestServer::start().await;
-    let (status, made) =
-        server.post("/api/v1/sessions", json!({ "session_id": "mine", "title": "First", "channel": "x", "cwd": null })).await;
+    let (status, made) = server
+        .post("/api/v1/sessions", json!({ "session_id": "mine", "title": "First", "channel": "x", "cwd": null }))
+        .await;
     assert_eq!(status, 200, "{made}");
     assert_eq!((made["id"].as_str(), made["status"].as_str()), (Some("mine"), Some("idle")));
     let (status, again) = server.post("/api/v1/sessions", json!({ "session_id": "mine" })).await;
@@ -26,7 +27,8 @@ async fn a_session_is_made_changed_listed_and_deleted() {
     assert_eq!((changed["title"].as_str(), changed["mode"].as_str()), (Some("Second"), Some("plan")));
     let (_, page) = server.get("/api/v1/sessions?limit=1").await;
     assert_eq!((page["total"].as_u64(), page["sessions"].as_array().unwrap().len()), (Some(2), 1));
-    let (_, next) = server.get(&format!("/api/v1/sessions?limit=1&cursor={}", page["next_cursor"].as_str().unwrap())).await;
+    let (_, next) =
+        server.get(&format!("/api/v1/sessions?limit=1&cursor={}", page["next_cursor"].as_str().unwrap())).await;
     assert_ne!(next["sessions"][0]["id"], page["sessions"][0]["id"]);
 
     let (status, gone) = server.send(Method::DELETE, "/api/v1/sessions/mine", None).await;
