@@ -80,11 +80,18 @@ impl Home {
 
     /// A server of this home, up and found.
     pub fn serve(&self, args: &[&str]) -> Running {
+        self.serve_at(0, args)
+    }
+
+    pub fn serve_at(&self, port: u16, args: &[&str]) -> Running {
         let log = std::fs::File::create(self.dir.path().join("serve.log")).unwrap();
-        let mut command = self.command(&[&["serve", "--port", "0"], args].concat());
+        let mut command = self.command(&[&["serve", "--port", &port.to_string()], args].concat());
         let child = command.stdout(Stdio::null()).stderr(log).spawn().unwrap();
         let running = Running { child, log: self.dir.path().join("serve.log") };
-        until("the server is announced", || self.state().join("server.json").exists());
+        until("the server is announced", || {
+            let text = std::fs::read(self.state().join("server.json")).unwrap_or_default();
+            serde_json::from_slice::<Value>(&text).is_ok_and(|found| found["pid"] == running.child.id())
+        });
         running
     }
 

@@ -1,12 +1,89 @@
 //! The SDK against the real server: one session over SSE and over the WebSocket shows the same events.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use wharf_client::{Auth, AutoConfig, Client, ClientError, EventStream, Follow, RemoteOptions, Resource};
+use wharf_client::{Auth, AutoConfig, Client, ClientError, EventStream, Follow, RemoteOptions, Resource, Timeouts};
+use wharf_engine::{Caller, Engine, EngineConfig, Parts};
+use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::rest::{AnswerPermission, Cancel, CreateSession};
 use wharf_protocol::{Event, EventBody, EventKind, Mode, PermissionOption, Prompt, Seq, Session, TurnStatus};
 
+use wharf_store::{SqliteConfig, SqliteStore};
+use wharf_tools::{Toolbox, ToolsConfig};
+
 use crate::Home;
+
+/// What everything happened to be called, taken away: what remains is the same for the same work.
+async fn told(client: &Client, home: &Home) -> Vec<String> {
+    let session = session(client, home, Mode::Full).await;
+    let turn = client.prompt_and_wait(&session.id, Prompt::new("run `echo same`")).await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    let last = client.session(&session.id).await.unwrap().last_seq;
+    let events = through(client.events(&session.id, Follow::start()).await.unwrap(), last).await;
+    // How a text is cut into chunks is a matter of time.
+    events.iter().filter(|event| !event.kind().is_chunk()).map(|event| event.kind().to_string()).collect()
+}
+
+#[tokio::test]
+async fn an_engine_in_this_process_does_what_a_server_does() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let Ways { sse, socket } = ways(&home.state()).await;
+    let state = home.workspace().with_file_name("embedded");
+    let parts = Parts {
+        store: SqliteStore::open(SqliteConfig::new(state.join("wharf.db"))).unwrap(),
+        models: Arc::new(Models::discover(ModelsConfig { model: Some("demo".to_owned()), ..ModelsConfig::default() })),
+        tools: Toolbox::builtin(ToolsConfig {
+            environment: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
+            ..ToolsConfig::default()
+        }),
+    };
+    let engine = Engine::start(EngineConfig::new(home.workspace(), &state), parts).await.unwrap();
+    let embedded = Client::embedded(engine, Caller::new("test"), Timeouts::default());
+    let over_sse = told(&sse, &home).await;
+    assert_eq!(over_sse, told(&socket, &home).await);
+    assert_eq!(over_sse, told(&embedded, &home).await);
+    assert_eq!(sse.tools().await.unwrap(), embedded.tools().await.unwrap());
+    assert_eq!(sse.agents().await.unwrap(), embedded.agents().await.unwrap());
+    let missing = embedded.session(&"nowhere".parse().unwrap()).await;
+    assert!(matches!(missing, Err(ClientError::NotFound { what: Resource::Session, .. })), "{missing:?}");
+    embedded.shutdown().await;
+}
+
+#[tokio::test]
+async fn a_turn_is_followed_across_the_death_of_its_server() {
+    let home = Home::new();
+    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let mut server = home.serve_at(port, &[]);
+    let Ways { sse, socket } = ways(&home.state()).await;
+    let session = session(&sse, &home, Mode::Full).await;
+    let mut turn = sse.prompt_stream(&session.id, Prompt::new("run `sleep 5`")).await.unwrap();
+    let mut beside = socket.events(&session.id, Follow::start()).await.unwrap();
+    let mut seen = Vec::new();
+    let mut again = None;
+    while let Some(event) = turn.next().await {
+        let event = event.unwrap();
+        if event.kind() == EventKind::ToolCallStart && again.is_none() {
+            server.child.kill().unwrap();
+            server.child.wait().unwrap();
+            again = Some(home.serve_at(port, &[]));
+        }
+        seen.push(event);
+    }
+    assert!(seen.is_sorted_by(|a, b| a.seq < b.seq), "an event came twice or out of order");
+    let kinds: Vec<EventKind> = seen.iter().map(Event::kind).collect();
+    assert!(kinds.contains(&EventKind::TurnResumed) && kinds.contains(&EventKind::ToolCallError), "{kinds:?}");
+    assert_eq!(kinds.last(), Some(&EventKind::TurnCompleted));
+    // The WebSocket was held up by the same death; nothing of it is missing either.
+    let last = seen.last().unwrap().seq;
+    let mut all = Vec::new();
+    while all.last().is_none_or(|event: &Event| event.seq < last) {
+        all.push(beside.next().await.unwrap().unwrap());
+    }
+    let of_turn: Vec<Event> = all.into_iter().filter(|event| event.turn_id == seen[0].turn_id).collect();
+    assert_eq!(of_turn, seen);
+}
 
 struct Ways {
     sse: Client,
