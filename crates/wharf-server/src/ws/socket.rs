@@ -100,8 +100,11 @@ impl Socket {
             self.read(stream, &mut writer).await;
         }
         // Whoever still makes frames ends first; then the writer has nobody left to wait for.
-        let writer_wait = WRITER_WAIT + self.app.config.timeouts.stall;
+        let writer_wait = WRITER_WAIT + self.app.config.timeouts.stall * 5;
         drop(self);
+        if writer.is_finished() {
+            return;
+        }
         if tokio::time::timeout(writer_wait, &mut writer).await.is_err() {
             tracing::debug!("a WebSocket did not close in time and is cut off");
         }

@@ -49,7 +49,7 @@ impl Writer {
             let written = tokio::select! {
                 next = outgoing.recv() => match next {
                     Some(Outgoing::Frames(frames)) => self.write(frames.into_iter().map(Message::Text)).await,
-                    Some(Outgoing::Close(code, reason)) => return self.close(code, reason, CLOSE_WAIT).await,
+                    Some(Outgoing::Close(code, reason)) => return self.close(code, reason).await,
                     None => {
                         // The answer to the client's own close, if it sent one, is waiting to be flushed.
                         let _ = timeout(CLOSE_WAIT, self.sink.close()).await;
@@ -64,8 +64,7 @@ impl Writer {
                 Err(Stuck::Stalled) => {
                     tracing::info!("a WebSocket client stopped reading; it may come back with its cursor");
                     self.app.metrics.clients_stalled.fetch_add(1, Ordering::Relaxed);
-                    let wait = self.app.config.timeouts.stall;
-                    return self.close(close_code::AGAIN, "too slow: come back with your cursor", wait).await;
+                    return self.say_goodbye().await;
                 }
             }
         }
@@ -96,8 +95,16 @@ impl Writer {
         }
     }
 
-    async fn close(&mut self, code: u16, reason: &'static str, wait: Duration) {
+    /// For a client that stopped reading: what was on its way comes first, then the reason; unless it takes nothing still.
+    async fn say_goodbye(&mut self) {
+        let reason = Utf8Bytes::from_static("too slow: come back with your cursor");
+        let frame = Message::Close(Some(CloseFrame { code: close_code::AGAIN, reason }));
+        let wait = self.app.config.timeouts.stall * 4;
+        let _ = timeout(wait, self.write(std::iter::once(frame))).await;
+    }
+
+    async fn close(&mut self, code: u16, reason: &'static str) {
         let frame = Message::Close(Some(CloseFrame { code, reason: Utf8Bytes::from_static(reason) }));
-        let _ = timeout(wait, self.sink.send(frame)).await;
+        let _ = timeout(CLOSE_WAIT, self.sink.send(frame)).await;
     }
 }

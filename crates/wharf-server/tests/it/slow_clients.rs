@@ -113,7 +113,7 @@ async fn a_socket_that_nobody_reads_is_closed_with_1013() {
     let mut socket = server.socket(&format!("?session_id={session}")).await;
     socket.until_kind("connected").await;
     for _ in 0..12 {
-        server.prompt(&session, "big 1000").await;
+        server.prompt_async(&session, "big 1000").await;
     }
     within("the stall to be noticed", async {
         loop {
