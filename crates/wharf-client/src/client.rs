@@ -10,7 +10,7 @@ use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList};
 
 use crate::events::{Feed, Scope};
-use crate::remote::{Push, Remote, RemoteOptions};
+use crate::remote::{Remote, RemoteOptions, Transport};
 use crate::{Auth, ClientError, Retry, Timeouts};
 
 /// A way to a server or an engine. Cheap to clone.
@@ -34,19 +34,15 @@ impl Client {
         Self::remote_with(url, auth, RemoteOptions::default())
     }
 
-    /// The same, with other waits.
+    /// The same, with other waits or another transport.
     pub fn remote_with(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
-        Self::over(url, auth, Push::Sse, options)
+        let remote = Remote::new(url, auth, options)?;
+        Ok(Self { backend: Backend::Remote(Arc::new(remote)), timeouts: options.timeouts, retry: options.retry })
     }
 
     /// The same server over its WebSocket: prompts, cancels, answers and events take `/ws`, the rest HTTP.
     pub fn websocket(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
-        Self::over(url, auth, Push::WebSocket, options)
-    }
-
-    fn over(url: &str, auth: Auth, push: Push, options: RemoteOptions) -> Result<Self, ClientError> {
-        let remote = Remote::new(url, auth, push, options)?;
-        Ok(Self { backend: Backend::Remote(Arc::new(remote)), timeouts: options.timeouts, retry: options.retry })
+        Self::remote_with(url, auth, RemoteOptions { transport: Transport::WebSocket, ..options })
     }
 
     /// The address of the server; `None` for an engine in this process.
@@ -161,9 +157,9 @@ impl Backend {
         may_answer: bool,
     ) -> Result<Feed, ClientError> {
         match self {
-            Self::Remote(remote) => match remote.push {
-                Push::Sse => remote.open_sse(scope, after, may_answer).await.map(|feed| Feed::Sse(Box::new(feed))),
-                Push::WebSocket => {
+            Self::Remote(remote) => match remote.transport {
+                Transport::Sse => remote.open_sse(scope, after, may_answer).await.map(|feed| Feed::Sse(Box::new(feed))),
+                Transport::WebSocket => {
                     remote.open_socket(scope, after, may_answer).await.map(|feed| Feed::Socket(Box::new(feed)))
                 }
             },

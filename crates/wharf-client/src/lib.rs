@@ -40,7 +40,7 @@ pub use client::Client;
 pub use discovery::{DISCOVERY_FILE, Discovery};
 pub use error::{ClientError, Resource};
 pub use events::{ConnectionState, EventStream, Follow, Located};
-pub use remote::RemoteOptions;
+pub use remote::{RemoteOptions, Transport};
 pub use retry::Retry;
 pub use timeouts::Timeouts;
 pub use turn::TurnStream;

@@ -16,6 +16,7 @@ use crate::{Auth, ClientError, Retry, Timeouts};
 /// How a server is talked to.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct RemoteOptions {
+    pub transport: Transport,
     pub timeouts: Timeouts,
     pub retry: Retry,
 }
@@ -23,18 +24,28 @@ pub struct RemoteOptions {
 /// A server and the way events come from it.
 pub(crate) struct Remote {
     pub(crate) http: Http,
-    pub(crate) push: Push,
+    pub(crate) transport: Transport,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Push {
+/// How prompts, answers and events travel; the rest is HTTP.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Transport {
+    /// HTTP requests and server-sent events.
+    #[default]
     Sse,
+    /// The envelope of `/ws`. For proxies that hold streams back, and without TLS only.
     WebSocket,
 }
 
 impl Remote {
-    pub(crate) fn new(url: &str, auth: Auth, push: Push, options: RemoteOptions) -> Result<Self, ClientError> {
-        Ok(Self { http: Http::new(url, auth, options.timeouts, options.retry)?, push })
+    pub(crate) fn new(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
+        let RemoteOptions { transport, timeouts, retry } = options;
+        let http = Http::new(url, auth, timeouts, retry)?;
+        if transport == Transport::WebSocket && http.socket_url().scheme() != "ws" {
+            let message = "the WebSocket is for http:// addresses; over https:// use server-sent events".to_owned();
+            return Err(ClientError::Validation { field: Some("transport".to_owned()), message });
+        }
+        Ok(Self { http, transport })
     }
 
     pub(crate) async fn open_sse(

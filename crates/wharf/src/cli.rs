@@ -27,6 +27,7 @@ Examples:
   wharf attach                               talk to an agent, alone or with others
 
 Without a server, `ask` and `attach` run the agent in their own process, on the same sessions.
+Sessions, the key and the server's place are in $WHARF_STATE_DIR, by default ~/.local/state/wharf.
 `wharf COMMAND --help` says more about each command.")]
 pub struct Cli {
     #[command(flatten)]
@@ -162,7 +163,7 @@ pub struct AskArgs {
     /// Show how long it took
     #[arg(long)]
     pub perf: bool,
-    /// Cancel the turn after so many seconds
+    /// Cancel the turn after so many seconds, in place of client.turn_ms
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
     /// Wait for standard input to end, however long it takes

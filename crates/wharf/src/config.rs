@@ -98,6 +98,8 @@ pub enum AuthChoice {
 #[serde(default, deny_unknown_fields)]
 pub struct ClientSection {
     pub mode: ClientMode,
+    /// How a server's events travel.
+    pub transport: TransportChoice,
     /// A server's address, in place of the one of this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub server: Option<String>,
@@ -123,6 +125,15 @@ pub enum ClientMode {
     Embedded,
     /// A server, or an error.
     Remote,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum TransportChoice {
+    /// Server-sent events.
+    Sse,
+    /// For proxies that hold streams back; without TLS only.
+    Websocket,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -195,6 +206,7 @@ impl Default for ClientSection {
         let ms = |wait: Duration| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
         Self {
             mode: ClientMode::Auto,
+            transport: TransportChoice::Sse,
             server: None,
             key_file: None,
             connect_ms: ms(waits.connect),

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 
 use anyhow::Context as _;
-use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry};
+use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry, Transport};
 use wharf_engine::Caller;
 
-use crate::config::{ClientMode, Config};
+use crate::config::{ClientMode, Config, TransportChoice};
 use crate::failure::{Exit, Failure};
 use crate::state::StateDir;
 use crate::wiring;
@@ -34,7 +34,11 @@ pub struct Given {
 
 impl Context {
     fn options(&self) -> RemoteOptions {
-        RemoteOptions { timeouts: self.config.client.timeouts(), retry: Retry::default() }
+        let transport = match self.config.client.transport {
+            TransportChoice::Sse => Transport::Sse,
+            TransportChoice::Websocket => Transport::WebSocket,
+        };
+        RemoteOptions { transport, timeouts: self.config.client.timeouts(), retry: Retry::default() }
     }
 
     fn auto(&self) -> AutoConfig {

@@ -9,7 +9,7 @@ use wharf_protocol::{MessageId, Priority, Prompt, Seq, SessionId, Turn};
 use super::{Backend, Client};
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
-use crate::remote::Push;
+use crate::remote::Transport;
 use crate::{ClientError, Follow, TurnStream, ids};
 
 const PREFER: HeaderName = HeaderName::from_static("prefer");
@@ -64,7 +64,8 @@ impl Client {
     pub async fn cancel(&self, session: &SessionId, body: Cancel) -> Result<CancelAnswer, ClientError> {
         match &self.backend {
             Backend::Remote(remote) => {
-                if remote.push == Push::WebSocket && body.turn_id.is_none() && body.clear_queue == body.force {
+                if remote.transport == Transport::WebSocket && body.turn_id.is_none() && body.clear_queue == body.force
+                {
                     return remote.cancel_over_socket(session, body.force).await;
                 }
                 let names_its_turn = body.turn_id.is_some();
@@ -137,7 +138,7 @@ impl Client {
         prompt.stream = false;
         match &self.backend {
             Backend::Remote(remote) => {
-                if remote.push == Push::WebSocket {
+                if remote.transport == Transport::WebSocket {
                     return remote.prompt_over_socket(session, prompt).await.map(|answer| (answer, None));
                 }
                 let request = remote.http.request(Method::POST, &["sessions", session.as_str(), "prompt"]);

@@ -10,7 +10,7 @@ use wharf_protocol::{PermissionId, Seq, Session, SessionId, Turn, TurnId};
 use super::{Backend, Client};
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
-use crate::remote::Push;
+use crate::remote::Transport;
 use crate::{ClientError, ids};
 
 /// How a permission's answer travels, spelled as the query or path has it.
@@ -191,7 +191,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => {
                 let option = answer.option;
-                if remote.push == Push::WebSocket {
+                if remote.transport == Transport::WebSocket {
                     return remote.answer_over_socket(permission, answer).await;
                 }
                 let request = remote.http.request(Method::POST, &["permissions", permission.as_str()]);

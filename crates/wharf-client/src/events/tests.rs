@@ -56,6 +56,7 @@ impl Fake {
         let options = RemoteOptions {
             timeouts: Timeouts { stream_idle: Duration::from_millis(100), ..Timeouts::default() },
             retry: Retry { base: Duration::from_millis(1), max: Duration::from_millis(5), ..Retry::default() },
+            ..RemoteOptions::default()
         };
         Client::remote_with(&self.url, Auth::None, options).unwrap()
     }

@@ -4,7 +4,7 @@ mod follow;
 mod perf;
 
 use std::io::IsTerminal;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use wharf_client::Client;
 use wharf_protocol::Prompt;
@@ -64,7 +64,8 @@ async fn ask(
         (false, false) => Shape::Answer,
     };
     let mut follower = Follower::new(client, turn, terminal, shape, perf);
-    let ending = follower.follow(args.timeout).await?;
+    let limit = args.timeout.map_or(context.config.client.timeouts().turn, Duration::from_secs);
+    let ending = follower.follow(limit).await?;
     if args.perf {
         note(&follower.perf().report());
     }

@@ -31,6 +31,17 @@ fn a_server_is_found_used_and_stopped() {
 }
 
 #[test]
+fn commands_reach_it_over_the_websocket_too() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    let mut command = home.command(&["ask", "--unattended", "--mode", "remote", "read notes.txt"]);
+    let ran = crate::finish(command.env("WHARF_CLIENT_TRANSPORT", "websocket").spawn().unwrap());
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(ran.out.contains("second line"), "{}", ran.out);
+    drop(server);
+}
+
+#[test]
 fn a_second_server_says_where_the_first_is() {
     let home = Home::new();
     let first = home.serve(&[]);

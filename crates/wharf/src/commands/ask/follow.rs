@@ -85,12 +85,12 @@ impl<'a> Follower<'a> {
     }
 
     /// Until the turn ends, or somebody leaves.
-    pub async fn follow(&mut self, timeout_s: Option<u64>) -> anyhow::Result<Ending> {
+    pub async fn follow(&mut self, limit: Duration) -> anyhow::Result<Ending> {
         let mut signals = Signals::listen().context("cannot listen for signals")?;
         let mut connection = self.turn.state();
         // Only changes from here on are news.
         connection.mark_unchanged();
-        let time_up = tokio::time::sleep(Duration::from_secs(timeout_s.unwrap_or(u64::from(u32::MAX))));
+        let time_up = tokio::time::sleep(limit);
         let mut time_up = std::pin::pin!(time_up);
         let mut cancels = 0;
         let mut timed_out = false;
