@@ -1,6 +1,7 @@
 //! The way to a server, or to an engine in this process.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use anyhow::Context as _;
 use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry, Transport};
@@ -98,7 +99,12 @@ impl Context {
     /// The server that the configuration names.
     pub fn named_server(&self) -> anyhow::Result<Option<Client>> {
         let Some(url) = &self.config.client.server else { return Ok(None) };
-        let client = Client::remote_with(url, self.auth_for(url)?, self.options())?;
+        let auth = self.auth_for(url)?;
+        let client = Client::remote_with(url, auth.clone(), self.options())?;
+        let address = client.url().unwrap_or_default();
+        if auth != Auth::None && address.starts_with("http://") && !is_this_machine(address) {
+            tracing::warn!("the key goes to {address} unencrypted; use https:// or a tunnel");
+        }
         Ok(Some(client))
     }
 
@@ -134,9 +140,47 @@ fn own_models_elsewhere() -> anyhow::Error {
         .into()
 }
 
+/// Whether a server's address leads to this machine, by its name alone.
+pub fn is_this_machine(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let host = match rest.strip_prefix('[') {
+        Some(rest) => rest.split(']').next(),
+        None => rest.split([':', '/']).next(),
+    };
+    let host = host.unwrap_or_default();
+    host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
 /// Two spellings of one address; the key goes nowhere else.
 fn same_server(known: &str, asked: &str) -> bool {
     let place =
         |url: &str| Client::remote(url, Auth::None).ok()?.url().map(|url| url.replace("//localhost:", "//127.0.0.1:"));
     place(known).is_some() && place(known) == place(asked)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_machine_is_known_by_its_address() {
+        for url in ["http://127.0.0.1:4096", "http://127.9.9.9", "http://[::1]:1/x", "http://localhost:1", "localhost"]
+        {
+            assert!(is_this_machine(url), "{url}");
+        }
+        for url in
+            ["http://127.evil.example", "http://localhost.example:1", "http://10.0.0.1", "https://[2001:db8::1]:1"]
+        {
+            assert!(!is_this_machine(url), "{url}");
+        }
+    }
+
+    #[test]
+    fn a_key_goes_only_to_the_server_that_it_is_for() {
+        assert!(same_server("http://127.0.0.1:4096", "http://127.0.0.1:4096/api/v1"));
+        assert!(same_server("http://127.0.0.1:4096", "localhost:4096"));
+        assert!(!same_server("http://127.0.0.1:4096", "http://127.0.0.1:4097"));
+        assert!(!same_server("http://127.0.0.1:4096", "https://127.0.0.1:4096"));
+        assert!(!same_server("http://127.0.0.1:4096", "http://evil.example:4096"));
+    }
 }

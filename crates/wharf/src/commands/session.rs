@@ -7,7 +7,7 @@ use wharf_client::Client;
 use wharf_protocol::rest::{CreateSession, SessionQuery, UpdateSession};
 use wharf_protocol::{Session, SessionId};
 
-use crate::connect::Context;
+use crate::connect::{Context, is_this_machine};
 use crate::failure::{Exit, Failure};
 
 /// What the command line says of the session.
@@ -89,9 +89,4 @@ fn directory(client: &Client, context: &Context, cwd: Option<&Path>) -> anyhow::
     };
     let dir = dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))?;
     Ok(Some(dir))
-}
-
-fn is_this_machine(url: &str) -> bool {
-    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    rest.starts_with("127.") || rest.starts_with("[::1]") || rest.starts_with("localhost")
 }
