@@ -77,7 +77,8 @@ async fn prompt(
             None => Some(app.engine.turn(&session_id, &accepted.turn_id).await?).filter(|turn| turn.status.is_final()),
         };
         let body = match turn_is_over {
-            Some(turn) => Json(answer(session_id, accepted.message_id, turn)?),
+            // The prompt was accepted, whatever became of its turn.
+            Some(turn) => Json(ended(session_id, accepted.message_id, turn)),
             None => Json(at_once(session_id, accepted)),
         };
         return Ok((StatusCode::ACCEPTED, [("preference-applied", "respond-async")], body).into_response());
@@ -155,7 +156,11 @@ fn answer(session_id: SessionId, message_id: MessageId, turn: Turn) -> Result<Pr
         }
         return Err(error.with_details(details).into());
     }
-    Ok(PromptAnswer {
+    Ok(ended(session_id, message_id, turn))
+}
+
+fn ended(session_id: SessionId, message_id: MessageId, turn: Turn) -> PromptAnswer {
+    PromptAnswer {
         session_id,
         message_id,
         turn_id: turn.turn_id,
@@ -164,5 +169,5 @@ fn answer(session_id: SessionId, message_id: MessageId, turn: Turn) -> Result<Pr
         response: turn.response,
         usage: turn.usage,
         stop_reason: turn.stop_reason,
-    })
+    }
 }
