@@ -16,11 +16,15 @@ function say(text) {
 }
 
 async function load(event) {
-  event.preventDefault();
+  event?.preventDefault();
   say("Loading…");
   try {
     const answer = await fetch("/openapi.json", { headers: access() });
     const body = await answer.json();
+    if (answer.status === 401 && !event) {
+      say("Enter a key to load the document.");
+      return;
+    }
     if (!answer.ok) throw new Error(body.error || String(answer.status));
     api = body;
     show();
@@ -174,3 +178,5 @@ async function read(answer, result) {
 }
 
 byId("access").addEventListener("submit", load);
+// A server without authentication needs no key.
+load();
