@@ -265,3 +265,6 @@ impl JsonSchema for Event {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

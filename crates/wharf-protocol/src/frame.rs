@@ -208,3 +208,6 @@ impl ToolFrame {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

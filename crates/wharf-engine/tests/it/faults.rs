@@ -161,8 +161,7 @@ async fn a_turn_goes_on_after_a_restart_and_runs_no_command_twice() {
     while !runs.exists() {
         tokio::time::sleep(std::time::Duration::from_millis(10)).await;
     }
-    // No grace: what runs is left to recovery.
-    first.engine.stop(std::time::Duration::ZERO).await;
+    first.stop_at_once().await;
     drop(first);
 
     let second = TestEngine::at(Arc::clone(&home), open(), |_| {}).await;

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod coverage;
 mod cursors;
 mod faults;
 mod permissions;

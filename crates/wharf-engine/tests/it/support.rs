@@ -192,6 +192,11 @@ impl TestEngine {
         tokio::time::timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("no {kind} came"))
     }
 
+    /// What runs is left to recovery.
+    pub async fn stop_at_once(&self) {
+        self.engine.stop(Duration::ZERO).await;
+    }
+
     pub async fn stop(&self) {
         self.engine.stop(Duration::from_secs(10)).await;
     }

@@ -1,0 +1,113 @@
+//! Every type of event that is declared is emitted.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::Notify;
+use wharf_engine::{EngineError, Watcher};
+use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::rest::{Cancel, UpdateSession};
+use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, SessionId, TurnStatus};
+use wharf_store::sqlite::{SqliteConfig, SqliteStore};
+
+use crate::support::{Step, TestEngine};
+
+/// What a session's log shows, remembered before the log is cleared or deleted.
+async fn note(test: &TestEngine, session: &SessionId, seen: &mut BTreeSet<EventKind>) {
+    seen.extend(test.log(session).await.iter().map(|event| event.kind()));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_declared_event_is_emitted() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let open = |boot: &str| {
+        let path = home.path().join(boot).join("wharf.db");
+        SqliteStore::open(SqliteConfig { boot_id: Some(boot.to_owned()), ..SqliteConfig::new(path) }).unwrap()
+    };
+    let mut seen = BTreeSet::new();
+
+    let test = TestEngine::at(Arc::clone(&home), open("first"), |config| {
+        config.unattended_permission_timeout_ms = 20;
+    })
+    .await;
+    let session = test.session().await.id;
+    talk(&test, &session).await;
+    queue_and_cancel(&test, &session).await;
+    fail_and_ask(&test, &session).await;
+    note(&test, &session, &mut seen).await;
+    test.engine.clear_messages(&session, &test.caller).await.unwrap();
+    note(&test, &session, &mut seen).await;
+    let mut watcher = test.engine.watch(&session, None, Watcher { may_answer: false }).await.unwrap();
+    test.engine.delete_session(&session, &test.caller).await.unwrap();
+    while let Ok(events) = watcher.next(1 << 20).await {
+        seen.extend(events.iter().map(|event| event.kind));
+    }
+
+    // The machine stops in the middle of a turn, and starts again.
+    let broken = test.session().await.id;
+    test.model.say([Step::Text("half"), Step::Wait(Arc::default())]);
+    let accepted = test.prompt(&broken, "talk").await.unwrap();
+    test.wait_for(&broken, accepted.seq, EventKind::MessageChunk).await;
+    // What the disk holds at this moment. Another process has to copy it: closing the file here would drop SQLite's locks.
+    let [from, to] = ["first", "second"].map(|name| home.path().join(name));
+    assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
+    test.stop_at_once().await;
+    let test = TestEngine::at(Arc::clone(&home), open("second"), |_| {}).await;
+    let turn = test.engine.wait_turn(&broken, &accepted.turn_id).await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    note(&test, &broken, &mut seen).await;
+    test.stop().await;
+
+    let all: BTreeSet<EventKind> = EventKind::ALL.iter().copied().collect();
+    let missing: Vec<&EventKind> = all.difference(&seen).collect();
+    assert!(missing.is_empty(), "declared but never emitted: {missing:?}");
+}
+
+async fn talk(test: &TestEngine, session: &SessionId) {
+    let plan = json!({"todos": [{"content": "look", "status": "pending"}]});
+    test.model.say([
+        Step::Reason("hm"),
+        Step::Text("I look. "),
+        Step::Call("bash", json!({"command": "echo out"})),
+        Step::Call("todo", plan),
+    ]);
+    test.turn(session, "work").await;
+    let change = UpdateSession { title: Some("A title".to_owned()), ..UpdateSession::default() };
+    test.engine.update_session(session, change, &test.caller).await.unwrap();
+    // A context that is too small for what tools put out.
+    let large = "echo; head -c 60000 /dev/zero | tr '\\0' x";
+    for _ in 0..4 {
+        test.model.say([Step::Call("bash", json!({ "command": large }))]);
+    }
+    let overflow =
+        ModelError { kind: ModelErrorKind::ContextOverflow, message: "too long".to_owned(), retry_after_ms: None };
+    test.model.say([Step::Fail(overflow)]);
+    test.turn(session, "fill the context").await;
+}
+
+async fn queue_and_cancel(test: &TestEngine, session: &SessionId) {
+    let gate = Arc::new(Notify::new());
+    test.model.say([Step::Text("busy"), Step::Wait(gate)]);
+    let running = test.prompt(session, "one").await.unwrap();
+    let waiting = test.prompt(session, "two").await.unwrap();
+    let refused = Prompt { conflict_strategy: ConflictStrategy::Reject, ..Prompt::new("three") };
+    let refused = test.engine.prompt(session, refused, &test.caller).await;
+    assert!(matches!(refused, Err(EngineError::Busy(_))));
+    test.engine.withdraw(session, &waiting.message_id, &test.caller).await.unwrap();
+    test.engine.cancel(session, Cancel::default(), &test.caller).await.unwrap();
+    test.engine.wait_turn(session, &running.turn_id).await.unwrap();
+}
+
+async fn fail_and_ask(test: &TestEngine, session: &SessionId) {
+    let overloaded =
+        ModelError { kind: ModelErrorKind::Overloaded, message: "later".to_owned(), retry_after_ms: Some(1) };
+    let wrong = ModelError { kind: ModelErrorKind::Unauthorized, message: "no key".to_owned(), retry_after_ms: None };
+    test.model.say([Step::Fail(overloaded)]);
+    test.model.say([Step::Fail(wrong)]);
+    test.turn(session, "fail").await;
+    let ask = UpdateSession { mode: Some(Mode::Ask), ..UpdateSession::default() };
+    test.engine.update_session(session, ask, &test.caller).await.unwrap();
+    test.model.say([Step::Call("bash", json!({"command": "true"}))]);
+    test.turn(session, "ask").await;
+}
