@@ -240,13 +240,13 @@ fn an_answer_is_remembered_for_exactly_that_call() {
     line("plan", "", grant(true), &same);
     line("full", "allow bash", grant(false), &same);
     expect![[r#"
-        ask |  | {"command":"ls","timeout":5}: allow (allow_always by ann, remembered)
+        ask |  | {"timeout":5,"command":"ls"}: allow (allow_always by ann, remembered)
         ask |  | {"command":"ls"}: ask (mode ask)
-        ask |  | {"command":"ls","timeout":5}: ask (mode ask)
-        ask | ask bash | {"command":"ls","timeout":5}: allow (allow_always by ann, remembered)
-        ask | deny bash | {"command":"ls","timeout":5}: deny (rule deny bash)
-        plan |  | {"command":"ls","timeout":5}: deny (plan mode is on: only reads run)
-        full | allow bash | {"command":"ls","timeout":5}: deny (reject_always by ann, remembered)
+        ask |  | {"timeout":5,"command":"ls"}: ask (mode ask)
+        ask | ask bash | {"timeout":5,"command":"ls"}: allow (allow_always by ann, remembered)
+        ask | deny bash | {"timeout":5,"command":"ls"}: deny (rule deny bash)
+        plan |  | {"timeout":5,"command":"ls"}: deny (plan mode is on: only reads run)
+        full | allow bash | {"timeout":5,"command":"ls"}: deny (reject_always by ann, remembered)
     "#]]
     .assert_eq(&out);
 }

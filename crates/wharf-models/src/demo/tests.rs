@@ -205,16 +205,16 @@ async fn it_does_one_thing_after_the_other() {
     check(
         "Create notes/a.txt with \"one\\ntwo\", then replace \"one\" with \"1\" in notes/a.txt",
         expect![[r#"
-        I will write notes/a.txt.
-        > write_file {"content":"one\ntwo\n","path":"notes/a.txt"}
-        I will read notes/a.txt.
-        > read_file {"file_path":"notes/a.txt"}
-        I will edit notes/a.txt.
-        > edit_file {"new_string":"1","old_string":"one","path":"notes/a.txt"}
-        I wrote `notes/a.txt` (8 bytes).
+            I will write notes/a.txt.
+            > write_file {"path":"notes/a.txt","content":"one\ntwo\n"}
+            I will read notes/a.txt.
+            > read_file {"file_path":"notes/a.txt"}
+            I will edit notes/a.txt.
+            > edit_file {"path":"notes/a.txt","old_string":"one","new_string":"1"}
+            I wrote `notes/a.txt` (8 bytes).
 
-        I replaced "one" with "1" in `notes/a.txt`.
-    "#]],
+            I replaced "one" with "1" in `notes/a.txt`.
+        "#]],
     )
     .await;
 }

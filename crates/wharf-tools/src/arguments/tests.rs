@@ -69,7 +69,7 @@ fn common_mistakes_are_forgiven() {
 #[test]
 fn an_error_names_the_field_and_what_would_be_right() {
     let told = |sent: Value| parse::<Arguments>(&spec(), sent).unwrap_err().to_string();
-    let all = "Arguments: path (string, required); all (boolean); limit (integer)";
+    let all = "Arguments: path (string, required); limit (integer); all (boolean)";
     assert_eq!(told(json!({})), format!("t: these arguments cannot be used: missing field `path`. {all}"));
     let unknown = told(json!({"path": "a", "paht": 1}));
     assert!(unknown.contains("unknown field `paht`") && unknown.ends_with(all), "{unknown}");

@@ -31,15 +31,15 @@ fn specs_are_sorted_and_complete() {
     }
     expect![[r#"
         apply_patch files Edit changes - (patch)
-        bash shell Execute changes command (command description timeout_ms workdir)
-        edit_file files Edit changes path (new_string old_string path replace_all)
-        glob search Search reads pattern (limit path pattern)
-        grep search Search reads pattern (case_insensitive context glob limit mode multiline path pattern)
-        list_dir files Read reads path (depth path)
-        read_file files Read reads path (limit offset path)
+        bash shell Execute changes command (command timeout_ms workdir description)
+        edit_file files Edit changes path (path old_string new_string replace_all)
+        glob search Search reads pattern (pattern path limit)
+        grep search Search reads pattern (pattern path glob mode case_insensitive context multiline limit)
+        list_dir files Read reads path (path depth)
+        read_file files Read reads path (path offset limit)
         think planning Think reads - (thought)
         todo planning Think reads - (todos)
-        write_file files Edit changes path (content path)
+        write_file files Edit changes path (path content)
     "#]]
     .assert_eq(&table);
     assert!(toolbox.get("nothing").is_none());

@@ -83,14 +83,14 @@ fn a_conversation_with_tools() {
         message(Role::User, vec![ContentBlock::text("Go on.")]),
     ];
     expect![[r#"
-        {"content":"What is it?","role":"user"}
-        {"content":"I look.","role":"assistant","tool_calls":[{"function":{"arguments":"{\"path\":\"a \\\"b\\\".rs\"}","name":"read_file"},"id":"a1","type":"function"},{"function":{"arguments":"{\"malformed\":\"{\\\"path\\\":\"}","name":"read_file"},"id":"a2","type":"function"}]}
-        {"content":"line\n\u0001","role":"tool","tool_call_id":"a1"}
-        {"content":"","role":"tool","tool_call_id":"a2"}
-        {"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a3","type":"function"}]}
-        {"content":"ok","role":"tool","tool_call_id":"a3"}
-        {"content":"It is ","role":"assistant"}
-        {"content":"Go on.","role":"user"}"#]].assert_eq(&shown(messages, true));
+        {"role":"user","content":"What is it?"}
+        {"role":"assistant","content":"I look.","tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{\"path\":\"a \\\"b\\\".rs\"}"}},{"id":"a2","type":"function","function":{"name":"read_file","arguments":"{\"malformed\":\"{\\\"path\\\":\"}"}}]}
+        {"role":"tool","content":"line\n\u0001","tool_call_id":"a1"}
+        {"role":"tool","content":"","tool_call_id":"a2"}
+        {"role":"assistant","content":null,"tool_calls":[{"id":"a3","type":"function","function":{"name":"read_file","arguments":"{}"}}]}
+        {"role":"tool","content":"ok","tool_call_id":"a3"}
+        {"role":"assistant","content":"It is "}
+        {"role":"user","content":"Go on."}"#]].assert_eq(&shown(messages, true));
 }
 
 #[test]
@@ -116,8 +116,8 @@ fn blocks_that_are_not_text() {
         resource(Some("content")),
         resource(None),
     ];
-    expect![[r#"{"content":[{"text":"See","type":"text"},{"image_url":{"url":"data:image/png;base64,QUJD"},"type":"image_url"},{"text":"[audio (audio/wav), not played to this model]","type":"text"},{"text":"[b.md](file:///b.md): notes","type":"text"},{"text":"<resource uri=\"file:///a\">\ncontent\n</resource>","type":"text"},{"text":"[resource file:///a: binary, not shown to this model]","type":"text"}],"role":"user"}"#]].assert_eq(&shown(vec![message(Role::User, blocks.clone())], true));
-    expect![[r#"{"content":"See\n[image (image/png), not shown to this model]\n[audio (audio/wav), not played to this model]\n[b.md](file:///b.md): notes\n<resource uri=\"file:///a\">\ncontent\n</resource>\n[resource file:///a: binary, not shown to this model]","role":"user"}"#]].assert_eq(&shown(vec![message(Role::User, blocks)], false));
+    expect![[r#"{"role":"user","content":[{"type":"text","text":"See"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}},{"type":"text","text":"[audio (audio/wav), not played to this model]"},{"type":"text","text":"[b.md](file:///b.md): notes"},{"type":"text","text":"<resource uri=\"file:///a\">\ncontent\n</resource>"},{"type":"text","text":"[resource file:///a: binary, not shown to this model]"}]}"#]].assert_eq(&shown(vec![message(Role::User, blocks.clone())], true));
+    expect![[r#"{"role":"user","content":"See\n[image (image/png), not shown to this model]\n[audio (audio/wav), not played to this model]\n[b.md](file:///b.md): notes\n<resource uri=\"file:///a\">\ncontent\n</resource>\n[resource file:///a: binary, not shown to this model]"}"#]].assert_eq(&shown(vec![message(Role::User, blocks)], false));
 }
 
 #[test]
@@ -131,11 +131,11 @@ fn images_of_results_follow_the_results() {
         result("a2", vec![ContentBlock::text("two")]),
     ];
     expect![[r#"
-        {"content":"Look","role":"user"}
-        {"content":null,"role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"},{"function":{"arguments":"{}","name":"read_file"},"id":"a2","type":"function"}]}
-        {"content":"one\n[image, shown below]","role":"tool","tool_call_id":"a1"}
-        {"content":"two","role":"tool","tool_call_id":"a2"}
-        {"content":[{"text":"Images from the tool results above:","type":"text"},{"image_url":{"url":"data:image/png;base64,QUJD"},"type":"image_url"}],"role":"user"}"#]].assert_eq(&shown(messages, true));
+        {"role":"user","content":"Look"}
+        {"role":"assistant","content":null,"tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"}},{"id":"a2","type":"function","function":{"name":"read_file","arguments":"{}"}}]}
+        {"role":"tool","content":"one\n[image, shown below]","tool_call_id":"a1"}
+        {"role":"tool","content":"two","tool_call_id":"a2"}
+        {"role":"user","content":[{"type":"text","text":"Images from the tool results above:"},{"type":"image_url","image_url":{"url":"data:image/png;base64,QUJD"}}]}"#]].assert_eq(&shown(messages, true));
 }
 
 #[test]
@@ -151,8 +151,8 @@ fn what_a_model_said_for_itself_goes_back_to_it_alone() {
     theirs.provider_data.as_mut().unwrap()["model"] = json!("other/model");
     theirs.tool_calls[0].provider_data.as_mut().unwrap()["model"] = json!("other/model");
     expect![[r#"
-        {"content":"x","reasoning_content":"because","reasoning_details":[{"text":"t"}],"role":"assistant","tool_calls":[{"extra_content":{"google":{"thought_signature":"s"}},"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"}]}
-        {"content":"x","role":"assistant","tool_calls":[{"function":{"arguments":"{}","name":"read_file"},"id":"a1","type":"function"}]}"#]].assert_eq(&shown(vec![ours, theirs], true));
+        {"role":"assistant","content":"x","reasoning_content":"because","reasoning_details":[{"text":"t"}],"tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]}
+        {"role":"assistant","content":"x","tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"}}]}"#]].assert_eq(&shown(vec![ours, theirs], true));
 }
 
 #[test]
@@ -171,7 +171,7 @@ fn tools_limits_and_options() {
     let mut request = request(vec![message(Role::User, vec![ContentBlock::text("Hi")])]);
     request.tools = Arc::new([Arc::new(tool)]);
     request.max_tokens = Some(7);
-    expect![[r#"{"max_tokens":7,"messages":[{"content":"Be brief.","role":"system"},{"content":"Hi","role":"user"}],"model":"tiny","stream":true,"stream_options":{"include_usage":true},"tools":[{"function":{"description":"Does it.","name":"odd_name_","parameters":{"properties":{},"type":"object"}},"type":"function"}]}"#]].assert_eq(&written(&request, true).to_string());
+    expect![[r#"{"model":"tiny","messages":[{"role":"system","content":"Be brief."},{"role":"user","content":"Hi"}],"tools":[{"type":"function","function":{"name":"odd_name_","description":"Does it.","parameters":{"type":"object","properties":{}}}}],"max_tokens":7,"stream":true,"stream_options":{"include_usage":true}}"#]].assert_eq(&written(&request, true).to_string());
 }
 
 #[test]
