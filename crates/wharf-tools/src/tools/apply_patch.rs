@@ -25,7 +25,7 @@ const TOTAL_MAX_BYTES: usize = 128 * 1024 * 1024;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// A unified diff, or a patch between `*** Begin Patch` and `*** End Patch`.
+    /// The patch.
     #[serde(alias = "input", alias = "patch_text", alias = "diff", alias = "patchText")]
     patch: String,
 }
@@ -38,7 +38,7 @@ impl ApplyPatch {
     pub(super) fn new() -> Self {
         let about = About {
             name: "apply_patch",
-            description: "Change, create, delete and rename several files in one step; if any part does not fit, nothing is changed. Takes a unified diff (paths relative to the workspace, git's a/ b/ headers, /dev/null, rename from/to) or this form:\n*** Begin Patch\n*** Update File: src/a.rs\n@@ fn main() {\n context line\n-old line\n+new line\n*** Add File: src/b.rs\n+whole content\n*** Delete File: src/c.rs\n*** End Patch",
+            description: "Change several files at once, all or nothing. Takes a unified diff, or:\n*** Begin Patch\n*** Update File: src/a.rs\n@@ fn main() {\n context line\n-old line\n+new line\n*** Add File: src/b.rs\n+whole content\n*** Delete File: src/c.rs\n*** End Patch",
             category: "files",
             kind: ToolKind::Edit,
             read_only: false,

@@ -24,14 +24,14 @@ struct Arguments {
     /// The command line.
     #[serde(alias = "cmd", alias = "script", alias = "commandLine")]
     command: String,
-    /// Stop the command after this many milliseconds.
+    /// Time limit.
     #[serde(default, alias = "timeout", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1))]
     timeout_ms: Option<u64>,
-    /// The directory to run in, relative to the workspace; the workspace itself if not given.
+    /// Directory to run in; default: the workspace.
     #[serde(default, alias = "cwd", alias = "working_directory", alias = "directory")]
     workdir: Option<String>,
-    /// What the command is for, in a few words, for the user.
+    /// What it is for, in a few words.
     #[serde(default, rename = "description", alias = "explanation")]
     _description: Option<String>,
 }
@@ -46,7 +46,7 @@ impl Bash {
     pub(super) fn new(config: ToolsConfig) -> Self {
         let about = About {
             name: "bash",
-            description: "Run a command with bash in the workspace and get its output (stdout and stderr together) and exit code. There is no terminal and no input; use flags that avoid prompts and pagers. Background processes are stopped when the command ends. Prefer read_file, grep, glob and edit_file for files.",
+            description: "Run a command with bash in the workspace; gives its output and exit code. No terminal, no input. Background processes are stopped when it ends.",
             category: "shell",
             kind: ToolKind::Execute,
             read_only: false,

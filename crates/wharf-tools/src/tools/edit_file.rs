@@ -22,17 +22,16 @@ use matching::{Edited, Mismatch};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The file, relative to the workspace or absolute inside it.
+    /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
-    /// The text to replace, exactly as it stands in the file (without line numbers), with enough lines around it to be
-    /// found once.
+    /// Exact text, without line numbers.
     #[serde(alias = "old_str", alias = "old_text", alias = "oldString", alias = "search", alias = "old")]
     old_string: String,
-    /// The text to put there; empty deletes.
+    /// What to put there.
     #[serde(alias = "new_str", alias = "new_text", alias = "newString", alias = "replace", alias = "new")]
     new_string: String,
-    /// Replace every occurrence instead of the only one.
+    /// Every occurrence.
     #[serde(default, alias = "replaceAll", alias = "all", deserialize_with = "lenient::flag")]
     replace_all: bool,
 }
@@ -45,7 +44,7 @@ impl EditFile {
     pub(super) fn new() -> Self {
         let about = About {
             name: "edit_file",
-            description: "Replace old_string by new_string in a file. old_string must be found exactly once, or replace_all be set. Read the file first; copy old_string from it without the line numbers.",
+            description: "Replace old_string, which must be found exactly once unless replace_all is set. Read the file first.",
             category: "files",
             kind: ToolKind::Edit,
             read_only: false,

@@ -25,13 +25,13 @@ const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The glob, for example `**/*.rs`, `src/**/*.{ts,tsx}`, `Cargo.toml`. Without a slash it matches names at any depth.
+    /// For example `src/**/*.{ts,tsx}`; without a slash: names at any depth.
     #[serde(alias = "glob", alias = "glob_pattern", alias = "query")]
     pattern: String,
-    /// The directory to look in; the workspace itself if not given.
+    /// Directory; default: the workspace.
     #[serde(default = "here", alias = "dir", alias = "directory", alias = "target_directory")]
     path: String,
-    /// Most files to name; 200 if not given.
+    /// Most results; default 200.
     #[serde(default, alias = "max_results", alias = "head_limit", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1, max = 5000))]
     limit: Option<u64>,
@@ -49,7 +49,7 @@ impl Glob {
     pub(super) fn new() -> Self {
         let about = About {
             name: "glob",
-            description: "Find files by a pattern of their path, most recently changed first. Files that .gitignore names are left out.",
+            description: "Find files by a pattern, newest first; what .gitignore names is left out.",
             category: "search",
             kind: ToolKind::Search,
             read_only: true,

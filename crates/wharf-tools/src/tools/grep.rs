@@ -40,29 +40,29 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The regular expression (Rust syntax; escape literal braces, brackets and dots).
+    /// Regular expression, Rust syntax.
     #[serde(alias = "regex", alias = "query", alias = "search")]
     pattern: String,
-    /// The directory or file to search; the workspace itself if not given.
+    /// Directory or file; default: the workspace.
     #[serde(default = "here", alias = "dir", alias = "directory", alias = "file_path")]
     path: String,
-    /// Search only files whose path matches, for example `*.rs` or `src/**/*.ts`; `!` in front turns it round.
+    /// Only files that match, e.g. `src/**/*.ts`; `!` negates.
     #[serde(default, alias = "include", alias = "include_pattern", alias = "file_pattern")]
     glob: Option<String>,
-    /// `content` (the default) shows matching lines, `files` the names of files, `count` the number of matching lines.
+    /// `content` (default): lines; `files`: names; `count`: numbers.
     #[serde(default, alias = "output_mode")]
     mode: Mode,
     /// Ignore case.
     #[serde(default, alias = "-i", alias = "ignore_case", deserialize_with = "lenient::flag")]
     case_insensitive: bool,
-    /// Lines to show around each match, at most 50.
+    /// Lines around each match.
     #[serde(default, alias = "-C", alias = "context_lines", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(max = 50))]
     context: Option<u64>,
-    /// Let the pattern match across lines.
+    /// Match across lines.
     #[serde(default, deserialize_with = "lenient::flag")]
     multiline: bool,
-    /// Most matching lines, or files, to show; 200 if not given.
+    /// Most results; default 200.
     #[serde(default, alias = "max_results", alias = "head_limit", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1, max = 5000))]
     limit: Option<u64>,
@@ -100,7 +100,7 @@ impl Grep {
     pub(super) fn new() -> Self {
         let about = About {
             name: "grep",
-            description: "Search file contents with a regular expression. Results are grouped by file: matching lines as `number:line`, context as `number-line`. Binary files and files that .gitignore names are left out.",
+            description: "Search file contents with a regular expression; binary files and what .gitignore names are left out.",
             category: "search",
             kind: ToolKind::Search,
             read_only: true,

@@ -23,10 +23,10 @@ const ENTRIES_MAX: usize = 2000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The directory, relative to the workspace or absolute inside it; the workspace itself if not given.
+    /// Default: the workspace.
     #[serde(default = "here", alias = "dir", alias = "directory", alias = "dir_path", alias = "file_path")]
     path: String,
-    /// How deep to go, 1 (the default) to 8. What .gitignore names is shown but not entered.
+    /// 1 (default) to 8.
     #[serde(default, deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1, max = 8))]
     depth: Option<u64>,
@@ -44,7 +44,7 @@ impl ListDir {
     pub(super) fn new() -> Self {
         let about = About {
             name: "list_dir",
-            description: "List a directory: names with their sizes, directories end in a slash. depth lists subdirectories too.",
+            description: "List a directory, with sizes.",
             category: "files",
             kind: ToolKind::Read,
             read_only: true,

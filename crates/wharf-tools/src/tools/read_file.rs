@@ -32,14 +32,14 @@ const NOTES_BYTES: usize = 400;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The file, relative to the workspace or absolute inside it.
+    /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
-    /// First line to show, counted from 1.
+    /// First line, from 1.
     #[serde(default, alias = "start_line", alias = "start", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1))]
     offset: Option<u64>,
-    /// Most lines to show; 2000 if not given.
+    /// Most lines; default 2000.
     #[serde(default, alias = "max_lines", alias = "lines", deserialize_with = "lenient::number")]
     #[schemars(with = "Option<u64>", range(min = 1))]
     limit: Option<u64>,
@@ -53,7 +53,7 @@ impl ReadFile {
     pub(super) fn new() -> Self {
         let about = About {
             name: "read_file",
-            description: "Read a file of the workspace. Text comes with line numbers (number, tab, line; not part of the file), at most 2000 lines unless limit says otherwise; offset starts further down. Lines beyond 2000 bytes are cut. PNG, JPEG, GIF and WebP images are shown.",
+            description: "Read a file: text with line numbers (not part of the file), or an image.",
             category: "files",
             kind: ToolKind::Read,
             read_only: true,

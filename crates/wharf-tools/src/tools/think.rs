@@ -27,7 +27,7 @@ impl Think {
     pub(super) fn new() -> Self {
         let about = About {
             name: "think",
-            description: "Write down a thought: a plan, a hypothesis, a check of what was found. Nothing is looked up or changed.",
+            description: "Write down a thought. Nothing is looked up or changed.",
             category: "planning",
             kind: ToolKind::Think,
             read_only: true,

@@ -18,7 +18,7 @@ const CONTENT_MAX_BYTES: usize = 1000;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The whole list, in order; it replaces the one before. Empty clears it.
+    /// Replaces the list before.
     #[serde(alias = "items", alias = "entries", alias = "plan", alias = "tasks")]
     todos: Vec<Item>,
 }
@@ -26,7 +26,7 @@ struct Arguments {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Item {
-    /// What is to be done, in one line.
+    /// One line.
     #[serde(alias = "text", alias = "title", alias = "task", alias = "step", alias = "description")]
     content: String,
     #[serde(default)]
@@ -72,7 +72,7 @@ impl Todo {
     pub(super) fn new() -> Self {
         let about = About {
             name: "todo",
-            description: "Keep the plan of a task with several steps. Send the whole list each time, with the status of every entry; keep exactly one entry in_progress while working, and mark it completed as soon as it is done.",
+            description: "Keep the plan of a task. Send the whole list each time; one entry is in_progress.",
             category: "planning",
             kind: ToolKind::Think,
             read_only: true,

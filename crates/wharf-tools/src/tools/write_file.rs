@@ -18,7 +18,7 @@ use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 struct Arguments {
-    /// The file, relative to the workspace or absolute inside it. Missing directories are made.
+    /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
     /// The whole new content.
@@ -44,7 +44,7 @@ impl WriteFile {
     pub(super) fn new() -> Self {
         let about = About {
             name: "write_file",
-            description: "Create a file or replace its whole content. To change a part of a file use edit_file. An existing file keeps its encoding, line ends and permissions.",
+            description: "Create a file or replace its whole content.",
             category: "files",
             kind: ToolKind::Edit,
             read_only: false,
