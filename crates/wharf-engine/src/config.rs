@@ -26,6 +26,9 @@ pub struct EngineConfig {
     pub rules: Vec<Rule>,
     pub limits: Limits,
     pub recovery: Recovery,
+    /// At its start the engine takes up every unfinished turn there is. Off: only those of sessions that are used, which is
+    /// right for a process that leaves again soon.
+    pub recover_at_start: bool,
     /// A live session that nobody used for so long leaves the memory.
     pub idle_unload_ms: u64,
     pub permission_timeout_ms: u64,
@@ -51,6 +54,7 @@ impl EngineConfig {
             rules: Vec::new(),
             limits: Limits::default(),
             recovery: Recovery::Continue,
+            recover_at_start: true,
             idle_unload_ms: 60_000,
             permission_timeout_ms: 600_000,
             unattended_permission_timeout_ms: 30_000,

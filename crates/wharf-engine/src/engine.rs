@@ -89,7 +89,9 @@ impl Engine {
         }
         let Parts { store, models, tools } = parts;
         let shared = Shared::new(config, store, models, tools);
-        shared.tasks.spawn(recover(Arc::clone(&shared)));
+        if shared.config.recover_at_start {
+            shared.tasks.spawn(recover(Arc::clone(&shared)));
+        }
         shared.tasks.spawn(maintain(Arc::clone(&shared)));
         shared.tasks.spawn(mend(Arc::clone(&shared)));
         Ok(Self { shared })

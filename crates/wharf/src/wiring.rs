@@ -57,20 +57,21 @@ pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
     dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
 }
 
-/// An engine with everything it needs, at work.
+/// An engine with everything it needs, at work. A server takes up all that was left unfinished.
 pub async fn engine(
     config: &Config,
+    is_server: bool,
     environment: &BTreeMap<String, String>,
     state: &StateDir,
 ) -> anyhow::Result<Engine> {
     let models = Arc::new(models(config, environment)?);
     let store = store(config, state)?;
     let tools = tools(config, environment);
-    let engine = Engine::start(engine_config(config, state)?, Parts { store, models, tools });
+    let engine = Engine::start(engine_config(config, is_server, state)?, Parts { store, models, tools });
     engine.await.context("the engine did not start")
 }
 
-fn engine_config(config: &Config, state: &StateDir) -> anyhow::Result<EngineConfig> {
+fn engine_config(config: &Config, is_server: bool, state: &StateDir) -> anyhow::Result<EngineConfig> {
     let Config { turns, storage, .. } = config;
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),
@@ -83,6 +84,7 @@ fn engine_config(config: &Config, state: &StateDir) -> anyhow::Result<EngineConf
             RecoveryChoice::Continue => Recovery::Continue,
             RecoveryChoice::Interrupt => Recovery::Interrupt,
         },
+        recover_at_start: is_server,
         idle_unload_ms: storage.idle_unload_ms,
         permission_timeout_ms: turns.permission_ms,
         unattended_permission_timeout_ms: turns.unattended_permission_ms,

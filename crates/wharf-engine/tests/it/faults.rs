@@ -175,3 +175,26 @@ async fn a_turn_goes_on_after_a_restart_and_runs_no_command_twice() {
     assert!(kinds.contains(&"turn.resumed") && kinds.contains(&"tool.call_error"), "{kinds:?}");
     second.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_visitor_takes_up_only_the_sessions_that_it_uses() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let open = || SqliteStore::open(SqliteConfig::new(home.path().join("state/wharf.db"))).unwrap();
+    let first = TestEngine::at(Arc::clone(&home), open(), |_| {}).await;
+    let left = first.session().await.id;
+    first.model.say([Step::Text("half"), Step::Wait(Arc::default())]);
+    let accepted = first.prompt(&left, "talk").await.unwrap();
+    first.wait_for(&left, accepted.seq, EventKind::MessageChunk).await;
+    first.stop_at_once().await;
+
+    let visitor = TestEngine::at(Arc::clone(&home), open(), |config| config.recover_at_start = false).await;
+    let own = visitor.session().await.id;
+    assert_eq!(visitor.turn(&own, "hello").await.status, TurnStatus::Completed);
+    assert_eq!(visitor.engine.turn(&left, &accepted.turn_id).await.unwrap().status, TurnStatus::Running);
+    assert!(!visitor.kinds(&left).await.contains(&"turn.resumed"));
+    // Whoever uses the session takes its turn up.
+    visitor.engine.queue(&left).await.unwrap();
+    let turn = visitor.engine.wait_turn(&left, &accepted.turn_id).await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    visitor.stop().await;
+}

@@ -36,7 +36,7 @@ pub async fn run(context: &Context, port_was_chosen: bool) -> anyhow::Result<Exi
         }
         AuthChoice::None => (Auth::None, None),
     };
-    let engine = wiring::engine(&context.config, &context.environment, &context.state).await?;
+    let engine = wiring::engine(&context.config, true, &context.environment, &context.state).await?;
     let server = bind(context, auth, port_was_chosen, &engine)?;
     let url = url_of(server.local_addr());
     lock.announce(&Discovery {
