@@ -28,6 +28,11 @@ impl Excerpt {
         Self { limit, head: Vec::new(), tail: VecDeque::new(), is_whole: true, total: 0 }
     }
 
+    /// Whether an output of so many bytes is wholly in its result.
+    pub(crate) fn fits(bytes: u64, output_limit: usize) -> bool {
+        usize::try_from(bytes).is_ok_and(|bytes| bytes <= output_limit.saturating_sub(NOTES_BYTES))
+    }
+
     fn has_room_for(&self, bytes: &[u8]) -> bool {
         self.is_whole && self.head.len() + bytes.len() <= self.limit
     }

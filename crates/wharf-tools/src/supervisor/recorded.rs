@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use wharf_protocol::CallId;
@@ -35,7 +35,8 @@ pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option
     let path = output_dir.join(&status.output);
     let excerpt = excerpt(&path, output_limit);
     let Some(ended) = status.ended else {
-        let output = excerpt.finish(None).text;
+        let kept_bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
+        let output = excerpt.finish(Some((path, kept_bytes))).text;
         return Some(Recorded { outcome: None, output, duration_ms: 0 });
     };
     let duration_ms = ended.at_ms.saturating_sub(status.started_ms);
@@ -82,13 +83,14 @@ fn excerpt(path: &Path, output_limit: usize) -> Excerpt {
     excerpt
 }
 
-/// Removes what [`recorded`] reads, once the outcome is on the log; `keep` is the output file that the outcome names.
-pub fn forget(output_dir: &Path, call: &CallId, keep: Option<&Path>) {
-    let path = Status::path(output_dir, call);
+/// Removes what [`recorded`] reads, once the outcome is on the log. An output that is longer than a result may be stays:
+/// the result names its file.
+pub fn forget(output_dir: &Path, call: &CallId, output_limit: usize) {
     let Some(status) = Status::read(output_dir, call) else { return };
-    let output: PathBuf = output_dir.join(&status.output);
-    if keep != Some(output.as_path()) {
-        let _ = std::fs::remove_file(output);
+    let path = output_dir.join(&status.output);
+    let is_short = std::fs::metadata(&path).is_ok_and(|file| Excerpt::fits(file.len(), output_limit));
+    if is_short {
+        let _ = std::fs::remove_file(path);
     }
-    let _ = std::fs::remove_file(path);
+    let _ = std::fs::remove_file(Status::path(output_dir, call));
 }

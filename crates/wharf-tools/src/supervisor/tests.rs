@@ -109,11 +109,12 @@ fn a_command_that_was_cut_off_has_only_its_output() {
 fn what_is_on_the_log_is_forgotten_here() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join(format!("{}.txt", call()));
-    fs::write(&file, "much").unwrap();
+    fs::write(&file, "x".repeat(30_000)).unwrap();
     status(None).write(dir.path(), false).unwrap();
-    forget(dir.path(), &call(), Some(&file));
+    forget(dir.path(), &call(), 30_000);
     assert!(file.exists() && recorded(dir.path(), &call(), 30_000).is_none());
+    fs::write(&file, "short").unwrap();
     status(None).write(dir.path(), false).unwrap();
-    forget(dir.path(), &call(), None);
+    forget(dir.path(), &call(), 30_000);
     assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
 }
