@@ -1,6 +1,7 @@
 //! The process table, and signals that reach the process that was meant.
 
 use std::fs;
+use std::io::Read;
 
 use rustix::io::Errno;
 #[cfg(target_os = "linux")]
@@ -42,7 +43,10 @@ pub(crate) fn processes() -> Vec<Process> {
 }
 
 pub(crate) fn process(pid: i32) -> Option<Process> {
-    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
+    // Longer than any; one read brings all of it.
+    let mut stat = [0; 1024];
+    let count = fs::File::open(format!("/proc/{pid}/stat")).ok()?.read(&mut stat).ok()?;
+    parse_stat(pid, &stat[..count])
 }
 
 /// Reads `/proc/PID/stat`; the name in it may hold anything, also brackets and blanks.

@@ -23,7 +23,7 @@ pub(super) struct Killed {
     pub(super) reaped: Vec<(Pid, rustix::process::WaitStatus)>,
 }
 
-/// The living processes below this one, except `spared` children with all that is below them.
+/// The living processes below this one, parents first, except `spared` children with all that is below them.
 pub(super) fn living(spared: &HashSet<i32>) -> Vec<Process> {
     let mut below: HashMap<i32, Vec<Process>> = HashMap::new();
     for process in processes() {
@@ -61,17 +61,21 @@ pub(super) fn kill(spared: &HashSet<i32>) -> Killed {
     let mut killed = Killed::default();
     let mut untouchable: HashSet<(i32, u64)> = HashSet::new();
     loop {
-        killed.reaped.extend(std::iter::from_fn(signals::reap));
-        let living = living(spared);
+        let reaped = signals::reap();
+        killed.reaped.extend(reaped.ended);
+        // The common case: nobody is left, and the process table needs no look.
+        let living = if reaped.has_children { living(spared) } else { Vec::new() };
         let left: Vec<&Process> =
             living.iter().filter(|process| !untouchable.contains(&(process.pid, process.start))).collect();
         if left.is_empty() || Instant::now() >= deadline {
             killed.survivors = living.len();
             return killed;
         }
-        // A group dies in one step, which no fork in it outruns.
-        let groups: HashSet<i32> = left.iter().map(|process| process.group).collect();
-        for group in groups.into_iter().filter(|group| *group != own_group).filter_map(Pid::from_raw) {
+        // A group dies in one step, which no fork in it outruns. Parents come first: a shell has no time to tell of a
+        // child that was killed.
+        let mut seen = HashSet::from([own_group]);
+        let groups = left.iter().map(|process| process.group).filter(|group| seen.insert(*group));
+        for group in groups.filter_map(Pid::from_raw) {
             let _ = rustix::process::kill_process_group(group, Signal::KILL);
         }
         for process in left {

@@ -60,6 +60,7 @@ struct Keeper {
     status: Status,
     main: i32,
     exit: Option<WaitStatus>,
+    has_children: bool,
     deadline: Option<Instant>,
     stage: Stage,
 }
@@ -113,6 +114,7 @@ impl Keeper {
             status,
             main: i32::try_from(child.id()).map_err(io::Error::other)?,
             exit: None,
+            has_children: true,
             deadline: request.timeout_ms.map(|timeout| started + Duration::from_millis(timeout)),
             stage: Stage::Running,
         })
@@ -177,7 +179,7 @@ impl Keeper {
                 })
             }
             Stage::Ending { why, kill_at } => {
-                let is_dead = || self.exit.is_some() && descendants::living(&HashSet::new()).is_empty();
+                let is_dead = || !self.has_children || descendants::living(&HashSet::new()).is_empty();
                 (now >= kill_at || is_dead()).then_some(why)
             }
         }
@@ -232,7 +234,9 @@ impl Keeper {
 
     fn reap(&mut self) {
         self.children.clear();
-        for (pid, status) in std::iter::from_fn(signals::reap) {
+        let reaped = signals::reap();
+        self.has_children = reaped.has_children;
+        for (pid, status) in reaped.ended {
             if pid.as_raw_pid() == self.main {
                 self.exit = Some(status);
             }

@@ -33,7 +33,7 @@ pub(super) fn run() -> io::Result<()> {
         if ended {
             children.clear();
             let mut is_clean = true;
-            for (pid, status) in std::iter::from_fn(signals::reap) {
+            for (pid, status) in signals::reap().ended {
                 let was_keeper = keepers.remove(&pid.as_raw_pid());
                 is_clean &= was_keeper && status.exit_status() == Some(0);
             }

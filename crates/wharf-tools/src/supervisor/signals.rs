@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 
+use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus};
 use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 
@@ -44,7 +45,22 @@ impl AsFd for Children {
     }
 }
 
-/// A child that has ended, adopted ones included.
-pub(super) fn reap() -> Option<(Pid, WaitStatus)> {
-    rustix::process::wait(WaitOptions::NOHANG).ok().flatten()
+/// The children that have ended, adopted ones included.
+#[derive(Debug)]
+pub(super) struct Reaped {
+    pub(super) ended: Vec<(Pid, WaitStatus)>,
+    /// Without a child there is no descendant either: whatever loses its parent comes to us.
+    pub(super) has_children: bool,
+}
+
+pub(super) fn reap() -> Reaped {
+    let mut ended = Vec::new();
+    loop {
+        match rustix::process::wait(WaitOptions::NOHANG) {
+            Ok(Some(child)) => ended.push(child),
+            Ok(None) => return Reaped { ended, has_children: true },
+            Err(Errno::INTR) => {}
+            Err(_) => return Reaped { ended, has_children: false },
+        }
+    }
 }
