@@ -353,7 +353,7 @@ impl Core {
         }
     }
 
-    fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, outcome: CallOutcome) {
+    pub(crate) fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, outcome: CallOutcome) {
         let CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan } =
             outcome
         else {

@@ -194,6 +194,15 @@ pub enum CallOutcome {
     Error { error: String, reason: CallErrorReason, output: String },
 }
 
+/// What is known beyond the log of a call whose owner died.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RecordedCall {
+    /// What it came to, where it had ended before it could be cut off.
+    pub outcome: Option<CallOutcome>,
+    pub output: String,
+    pub duration_ms: u64,
+}
+
 /// What to do, after the events are on disk.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Effect {

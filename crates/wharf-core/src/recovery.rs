@@ -1,12 +1,14 @@
 //! Taking up what a dead owner left.
 
+use std::collections::HashMap;
+
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, TurnResumed};
 use wharf_protocol::{CallId, Seq, Timestamp};
 
-use crate::calls::Stage;
+use crate::calls::{CallEnd, Stage};
 use crate::core::Core;
 use crate::turn::Ending;
-use crate::{Answer, Outcome, Recovery};
+use crate::{Answer, CallOutcome, Outcome, RecordedCall, Recovery};
 
 /// What the model is told of a call that was cut off and may have had an effect.
 const CUT_OFF: &str = "the server stopped while this call ran. It may have run in part or in whole; it was not run again. \
@@ -15,19 +17,38 @@ const CUT_OFF: &str = "the server stopped while this call ran. It may have run i
 impl Core {
     /// After [`Core::load`], and before anything else: goes on with the open turn or ends it, closes calls that nobody runs,
     /// starts the next prompt. No seq up to `skip_to` is used again: a client may have seen it before a power cut took it.
-    pub fn recover(&mut self, now: Timestamp, skip_to: Option<Seq>) -> Outcome {
+    /// `recorded` says what is known of [`Core::begun_calls`] beyond the log.
+    pub fn recover(
+        &mut self,
+        now: Timestamp,
+        skip_to: Option<Seq>,
+        mut recorded: HashMap<CallId, RecordedCall>,
+    ) -> Outcome {
         self.now = now;
         self.is_taken_up = true;
         if self.deleted {
             return self.outcome(Ok(Answer::Done));
         }
         self.skip(skip_to);
-        for call_id in self.open_calls(true) {
-            self.close_if_begun(&call_id);
+        for call_id in self.begun_calls() {
+            if let Some(outcome) = recorded.get_mut(&call_id).and_then(|call| call.outcome.take()) {
+                let duration_ms = recorded.get(&call_id).map_or(0, |call| call.duration_ms);
+                self.close_with(&call_id, outcome, duration_ms);
+            }
         }
-        self.recover_turn();
+        for call_id in self.open_calls(true) {
+            self.close_if_begun(&call_id, &recorded);
+        }
+        self.recover_turn(&recorded);
         self.advance();
         self.outcome(Ok(Answer::Done))
+    }
+
+    /// The calls without an outcome that a dead owner had begun, and that may have had an effect.
+    #[must_use]
+    pub fn begun_calls(&self) -> Vec<CallId> {
+        let begun = self.calls.iter().filter(|call| matches!(call.stage, Stage::Begun { read_only: false, .. }));
+        begun.map(|call| call.proposal.call_id.clone()).collect()
     }
 
     fn skip(&mut self, skip_to: Option<Seq>) {
@@ -38,31 +59,31 @@ impl Core {
         self.emit(None, SessionRecovered { reason, last_seq_on_disk: Some(last) });
     }
 
-    fn recover_turn(&mut self) {
+    fn recover_turn(&mut self, recorded: &HashMap<CallId, RecordedCall>) {
         let Some(turn) = &self.turn else { return };
         if turn.cancel.is_some() {
             return self.stop_work(CallErrorReason::Cancelled, "cancelled");
         }
         let resumes = turn.resumes;
         if self.config.recovery == Recovery::Interrupt || resumes >= self.config.max_resumes {
-            return self.give_up(Ending::Interrupted);
+            return self.give_up(Ending::Interrupted, recorded);
         }
         let reason = "the server stopped in the middle of the turn".to_owned();
         self.emit_in_turn(TurnResumed { reason, attempt: resumes + 1 });
         self.cut_reply("interrupted");
         if self.turn_deadline().is_some_and(|deadline| deadline <= self.now) {
-            return self.give_up(Ending::TimedOut);
+            return self.give_up(Ending::TimedOut, recorded);
         }
         for call_id in self.open_calls(false) {
             if !self.run_again(&call_id) {
-                self.close_if_begun(&call_id);
+                self.close_if_begun(&call_id, recorded);
             }
         }
     }
 
-    fn give_up(&mut self, ending: Ending) {
+    fn give_up(&mut self, ending: Ending, recorded: &HashMap<CallId, RecordedCall>) {
         for call_id in self.open_calls(false) {
-            self.close_if_begun(&call_id);
+            self.close_if_begun(&call_id, recorded);
         }
         self.begin_ending(ending);
     }
@@ -76,9 +97,23 @@ impl Core {
         true
     }
 
-    fn close_if_begun(&mut self, call_id: &CallId) {
-        if self.call(call_id).is_some_and(|call| matches!(call.stage, Stage::Begun { .. })) {
-            self.close_call(call_id, CallErrorReason::Interrupted, CUT_OFF);
+    /// The outcome that the log would have, had its owner lived a moment longer.
+    fn close_with(&mut self, call_id: &CallId, outcome: CallOutcome, duration_ms: u64) {
+        let Some(proposal) = self.call(call_id).map(|call| call.proposal.clone()) else { return };
+        match outcome {
+            CallOutcome::Completed { .. } => self.complete_call(&proposal, duration_ms, outcome),
+            CallOutcome::Error { error, reason, output } => {
+                self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, error) });
+            }
         }
+    }
+
+    fn close_if_begun(&mut self, call_id: &CallId, recorded: &HashMap<CallId, RecordedCall>) {
+        let Some(call) = self.call(call_id).filter(|call| matches!(call.stage, Stage::Begun { .. })) else { return };
+        let Some(RecordedCall { output, duration_ms, .. }) = recorded.get(call_id) else {
+            return self.close_call(call_id, CallErrorReason::Interrupted, CUT_OFF);
+        };
+        let end = CallEnd { output: output.clone(), ..CallEnd::new(CallErrorReason::Interrupted, CUT_OFF) };
+        self.end_call(&call.proposal.clone(), *duration_ms, end);
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! One rule holds everywhere: first the core decides, then its events go to disk, then they are shown and their effects begin.
 
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,12 +15,13 @@ use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolSpec};
 use wharf_store::{Append, Entry, Lease};
+use wharf_tools::supervisor::{forget, recorded};
 use wharf_tools::{CallContext, Progress, Workspace};
 
 use crate::EngineError;
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
-use crate::run::{CallEvent, Calls, ModelCall, ModelEvent};
+use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
 
 /// How long an append may take before the session counts as failed. A disk that slow serves nobody.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -153,9 +156,48 @@ impl Actor {
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
-        let outcome = actor.core.recover(Timestamp::now(), lease.skip_to);
-        actor.settle(outcome).await?.ok();
+        actor.recover(lease.skip_to).await?;
         Ok(actor)
+    }
+
+    /// Takes up what the last owner left, with what its commands came to after its death.
+    async fn recover(&mut self, skip_to: Option<Seq>) -> Result<(), EngineError> {
+        let begun = self.core.begun_calls();
+        let mut known = HashMap::new();
+        if !begun.is_empty() {
+            let calls = begun.clone();
+            let look = move |dir: &Path, limit| {
+                let found = calls.into_iter().filter_map(|id| Some((recorded(dir, &id, limit)?, id)));
+                found.map(|(call, id)| (id, run::recorded(call))).collect()
+            };
+            known = self.in_outputs(look).await;
+        }
+        let outcome = self.core.recover(Timestamp::now(), skip_to, known);
+        self.settle(outcome).await?.ok();
+        for call_id in begun {
+            self.forget(call_id).await;
+        }
+        Ok(())
+    }
+
+    /// The outcome is on the log: what was written down for the case of our death is not needed any more.
+    async fn forget(&mut self, call_id: CallId) {
+        self.in_outputs(move |dir, limit| forget(dir, &call_id, limit)).await;
+    }
+
+    /// Works on the session's outputs, where a slow disk holds up no other session; given are the directory and the longest
+    /// result of a call.
+    async fn in_outputs<T: Default + Send + 'static>(
+        &mut self,
+        work: impl FnOnce(&Path, usize) -> T + Send + 'static,
+    ) -> T {
+        let (dir, limit) = (self.output_dir(), self.shared.config.limits.tool_output_bytes);
+        // It fails only where the runtime ends, and this session with it.
+        tokio::task::spawn_blocking(move || work(&dir, limit)).await.unwrap_or_default()
+    }
+
+    fn output_dir(&self) -> PathBuf {
+        self.shared.config.state_dir.join("outputs").join(self.session.as_str())
     }
 
     async fn serve(&mut self, inbox: &mut mpsc::Receiver<Message>) -> End {
@@ -320,11 +362,16 @@ impl Actor {
     }
 
     async fn on_call(&mut self, event: CallEvent) -> Result<(), EngineError> {
-        let input = match event {
-            CallEvent::Progress { call_id, output } => Input::CallProgress { call_id, output },
-            CallEvent::Finished { call_id, outcome } => Input::CallFinished { call_id, outcome },
-        };
-        self.handle(input).await.map(drop)
+        match event {
+            CallEvent::Progress { call_id, output } => {
+                self.handle(Input::CallProgress { call_id, output }).await?.ok();
+            }
+            CallEvent::Finished { call_id, outcome } => {
+                self.handle(Input::CallFinished { call_id: call_id.clone(), outcome }).await?.ok();
+                self.forget(call_id).await;
+            }
+        }
+        Ok(())
     }
 
     async fn on_model(&mut self, event: ModelEvent) -> Result<(), EngineError> {
@@ -446,7 +493,7 @@ impl Actor {
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: Progress::channel().0,
             output_limit: self.shared.config.limits.tool_output_bytes,
-            output_dir: self.shared.config.state_dir.join("outputs").join(self.session.as_str()),
+            output_dir: self.output_dir(),
             timeout_ms,
         };
         self.calls.start(tool, arguments, context);
@@ -503,7 +550,7 @@ pub(crate) fn entropy() -> u128 {
 
 /// The agent's instructions and what it has to know of the workspace. The same for the whole life of the session, so that
 /// providers can cache it.
-fn instructions(agent: &Agent, cwd: &std::path::Path) -> Arc<str> {
+fn instructions(agent: &Agent, cwd: &Path) -> Arc<str> {
     let os = std::env::consts::OS;
     format!("{}\n\nWorkspace: {}\nOperating system: {os}", agent.instructions, cwd.display()).into()
 }

@@ -11,11 +11,12 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_core::CallOutcome;
+use wharf_core::{CallOutcome, RecordedCall};
 use wharf_models::{Delta, ModelStream};
 use wharf_protocol::CallId;
 use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
+use wharf_tools::supervisor::Recorded;
 use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
 
 /// Pieces of a reply that are put into one event, in bytes, when they have come in together.
@@ -232,6 +233,16 @@ async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, se
         },
     };
     drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
+}
+
+/// What the files of a call's command say, beyond the log.
+pub(crate) fn recorded(call: Recorded) -> RecordedCall {
+    let Recorded { outcome, output, duration_ms } = call;
+    let outcome = outcome.map(|outcome| match outcome {
+        Ok(output) => completed(output),
+        Err(error) => failed(error, None),
+    });
+    RecordedCall { outcome, output, duration_ms }
 }
 
 fn completed(output: ToolOutput) -> CallOutcome {

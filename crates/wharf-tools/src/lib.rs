@@ -8,6 +8,7 @@ mod diff;
 mod exec;
 mod output;
 mod patch;
+pub mod supervisor;
 mod text;
 mod toolbox;
 mod tools;

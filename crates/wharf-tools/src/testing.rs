@@ -9,7 +9,16 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use wharf_protocol::{CallId, SessionId};
 
+use crate::supervisor::SupervisorProgram;
 use crate::{CallContext, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
+
+/// The example of this crate that is its own supervisor; it is built along with the tests.
+pub(crate) fn supervisor() -> SupervisorProgram {
+    let test = std::env::current_exe().unwrap();
+    let path = test.ancestors().nth(2).unwrap().join("examples/supervisor");
+    assert!(path.is_file(), "{} is not there: `cargo build -p wharf-tools --examples` makes it", path.display());
+    SupervisorProgram { path }
+}
 
 pub(crate) struct Bench {
     /// Holds `work`, the workspace, and `out`, the output directory.
@@ -20,12 +29,22 @@ pub(crate) struct Bench {
 }
 
 impl Bench {
+    /// Commands are children of the test.
     pub(crate) fn new() -> Self {
+        Self::with(None)
+    }
+
+    /// Commands run below a supervisor.
+    pub(crate) fn supervised() -> Self {
+        Self::with(Some(supervisor()))
+    }
+
+    fn with(supervisor: Option<SupervisorProgram>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("work")).unwrap();
         let workspace = Workspace::open(dir.path().join("work")).unwrap();
         let environment = std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME").collect();
-        let toolbox = Toolbox::builtin(ToolsConfig { environment, ..ToolsConfig::default() });
+        let toolbox = Toolbox::builtin(ToolsConfig { environment, supervisor, ..ToolsConfig::default() });
         Self { dir, workspace, toolbox, output_limit: 30_000 }
     }
 

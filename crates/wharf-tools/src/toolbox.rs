@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use wharf_protocol::ToolSpec;
 
+use crate::supervisor::SupervisorProgram;
 use crate::tools;
 use crate::{Tool, exec};
 
@@ -17,11 +18,14 @@ pub struct ToolsConfig {
     pub pass_environment: Vec<String>,
     /// Longest run of a command.
     pub bash_timeout_ms: u64,
+    /// What runs commands so that none outlives this process. Without it they are this process's own children, and survive
+    /// where it is killed. Linux only.
+    pub supervisor: Option<SupervisorProgram>,
 }
 
 impl Default for ToolsConfig {
     fn default() -> Self {
-        Self { environment: BTreeMap::new(), pass_environment: Vec::new(), bash_timeout_ms: 600_000 }
+        Self { environment: BTreeMap::new(), pass_environment: Vec::new(), bash_timeout_ms: 600_000, supervisor: None }
     }
 }
 
@@ -33,10 +37,14 @@ pub struct Toolbox {
 }
 
 impl Toolbox {
-    /// The built-in tools. From here on this process adopts the orphans of its descendants, so that none escapes.
+    /// The built-in tools. Without a supervisor this process adopts the orphans of its descendants from here on, so that
+    /// none escapes.
     #[must_use]
-    pub fn builtin(config: ToolsConfig) -> Self {
-        exec::adopt_orphans();
+    pub fn builtin(mut config: ToolsConfig) -> Self {
+        config.supervisor = config.supervisor.filter(|_| cfg!(target_os = "linux"));
+        if config.supervisor.is_none() {
+            exec::adopt_orphans();
+        }
         tools::builtin(config).into_iter().collect()
     }
 

@@ -14,6 +14,7 @@ mod write_file;
 use std::path::Path;
 use std::sync::Arc;
 
+pub(crate) use bash::outcome as bash_outcome;
 use globset::{GlobBuilder, GlobMatcher};
 use schemars::JsonSchema;
 use wharf_protocol::tool::{Location, ToolSource};

@@ -19,6 +19,10 @@ use crate::cli::Cli;
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
+    // First of all: as its own exec supervisor this program stays small.
+    if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
+        return code;
+    }
     let cli = Cli::parse();
     let verbose = cli.global.verbose;
     let Some(command) = cli.command.clone() else {

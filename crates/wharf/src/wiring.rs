@@ -8,6 +8,7 @@ use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
 use wharf_models::{ApiKey, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore};
+use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 use crate::config::{Config, RecoveryChoice};
@@ -39,6 +40,7 @@ pub fn tools(config: &Config, environment: &BTreeMap<String, String>) -> Toolbox
         environment: environment.clone(),
         pass_environment: config.pass_environment.clone(),
         bash_timeout_ms: config.limits.tool_time_ms,
+        supervisor: Some(SupervisorProgram::this()),
     })
 }
 

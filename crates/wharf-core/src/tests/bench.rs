@@ -1,5 +1,6 @@
 //! A core with its log, an engine that does nothing by itself, and a check after each step that the log holds the state.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -7,7 +8,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
 
 use crate::core::Core;
-use crate::{CoreConfig, Effect, Input, Outcome, Recovery, SubjectsOf};
+use crate::{CoreConfig, Effect, Input, Outcome, RecordedCall, Recovery, SubjectsOf};
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -23,6 +24,8 @@ pub(crate) struct Bench {
     /// A crash left a part of the open texts out.
     pub(crate) lost_chunks: bool,
     entropy: u128,
+    /// What the next owner knows of calls that this one had begun.
+    pub(crate) recorded: HashMap<CallId, RecordedCall>,
 }
 
 pub(crate) fn config() -> CoreConfig {
@@ -92,6 +95,7 @@ impl Bench {
             running: Vec::new(),
             effects: Vec::new(),
             lost_chunks: false,
+            recorded: HashMap::new(),
             entropy,
         }
     }
@@ -163,7 +167,7 @@ impl Bench {
         // The engine says who is there before it lets the session go on.
         let early = self.core.handle(self.now, Input::Answerers(1));
         assert_eq!((early.events, early.effects), (Vec::new(), Vec::new()));
-        let outcome = self.core.recover(self.now, skip_to);
+        let outcome = self.core.recover(self.now, skip_to, std::mem::take(&mut self.recorded));
         self.record(&outcome);
         outcome
     }

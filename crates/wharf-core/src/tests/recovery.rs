@@ -75,6 +75,58 @@ fn a_call_that_had_begun_is_not_run_again() {
 }
 
 #[test]
+fn a_call_that_had_ended_has_its_own_outcome() {
+    check(
+        "quiet; prompt m1; calls bash one / bash two; progress a part; recorded a exit all of it; loud; crash 5000",
+        expect![[r#"
+            > crash 5000
+              t1 tool.call_complete a "all of it" 70 ms
+              t1 turn.resumed attempt 1
+              t1 tool.call_start b `bash two` (mode full)
+              -> run b: bash two
+        "#]],
+    );
+}
+
+#[test]
+fn a_call_that_was_cut_off_has_all_its_output() {
+    check(
+        "quiet; execute bash zero; prompt m1; calls bash one; progress b part; recorded a exit 0; recorded b output part and more; loud; crash 5000",
+        expect![[r#"
+            > crash 5000
+              tool.call_complete a "0" 70 ms
+              t1 turn.resumed attempt 1
+              t1 tool.call_error b Interrupted "the server stopped while this call ran. It may have run in part or in whole; it was not run again. Look at what it has done before you repeat it." output "part and more"
+              -> call model 1: user do m1 | agent [b] | b! the server stopped while this call ran. It may have run in part or in whole; it was not run again. Look at what it has done before you repeat it.⏎⏎Output so far:⏎part and more
+        "#]],
+    );
+}
+
+#[test]
+fn what_a_call_came_to_is_kept_though_its_turn_is_given_up() {
+    check(
+        "config recovery=interrupt; quiet; prompt m1; calls bash one; recorded a exit ok; loud; crash",
+        expect![[r#"
+            > crash
+              t1 tool.call_complete a "ok" 70 ms
+              t1 turn.failed Interrupted UNAVAILABLE "the server stopped in the middle of the turn, which was not taken up again" after ""
+              session.status_changed busy -> error
+              agent.idle
+        "#]],
+    );
+    check(
+        "quiet; prompt m1; calls bash one; cancel; recorded a exit ok; loud; crash",
+        expect![[r#"
+        > crash
+          t1 tool.call_complete a "ok" 70 ms
+          t1 turn.cancelled "" by Some("ann"), 0 ms
+          session.status_changed busy -> cancelled
+          agent.idle
+    "#]],
+    );
+}
+
+#[test]
 fn reads_that_had_begun_run_again() {
     check(
         "quiet; prompt m1; calls read one / read two; progress a part; finish b B; loud; crash; progress a new; finish a A",

@@ -5,7 +5,7 @@
 //! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
-//! tick) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND`
+//! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND`
 
 use std::fmt::Write;
 
@@ -18,7 +18,7 @@ use wharf_protocol::{Mode, PromptContent, StopReason, Timestamp, Usage};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
-use crate::{CallOutcome, CoreConfig, Input, NewPrompt, Recovery};
+use crate::{CallOutcome, CoreConfig, Input, NewPrompt, RecordedCall, Recovery};
 
 /// Runs a script and compares everything that came of it.
 pub(crate) fn check(script: &str, expect: Expect) {
@@ -89,6 +89,14 @@ impl Script {
                 Vec::new()
             }
             "crash" => vec![self.crash(rest)],
+            "recorded" => {
+                let mut words = rest.splitn(3, ' ');
+                let call_id = self.names.id(words.next().unwrap()).parse().unwrap();
+                let (how, output) = (words.next().unwrap(), words.next().unwrap_or_default().to_owned());
+                let outcome = (how == "exit").then(|| completed(output.clone(), None));
+                self.bench.recorded.insert(call_id, RecordedCall { outcome, output, duration_ms: 70 });
+                Vec::new()
+            }
             "context" => {
                 self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
                 Vec::new()

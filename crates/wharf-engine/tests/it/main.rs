@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod coverage;
+#[cfg(target_os = "linux")]
+mod crashes;
 mod cursors;
 mod faults;
 mod permissions;

@@ -10,7 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, Once, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::process::{Pid, PidfdFlags, Signal, WaitOptions};
+use rustix::process::{Pid, Signal, WaitOptions};
+
+use super::process::{Process, process, processes};
 
 /// Environment variable that marks every process of a call.
 pub(crate) const MARKER: &str = "WHARF_CALL_TOKEN";
@@ -68,18 +70,6 @@ struct Members {
     main: OnceLock<(i32, u64)>,
     /// Seen before, with their starts: a zombie has no environment left to be known by.
     known: Mutex<HashMap<i32, u64>>,
-}
-
-/// A line of the process table.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Process {
-    pid: i32,
-    parent: i32,
-    group: i32,
-    session: i32,
-    /// In clock ticks since the machine's start; with the pid it names a process for ever.
-    start: u64,
-    zombie: bool,
 }
 
 impl Tree {
@@ -259,51 +249,10 @@ impl Members {
     }
 }
 
-impl Process {
-    /// Signals this very process: a number that was given to another one meanwhile is not touched.
-    fn send(&self, signal: Signal) -> Result<(), Errno> {
-        let pid = Pid::from_raw(self.pid).ok_or(Errno::SRCH)?;
-        #[cfg(target_os = "linux")]
-        {
-            let handle = rustix::process::pidfd_open(pid, PidfdFlags::empty())?;
-            if process(self.pid).is_none_or(|now| now.start != self.start) {
-                return Err(Errno::SRCH);
-            }
-            rustix::process::pidfd_send_signal(handle, signal)
-        }
-        #[cfg(not(target_os = "linux"))]
-        rustix::process::kill_process(pid, signal)
-    }
-}
-
 fn reap(pid: i32) {
     if let Some(pid) = Pid::from_raw(pid) {
         let _ = rustix::process::waitpid(Some(pid), WaitOptions::NOHANG);
     }
-}
-
-fn processes() -> Vec<Process> {
-    let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
-    entries.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok()).filter_map(process).collect()
-}
-
-fn process(pid: i32) -> Option<Process> {
-    parse_stat(pid, &fs::read(format!("/proc/{pid}/stat")).ok()?)
-}
-
-/// Reads `/proc/PID/stat`; the name in it may hold anything, also brackets and blanks.
-fn parse_stat(pid: i32, stat: &[u8]) -> Option<Process> {
-    let after_name = stat.iter().rposition(|byte| *byte == b')')? + 1;
-    let fields: Vec<&str> = std::str::from_utf8(&stat[after_name..]).ok()?.split_ascii_whitespace().collect();
-    let number = |at: usize| fields.get(at)?.parse().ok();
-    Some(Process {
-        pid,
-        parent: number(1)?,
-        group: number(2)?,
-        session: number(3)?,
-        start: fields.get(19)?.parse().ok()?,
-        zombie: matches!(*fields.first()?, "Z" | "X"),
-    })
 }
 
 fn has_marker(pid: i32, marker: &[u8]) -> bool {
@@ -314,6 +263,3 @@ fn has_marker(pid: i32, marker: &[u8]) -> bool {
     };
     read().is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|variable| variable == marker))
 }
-
-#[cfg(test)]
-mod tests;

@@ -13,6 +13,7 @@ use wharf_protocol::{ToolKind, ToolSpec};
 use super::About;
 use crate::arguments::lenient;
 use crate::exec::{self, End, Execution, Finished};
+use crate::supervisor::Supervisor;
 use crate::{CallContext, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
 
 /// The kernel takes no longer argument.
@@ -40,6 +41,7 @@ pub(super) struct Bash {
     spec: Arc<ToolSpec>,
     shell: PathBuf,
     environment: Vec<(String, String)>,
+    supervisor: Option<Arc<Supervisor>>,
 }
 
 impl Bash {
@@ -55,7 +57,8 @@ impl Bash {
         };
         let environment = exec::allowed(&config.environment, &config.pass_environment);
         let shell = shell(&environment);
-        Self { spec: about.with_arguments::<Arguments>(), shell, environment }
+        let supervisor = config.supervisor.map(|program| Arc::new(Supervisor::new(program)));
+        Self { spec: about.with_arguments::<Arguments>(), shell, environment, supervisor }
     }
 }
 
@@ -105,15 +108,15 @@ impl Tool for Bash {
         let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
         let execution = Execution {
             program: self.shell.clone(),
-            arguments: vec!["-c".into(), command.into()],
+            arguments: vec!["-c".into(), command],
             directory,
             environment: self.environment.clone(),
             timeout: timeout.map(Duration::from_millis),
         };
         let finished = execution
-            .run(&context)
+            .run(self.supervisor.as_ref(), &context)
             .await
-            .map_err(|error| ToolError::Failed(format!("the command could not be started: {error}")))?;
+            .map_err(|error| ToolError::Failed(format!("the command could not be run: {error}")))?;
         outcome(finished, timeout.unwrap_or(context.timeout_ms), context.output_limit)
     }
 }
@@ -123,7 +126,7 @@ fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<std::os::fd
     Ok(workspace.open_dir(path)?.fd)
 }
 
-fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {
+pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {
     let Finished { end, captured, strays, survivors } = finished;
     let mut text = captured.text;
     if text.is_empty() && matches!(end, End::Exited(_)) {

@@ -1,0 +1,179 @@
+//! What the server, the supervisor and the keepers say to each other: frames of a kind, a length and a body.
+
+use std::io::{self, IoSlice, IoSliceMut, Read, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::os::unix::process::ExitStatusExt;
+use std::process::ExitStatus;
+
+use rustix::net::{
+    RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
+};
+use serde::{Deserialize, Serialize};
+use wharf_protocol::CallId;
+
+/// Largest frame: a command line and an environment.
+pub(crate) const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
+const HEADER_BYTES: usize = 5;
+
+/// Server to keeper: a [`Request`], with the directory's descriptor. The first frame.
+pub(crate) const REQUEST: u8 = 1;
+/// Server to keeper: end the command.
+pub(crate) const STOP: u8 = 2;
+/// Keeper to server: a piece of output, as it came.
+pub(crate) const OUTPUT: u8 = 3;
+/// Keeper to server: an [`Ended`]. The last frame.
+pub(crate) const ENDED: u8 = 4;
+/// Keeper to server: why the command could not be started. The last frame.
+pub(crate) const NOT_STARTED: u8 = 5;
+
+/// A command to run.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Request {
+    pub(crate) call_id: CallId,
+    pub(crate) program: std::ffi::OsString,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) timeout_ms: Option<u64>,
+    pub(crate) output_dir: std::ffi::OsString,
+    pub(crate) output_max_bytes: u64,
+}
+
+/// What is known of a command once it is over. Also what stands in its status file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Ended {
+    pub(crate) at_ms: u64,
+    pub(crate) end: End,
+    /// All that was put out.
+    pub(crate) bytes: u64,
+    /// What of it is in the output file.
+    pub(crate) kept_bytes: u64,
+    /// Name of the output file in its directory.
+    pub(crate) output: String,
+    pub(crate) strays: usize,
+    pub(crate) survivors: usize,
+}
+
+/// How a command ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "how", rename_all = "snake_case")]
+pub(crate) enum End {
+    Exited {
+        code: i32,
+    },
+    Signalled {
+        signal: i32,
+    },
+    TimedOut,
+    Cancelled,
+    /// The server was gone.
+    Abandoned,
+}
+
+impl End {
+    /// The main process's own end, where it had one.
+    pub(crate) fn status(self) -> Option<ExitStatus> {
+        match self {
+            Self::Exited { code } => Some(ExitStatus::from_raw((code & 0xff) << 8)),
+            Self::Signalled { signal } => Some(ExitStatus::from_raw(signal)),
+            Self::TimedOut | Self::Cancelled | Self::Abandoned => None,
+        }
+    }
+}
+
+/// A frame, ready to be sent.
+pub(crate) fn frame(kind: u8, body: &[u8]) -> io::Result<Vec<u8>> {
+    let len = u32::try_from(body.len()).ok().filter(|len| *len as usize <= FRAME_MAX_BYTES);
+    let len = len.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "longer than a command may be"))?;
+    let mut frame = Vec::with_capacity(HEADER_BYTES + body.len());
+    frame.push(kind);
+    frame.extend_from_slice(&len.to_le_bytes());
+    frame.extend_from_slice(body);
+    Ok(frame)
+}
+
+pub(crate) fn json_frame(kind: u8, body: &impl Serialize) -> io::Result<Vec<u8>> {
+    frame(kind, &serde_json::to_vec(body)?)
+}
+
+/// Puts frames together from what arrives.
+#[derive(Debug, Default)]
+pub(crate) struct Frames {
+    bytes: Vec<u8>,
+}
+
+impl Frames {
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        self.bytes.extend_from_slice(bytes);
+    }
+
+    /// The next whole frame.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(u8, Vec<u8>)>> {
+        let Some(&[kind, a, b, c, d]) = self.bytes.first_chunk::<HEADER_BYTES>() else { return Ok(None) };
+        let len = u32::from_le_bytes([a, b, c, d]) as usize;
+        if len > FRAME_MAX_BYTES {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a frame is too long"));
+        }
+        if self.bytes.len() < HEADER_BYTES + len {
+            return Ok(None);
+        }
+        let body = self.bytes[HEADER_BYTES..HEADER_BYTES + len].to_vec();
+        self.bytes.drain(..HEADER_BYTES + len);
+        Ok(Some((kind, body)))
+    }
+}
+
+/// Sends `bytes`, the descriptor with the first of them.
+pub(crate) fn send_with(socket: &UnixStream, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = SendAncillaryBuffer::new(&mut space);
+    let descriptors = [descriptor];
+    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    // A dead receiver is an error here, not a signal.
+    let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
+    let mut socket = socket;
+    socket.write_all(&bytes[sent..])
+}
+
+/// Receives what there is, and the descriptor that came with it; 0 bytes are the end.
+pub(crate) fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut ancillary = RecvAncillaryBuffer::new(&mut space);
+    #[cfg(target_os = "linux")]
+    let flags = RecvFlags::CMSG_CLOEXEC;
+    #[cfg(not(target_os = "linux"))]
+    let flags = RecvFlags::empty();
+    let received = loop {
+        match rustix::net::recvmsg(&socket, &mut [IoSliceMut::new(buffer)], &mut ancillary, flags) {
+            Err(rustix::io::Errno::INTR) => {}
+            received => break received?,
+        }
+    };
+    let descriptor = ancillary.drain().find_map(|message| match message {
+        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
+        _ => None,
+    });
+    Ok((received.bytes, descriptor))
+}
+
+/// Waits for the request that a keeper is started with.
+pub(crate) fn receive_request(mut socket: &UnixStream) -> io::Result<(Request, OwnedFd)> {
+    let mut buffer = vec![0; 32 * 1024];
+    let mut frames = Frames::default();
+    let (count, descriptor) = receive_with(socket, &mut buffer)?;
+    frames.push(&buffer[..count]);
+    let descriptor = descriptor.ok_or(io::ErrorKind::UnexpectedEof)?;
+    loop {
+        if let Some((kind, body)) = frames.next()? {
+            if kind != REQUEST {
+                return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no request"));
+            }
+            return Ok((serde_json::from_slice(&body)?, descriptor));
+        }
+        match socket.read(&mut buffer)? {
+            0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+            count => frames.push(&buffer[..count]),
+        }
+    }
+}

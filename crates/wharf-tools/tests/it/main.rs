@@ -1,0 +1,8 @@
+//! Commands, from outside the process that runs them.
+
+#![allow(clippy::unwrap_used)]
+
+#[cfg(target_os = "linux")]
+mod server;
+#[cfg(target_os = "linux")]
+mod supervisor;
