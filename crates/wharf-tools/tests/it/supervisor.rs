@@ -34,7 +34,8 @@ fn nothing_survives_a_killed_server() {
     let took = server.all_gone(since, &[supervisor, keeper]);
     assert!(took < DEAD_WITHIN, "{took:?}");
     let recorded = server.recorded().unwrap();
-    assert_eq!((recorded.outcome, recorded.output.as_str()), (None, "ready\n"));
+    // The shell may still have told of a child that ended before it.
+    assert!(recorded.outcome.is_none() && recorded.output.starts_with("ready\n"), "{recorded:?}");
 }
 
 #[test]
