@@ -147,6 +147,21 @@ impl EventKind {
         self.durability() == Durability::Chunk
     }
 
+    /// Every text that has chunks before this event has its whole in a later event, this one included: a session's state can
+    /// be rebuilt without those chunks.
+    #[must_use]
+    pub fn closes_texts(self) -> bool {
+        self.ends_turn()
+            || matches!(
+                self,
+                Self::SessionCreated
+                    | Self::SessionCleared
+                    | Self::TurnStarted
+                    | Self::MessageComplete
+                    | Self::MessageError
+            )
+    }
+
     /// Ends a turn.
     #[must_use]
     pub fn ends_turn(self) -> bool {

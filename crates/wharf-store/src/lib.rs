@@ -102,18 +102,6 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
-/// Whether every text that a chunk before this event belongs to has its whole in a later event, this one included.
-pub(crate) fn closes_texts(kind: EventKind) -> bool {
-    matches!(
-        kind,
-        EventKind::SessionCreated
-            | EventKind::SessionCleared
-            | EventKind::TurnStarted
-            | EventKind::MessageComplete
-            | EventKind::MessageError
-    ) || kind.ends_turn()
-}
-
 /// Where an event lies among those of all sessions. The cursor of `/events`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);

@@ -231,7 +231,7 @@ impl Store for MemoryStore {
     async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {
         let state = self.state()?;
         let log = state.log(session)?;
-        let closed = log.after(Seq::ZERO).filter(|entry| crate::closes_texts(entry.event.kind())).last();
+        let closed = log.after(Seq::ZERO).filter(|entry| entry.event.kind().closes_texts()).last();
         let closed = closed.map(|entry| entry.event.seq);
         let events = log
             .after(Seq::ZERO)

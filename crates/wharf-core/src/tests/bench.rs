@@ -194,10 +194,10 @@ impl Bench {
     }
 }
 
-/// What `Store::read_state` gives: no chunk that a later event which is not a chunk follows.
+/// What `Store::read_state` gives: chunks of texts that are still open, and no others.
 fn without_old_chunks(log: &[Event]) -> Vec<Event> {
-    let last = log.iter().rposition(|event| !event.kind().is_chunk()).unwrap_or(0);
-    let kept = log.iter().enumerate().filter(|(at, event)| *at > last || !event.kind().is_chunk());
+    let closed = log.iter().rposition(|event| event.kind().closes_texts()).unwrap_or(0);
+    let kept = log.iter().enumerate().filter(|(at, event)| *at > closed || !event.kind().is_chunk());
     kept.map(|(_, event)| event.clone()).collect()
 }
 

@@ -107,7 +107,7 @@ pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result
          WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
         &[&log.key, &first],
     )?;
-    let closed = saved.iter().rev().find(|event| crate::closes_texts(event.kind));
+    let closed = saved.iter().rev().find(|event| event.kind.closes_texts());
     let closed = closed.map_or(first - 1, |event| int(event.seq.0));
     saved.extend(events(
         &snapshot,
