@@ -2,6 +2,7 @@
 //!
 //! The only crate that knows HTTP. Every answer comes from an [`wharf_engine::Engine`]; no transport has a private door to it.
 
+mod acp;
 mod app;
 mod auth;
 mod config;

@@ -45,6 +45,7 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.push(permissions::answer::operation());
     operations.push(events::operation());
     operations.push(crate::ws::operation());
+    operations.push(crate::acp::operation());
     operations.extend(tools::operations());
     operations.extend(agents::operations());
     operations.extend(schemas::operations());

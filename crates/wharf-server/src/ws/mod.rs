@@ -5,7 +5,7 @@ mod prompt;
 mod request;
 mod socket;
 mod watch;
-mod writer;
+pub(crate) mod writer;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -15,6 +15,8 @@ use axum::extract::State;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::response::Response;
+use http::HeaderMap;
+use http::header::SEC_WEBSOCKET_PROTOCOL;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wharf_engine::Watcher;
@@ -63,10 +65,14 @@ async fn open(
     State(app): State<App>,
     Extension(principal): Extension<Arc<Principal>>,
     peer: Option<Extension<Peer>>,
+    headers: HeaderMap,
     QueryOf(query): QueryOf<SocketQuery>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response> {
     let upgrade = upgrade.map_err(|error| Failure::new(ErrorCode::BadRequest, error.body_text()))?;
+    if asks_for(&headers, crate::acp::SUBPROTOCOL) {
+        return Ok(crate::acp::serve(app, principal, peer.map(|Extension(peer)| peer), upgrade));
+    }
     let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(true)) };
     let start = match query.session_id {
         Some(session_id) => {
@@ -97,4 +103,10 @@ async fn open(
                 drop((present, peer));
             })
         }))
+}
+
+/// Whether the client offers to speak a subprotocol.
+fn asks_for(headers: &HeaderMap, subprotocol: &str) -> bool {
+    let offers = headers.get_all(SEC_WEBSOCKET_PROTOCOL).iter().filter_map(|value| value.to_str().ok());
+    offers.flat_map(|value| value.split(',')).any(|offered| offered.trim() == subprotocol)
 }

@@ -15,13 +15,13 @@ use crate::app::App;
 use crate::connection::Traffic;
 
 /// Batches that wait for the writer; whoever makes more of them waits.
-pub(super) const CAPACITY: usize = 8;
+pub(crate) const CAPACITY: usize = 8;
 
 /// The client has to take a close frame within this, when it is not stalled.
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// What the other tasks of a socket want to be written.
-pub(super) enum Outgoing {
+pub(crate) enum Outgoing {
     Frames(Vec<Utf8Bytes>),
     /// The last thing that is written.
     Close(u16, &'static str),
@@ -33,15 +33,15 @@ enum Stuck {
     Stalled,
 }
 
-pub(super) struct Writer {
-    pub(super) sink: SplitSink<WebSocket, Message>,
-    pub(super) traffic: Option<Arc<Traffic>>,
-    pub(super) app: App,
+pub(crate) struct Writer {
+    pub(crate) sink: SplitSink<WebSocket, Message>,
+    pub(crate) traffic: Option<Arc<Traffic>>,
+    pub(crate) app: App,
 }
 
 impl Writer {
     /// Writes until told to close, until nobody is left to write for, or until the client is gone.
-    pub(super) async fn run(mut self, mut outgoing: mpsc::Receiver<Outgoing>) {
+    pub(crate) async fn run(mut self, mut outgoing: mpsc::Receiver<Outgoing>) {
         let every = self.app.config.timeouts.ping;
         let mut ping = interval_at(Instant::now() + every, every);
         ping.set_missed_tick_behavior(MissedTickBehavior::Delay);

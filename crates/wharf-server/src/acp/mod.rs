@@ -1,0 +1,99 @@
+//! `/acp`: the Agent Client Protocol, version 1, over a WebSocket. One JSON-RPC message a frame.
+//!
+//! A connection is a view: sessions and turns outlive it. Updates are rendered from the session's log by [`render`], so that
+//! an editor sees what every other client sees.
+
+mod attached;
+mod connection;
+mod content;
+mod options;
+mod outbox;
+mod render;
+mod rpc;
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use axum::Extension;
+use axum::extract::State;
+use axum::extract::ws::WebSocketUpgrade;
+use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::response::Response;
+use http::{HeaderName, HeaderValue};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use wharf_protocol::ErrorCode;
+
+use crate::app::App;
+use crate::auth::{Principal, Scope};
+use crate::connection::Peer;
+use crate::error::{Failure, Result};
+use crate::extract::random_id;
+use crate::presence::Present;
+use crate::route::{Answer, Operation};
+use connection::Connection;
+
+/// The WebSocket subprotocol that asks for ACP.
+pub(crate) const SUBPROTOCOL: &str = "acp";
+
+const CONNECTION_ID: HeaderName = HeaderName::from_static("acp-connection-id");
+/// Bytes read from a socket at a time, and gathered before they are written.
+const BUFFER_BYTES: usize = 16 << 10;
+
+pub(crate) fn operation() -> Operation {
+    Operation::get("openAcp", "/acp", open)
+        .about("sockets", "Open an ACP connection")
+        .details(
+            "Speaks version 1 of the Agent Client Protocol (agentclientprotocol.com): one JSON-RPC 2.0 message a frame. The \
+             answer carries `Acp-Connection-Id`. `/ws` with the subprotocol `acp` is the same.",
+        )
+        .scope(Scope::SessionsRead)
+        .takes_ticket()
+        .query::<AcpQuery>()
+        .answer(Answer { status: 101, description: "The connection is a WebSocket.", content: Vec::new() })
+        .fails(&[ErrorCode::BadRequest])
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[expect(dead_code, reason = "read by the guard in front of the handler; here for the documentation")]
+struct AcpQuery {
+    /// In place of a key.
+    ticket: Option<String>,
+}
+
+async fn open(
+    State(app): State<App>,
+    Extension(principal): Extension<Arc<Principal>>,
+    peer: Option<Extension<Peer>>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response> {
+    let upgrade = upgrade.map_err(|error| Failure::new(ErrorCode::BadRequest, error.body_text()))?;
+    Ok(serve(app, principal, peer.map(|Extension(peer)| peer), upgrade))
+}
+
+/// Answers with the 101 and serves the connection to its end.
+pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upgrade: WebSocketUpgrade) -> Response {
+    if let Some(peer) = &peer {
+        peer.traffic.upgraded.store(true, Ordering::Relaxed);
+    }
+    let present = Present::new(&app.presence.acp);
+    let limit = app.config.limits.frame_bytes;
+    let tasks = app.sockets.clone();
+    let mut response = upgrade
+        .protocols([SUBPROTOCOL])
+        .max_message_size(limit)
+        .max_frame_size(limit)
+        .read_buffer_size(BUFFER_BYTES)
+        .write_buffer_size(BUFFER_BYTES)
+        .on_upgrade(move |stream| {
+            // Tracked: the server waits for it when it stops.
+            tasks.track_future(async move {
+                Connection::new(app, principal, peer.clone()).run(stream).await;
+                drop((present, peer));
+            })
+        });
+    if let Ok(id) = HeaderValue::try_from(random_id()) {
+        response.headers_mut().insert(CONNECTION_ID, id);
+    }
+    response
+}

@@ -1,0 +1,235 @@
+//! A tool call as an editor sees it: announced once, then updated, until it has its outcome.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use agent_client_protocol_schema::v1 as acp;
+use serde_json::{Value, json};
+use wharf_protocol::event::{PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart};
+use wharf_protocol::message::ToolRequest;
+use wharf_protocol::tool::{FileDiff, Location};
+use wharf_protocol::{CallId, PermissionOption, ToolKind, ToolSpec};
+
+use crate::acp::content::{self, text_block};
+
+/// A running call's output is shown by its end: every update carries all that is shown.
+const TAIL_BYTES: usize = 16 << 10;
+/// A finished call's output, in bytes.
+const OUTPUT_BYTES: usize = 512 << 10;
+/// The same once more, for programs.
+const RAW_OUTPUT_BYTES: usize = 64 << 10;
+/// Texts of a diff; larger ones are shown as a patch.
+const DIFF_BYTES: usize = 1 << 20;
+/// Longest title, in characters.
+const TITLE_CHARS: usize = 120;
+
+pub(super) struct Calls {
+    cwd: PathBuf,
+    specs: Arc<[Arc<ToolSpec>]>,
+    /// The calls that were announced and have no outcome; with the end of their output.
+    open: HashMap<CallId, String>,
+}
+
+impl Calls {
+    pub(super) fn new(cwd: PathBuf, specs: Arc<[Arc<ToolSpec>]>) -> Self {
+        Self { cwd, specs, open: HashMap::new() }
+    }
+
+    /// Forgets the calls of a turn that has ended.
+    pub(super) fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    /// The model asks for a call; nothing is decided.
+    pub(super) fn proposed(&mut self, request: &ToolRequest) -> Option<acp::SessionUpdate> {
+        let ToolRequest { call_id, tool_name, arguments, .. } = request;
+        self.announce(call_id, tool_name, arguments)
+    }
+
+    pub(super) fn started(&mut self, start: &ToolCallStart) -> acp::SessionUpdate {
+        let is_known = self.open.insert(start.call_id.clone(), String::new()).is_some();
+        let (id, kind, locations) = (id(&start.call_id), to_kind(start.kind), self.locations(&start.locations));
+        if is_known {
+            let fields = acp::ToolCallUpdateFields::new()
+                .status(acp::ToolCallStatus::InProgress)
+                .title(start.title.clone())
+                .kind(kind);
+            let fields = if locations.is_empty() { fields } else { fields.locations(locations) };
+            return acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id, fields));
+        }
+        acp::SessionUpdate::ToolCall(
+            acp::ToolCall::new(id, start.title.as_str())
+                .name(start.tool_name.clone())
+                .kind(kind)
+                .status(acp::ToolCallStatus::InProgress)
+                .locations(locations)
+                .raw_input(start.arguments.clone()),
+        )
+    }
+
+    pub(super) fn progressed(&mut self, progress: &ToolCallProgress) -> Option<acp::SessionUpdate> {
+        let tail = self.open.get_mut(&progress.call_id)?;
+        tail.push_str(&progress.content);
+        if tail.len() > TAIL_BYTES {
+            tail.drain(..tail.ceil_char_boundary(tail.len() - TAIL_BYTES));
+        }
+        let fields =
+            acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::InProgress).content(vec![text(tail.as_str())]);
+        Some(acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&progress.call_id), fields)))
+    }
+
+    pub(super) fn completed(&mut self, complete: &ToolCallComplete) -> Vec<acp::SessionUpdate> {
+        let announced = self.announce(&complete.call_id, &complete.tool_name, &Value::Null);
+        self.open.remove(&complete.call_id);
+        let mut shown: Vec<acp::ToolCallContent> = complete.diffs.iter().map(|diff| self.diff(diff)).collect();
+        if !complete.result.is_empty() {
+            shown.push(text(&cut(&complete.result, OUTPUT_BYTES)));
+        }
+        shown.extend(complete.content.iter().map(|block| content::to_acp(block).into()));
+        let raw = json!({
+            "output": cut(&complete.result, RAW_OUTPUT_BYTES),
+            "exit_code": complete.exit_code,
+            "truncated": complete.truncated,
+            "output_file": complete.output_file,
+            "duration_ms": complete.duration_ms,
+        });
+        let fields =
+            acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::Completed).content(shown).raw_output(raw);
+        let locations = self.locations(&complete.locations);
+        let fields = if locations.is_empty() { fields } else { fields.locations(locations) };
+        let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&complete.call_id), fields));
+        announced.into_iter().chain([update]).collect()
+    }
+
+    pub(super) fn failed(&mut self, error: &ToolCallError) -> Vec<acp::SessionUpdate> {
+        let announced = self.announce(&error.call_id, &error.tool_name, &Value::Null);
+        self.open.remove(&error.call_id);
+        let mut shown = Vec::new();
+        if !error.output.is_empty() {
+            shown.push(text(&cut(&error.output, OUTPUT_BYTES)));
+        }
+        shown.push(text(&cut(&error.error, OUTPUT_BYTES)));
+        let raw = json!({
+            "error": cut(&error.error, RAW_OUTPUT_BYTES),
+            "reason": error.reason,
+            "duration_ms": error.duration_ms,
+        });
+        let fields =
+            acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::Failed).content(shown).raw_output(raw);
+        let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&error.call_id), fields));
+        announced.into_iter().chain([update]).collect()
+    }
+
+    /// The call to announce first, and what the question is about.
+    pub(super) fn asked(
+        &mut self,
+        requested: &PermissionRequested,
+    ) -> (Option<acp::SessionUpdate>, acp::ToolCallUpdate) {
+        let PermissionRequested { call_id, tool_name, arguments, question, .. } = requested;
+        let announced = self.announce(call_id, tool_name, arguments);
+        let fields = acp::ToolCallUpdateFields::new()
+            .title(self.title(tool_name, arguments))
+            .name(tool_name.clone())
+            .kind(self.kind(tool_name))
+            .status(acp::ToolCallStatus::Pending)
+            .content(vec![text(question)])
+            .raw_input(arguments.clone());
+        (announced, acp::ToolCallUpdate::new(id(call_id), fields))
+    }
+
+    fn announce(&mut self, call_id: &CallId, tool_name: &str, arguments: &Value) -> Option<acp::SessionUpdate> {
+        if self.open.contains_key(call_id) {
+            return None;
+        }
+        self.open.insert(call_id.clone(), String::new());
+        let call = acp::ToolCall::new(id(call_id), self.title(tool_name, arguments))
+            .name(tool_name.to_owned())
+            .kind(self.kind(tool_name))
+            .status(acp::ToolCallStatus::Pending);
+        let call = if arguments.is_null() { call } else { call.raw_input(arguments.clone()) };
+        Some(acp::SessionUpdate::ToolCall(call))
+    }
+
+    fn spec(&self, tool_name: &str) -> Option<&ToolSpec> {
+        self.specs.iter().find(|spec| spec.name == tool_name).map(AsRef::as_ref)
+    }
+
+    fn kind(&self, tool_name: &str) -> acp::ToolKind {
+        self.spec(tool_name).map_or(acp::ToolKind::Other, |spec| to_kind(spec.kind))
+    }
+
+    /// One line for people, until the call starts and the log has a better one.
+    fn title(&self, tool_name: &str, arguments: &Value) -> String {
+        let subject = self.spec(tool_name).and_then(|spec| spec.subject.as_deref());
+        let subject = subject.and_then(|name| arguments.get(name)).and_then(Value::as_str).unwrap_or_default();
+        let line = format!("{tool_name} {}", subject.split_whitespace().collect::<Vec<_>>().join(" "));
+        let title: String = line.trim_end().chars().take(TITLE_CHARS).collect();
+        if title.len() < line.trim_end().len() { format!("{title}…") } else { title }
+    }
+
+    fn absolute(&self, path: &str) -> PathBuf {
+        // An absolute path replaces the directory.
+        self.cwd.join(Path::new(path))
+    }
+
+    fn locations(&self, locations: &[Location]) -> Vec<acp::ToolCallLocation> {
+        let place = |at: &Location| acp::ToolCallLocation::new(self.absolute(&at.path)).line(at.line);
+        locations.iter().map(place).collect()
+    }
+
+    fn diff(&self, diff: &FileDiff) -> acp::ToolCallContent {
+        let FileDiff { path, old_text, new_text, patch } = diff;
+        let bytes = old_text.as_ref().map_or(0, String::len) + new_text.as_ref().map_or(0, String::len);
+        if bytes > DIFF_BYTES || (old_text.is_none() && new_text.is_none()) {
+            return text(&cut(patch, OUTPUT_BYTES));
+        }
+        let shown = acp::Diff::new(self.absolute(path), new_text.clone().unwrap_or_default());
+        acp::ToolCallContent::Diff(shown.old_text(old_text.clone()))
+    }
+}
+
+pub(super) fn option(option: PermissionOption) -> acp::PermissionOption {
+    let (id, name, kind) = match option {
+        PermissionOption::AllowOnce => ("allow_once", "Allow once", acp::PermissionOptionKind::AllowOnce),
+        PermissionOption::AllowAlways => {
+            ("allow_always", "Allow for this session", acp::PermissionOptionKind::AllowAlways)
+        }
+        PermissionOption::RejectOnce => ("reject_once", "Reject", acp::PermissionOptionKind::RejectOnce),
+        PermissionOption::RejectAlways => {
+            ("reject_always", "Reject for this session", acp::PermissionOptionKind::RejectAlways)
+        }
+    };
+    acp::PermissionOption::new(id, name, kind)
+}
+
+fn id(call_id: &CallId) -> acp::ToolCallId {
+    acp::ToolCallId::new(call_id.as_str())
+}
+
+fn text(text: &str) -> acp::ToolCallContent {
+    text_block(text).into()
+}
+
+fn cut(text: &str, bytes: usize) -> String {
+    if text.len() <= bytes {
+        return text.to_owned();
+    }
+    let kept = &text[..text.floor_char_boundary(bytes)];
+    format!("{kept}\n[{} bytes more are left out here]", text.len() - kept.len())
+}
+
+fn to_kind(kind: ToolKind) -> acp::ToolKind {
+    match kind {
+        ToolKind::Read => acp::ToolKind::Read,
+        ToolKind::Edit => acp::ToolKind::Edit,
+        ToolKind::Delete => acp::ToolKind::Delete,
+        ToolKind::Move => acp::ToolKind::Move,
+        ToolKind::Search => acp::ToolKind::Search,
+        ToolKind::Execute => acp::ToolKind::Execute,
+        ToolKind::Think => acp::ToolKind::Think,
+        ToolKind::Fetch => acp::ToolKind::Fetch,
+        ToolKind::SwitchMode => acp::ToolKind::SwitchMode,
+        ToolKind::Other => acp::ToolKind::Other,
+    }
+}
