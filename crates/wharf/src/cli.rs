@@ -56,6 +56,8 @@ pub enum Command {
     Run(AskArgs),
     /// Talk to an agent in the terminal
     Attach(AttachArgs),
+    /// Serve an editor that speaks the Agent Client Protocol, on standard input and output
+    Acp(AcpArgs),
     /// List, show or delete sessions
     Sessions(SessionsArgs),
     /// List the models that can be used, and why
@@ -205,6 +207,24 @@ pub struct AttachArgs {
     pub mode: Option<ClientMode>,
 }
 
+#[derive(Debug, Clone, Default, Args)]
+#[command(after_help = "\
+Editors start this command by themselves: give them `wharf acp` as the agent's command. Standard output carries the protocol
+and nothing else. A connection that is lost is made again; the editor notices nothing, also when the server is restarted.
+
+`wharf` alone does the same where standard input is a pipe.")]
+pub struct AcpArgs {
+    /// Address of a server, in place of the one of this machine
+    #[arg(long, value_name = "URL", conflicts_with_all = ["embedded", "start_server"])]
+    pub server: Option<String>,
+    /// Start a server where none runs; it outlives the editor
+    #[arg(long, conflicts_with = "embedded")]
+    pub start_server: bool,
+    /// Run the agent in this process, without a server
+    #[arg(long)]
+    pub embedded: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct SessionsArgs {
@@ -345,6 +365,7 @@ impl Command {
                 Some(SessionsCommand::Show { list, .. }) => list.server.flags(),
                 Some(SessionsCommand::Delete { server, .. }) => server.flags(),
             },
+            Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
         }

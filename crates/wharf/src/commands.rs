@@ -1,5 +1,6 @@
 //! One command a file; this one chooses.
 
+mod acp;
 mod agents;
 mod ask;
 mod attach;
@@ -60,7 +61,8 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         permission_set: is_set("permission"),
         own_models: is_flag("base_url") || is_flag("api_key_env"),
     };
-    let context = Context { config: layered.config, environment, state, given };
+    let config_file = global.config.clone();
+    let context = Context { config: layered.config, config_file, environment, state, given };
     let threads =
         if matches!(command, Command::Serve(_)) { context.config.server.workers.clamp(1, 64) } else { WORKERS };
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -74,6 +76,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Command::Serve(_) => serve::run(&context, port_was_chosen).await,
             Command::Ask(args) | Command::Run(args) => ask::run(&context, args).await,
             Command::Attach(args) => attach::run(&context, args).await,
+            Command::Acp(args) => acp::run(&context, args).await,
             Command::Sessions(args) => sessions::run(&context, args).await,
             Command::Models(args) => models::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry, Transport};
@@ -15,6 +16,8 @@ use crate::wiring;
 /// What every command works with.
 pub struct Context {
     pub config: Config,
+    /// Where it was read from, when that was said.
+    pub config_file: Option<PathBuf>,
     pub environment: BTreeMap<String, String>,
     pub state: StateDir,
     pub given: Given,
@@ -94,6 +97,19 @@ impl Context {
         Failure::new(Exit::Unreachable, format!("no server runs on {}", self.state.path().display()))
             .hint("`wharf serve` starts one")
             .into()
+    }
+
+    /// The address of the server that is named, or that runs here, and the key for it.
+    pub fn place(&self) -> anyhow::Result<Option<(String, Auth)>> {
+        if let Some(client) = self.named_server()? {
+            let url = client.url().unwrap_or_default().to_owned();
+            let auth = self.auth_for(&url)?;
+            return Ok(Some((url, auth)));
+        }
+        match Discovery::find(self.state.path())? {
+            Some(server) => Ok(Some((server.url.clone(), server.auth()?))),
+            None => Ok(None),
+        }
     }
 
     /// The server that the configuration names.

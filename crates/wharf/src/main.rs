@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser};
 
-use crate::cli::Cli;
+use crate::cli::{AcpArgs, Cli, Command};
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
@@ -25,7 +25,8 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse();
     let verbose = cli.global.verbose;
-    let Some(command) = cli.command.clone() else {
+    let asked = cli.command.clone().or_else(|| terminal::input_is_a_pipe().then(|| Command::Acp(AcpArgs::default())));
+    let Some(command) = asked else {
         let help = Cli::command().render_help();
         let is_coloured = terminal::Style::for_stdout().is_coloured();
         output::out(&if is_coloured { help.ansi().to_string() } else { help.to_string() });

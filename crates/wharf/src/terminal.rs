@@ -7,6 +7,8 @@ mod wrap;
 
 use std::io::IsTerminal;
 
+use rustix::fs::FileType;
+
 pub use narrator::Narrator;
 pub use questions::{Choice, Terminal, read_choice};
 pub use table::table;
@@ -118,6 +120,13 @@ pub fn clean_json(json: &str) -> String {
     json.chars()
         .map(|c| if ('\u{7f}'..='\u{9f}').contains(&c) { format!("\\u{:04x}", u32::from(c)) } else { c.to_string() })
         .collect()
+}
+
+/// Whether a program feeds standard input: a pipe or a socket, as an editor gives its agent.
+pub fn input_is_a_pipe() -> bool {
+    let stdin = std::io::stdin();
+    let Ok(about) = rustix::fs::fstat(&stdin) else { return false };
+    matches!(FileType::from_raw_mode(about.st_mode), FileType::Fifo | FileType::Socket)
 }
 
 /// Columns of the terminal on standard output.

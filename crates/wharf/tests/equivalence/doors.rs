@@ -30,15 +30,15 @@ pub trait Door: Sync {
 }
 
 /// A real server, its own model, and the last seq that was seen.
-struct Server {
-    process: WharfProcess,
+pub struct Server {
+    pub process: WharfProcess,
     _home: WharfHome,
     seen: std::sync::Mutex<u64>,
-    workspace: String,
+    pub workspace: String,
 }
 
 impl Server {
-    async fn start(model: &ScriptedModel, workspace: &Workspace) -> Self {
+    pub async fn start(model: &ScriptedModel, workspace: &Workspace) -> Self {
         let home = WharfHome::new();
         let process = home.server().model_url(model.url()).permission("ask").start().await;
         let workspace = workspace.path().to_str().unwrap().to_owned();
@@ -67,6 +67,21 @@ impl Server {
 
     fn seen(&self) -> u64 {
         *self.seen.lock().unwrap()
+    }
+
+    /// The log from where it was left until the agent is idle, for a turn that is over.
+    pub async fn read(&self, session: &str) -> Vec<Value> {
+        let path = format!("/api/v1/sessions/{session}/events");
+        let mut stream = self.http().events(&path, Some(self.seen())).await.unwrap();
+        let mut events: Vec<Value> = Vec::new();
+        while events.last().is_none_or(|event| event["type"] != "agent.idle") {
+            let frame = within("the next event", stream.next()).await.unwrap().unwrap();
+            if let Some(seq) = frame.seq() {
+                *self.seen.lock().unwrap() = seq;
+                events.push(frame.json());
+            }
+        }
+        events
     }
 
     /// Follows the log over SSE from where it was left until the agent is idle.

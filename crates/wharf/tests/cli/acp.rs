@@ -1,0 +1,243 @@
+//! `wharf acp`, as an editor starts it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::process::{Child, ChildStdin, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use serde_json::{Value, json};
+
+use crate::{Home, PATIENCE};
+
+/// An editor with its agent process.
+struct Editor {
+    agent: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    last_id: u64,
+}
+
+impl Editor {
+    fn start(home: &Home, args: &[&str]) -> Self {
+        let mut agent = home.command(args).stdin(Stdio::piped()).spawn().unwrap();
+        let output = BufReader::new(agent.stdout.take().unwrap());
+        let (sender, lines) = channel();
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                if sender.send(line.unwrap()).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { input: agent.stdin.take(), agent, lines, last_id: 0 }
+    }
+
+    fn send_line(&mut self, line: &str) {
+        let input = self.input.as_mut().unwrap();
+        input.write_all(format!("{line}\n").as_bytes()).unwrap();
+        input.flush().unwrap();
+    }
+
+    fn request(&mut self, method: &str, params: Value) -> u64 {
+        self.last_id += 1;
+        let request = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params });
+        self.send_line(&request.to_string());
+        self.last_id
+    }
+
+    /// The next line: each is one message and nothing else.
+    fn next(&mut self) -> Value {
+        let line = self.lines.recv_timeout(PATIENCE).expect("a line");
+        let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(message["jsonrpc"], "2.0", "{line}");
+        assert!(!line.contains("_wharf-bridge"), "the bridge's own messages are not the editor's: {line}");
+        message
+    }
+
+    fn until_answer(&mut self, id: u64) -> Vec<Value> {
+        let mut messages = Vec::new();
+        loop {
+            messages.push(self.next());
+            if messages[messages.len() - 1]["id"] == id {
+                return messages;
+            }
+        }
+    }
+
+    fn call(&mut self, method: &str, params: Value) -> Value {
+        let id = self.request(method, params);
+        let answer = self.until_answer(id).pop().unwrap();
+        assert!(answer.get("error").is_none(), "{answer}");
+        answer["result"].clone()
+    }
+
+    fn session(&mut self, home: &Home) -> String {
+        self.call("initialize", json!({ "protocolVersion": 1 }));
+        let new = self.call("session/new", json!({ "cwd": home.workspace(), "mcpServers": [] }));
+        new["sessionId"].as_str().unwrap().to_owned()
+    }
+
+    fn prompt(&mut self, session: &str, text: &str) -> u64 {
+        let prompt = json!([{ "type": "text", "text": text }]);
+        self.request("session/prompt", json!({ "sessionId": session, "prompt": prompt }))
+    }
+
+    /// Closes its side; the agent ends in good order.
+    fn leave(mut self) {
+        drop(self.input.take());
+        assert_eq!(self.agent.wait().unwrap().code(), Some(0));
+    }
+}
+
+fn text(messages: &[Value]) -> String {
+    let updates = messages.iter().map(|message| &message["params"]["update"]);
+    updates
+        .filter(|update| update["sessionUpdate"] == "agent_message_chunk")
+        .map(|update| update["content"]["text"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn an_editor_talks_to_the_server_of_this_machine() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let mut editor = Editor::start(&home, &["acp"]);
+    editor.send_line("nonsense");
+    assert_eq!(editor.next()["error"]["code"], -32700);
+    editor.send_line("");
+    let session = editor.session(&home);
+    let id = editor.prompt(&session, "hello");
+    let messages = editor.until_answer(id);
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+    assert!(!text(&messages).is_empty());
+    assert!(messages.iter().all(|message| message["params"].get("_meta").is_none()));
+    editor.leave();
+    // The session outlives the editor.
+    let shown = home.run(&["sessions", "--json"]);
+    assert!(shown.out.contains(&session), "{}", shown.out);
+}
+
+#[test]
+fn without_a_server_the_first_request_learns_why() {
+    let home = Home::new();
+    let mut editor = Editor::start(&home, &["acp"]);
+    let id = editor.request("initialize", json!({ "protocolVersion": 1 }));
+    let answer = editor.until_answer(id).pop().unwrap();
+    assert_eq!(answer["error"]["data"]["reason"], "NO_SERVER");
+    assert_eq!(editor.agent.wait().unwrap().code(), Some(5));
+}
+
+#[test]
+fn an_agent_in_the_bridge_itself_needs_no_server() {
+    let home = Home::new();
+    let mut editor = Editor::start(&home, &["acp", "--embedded"]);
+    let session = editor.session(&home);
+    let id = editor.prompt(&session, "hello");
+    assert_eq!(editor.until_answer(id).last().unwrap()["result"]["stopReason"], "end_turn");
+    editor.leave();
+}
+
+#[test]
+fn a_server_is_started_where_none_runs() {
+    let home = Home::new();
+    let mut editor = Editor::start(&home, &["acp", "--start-server"]);
+    let mut second = Editor::start(&home, &["acp", "--start-server"]);
+    let session = editor.session(&home);
+    second.call("initialize", json!({ "protocolVersion": 1 }));
+    let list = second.call("session/list", json!({}));
+    assert_eq!(list["sessions"][0]["sessionId"], session.as_str(), "it is the same server");
+    editor.leave();
+    second.leave();
+    assert_eq!(home.run(&["stop", "--now"]).code, Some(0));
+}
+
+#[test]
+fn an_editor_on_a_pipe_needs_no_command() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let mut editor = Editor::start(&home, &[]);
+    editor.session(&home);
+    editor.leave();
+}
+
+#[test]
+fn a_server_that_is_killed_and_started_again_costs_the_editor_nothing() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let mut editor = Editor::start(&home, &["acp"]);
+    let session = editor.session(&home);
+    let mode = json!({ "sessionId": session, "modeId": "ask" });
+    editor.call("session/set_mode", mode);
+    let id = editor.prompt(&session, "run `touch made.txt`");
+    let question = loop {
+        let message = editor.next();
+        if message["method"] == "session/request_permission" {
+            break message;
+        }
+    };
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    drop(server);
+    let _server = home.serve(&[]);
+    // The question was asked before the server died; its answer counts for the one that took its place.
+    let outcome = json!({ "outcome": { "outcome": "selected", "optionId": "allow_once" } });
+    editor.send_line(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": outcome }).to_string());
+    let messages = editor.until_answer(id);
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+    assert!(home.workspace().join("made.txt").exists());
+    let again = messages.iter().filter(|message| message["method"] == "session/request_permission").count();
+    assert_eq!(again, 0, "the editor is not asked twice");
+    let id = editor.prompt(&session, "hello");
+    assert_eq!(editor.until_answer(id).last().unwrap()["result"]["stopReason"], "end_turn");
+    editor.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_that_a_server_died_in_reaches_the_editor_whole_and_once() {
+    let model = wharf_testkit::ScriptedModel::start().await;
+    let home = Home::new();
+    let url = model.url();
+    let flags = ["--model", "openai/scripted", "--base-url", url.as_str()];
+    let mut server = home.serve(&flags);
+    let mut editor = Editor::start(&home, &["acp"]);
+    let session = editor.session(&home);
+    let id = editor.prompt(&session, "[[stream 300 rate 200]]");
+    let mut messages = Vec::new();
+    while text(&messages).split(' ').count() < 20 {
+        messages.push(editor.next());
+    }
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    drop(server);
+    let _server = home.serve(&flags);
+    messages.extend(editor.until_answer(id));
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+    // The log says what the agent's messages were: the one that was cut off, and the one that took its place.
+    let shown: Value = serde_json::from_str(&home.run(&["sessions", "show", &session, "--json"]).out).unwrap();
+    let said: Vec<&str> = shown["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|message| message["role"] == "assistant")
+        .map(|message| message["text"].as_str().unwrap())
+        .collect();
+    let mut seen: Vec<(&Value, String)> = Vec::new();
+    for update in messages.iter().map(|message| &message["params"]["update"]) {
+        if update["sessionUpdate"] != "agent_message_chunk" {
+            continue;
+        }
+        let piece = update["content"]["text"].as_str().unwrap();
+        match seen.last_mut() {
+            Some((id, text)) if **id == update["messageId"] => text.push_str(piece),
+            _ => seen.push((&update["messageId"], piece.to_owned())),
+        }
+    }
+    assert!(said.len() > 1, "the server died in the middle: {shown}");
+    assert_eq!(said.len(), seen.len(), "{said:?} {seen:?}");
+    for (said, (_, seen)) in said.iter().zip(&seen) {
+        // What the log adds for the model's sake was never said.
+        assert!(said.starts_with(seen.as_str()), "{said:?} but {seen:?}");
+    }
+    // The model was told to go on, and did.
+    assert!(text(&messages).ends_with("Hello from the scripted model."), "{}", text(&messages));
+    editor.leave();
+}
