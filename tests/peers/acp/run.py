@@ -1,0 +1,168 @@
+"""The published Agent Client Protocol SDK for Python, unmodified: `wharf acp` on pipes, and `/acp` on a WebSocket."""
+
+import asyncio
+import os
+
+import acp
+from acp.schema import (
+    AllowedOutcome,
+    RequestPermissionResponse,
+    ResourceContentBlock,
+    TextContentBlock,
+)
+from acp.ws import create_websocket_stream
+
+from peer import Wharf, check, finish, scripted_model
+
+LIMIT_S = 60
+
+
+def text(words):
+    return [TextContentBlock(type="text", text=words)]
+
+
+class Editor:
+    """What an editor does with what it is told: it keeps it, and answers questions as it was set."""
+
+    def __init__(self):
+        self.updates, self.questions, self.option = [], [], "allow_once"
+        self.changed = asyncio.Condition()
+
+    async def session_update(self, session_id, update, **_):
+        async with self.changed:
+            self.updates.append(update)
+            self.changed.notify_all()
+
+    async def request_permission(self, session_id, tool_call, options, **_):
+        self.questions.append(tool_call)
+        return RequestPermissionResponse(outcome=AllowedOutcome(outcome="selected", option_id=self.option))
+
+    def on_connect(self, conn):
+        pass
+
+    def of(self, kind):
+        return [u for u in self.updates if u.session_update == kind]
+
+    def said(self, kind="agent_message_chunk"):
+        return "".join(getattr(u.content, "text", None) or "" for u in self.of(kind))
+
+    async def until(self, kind):
+        async with self.changed:
+            await asyncio.wait_for(self.changed.wait_for(lambda: self.of(kind)), LIMIT_S)
+
+    def forget(self):
+        self.updates.clear()
+        self.questions.clear()
+
+
+async def scenario(name, agent, editor, work):
+    """One client's day; `agent` is the SDK's connection."""
+    answer = await agent.initialize(protocol_version=acp.PROTOCOL_VERSION)
+    check(f"{name}: version 1, and it says who it is", answer.protocol_version == 1 and answer.agent_info.name == "wharf", answer)
+    new = await agent.new_session(cwd=str(work), mcp_servers=[])
+    session = new.session_id
+    check(f"{name}: modes and options come with the session", new.modes and len(new.config_options) == 2, new)
+
+    done = await agent.prompt(session_id=session, prompt=text("[[say Hello there, naïve café.]]"))
+    check(f"{name}: a prompt is answered", done.stop_reason == "end_turn", done)
+    check(f"{name}: the text came whole", editor.said() == "Hello there, naïve café.", editor.said())
+    check(f"{name}: its own prompt is not repeated", editor.said("user_message_chunk") == "", editor.updates)
+    await editor.until("available_commands_update")
+
+    for option, exists in [("reject_once", False), ("allow_once", True)]:
+        editor.forget()
+        editor.option = option
+        path = work / f"{name}.txt"
+        call = '[[tool write_file {"path": "%s.txt", "content": "new\\n"}]]' % name
+        done = await agent.prompt(session_id=session, prompt=text(call))
+        check(f"{name}: {option} is asked for and heeded", len(editor.questions) == 1 and path.exists() == exists, editor.questions)
+        statuses = [u.status for u in editor.of("tool_call_update")]
+        check(f"{name}: the call's end is told ({option})", statuses[-1] == ("completed" if exists else "failed"), statuses)
+    diffs = [c for u in editor.of("tool_call_update") for c in u.content or [] if c.type == "diff"]
+    check(f"{name}: with its diff", len(diffs) == 1 and diffs[0].new_text == "new\n" and diffs[0].path == str(path), diffs)
+
+    editor.forget()
+    running = asyncio.ensure_future(agent.prompt(session_id=session, prompt=text("[[stream 400 rate 20]]")))
+    await editor.until("agent_message_chunk")
+    await agent.cancel(session_id=session)
+    done = await asyncio.wait_for(running, LIMIT_S)
+    check(f"{name}: a cancelled prompt says so", done.stop_reason == "cancelled", done)
+
+    link = ResourceContentBlock(type="resource_link", name="notes", uri="file:///notes.txt")
+    done = await agent.prompt(session_id=session, prompt=[*text("[[say linked]]"), link])
+    check(f"{name}: a link is taken", done.stop_reason == "end_turn", done)
+
+    editor.forget()
+    await agent.set_session_mode(session_id=session, mode_id="plan")
+    await editor.until("current_mode_update")
+    options = await agent.set_config_option(config_id="mode", session_id=session, value="ask")
+    check(f"{name}: options come back complete", len(options.config_options) == 2, options)
+
+    listed = await agent.list_sessions(cwd=str(work))
+    check(f"{name}: the session is listed", session in [s.session_id for s in listed.sessions], listed)
+    await agent.close_session(session_id=session)
+
+    editor.forget()
+    await agent.load_session(cwd=str(work), session_id=session, mcp_servers=[])
+    shown = editor.said("user_message_chunk")
+    check(f"{name}: a load shows the conversation", "[[say Hello there" in shown and "Hello there" in editor.said(), shown)
+    await agent.close_session(session_id=session)
+    editor.forget()
+    await agent.resume_session(session_id=session, cwd=str(work))
+    check(f"{name}: a resume shows nothing", not editor.of("agent_message_chunk"), editor.updates)
+    done = await agent.prompt(session_id=session, prompt=text("[[say on]]"))
+    check(f"{name}: and the session goes on", done.stop_reason == "end_turn" and editor.said() == "on", editor.said())
+
+    try:
+        await agent.ext_method("wharf/none", {})
+        check(f"{name}: an unknown method is refused", False)
+    except acp.RequestError as error:
+        check(f"{name}: an unknown method is refused", error.code == -32601, error)
+
+
+async def over_pipes(server):
+    editor = Editor()
+    binary = os.environ["PEER_WHARF_BIN"]
+    async with acp.spawn_agent_process(editor, binary, "acp", env=server.env, transport_kwargs={"limit": 32 << 20}) as (agent, process):
+        await scenario("stdio", agent, editor, server.work)
+    check("stdio: it ends with its input", process.returncode == 0, process.returncode)
+
+
+async def over_websocket(server):
+    editor = Editor()
+    url = server.url.replace("http", "ws", 1) + "/acp"
+    stream = await create_websocket_stream(url, headers={"Authorization": f"Bearer {server.key}"})
+    agent = acp.connect_to_agent(editor, stream)
+    await scenario("websocket", agent, editor, server.work)
+    await agent.close()
+
+
+async def together(server):
+    """Two editors and a REST client on one session."""
+    one, two = Editor(), Editor()
+    url = server.url.replace("http", "ws", 1) + "/acp"
+    headers = {"Authorization": f"Bearer {server.key}"}
+    agents = [acp.connect_to_agent(e, await create_websocket_stream(url, headers=headers)) for e in (one, two)]
+    for agent in agents:
+        await agent.initialize(protocol_version=acp.PROTOCOL_VERSION)
+    session = (await agents[0].new_session(cwd=str(server.work), mcp_servers=[])).session_id
+    await agents[1].resume_session(session_id=session, cwd=str(server.work))
+    await agents[0].prompt(session_id=session, prompt=text("[[say shared]]"))
+    await two.until("agent_message_chunk")
+    check("together: the other one sees the prompt", two.said("user_message_chunk") == "[[say shared]]", two.updates)
+    one.forget()
+    await asyncio.to_thread(server.prompt, session, "[[say by rest]]")
+    await one.until("agent_message_chunk")
+    check("together: and the prompts of REST", one.said("user_message_chunk") == "[[say by rest]]", one.updates)
+    for agent in agents:
+        await agent.close()
+
+
+def main():
+    with scripted_model() as model, Wharf("openai/scripted", model.first_line(), permission="ask") as server:
+        for part in (over_pipes, over_websocket, together):
+            asyncio.run(asyncio.wait_for(part(server), 5 * LIMIT_S))
+    finish()
+
+
+main()
