@@ -120,6 +120,15 @@ impl WharfBuilder {
         process
     }
 
+    /// The same for a server that may die before it answers.
+    pub async fn try_start(self) -> Result<WharfProcess, NotStarted> {
+        let mut process = self.spawn().map_err(|error| NotStarted {
+            ended: None,
+            reason: format!("start {}: {error}", self.binary.display()),
+        })?;
+        process.until_healthy().await.map(|()| process)
+    }
+
     fn spawn(&self) -> io::Result<WharfProcess> {
         fs::create_dir_all(&self.state_dir)?;
         // Left by a server that was killed: it would name the wrong port.
@@ -148,6 +157,15 @@ impl WharfBuilder {
         let child = command.spawn()?;
         Ok(WharfProcess { child, started, log, builder: self.clone(), url: String::new(), key: None })
     }
+}
+
+/// A server that did not come to answer.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// How it ended; `None` where it was too slow, or is no program.
+    pub ended: Option<ExitStatus>,
+    /// With what the server wrote.
+    pub reason: String,
 }
 
 /// A running server. It is killed when this is dropped.
@@ -239,17 +257,30 @@ impl WharfProcess {
         ended.unwrap_or_default()
     }
 
+    /// How the server ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// # Panics
     /// When the server ends, or does not answer in time.
     async fn wait_until_healthy(&mut self) {
+        if let Err(failed) = self.until_healthy().await {
+            panic!("{}", failed.reason);
+        }
+    }
+
+    async fn until_healthy(&mut self) -> Result<(), NotStarted> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if self.try_discover() && self.is_healthy().await {
-                return;
+                return Ok(());
             }
-            let ended = self.child.try_wait().ok().flatten();
-            let late = Instant::now() > deadline;
-            assert!(ended.is_none() && !late, "the server did not start ({ended:?}):\n{}", self.output());
+            let ended = self.ended();
+            if ended.is_some() || Instant::now() > deadline {
+                let reason = format!("the server did not start ({ended:?}):\n{}", self.output());
+                return Err(NotStarted { ended, reason });
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
