@@ -105,15 +105,24 @@ impl Evidence<'_> {
     /// Every acknowledged prompt ends, every turn once.
     fn check_ends(&self, found: &mut Findings<'_>) {
         let mut ends: BTreeMap<&str, Vec<u64>> = BTreeMap::new();
-        for event in self.log.iter().filter(|event| event.ends_turn() || event.kind == "prompt.withdrawn") {
+        for event in self.log.iter().filter(|event| event.ends_turn()) {
             ends.entry(event.text("turn_id")).or_default().push(event.seq);
+        }
+        let prompts_of = |kind: &str| -> HashSet<&str> {
+            self.log.iter().filter(|event| event.kind == kind).map(|event| event.text("message_id")).collect()
+        };
+        let (withdrawn, started) = (prompts_of("prompt.withdrawn"), prompts_of("prompt.started"));
+        for prompt in withdrawn.intersection(&started) {
+            found.add("one_end", format!("{prompt} was withdrawn and has run"));
         }
         for (turn, seqs) in ends.iter().filter(|(_, seqs)| seqs.len() > 1) {
             found.add("one_end", format!("{turn} ended {} times: {seqs:?}", seqs.len()));
         }
-        let turns: HashSet<&str> = self.recorded.acks.iter().map(|ack| ack.turn.as_str()).collect();
-        for turn in turns.iter().filter(|turn| !ends.contains_key(**turn)) {
-            found.add("ended", format!("{turn} was accepted and never ended"));
+        let open = |ack: &&crate::history::Ack| {
+            !ends.contains_key(ack.turn.as_str()) && !withdrawn.contains(ack.prompt.as_str())
+        };
+        for ack in self.recorded.acks.iter().filter(open) {
+            found.add("ended", format!("{} was accepted as {} and never ended", ack.prompt, ack.turn));
         }
     }
 

@@ -124,11 +124,12 @@ impl History {
     /// The prompts that were acknowledged and whose end no client has seen yet.
     pub fn open(&self) -> usize {
         let recorded = self.lock();
-        let ended = |turn: &str| {
-            recorded.streams.iter().flat_map(|stream| &stream.events).any(|event| {
-                (event.ends_turn() || event.kind == "prompt.withdrawn") && event.text("turn_id") == turn
-            })
-        };
+        let ended =
+            |turn: &str| {
+                recorded.streams.iter().flat_map(|stream| &stream.events).any(|event| {
+                    (event.ends_turn() || event.kind == "prompt.withdrawn") && event.text("turn_id") == turn
+                })
+            };
         recorded.acks.iter().filter(|ack| !ended(&ack.turn)).count()
     }
 

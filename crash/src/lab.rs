@@ -59,7 +59,7 @@ impl Lab {
     }
 
     /// Starts a server that dies as `kill` says, if it meets that point. `Ok(None)`: it died before it answered.
-    pub async fn start(&mut self, kill: Option<&Kill>) -> Result<Option<WharfProcess>> {
+    pub async fn start(&mut self, kill: Option<&Kill>, interrupt: bool) -> Result<Option<WharfProcess>> {
         self.starts += 1;
         let mut orders = vec![format!("trace={}", self.trace().display())];
         orders.extend(self.mistake.iter().map(|name| format!("mistake={name}")));
@@ -68,6 +68,7 @@ impl Lab {
         }
         let server = self.home.server().binary(&self.wharf).model_url(format!("http://{}/v1", self.to_model.address()));
         let server = server
+            .env("WHARF_RECOVERY", if interrupt { "interrupt" } else { "continue" })
             .env("WHARF_FAILPOINTS", orders.join(";"))
             .env("WHARF_SERVER_ALLOWED_HOSTS", self.to_server.address().to_string())
             .env("WHARF_LIMITS_REQUESTS_PER_SECOND", "0");

@@ -6,10 +6,10 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use wharf_failpoints::MISTAKES;
 
+use crate::Arguments;
 use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::round::{self, Demands};
-use crate::Arguments;
 
 /// Rounds in which a mistake has to show.
 const ROUNDS: u64 = 12;

@@ -21,12 +21,13 @@ pub enum Kill {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    pub round: u64,
     pub first: Kill,
     /// The server that takes up what the first left is killed too.
     pub second: Option<Kill>,
     /// The next server starts at once, beside what the dead one may have left.
     pub hurry: bool,
+    /// Turns that a dead server left are ended instead of taken up.
+    pub interrupt: bool,
     pub sessions: Vec<SessionPlan>,
 }
 
@@ -44,6 +45,7 @@ pub struct PromptPlan {
     pub id: String,
     pub text: String,
     pub via: Via,
+    pub conflict_strategy: &'static str,
     pub pause: Duration,
     /// Somebody cancels the turn so long after its start.
     pub cancel: Option<Duration>,
@@ -68,15 +70,18 @@ impl Plan {
         };
         let second = rng.chance(45).then(|| match rng.range(0, 2) {
             0 => Kill::After(Duration::from_millis(rng.range(20, 500))),
-            1 => Kill::at(rng.pick(&["recovery.after_lease", "recovery.after_load", "recovery.after_append"]), &mut rng),
+            1 => {
+                Kill::at(rng.pick(&["recovery.after_lease", "recovery.after_load", "recovery.after_append"]), &mut rng)
+            }
             _ => {
                 let point = rng.pick(&POINTS);
                 Kill::At { point, count: rng.range(1, 6) }
             }
         });
         let hurry = rng.chance(50);
+        let interrupt = rng.chance(10);
         let sessions = (0..SESSIONS).map(|number| SessionPlan::new(seed, round, number, mark, &mut rng)).collect();
-        Self { round, first, second, hurry, sessions }
+        Self { first, second, hurry, interrupt, sessions }
     }
 
     /// A round in which a mistake has its best chance to show.
@@ -84,10 +89,13 @@ impl Plan {
         let mut plan = Self::new(seed, round, mark);
         let mut rng = Rng::new(seed, round ^ 0xffff);
         plan.second = None;
+        plan.interrupt = false;
         plan.first = match mistake {
             "acknowledge_before_commit" => Kill::At { point: "store.before_insert", count: rng.range(12, 40) },
             "reuse_seq" => Kill::At { point: "engine.before_append", count: rng.range(12, 60) },
             "rerun_begun_call" => Kill::At { point: "engine.call_finished", count: rng.range(1, 3) },
+            // What a killed server leaves is not the mistake that is meant: the work is left to the next one.
+            "leave_child" => Kill::After(Duration::from_millis(60)),
             _ => Kill::After(Duration::from_millis(rng.range(250, 700))),
         };
         plan
@@ -115,6 +123,17 @@ impl SessionPlan {
             PromptPlan {
                 text: text(&format!("{name}-{at}"), mark, mode == "ask", rng),
                 via: rng.pick(&[Via::Rest, Via::Socket, Via::Sdk]),
+                conflict_strategy: rng.pick(&[
+                    "queue",
+                    "queue",
+                    "queue",
+                    "queue",
+                    "queue",
+                    "queue",
+                    "queue",
+                    "steer",
+                    "interrupt",
+                ]),
                 pause: Duration::from_millis(rng.range(0, 60)),
                 cancel: rng.chance(8).then(|| Duration::from_millis(rng.range(0, 200))),
                 id,

@@ -51,7 +51,7 @@ pub async fn play(lab: &mut Lab, plan: &Plan, demands: Demands) -> Result<Outcom
     let mut clients: Vec<Clients> = Vec::new();
     for kill in [Some(&plan.first), plan.second.as_ref()].into_iter().flatten() {
         let began = Instant::now();
-        let Some(mut server) = lab.start(Some(kill)).await? else {
+        let Some(mut server) = lab.start(Some(kill), plan.interrupt).await? else {
             outcome.deaths.push(name_of(kill));
             after_death(lab, plan, demands, &mut outcome).await;
             continue;
@@ -65,7 +65,7 @@ pub async fn play(lab: &mut Lab, plan: &Plan, demands: Demands) -> Result<Outcom
         after_death(lab, plan, demands, &mut outcome).await;
     }
     let began = Instant::now();
-    let Some(server) = lab.start(None).await? else { bail!("a server died that nobody killed") };
+    let Some(server) = lab.start(None, plan.interrupt).await? else { bail!("a server died that nobody killed") };
     outcome.ready.push(began.elapsed());
     if clients.is_empty() {
         clients = start_clients(lab, &server, plan, &tasks, &stop)?;
@@ -88,9 +88,8 @@ fn start_clients(
     stop: &CancellationToken,
 ) -> Result<Vec<Clients>> {
     let rest = lab.rest(server, true)?;
-    let start = |session: &crate::plan::SessionPlan| {
-        Clients::start(rest.clone(), session.clone(), tasks.clone(), stop.clone())
-    };
+    let start =
+        |session: &crate::plan::SessionPlan| Clients::start(rest.clone(), session.clone(), tasks.clone(), stop.clone());
     Ok(plan.sessions.iter().map(start).collect())
 }
 
@@ -102,7 +101,9 @@ async fn after_death(lab: &Lab, plan: &Plan, demands: Demands, outcome: &mut Out
     if !plan.hurry
         && let Some(left) = lab.bury().await
     {
-        outcome.violations.push(Violation { check: "no_orphan", what: format!("2 s after the server's death: {left}") });
+        outcome
+            .violations
+            .push(Violation { check: "no_orphan", what: format!("2 s after the server's death: {left}") });
     }
 }
 

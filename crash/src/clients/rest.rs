@@ -48,7 +48,7 @@ impl Rest {
 
 pub(super) async fn submit(clients: &Clients, prompt: &PromptPlan) -> Submitted {
     let path = format!("/api/v1/sessions/{}/prompt", clients.plan.id);
-    let body = json!({ "content": prompt.text, "id": prompt.id });
+    let body = json!({ "content": prompt.text, "id": prompt.id, "conflict_strategy": prompt.conflict_strategy });
     match clients.rest.send("POST", &path, &[("prefer", "respond-async")], Some(&body)).await {
         Ok((200..300, answer)) => match answer["turn_id"].as_str() {
             Some(turn) => Submitted::Acknowledged(turn.to_owned()),
@@ -77,7 +77,9 @@ async fn one_connection(clients: &Clients, last: &mut u64, patience: u64) -> io:
     let connection = clients.history.connected("sse", *last);
     for _ in 0..patience {
         let Some(frame) = events.next().await? else { return Ok(()) };
-        let Ok(event) = serde_json::from_str::<Value>(&frame.data) else { return Err(io::ErrorKind::InvalidData.into()) };
+        let Ok(event) = serde_json::from_str::<Value>(&frame.data) else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
         if let Some(seen) = Seen::from_event(&event) {
             *last = seen.seq;
             clients.react("sse", &seen);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use wharf_client::{ApiKey, Auth, Client, ClientError, Follow, RemoteOptions, Retry, Timeouts};
-use wharf_protocol::{MessageId, Prompt, Seq, SessionId};
+use wharf_protocol::{ConflictStrategy, MessageId, Prompt, Seq, SessionId};
 
 use super::{Clients, PAUSE, Submitted};
 use crate::history::Seen;
@@ -13,15 +13,12 @@ use crate::rng::Rng;
 fn client(clients: &Clients) -> Result<(Client, SessionId), String> {
     let words = |error: &dyn std::fmt::Display| error.to_string();
     let key = ApiKey::new(&clients.rest.key).map_err(|error| words(&error))?;
-    let timeouts = Timeouts {
-        connect: Duration::from_secs(1),
-        request: Duration::from_secs(3),
-        ..Timeouts::default()
-    };
+    let timeouts = Timeouts { connect: Duration::from_secs(1), request: Duration::from_secs(3), ..Timeouts::default() };
     let max = Duration::from_millis(100);
     let retry = Retry { attempts: 3, reconnects: 10_000, base: Duration::from_millis(20), max };
     let url = format!("http://{}", clients.rest.address);
-    let client = Client::remote_with(&url, Auth::Key(key), RemoteOptions { timeouts, retry, ..RemoteOptions::default() });
+    let client =
+        Client::remote_with(&url, Auth::Key(key), RemoteOptions { timeouts, retry, ..RemoteOptions::default() });
     let session = clients.plan.id.parse().map_err(|error| words(&error))?;
     Ok((client.map_err(|error| words(&error))?, session))
 }
@@ -32,7 +29,12 @@ pub(super) async fn submit(clients: &Clients, prompt: &PromptPlan) -> Submitted 
         Err(why) => return Submitted::Refused(why),
     };
     let id: Result<MessageId, _> = prompt.id.parse();
-    let prompt = Prompt { id: id.ok(), ..Prompt::new(prompt.text.as_str()) };
+    let conflict_strategy = match prompt.conflict_strategy {
+        "steer" => ConflictStrategy::Steer,
+        "interrupt" => ConflictStrategy::Interrupt,
+        _ => ConflictStrategy::Queue,
+    };
+    let prompt = Prompt { id: id.ok(), conflict_strategy, ..Prompt::new(prompt.text.as_str()) };
     match client.prompt(&session, prompt).await {
         Ok(answer) => Submitted::Acknowledged(answer.turn_id.to_string()),
         Err(

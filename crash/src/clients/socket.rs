@@ -56,6 +56,7 @@ async fn try_submit(clients: &Clients, prompt: &PromptPlan) -> Result<Submitted>
     let mut socket = open(clients, &format!("?session_id={}&answers=false", clients.plan.id)).await?;
     let payload = json!({
         "action": "prompt", "session_id": clients.plan.id, "content": prompt.text, "id": prompt.id,
+        "conflict_strategy": prompt.conflict_strategy,
     });
     let request = json!({ "type": "request", "id": prompt.id, "payload": payload });
     socket.send(Message::text(request.to_string())).await?;

@@ -122,10 +122,9 @@ impl WharfBuilder {
 
     /// The same for a server that may die before it answers.
     pub async fn try_start(self) -> Result<WharfProcess, NotStarted> {
-        let mut process = self.spawn().map_err(|error| NotStarted {
-            ended: None,
-            reason: format!("start {}: {error}", self.binary.display()),
-        })?;
+        let mut process = self
+            .spawn()
+            .map_err(|error| NotStarted { ended: None, reason: format!("start {}: {error}", self.binary.display()) })?;
         process.until_healthy().await.map(|()| process)
     }
 

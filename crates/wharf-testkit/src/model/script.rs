@@ -85,9 +85,11 @@ fn one_step(steps: &Value, rounds: usize) -> Option<Reply> {
     let pause = Duration::from_millis(step["every_ms"].as_u64().unwrap_or(0));
     let said = Reply::new().every(pause).say(step["say"].as_str().unwrap_or_default());
     let calls = step["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
-    Some(calls.iter().fold(said, |reply, call| {
-        reply.call(call["name"].as_str().unwrap_or_default(), call["arguments"].clone())
-    }))
+    Some(
+        calls
+            .iter()
+            .fold(said, |reply, call| reply.call(call["name"].as_str().unwrap_or_default(), call["arguments"].clone())),
+    )
 }
 
 fn calls(list: &Value) -> Option<Reply> {

@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::{Arc, PoisonError};
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -58,7 +58,8 @@ async fn answer(stream: &mut TcpStream, request: Request, shared: &Shared) -> Re
         return whole(stream, 200, &[], &models).await;
     }
     if request.method == "GET" && request.path.ends_with("/histories") {
-        let invalid: Vec<String> = shared.invalid.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let invalid: Vec<String> =
+            shared.invalid.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
         let histories = json!({ "requests": *shared.count.borrow(), "invalid": invalid });
         return whole(stream, 200, &[], &histories).await;
     }
