@@ -29,7 +29,7 @@ const VIOLATIONS_MAX: usize = 20;
 #[derive(Parser)]
 #[command(about = "Kills a server at every step and checks what it promised")]
 pub struct Arguments {
-    /// Rounds; in each one the server is killed once or twice
+    /// Rounds; in each one the server is killed at least once
     #[arg(long, default_value_t = 100)]
     iterations: u64,
     /// The same seed kills at the same places

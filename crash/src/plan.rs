@@ -10,6 +10,9 @@ use crate::rng::Rng;
 /// Sessions of one round.
 const SESSIONS: u64 = 4;
 
+/// Where a recovery dies.
+const RECOVERY: [&str; 3] = ["recovery.after_lease", "recovery.after_load", "recovery.after_append"];
+
 /// When the server dies.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Kill {
@@ -21,9 +24,8 @@ pub enum Kill {
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
-    pub first: Kill,
-    /// The server that takes up what the first left is killed too.
-    pub second: Option<Kill>,
+    /// Of one server after the other; the server after them is left alone.
+    pub kills: Vec<Kill>,
     /// The next server starts at once, beside what the dead one may have left.
     pub hurry: bool,
     /// Turns that a dead server left are ended instead of taken up.
@@ -68,29 +70,32 @@ impl Plan {
             Some(point) => Kill::at(point, &mut rng),
             None => Kill::After(Duration::from_millis(rng.range(40, 1_200))),
         };
-        let second = rng.chance(45).then(|| match rng.range(0, 2) {
-            0 => Kill::After(Duration::from_millis(rng.range(20, 500))),
-            1 => {
-                Kill::at(rng.pick(&["recovery.after_lease", "recovery.after_load", "recovery.after_append"]), &mut rng)
-            }
-            _ => {
-                let point = rng.pick(&POINTS);
-                Kill::At { point, count: rng.range(1, 6) }
-            }
-        });
+        let mut kills = vec![first];
+        match rng.range(0, 99) {
+            0..40 => kills.push(match rng.range(0, 2) {
+                0 => Kill::After(Duration::from_millis(rng.range(20, 500))),
+                1 => Kill::at(rng.pick(&RECOVERY), &mut rng),
+                _ => {
+                    let point = rng.pick(&POINTS);
+                    Kill::At { point, count: rng.range(1, 6) }
+                }
+            }),
+            // More often than a turn is taken up again: it has to be given up, not tried for ever.
+            40..46 => kills.extend((0..4).map(|_| Kill::At { point: "recovery.after_append", count: rng.range(1, 3) })),
+            _ => {}
+        }
         let hurry = rng.chance(50);
         let interrupt = rng.chance(10);
         let sessions = (0..SESSIONS).map(|number| SessionPlan::new(seed, round, number, mark, &mut rng)).collect();
-        Self { first, second, hurry, interrupt, sessions }
+        Self { kills, hurry, interrupt, sessions }
     }
 
     /// A round in which a mistake has its best chance to show.
     pub fn for_mistake(mistake: &str, seed: u64, round: u64, mark: &str) -> Self {
         let mut plan = Self::new(seed, round, mark);
         let mut rng = Rng::new(seed, round ^ 0xffff);
-        plan.second = None;
         plan.interrupt = false;
-        plan.first = match mistake {
+        let kill = match mistake {
             "acknowledge_before_commit" => Kill::At { point: "store.before_insert", count: rng.range(12, 40) },
             "reuse_seq" => Kill::At { point: "engine.before_append", count: rng.range(12, 60) },
             "rerun_begun_call" => Kill::At { point: "engine.call_finished", count: rng.range(1, 3) },
@@ -98,6 +103,7 @@ impl Plan {
             "leave_child" => Kill::After(Duration::from_millis(60)),
             _ => Kill::After(Duration::from_millis(rng.range(250, 700))),
         };
+        plan.kills = vec![kill];
         plan
     }
 }
@@ -205,9 +211,9 @@ mod tests {
     #[test]
     fn every_point_has_its_turn() {
         let points: BTreeSet<&str> = (0..40)
-            .filter_map(|round| match Plan::new(7, round, "m").first {
-                Kill::At { point, .. } => Some(point),
-                Kill::After(_) => None,
+            .filter_map(|round| match Plan::new(7, round, "m").kills[..] {
+                [Kill::At { point, .. }, ..] => Some(point),
+                _ => None,
             })
             .collect();
         assert_eq!(points, BTreeSet::from(POINTS));

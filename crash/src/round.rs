@@ -49,7 +49,7 @@ pub async fn play(lab: &mut Lab, plan: &Plan, demands: Demands) -> Result<Outcom
     let mut outcome = Outcome::default();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut clients: Vec<Clients> = Vec::new();
-    for kill in [Some(&plan.first), plan.second.as_ref()].into_iter().flatten() {
+    for kill in &plan.kills {
         let began = Instant::now();
         let Some(mut server) = lab.start(Some(kill), plan.interrupt).await? else {
             outcome.deaths.push(name_of(kill));
