@@ -73,6 +73,12 @@ pub(crate) fn mistake(name: &str) -> bool {
     ORDERS.get().is_some_and(|orders| orders.mistakes.iter().any(|mistake| mistake == name))
 }
 
+pub(crate) fn inherited() -> Option<(&'static str, String)> {
+    let mistakes = &ORDERS.get()?.mistakes;
+    let orders = mistakes.iter().map(|name| format!("mistake={name};")).collect();
+    (!mistakes.is_empty()).then_some(("WHARF_FAILPOINTS", orders))
+}
+
 pub(crate) fn trace(step: &str, number: u64) {
     let Some(mut file) = ORDERS.get().and_then(|orders| orders.trace.as_ref()) else { return };
     // One write a line: the file is open for appending, so that lines of several threads stay whole. A trace that cannot be

@@ -64,6 +64,16 @@ pub fn mistake(name: &'static str) -> bool {
     }
 }
 
+/// What a child has to be given that is to make the same mistakes: a variable and its value.
+#[inline]
+#[must_use]
+pub fn inherited() -> Option<(&'static str, String)> {
+    #[cfg(feature = "enabled")]
+    return armed::inherited();
+    #[cfg(not(feature = "enabled"))]
+    None
+}
+
 /// Notes a step whose order is checked afterwards: what was not synced survives `kill -9`, so that only the order of the
 /// steps shows a sync that was left out.
 #[inline]
