@@ -3,6 +3,7 @@
 mod bench;
 mod check;
 mod command;
+mod crash;
 mod peers;
 mod test;
 
@@ -23,6 +24,8 @@ enum Task {
     Test(test::Arguments),
     /// Format, lints, licences, arrows between crates, documentation, and the rules of docs/style.md that a program can see.
     Check(check::Arguments),
+    /// Kills a server at every step and checks what it promised; `--mistakes` checks the checks.
+    Crash(crash::Arguments),
     /// Measures a release build and prints one table.
     Bench(bench::Arguments),
 }
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().task {
         Task::Test(arguments) => test::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
+        Task::Crash(arguments) => crash::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -3,6 +3,7 @@
 use std::mem;
 use std::sync::Arc;
 
+use wharf_failpoints::mistake;
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::prompt::QueuedPrompt;
 use wharf_protocol::{Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, TurnId};
@@ -78,6 +79,9 @@ impl Core {
                 core.session.apply(&event);
             }
             core.fold(&event);
+        }
+        if mistake("lose_queue") {
+            core.prompts = Prompts::default();
         }
         core
     }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 
+use wharf_failpoints::mistake;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
 use wharf_protocol::permission::{Grant, Resolution};
 use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, TurnId};
@@ -52,6 +53,10 @@ impl Permissions {
     pub(crate) fn resolved(&mut self, resolved: &PermissionResolved) {
         let at = self.open.iter().position(|open| open.permission_id == resolved.permission_id);
         let Some(permission) = at.map(|at| self.open.remove(at)) else { return };
+        if mistake("answer_twice") {
+            self.open.push(permission);
+            return;
+        }
         if resolved.remembered {
             self.remember(&permission, resolved);
         }

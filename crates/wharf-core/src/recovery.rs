@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, TurnResumed};
 use wharf_protocol::{CallId, Seq, Timestamp};
 
@@ -91,7 +92,10 @@ impl Core {
     /// Runs a read again that had begun: it changes nothing.
     fn run_again(&mut self, call_id: &CallId) -> bool {
         let Some(call) = self.call(call_id) else { return false };
-        let Stage::Begun { read_only: true, .. } = call.stage else { return false };
+        let Stage::Begun { read_only, .. } = call.stage else { return false };
+        if !read_only && !mistake("rerun_begun_call") {
+            return false;
+        }
         let Some(spec) = self.tool(&call.proposal.tool_name) else { return false };
         self.run_call(call_id, &spec);
         true

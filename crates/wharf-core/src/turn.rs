@@ -2,6 +2,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
+use wharf_failpoints::mistake;
 use wharf_protocol::event::{
     AgentIdle, CallErrorReason, PromptStarted, SessionStatusChanged, TurnCancelRequested, TurnCancelled, TurnCompleted,
     TurnFailed, TurnStarted,
@@ -268,6 +269,7 @@ impl Core {
         let Some(turn) = &self.turn else { return };
         let (response, usage) = (turn.response.clone(), turn.usage);
         let duration_ms = self.now.ms_since(turn.time.started_at);
+        let again = mistake("overwrite_terminal").then(|| turn.turn_id.clone());
         let status = match end {
             End::Completed(stop_reason) => {
                 self.emit_in_turn(TurnCompleted { stop_reason, response, usage, duration_ms });
@@ -283,6 +285,11 @@ impl Core {
                 SessionStatus::Error
             }
         };
+        if again.is_some() {
+            let error = ApiError::new(ErrorCode::Unavailable, "ended twice");
+            let response = String::new();
+            self.emit(again, TurnFailed { stop_reason: StopReason::Error, error, response, usage, duration_ms });
+        }
         if !self.start_next() {
             self.set_status(status);
             if self.prompts.is_empty() {

@@ -11,6 +11,7 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
+use wharf_failpoints::{mistake, point};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolSpec};
@@ -107,6 +108,7 @@ impl Actor {
     async fn load(shared: &Arc<Shared>, feed: &Arc<Feed>) -> Result<Self, EngineError> {
         let session = feed.session.clone();
         let lease = shared.store.acquire(&session).await?;
+        point("recovery.after_lease");
         match Self::load_leased(shared, feed, lease).await {
             Ok(actor) => Ok(actor),
             Err(error) => {
@@ -127,6 +129,7 @@ impl Actor {
         let config = shared.config.core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
         let core = Core::load(saved.session, saved.events, config, entropy());
+        point("recovery.after_load");
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
         }
@@ -174,6 +177,7 @@ impl Actor {
         }
         let outcome = self.core.recover(Timestamp::now(), skip_to, known);
         self.settle(outcome).await?.ok();
+        point("recovery.after_append");
         for call_id in begun {
             self.forget(call_id).await;
         }
@@ -367,7 +371,9 @@ impl Actor {
                 self.handle(Input::CallProgress { call_id, output }).await?.ok();
             }
             CallEvent::Finished { call_id, outcome } => {
+                point("engine.call_finished");
                 self.handle(Input::CallFinished { call_id: call_id.clone(), outcome }).await?.ok();
+                point("engine.after_outcome");
                 self.forget(call_id).await;
             }
         }
@@ -426,10 +432,20 @@ impl Actor {
             entries: Arc::clone(&entries),
             session: self.core.session().clone(),
         };
+        let shows_early = mistake("reuse_seq");
+        if shows_early {
+            self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
+            tokio::time::sleep(Duration::from_millis(30)).await;
+        }
+        point("engine.before_append");
         let appended = tokio::time::timeout(APPEND_TIMEOUT, self.shared.store.append(append)).await;
         appended.map_err(|_| EngineError::Storage(format!("an append took longer than {APPEND_TIMEOUT:?}")))??;
         self.last = self.core.session().last_seq;
-        self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
+        point("engine.after_append");
+        if !shows_early {
+            self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
+        }
+        point("engine.after_publish");
         let is_busy = !self.core.is_quiet();
         if is_busy != self.is_busy {
             self.is_busy = is_busy;
@@ -447,7 +463,9 @@ impl Actor {
                 }
             }
             Effect::RunCall { call_id, tool_name, arguments, timeout_ms } => {
+                point("engine.before_run_call");
                 self.run_call(call_id, &tool_name, arguments, timeout_ms);
+                point("engine.after_run_call");
             }
             Effect::StopCall { call_id } => self.calls.stop(&call_id),
         }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
+use wharf_failpoints::mistake;
 use wharf_models::ModelSource;
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::rest::{
@@ -443,6 +444,8 @@ impl Engine {
         watcher: Watcher,
     ) -> Result<Cursor, EngineError> {
         let feed = self.shared.feed(session).await?;
+        let back = u64::from(mistake("resume_minus_one"));
+        let after = after.map(|after| Seq(after.0.saturating_sub(back)));
         if let Some(after) = after {
             let row = self.session(session).await?;
             check_cursor(after, feed.last(), row.first_seq)?;

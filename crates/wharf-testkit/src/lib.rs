@@ -1,4 +1,4 @@
-//! What Wharf's tests and benchmarks stand on: a scripted model server, a byte replayer, a small HTTP client with strict
+//! What Wharf's tests and benchmarks stand on: a scripted model server, a byte replayer, a proxy that breaks connections, a small HTTP client with strict
 //! readers, workspaces and processes. Never shipped.
 //!
 //! It links no crate of Wharf: what is tested cannot vouch for itself. Everything listens on loopback only.
@@ -7,6 +7,7 @@ pub mod http;
 pub mod model;
 pub mod ndjson;
 pub mod process;
+pub mod proxy;
 pub mod replay;
 pub mod sse;
 pub mod wait;
@@ -15,6 +16,7 @@ pub mod workspace;
 pub use http::{Client, Incoming};
 pub use model::{Gate, Recorded, Reply, ScriptedModel};
 pub use process::{WharfBuilder, WharfProcess};
+pub use proxy::{FaultProxy, Faults};
 pub use replay::{Chunking, Replayer};
 pub use wait::{free_port, wait_until, within};
 pub use workspace::Workspace;

@@ -160,6 +160,8 @@ impl Drop for ScriptedModel {
 #[derive(Debug, Default)]
 struct Shared {
     record: bool,
+    /// Why requests had a history that no provider would take.
+    invalid: Mutex<VecDeque<String>>,
     replies: Mutex<Replies>,
     recorded: Mutex<VecDeque<Recorded>>,
     count: watch::Sender<usize>,
@@ -185,6 +187,12 @@ impl Shared {
 
     fn record(&self, request: Recorded) {
         if self.record {
+            if let Err(reason) = request.check_history() {
+                let mut invalid = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
+                if invalid.len() < RECORDED_LIMIT {
+                    invalid.push_back(reason);
+                }
+            }
             let mut recorded = self.recorded();
             if recorded.len() == RECORDED_LIMIT {
                 recorded.pop_front();
@@ -203,7 +211,7 @@ impl Shared {
         if let Some(reply) = replies.queue.pop_front() {
             return reply;
         }
-        script::reply(&asked, recorded::step(body))
+        script::reply(&asked, recorded::step(body), recorded::rounds(body))
             .or_else(|| replies.fallback.clone())
             .unwrap_or_else(|| Reply::text("Hello from the scripted model."))
     }

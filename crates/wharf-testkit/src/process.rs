@@ -41,7 +41,8 @@ pub fn wharf_binary() -> PathBuf {
 /// A server to be started.
 #[derive(Debug, Clone)]
 pub struct WharfBuilder {
-    binary: PathBuf,
+    /// `None`: `wharf_binary`.
+    binary: Option<PathBuf>,
     state_dir: PathBuf,
     work_dir: PathBuf,
     model_url: Option<String>,
@@ -56,7 +57,7 @@ impl WharfBuilder {
     #[must_use]
     pub fn new(state_dir: &Path, work_dir: &Path) -> Self {
         Self {
-            binary: wharf_binary(),
+            binary: None,
             state_dir: state_dir.to_owned(),
             work_dir: work_dir.to_owned(),
             model_url: None,
@@ -70,7 +71,7 @@ impl WharfBuilder {
     /// Another program than `wharf_binary`.
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
-        self.binary = path.into();
+        self.binary = Some(path.into());
         self
     }
 
@@ -114,10 +115,23 @@ impl WharfBuilder {
     pub async fn start(self) -> WharfProcess {
         let mut process = match self.spawn() {
             Ok(process) => process,
-            Err(error) => panic!("start {}: {error}", self.binary.display()),
+            Err(error) => panic!("start {}: {error}", self.program().display()),
         };
         process.wait_until_healthy().await;
         process
+    }
+
+    /// The same for a server that may die before it answers.
+    pub async fn try_start(self) -> Result<WharfProcess, NotStarted> {
+        let mut process = self.spawn().map_err(|error| NotStarted {
+            ended: None,
+            reason: format!("start {}: {error}", self.program().display()),
+        })?;
+        process.until_healthy().await.map(|()| process)
+    }
+
+    fn program(&self) -> PathBuf {
+        self.binary.clone().unwrap_or_else(wharf_binary)
     }
 
     fn spawn(&self) -> io::Result<WharfProcess> {
@@ -129,7 +143,7 @@ impl WharfBuilder {
         }
         let log = self.state_dir.join("test-output.log");
         let output = File::options().create(true).append(true).open(&log)?;
-        let mut command = Command::new(&self.binary);
+        let mut command = Command::new(self.program());
         command.args(["serve", "--host", "127.0.0.1", "--port", "0", "--permission", &self.permission]);
         command.args(["--auth", &self.auth]).arg("--work-dir").arg(&self.work_dir);
         match &self.model_url {
@@ -148,6 +162,15 @@ impl WharfBuilder {
         let child = command.spawn()?;
         Ok(WharfProcess { child, started, log, builder: self.clone(), url: String::new(), key: None })
     }
+}
+
+/// A server that did not come to answer.
+#[derive(Debug)]
+pub struct NotStarted {
+    /// How it ended; `None` where it was too slow, or is no program.
+    pub ended: Option<ExitStatus>,
+    /// With what the server wrote.
+    pub reason: String,
 }
 
 /// A running server. It is killed when this is dropped.
@@ -239,17 +262,30 @@ impl WharfProcess {
         ended.unwrap_or_default()
     }
 
+    /// How the server ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().ok().flatten()
+    }
+
     /// # Panics
     /// When the server ends, or does not answer in time.
     async fn wait_until_healthy(&mut self) {
+        if let Err(failed) = self.until_healthy().await {
+            panic!("{}", failed.reason);
+        }
+    }
+
+    async fn until_healthy(&mut self) -> Result<(), NotStarted> {
         let deadline = Instant::now() + START_LIMIT;
         loop {
             if self.try_discover() && self.is_healthy().await {
-                return;
+                return Ok(());
             }
-            let ended = self.child.try_wait().ok().flatten();
-            let late = Instant::now() > deadline;
-            assert!(ended.is_none() && !late, "the server did not start ({ended:?}):\n{}", self.output());
+            let ended = self.ended();
+            if ended.is_some() || Instant::now() > deadline {
+                let reason = format!("the server did not start ({ended:?}):\n{}", self.output());
+                return Err(NotStarted { ended, reason });
+            }
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }

@@ -19,6 +19,13 @@ use crate::cli::{AcpArgs, Cli, Command};
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
+    #[cfg(feature = "failpoints")]
+    if let Some(orders) = std::env::var_os("WHARF_FAILPOINTS")
+        && let Err(error) = wharf_failpoints::arm(&orders.to_string_lossy())
+    {
+        eprintln!("WHARF_FAILPOINTS: {error}");
+        return Exit::Usage.into();
+    }
     // First of all: as its own exec supervisor this program stays small.
     if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
         return code;

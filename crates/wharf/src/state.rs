@@ -15,6 +15,9 @@ use crate::failure::{Exit, Failure};
 
 /// A client that looks whether the lock is held holds it for a moment itself.
 const LOCK_ATTEMPTS: u32 = 10;
+/// So does a process that a server was just starting when it was killed, until it is executed; on a busy machine that takes
+/// its time. While no living server is known, it is worth waiting for.
+const LOCK_ATTEMPTS_AFTER_DEATH: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The state directory, checked to be ours.
@@ -121,7 +124,10 @@ impl StateDir {
             .custom_flags(nofollow())
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
-        for _ in 0..LOCK_ATTEMPTS {
+        for attempt in 0..LOCK_ATTEMPTS_AFTER_DEATH {
+            if attempt >= LOCK_ATTEMPTS && self.server_lives() {
+                break;
+            }
             match file.try_lock() {
                 Ok(()) => return Ok(ServerLock { _file: file, discovery: self.path.join(DISCOVERY_FILE) }),
                 Err(std::fs::TryLockError::WouldBlock) => std::thread::sleep(LOCK_PAUSE),
@@ -135,6 +141,15 @@ impl StateDir {
         Err(Failure::new(Exit::Failed, format!("a server is running already{place}"))
             .hint("`wharf attach` connects to it, `wharf stop` stops it; another WHARF_STATE_DIR takes a second one")
             .into())
+    }
+}
+
+impl StateDir {
+    /// Whether the process that announced itself last is there.
+    fn server_lives(&self) -> bool {
+        let announced = Discovery::find(&self.path).ok().flatten();
+        let pid = announced.and_then(|server| rustix::process::Pid::from_raw(i32::try_from(server.pid).ok()?));
+        pid.is_some_and(|pid| rustix::process::test_kill_process(pid).is_ok())
     }
 }
 

@@ -15,6 +15,12 @@ pub(super) type Part = (i64, Seq);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Ticket(u64);
 
+impl Ticket {
+    pub fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Visibility {
     state: Mutex<State>,

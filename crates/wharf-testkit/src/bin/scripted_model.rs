@@ -1,4 +1,6 @@
-//! The scripted model as a program: `scripted-model [--port PORT]`. It prints its base URL and serves until killed.
+//! The scripted model as a program: `scripted-model [--port PORT] [--check]`. It prints its base URL and serves until killed.
+//!
+//! With `--check` it looks at the history of every request; `GET /v1/histories` tells what was wrong with them.
 
 use std::process::ExitCode;
 
@@ -6,17 +8,11 @@ use wharf_testkit::ScriptedModel;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
-    let mut arguments = std::env::args().skip(1);
-    let port = match (arguments.next().as_deref(), arguments.next()) {
-        (None, _) => Some(0),
-        (Some("--port"), Some(port)) => port.parse().ok(),
-        _ => None,
-    };
-    let Some(port) = port else {
-        eprintln!("usage: scripted-model [--port PORT]");
+    let Some((port, check)) = arguments(std::env::args().skip(1)) else {
+        eprintln!("usage: scripted-model [--port PORT] [--check]");
         return ExitCode::from(2);
     };
-    match ScriptedModel::start_on(port, false).await {
+    match ScriptedModel::start_on(port, check).await {
         Ok(model) => {
             println!("{}", model.url());
             std::future::pending().await
@@ -26,4 +22,16 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn arguments(mut words: impl Iterator<Item = String>) -> Option<(u16, bool)> {
+    let (mut port, mut check) = (0, false);
+    while let Some(word) = words.next() {
+        match word.as_str() {
+            "--port" => port = words.next()?.parse().ok()?,
+            "--check" => check = true,
+            _ => return None,
+        }
+    }
+    Some((port, check))
 }

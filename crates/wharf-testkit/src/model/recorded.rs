@@ -67,6 +67,12 @@ pub(super) fn step(body: &Value) -> usize {
         .count()
 }
 
+/// How many replies with tool calls stand behind the last message of the user.
+pub(super) fn rounds(body: &Value) -> usize {
+    let behind = messages(body).iter().rev().take_while(|message| message["role"] != "user");
+    behind.filter(|message| message["tool_calls"].as_array().is_some_and(|calls| !calls.is_empty())).count()
+}
+
 /// A content that is a text, or the texts of its parts.
 fn text_of(message: &Value) -> String {
     match &message["content"] {

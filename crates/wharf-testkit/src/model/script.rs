@@ -16,6 +16,9 @@
 //! | `[[cut N]]` | N deltas, then the connection breaks |
 //! | `[[hang N]]` | N deltas, then nothing |
 //! | `[[length TEXT]]` | the text, cut off by the token limit |
+//! | `[[steps [{"say":TEXT,"every_ms":N,"calls":[{"name":N,"arguments":A},...]},...]]]` | a reply a round of calls, the last one again where there are more; a reply that was cut off is given again |
+
+use std::time::Duration;
 
 use serde_json::{Value, json};
 
@@ -27,8 +30,8 @@ const DELTA_LIMIT: usize = 10_000_000;
 /// Text in one delta of `[[big]]`.
 const BIG_DELTA_BYTES: usize = 4 << 10;
 
-/// The reply that a marker in `asked` wants at this step of the turn; `None` without a marker that is known.
-pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
+/// The reply that a marker in `asked` wants at this step of the turn, after so many rounds of calls; `None` without a marker that is known.
+pub(super) fn reply(asked: &str, step: usize, rounds: usize) -> Option<Reply> {
     // The last marker wins: a harness may put an earlier message into the same text.
     let start = asked.rfind("[[")?;
     let inner = &asked[start + 2..];
@@ -65,6 +68,7 @@ pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
         "error" => Reply::text("Well ").error(argument),
         "cut" => Reply::new().stream(number(0)?, 0).cut(),
         "hang" => Reply::new().stream(number(0).unwrap_or(0), 0).hang(),
+        "steps" => one_step(&serde_json::from_str(argument).ok()?, rounds)?,
         "length" => Reply::text(argument).finish("length"),
         _ => return None,
     })
@@ -73,6 +77,19 @@ pub(super) fn reply(asked: &str, step: usize) -> Option<Reply> {
 fn big(bytes: usize) -> Reply {
     let sizes = (0..bytes).step_by(BIG_DELTA_BYTES).map(|from| BIG_DELTA_BYTES.min(bytes - from));
     sizes.fold(Reply::new(), |reply, size| reply.delta(&"big text ".repeat(size / 9 + 1)[..size]))
+}
+
+fn one_step(steps: &Value, rounds: usize) -> Option<Reply> {
+    let steps = steps.as_array()?;
+    let step = steps.get(rounds.min(steps.len().saturating_sub(1)))?;
+    let pause = Duration::from_millis(step["every_ms"].as_u64().unwrap_or(0));
+    let said = Reply::new().every(pause).say(step["say"].as_str().unwrap_or_default());
+    let calls = step["calls"].as_array().map(Vec::as_slice).unwrap_or_default();
+    Some(
+        calls
+            .iter()
+            .fold(said, |reply, call| reply.call(call["name"].as_str().unwrap_or_default(), call["arguments"].clone())),
+    )
 }
 
 fn calls(list: &Value) -> Option<Reply> {

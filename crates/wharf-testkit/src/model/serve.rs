@@ -2,8 +2,8 @@
 
 use std::future::Future;
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -56,6 +56,12 @@ async fn answer(stream: &mut TcpStream, request: Request, shared: &Shared) -> Re
         let models =
             json!({ "object": "list", "data": [{ "id": "scripted", "object": "model", "owned_by": "tests" }] });
         return whole(stream, 200, &[], &models).await;
+    }
+    if request.method == "GET" && request.path.ends_with("/histories") {
+        let invalid: Vec<String> =
+            shared.invalid.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect();
+        let histories = json!({ "requests": *shared.count.borrow(), "invalid": invalid });
+        return whole(stream, 200, &[], &histories).await;
     }
     if request.method != "POST" || !request.path.ends_with("/chat/completions") {
         let missing = json!({ "error": { "message": format!("no such path: {}", request.path) } });

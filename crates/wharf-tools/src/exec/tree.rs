@@ -137,6 +137,9 @@ impl Drop for Tree {
 
 impl Members {
     fn kill(&self) -> Ended {
+        if wharf_failpoints::mistake("leave_child") {
+            return Ended::default();
+        }
         let deadline = Instant::now() + KILL_LIMIT;
         let mut killed: HashSet<(i32, u64)> = HashSet::new();
         let mut untouchable: HashSet<(i32, u64)> = HashSet::new();

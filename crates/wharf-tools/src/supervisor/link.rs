@@ -55,6 +55,7 @@ impl Supervisor {
             .arg(SUPERVISE)
             // Provider keys never leave the server.
             .env_clear()
+            .envs(wharf_failpoints::inherited())
             .stdin(OwnedFd::from(theirs))
             .stdout(Stdio::null())
             .stderr(Stdio::null())

@@ -16,7 +16,7 @@ const FILE_MAX_BYTES: u64 = 1 << 20;
 const SUGGESTION_MIN: f64 = 0.7;
 
 /// Variables of ours that are no keys.
-const OTHER_VARIABLES: [&str; 4] = ["WHARF_CONFIG", "WHARF_STATE_DIR", "WHARF_KEY", "WHARF_LOG"];
+const OTHER_VARIABLES: [&str; 5] = ["WHARF_CONFIG", "WHARF_FAILPOINTS", "WHARF_STATE_DIR", "WHARF_KEY", "WHARF_LOG"];
 
 /// Where a value came from.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
