@@ -90,6 +90,8 @@ async fn queue_and_cancel(test: &TestEngine, session: &SessionId) {
     let gate = Arc::new(Notify::new());
     test.model.say([Step::Text("busy"), Step::Wait(gate)]);
     let running = test.prompt(session, "one").await.unwrap();
+    // The model has been asked: a cancel before that would leave its reply to the next turn.
+    test.wait_for(session, running.seq, EventKind::MessageChunk).await;
     let waiting = test.prompt(session, "two").await.unwrap();
     let refused = Prompt { conflict_strategy: ConflictStrategy::Reject, ..Prompt::new("three") };
     let refused = test.engine.prompt(session, refused, &test.caller).await;
