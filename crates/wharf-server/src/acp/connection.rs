@@ -1,32 +1,30 @@
 //! One ACP connection: its reader, which knows the sessions that are attached and passes each what is for it.
 
+mod requests;
+mod sessions;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use agent_client_protocol_schema::ProtocolVersion;
 use agent_client_protocol_schema::v1 as acp;
-use axum::extract::ws::{Message, Utf8Bytes, WebSocket, close_code};
+use axum::extract::ws::{Message, WebSocket, close_code};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
-use wharf_engine::EngineError;
-use wharf_protocol::rest::SessionQuery;
-use wharf_protocol::{PermissionId, Seq, Session, SessionId, Timestamp};
+use wharf_protocol::{PermissionId, SessionId, Timestamp};
 
 use super::attached::{Attached, Command};
-use super::outbox::{Gone, META, Outbox};
+use super::outbox::{Gone, Outbox};
 use super::render::Shows;
-use super::rpc::{self, INTERNAL_ERROR, INVALID_REQUEST, Id, Incoming, Malformed, Params, RpcError};
+use super::rpc::{self, INTERNAL_ERROR, Id, Incoming, Malformed, RpcError};
 use crate::app::App;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::connection::Peer;
-use crate::error::Failure;
 use crate::ws::writer::{CAPACITY, Outgoing, Writer};
 
 /// Sessions that one connection may have attached.
@@ -35,8 +33,6 @@ const ATTACHED_SESSIONS: usize = 64;
 const INBOX_CAPACITY: usize = 64;
 /// Requests that belong to no session and run beside the reader; the reader waits when there are more.
 const RUNNING_REQUESTS: usize = 32;
-/// Sessions on one page of a list.
-const LIST_PAGE: usize = 100;
 /// For the writer to finish, once the reader has ended.
 const WRITER_WAIT: Duration = Duration::from_secs(5);
 
@@ -61,14 +57,6 @@ pub(super) struct Client {
     pub(super) shows: Shows,
     /// Knows our extensions: wants the place of each update, and may attach.
     pub(super) is_bridge: bool,
-}
-
-/// Our extension: a session's updates after an event that the client has seen.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct AttachRequest {
-    session_id: String,
-    after: Seq,
 }
 
 struct Handle {
@@ -187,161 +175,6 @@ impl Connection {
         }
     }
 
-    /// Answers, or passes on to who answers. An error is the answer.
-    async fn request(&mut self, id: &Id, method: &str, params: &Params) -> Result<(), RpcError> {
-        let principal = Arc::clone(&self.context.principal);
-        principal.bucket.take(std::time::Instant::now()).map_err(Failure::rate_limited)?;
-        let id = id.clone();
-        if method == "initialize" {
-            let answer = self.initialize(&params.read()?);
-            return self.reply(&id, answer).await;
-        }
-        let Some(client) = self.client else {
-            let text = format!("ACP initialization must complete before {method}");
-            return Err(RpcError::new(INVALID_REQUEST, text));
-        };
-        match method {
-            "authenticate" => {
-                let request: acp::AuthenticateRequest = params.read()?;
-                let reason = format!("methodId: there is no method {:?}; none is needed", request.method_id.0);
-                Err(RpcError::invalid_params(reason))
-            }
-            // Who is connected was settled with the connection: nothing is held that could be given up.
-            "logout" => self.reply(&id, json!({})).await,
-            "session/new" => {
-                principal.require(Scope::SessionsWrite)?;
-                let request: acp::NewSessionRequest = params.read()?;
-                let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
-                let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
-                self.pass(&session_id, Command::New { id, request }).await
-            }
-            "session/load" => {
-                let request: acp::LoadSessionRequest = params.read()?;
-                check_cwd(&request.cwd)?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Load { id }).await
-            }
-            "session/resume" => {
-                let request: acp::ResumeSessionRequest = params.read()?;
-                check_cwd(&request.cwd)?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Attach { id, after: None }).await
-            }
-            "_wharf/session/attach" => {
-                let request: AttachRequest = params.read()?;
-                let session_id = session_id(&request.session_id)?;
-                self.pass(&session_id, Command::Attach { id, after: Some(request.after) }).await
-            }
-            "session/list" => {
-                let request: acp::ListSessionsRequest = params.read()?;
-                let context = Arc::clone(&self.context);
-                self.requests.spawn(async move {
-                    let answer = list(&context, request).await;
-                    let _ = context.out.answer(&id, answer).await;
-                });
-                Ok(())
-            }
-            "session/delete" => {
-                principal.require(Scope::SessionsWrite)?;
-                let request: acp::DeleteSessionRequest = params.read()?;
-                let context = Arc::clone(&self.context);
-                self.requests.spawn(async move {
-                    let answer = delete(&context, &request.session_id.0).await;
-                    let _ = context.out.answer(&id, answer).await;
-                });
-                Ok(())
-            }
-            "session/prompt" => {
-                principal.require(Scope::SessionsWrite)?;
-                let request: acp::PromptRequest = params.read()?;
-                let prompt_id = request.meta.as_ref().and_then(|meta| own_id(client, meta));
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Prompt { id, blocks: request.prompt, prompt_id }).await
-            }
-            "session/set_mode" => {
-                principal.require(Scope::SessionsWrite)?;
-                let request: acp::SetSessionModeRequest = params.read()?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::SetMode { id, mode_id: request.mode_id.0.to_string() }).await
-            }
-            "session/set_config_option" => {
-                principal.require(Scope::SessionsWrite)?;
-                let request: acp::SetSessionConfigOptionRequest = params.read()?;
-                let session_id = session_id(&request.session_id.0)?;
-                let config_id = request.config_id.0.to_string();
-                self.pass(&session_id, Command::SetOption { id, config_id, value: request.value }).await
-            }
-            "session/close" => {
-                let request: acp::CloseSessionRequest = params.read()?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Close { id }).await
-            }
-            unknown => Err(RpcError::method_not_found(unknown)),
-        }
-    }
-
-    async fn reply(&self, id: &Id, answer: impl serde::Serialize) -> Result<(), RpcError> {
-        // Whether the client is still there, the reader learns from the writer.
-        let _ = self.context.out.answer(id, Ok(answer)).await;
-        Ok(())
-    }
-
-    fn initialize(&mut self, request: &acp::InitializeRequest) -> acp::InitializeResponse {
-        let capabilities = &request.client_capabilities;
-        let session = capabilities.session.as_ref();
-        let shows = Shows {
-            notices: session.is_some_and(|session| session.notices.is_some()),
-            compaction: session.is_some_and(|session| session.compaction.is_some()),
-        };
-        let is_bridge = capabilities.meta.as_ref().is_some_and(|meta| meta.contains_key(META));
-        if let Some(info) = &request.client_info {
-            tracing::debug!(client.name = %info.name, client.version = %info.version, "an ACP client is here");
-        }
-        self.client = Some(Client { shows, is_bridge });
-        let sessions = acp::SessionCapabilities::new()
-            .list(acp::SessionListCapabilities::new())
-            .delete(acp::SessionDeleteCapabilities::new())
-            .resume(acp::SessionResumeCapabilities::new())
-            .close(acp::SessionCloseCapabilities::new());
-        let mut extensions = acp::Meta::new();
-        extensions.insert(META.to_owned(), json!({ "session/attach": {}, "seq": {}, "prompt_id": {} }));
-        // One version is spoken, whatever was asked for: who cannot speak it, leaves.
-        acp::InitializeResponse::new(ProtocolVersion::V1)
-            .agent_capabilities(
-                acp::AgentCapabilities::new()
-                    .load_session(true)
-                    .prompt_capabilities(acp::PromptCapabilities::new().image(true).embedded_context(true))
-                    .session_capabilities(sessions)
-                    .meta(extensions),
-            )
-            .agent_info(acp::Implementation::new("wharf", env!("CARGO_PKG_VERSION")).title("Wharf".to_owned()))
-    }
-
-    async fn notification(&mut self, method: &str, params: &Params) {
-        match method {
-            "session/cancel" => {
-                let Ok(request) = params.read::<acp::CancelNotification>() else { return };
-                let Ok(session_id) = session_id(&request.session_id.0) else { return };
-                if self.client.is_none() || self.context.principal.require(Scope::SessionsWrite).is_err() {
-                    return;
-                }
-                if let Err(error) = self.pass(&session_id, Command::Cancel).await {
-                    tracing::debug!(error = error.message, "a cancel could not be passed on");
-                }
-            }
-            "$/cancel_request" => {
-                let Ok(request) = params.read::<Map>() else { return };
-                let Some(id) = request.get("requestId").and_then(Id::from_value) else { return };
-                // Few sessions, and only the one that knows the request does something.
-                for handle in self.sessions.values() {
-                    let _ = handle.commands.send(Command::CancelRequest(id.clone())).await;
-                }
-            }
-            // Notifications that are not known are to be ignored.
-            _ => {}
-        }
-    }
-
     /// The client's answer to a question of ours. One that comes too late finds nothing and is dropped.
     async fn answered(&mut self, id: &Id, outcome: Result<&str, &str>) {
         let Some(permission_id) = id.text().and_then(|text| text.parse::<PermissionId>().ok()) else { return };
@@ -388,21 +221,6 @@ impl Connection {
     }
 }
 
-type Map = serde_json::Map<String, Value>;
-
-/// The id that our bridge gives what it may have to send twice.
-fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {
-    if !client.is_bridge {
-        return None;
-    }
-    meta.get(META)?.get("id")?.as_str()?.parse().ok()
-}
-
-fn session_id(text: &str) -> Result<SessionId, RpcError> {
-    // A text that is no id is the id of no session.
-    text.parse().map_err(|_| unknown_session(text))
-}
-
 pub(super) fn unknown_session(text: &str) -> RpcError {
     RpcError {
         code: rpc::NOT_FOUND,
@@ -417,36 +235,6 @@ pub(super) fn check_cwd(cwd: &std::path::Path) -> Result<(), RpcError> {
     }
     Err(RpcError::invalid_params(format!("cwd: {} is not an absolute path", cwd.display())))
 }
-
-async fn list(context: &Context, request: acp::ListSessionsRequest) -> Result<acp::ListSessionsResponse, RpcError> {
-    if let Some(cwd) = &request.cwd {
-        check_cwd(cwd)?;
-    }
-    // Sessions hold the real path of their directory; one that is not there any more is looked for as it is written.
-    let cwd = request.cwd.map(|cwd| cwd.canonicalize().unwrap_or(cwd));
-    let query = SessionQuery { limit: Some(LIST_PAGE), cursor: request.cursor, cwd, ..SessionQuery::default() };
-    let page = context.app.engine.sessions(query).await?;
-    let sessions = page.sessions.iter().map(session_info).collect();
-    Ok(acp::ListSessionsResponse::new(sessions).next_cursor(page.next_cursor))
-}
-
-fn session_info(session: &Session) -> acp::SessionInfo {
-    acp::SessionInfo::new(acp::SessionId::new(session.id.as_str()), session.cwd.clone())
-        .title(session.title.clone())
-        .updated_at(session.updated_at.to_string())
-}
-
-/// Deleting what is not there succeeds.
-async fn delete(context: &Context, session: &str) -> Result<Value, RpcError> {
-    let Ok(session) = session.parse::<SessionId>() else { return Ok(json!({})) };
-    match context.app.engine.delete_session(&session, &context.principal.caller).await {
-        Ok(()) | Err(EngineError::SessionNotFound(_)) => Ok(json!({})),
-        Err(error) => Err(error.into()),
-    }
-}
-
-/// What a session's task sends as one piece.
-pub(super) type Frames = Vec<Utf8Bytes>;
 
 /// For ids.
 pub(super) fn random_bits() -> u128 {

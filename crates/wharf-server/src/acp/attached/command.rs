@@ -1,0 +1,63 @@
+//! What a client wants of a session.
+
+use agent_client_protocol_schema::v1 as acp;
+use wharf_protocol::{MessageId, PermissionId, Seq};
+
+use crate::acp::rpc::Id;
+
+#[derive(Debug)]
+pub(in crate::acp) enum Command {
+    New {
+        id: Id,
+        request: acp::NewSessionRequest,
+    },
+    /// Replays the conversation before it answers.
+    Load {
+        id: Id,
+    },
+    /// From the present, or after an event that the client has seen.
+    Attach {
+        id: Id,
+        after: Option<Seq>,
+    },
+    Prompt {
+        id: Id,
+        blocks: Vec<acp::ContentBlock>,
+        prompt_id: Option<MessageId>,
+    },
+    Cancel,
+    SetMode {
+        id: Id,
+        mode_id: String,
+    },
+    SetOption {
+        id: Id,
+        config_id: String,
+        value: acp::SessionConfigOptionValue,
+    },
+    Close {
+        id: Id,
+    },
+    CancelRequest(Id),
+    /// `None`: the client cannot answer.
+    Answered {
+        permission_id: PermissionId,
+        outcome: Option<acp::RequestPermissionOutcome>,
+    },
+}
+
+impl Command {
+    /// The request that waits for an answer, if it is one.
+    pub(super) fn request_id(&self) -> Option<&Id> {
+        match self {
+            Self::New { id, .. }
+            | Self::Load { id }
+            | Self::Attach { id, .. }
+            | Self::Prompt { id, .. }
+            | Self::SetMode { id, .. }
+            | Self::SetOption { id, .. }
+            | Self::Close { id } => Some(id),
+            Self::Cancel | Self::CancelRequest(_) | Self::Answered { .. } => None,
+        }
+    }
+}

@@ -1,0 +1,179 @@
+//! How a client comes to see a session: a new one, one that it loads, one that it goes on with.
+
+use agent_client_protocol_schema::v1 as acp;
+use serde_json::json;
+use wharf_engine::{EngineError, Watcher};
+use wharf_protocol::event::PermissionRequested;
+use wharf_protocol::rest::CreateSession;
+use wharf_protocol::{Seq, Session, SessionStatus};
+
+use super::{Attached, End, View, next};
+use crate::acp::connection::{check_cwd, unknown_session};
+use crate::acp::options;
+use crate::acp::outbox::{self, META};
+use crate::acp::render::{Renderer, Viewer};
+use crate::acp::rpc::{Id, RpcError};
+
+/// Events read at a time when a view is caught up without being shown.
+const PAGE_EVENTS: usize = 500;
+/// Turns looked at for those that are not over: the running one, and as many as can be queued.
+const TURNS: usize = 200;
+
+impl Attached {
+    pub(super) async fn create(&mut self, request: acp::NewSessionRequest) -> Result<Session, RpcError> {
+        check_cwd(&request.cwd)?;
+        if !request.mcp_servers.is_empty() {
+            tracing::warn!(session.id = %self.session_id, "an editor's MCP servers are not connected: not supported yet");
+        }
+        let engine = &self.context.app.engine;
+        let create = CreateSession {
+            cwd: Some(request.cwd),
+            session_id: Some(self.session_id.clone()),
+            ..CreateSession::default()
+        };
+        let session = match engine.create_session(create, &self.context.principal.caller).await {
+            // Our bridge asks again for what it may have got already.
+            Err(EngineError::SessionExists(_)) if self.client.is_bridge => engine.session(&self.session_id).await?,
+            created => created?,
+        };
+        let cursor = engine.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
+        self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
+        Ok(session)
+    }
+
+    /// Answers a request that opened the session, then shows what stands beside the conversation.
+    pub(super) async fn opened(&mut self, id: &Id, opened: Result<Session, RpcError>) -> Result<(), End> {
+        let session = match opened {
+            Ok(session) => session,
+            Err(error) => {
+                self.context.out.answer(id, Err::<(), _>(error)).await?;
+                return if self.view.is_none() { Err(End::Closed) } else { Ok(()) };
+            }
+        };
+        let answer = acp::LoadSessionResponse::new()
+            .modes(options::modes(&session))
+            .config_options(options::config_options(&self.context.app.engine, &session).await)
+            .meta(self.stand());
+        self.context.out.answer(id, Ok(answer)).await?;
+        self.introduce(&session).await
+    }
+
+    /// For our bridge: the event up to which it has seen the session.
+    pub(super) fn stand(&self) -> Option<acp::Meta> {
+        let view = self.view.as_ref().filter(|_| self.client.is_bridge)?;
+        let mut meta = acp::Meta::new();
+        meta.insert(META.to_owned(), json!({ "seq": view.cursor.position() }));
+        Some(meta)
+    }
+
+    pub(super) async fn introduce(&mut self, session: &Session) -> Result<(), End> {
+        // No commands are offered; saying so clears what a client shows of an earlier session.
+        let commands = acp::SessionUpdate::AvailableCommandsUpdate(acp::AvailableCommandsUpdate::new(Vec::new()));
+        self.context.out.send(vec![outbox::update(&self.session_id, commands, None)]).await?;
+        // Asking about the permissions of a session that sleeps would wake it.
+        if session.status != SessionStatus::Waiting {
+            return Ok(());
+        }
+        let Ok(open) = self.context.app.engine.permissions(&self.session_id).await else { return Ok(()) };
+        let mut effects = Vec::new();
+        for permission in open.permissions {
+            let requested = PermissionRequested {
+                permission_id: permission.permission_id,
+                call_id: permission.call_id,
+                tool_name: permission.tool_name,
+                arguments: permission.arguments,
+                cwd: permission.cwd,
+                question: permission.question,
+                options: permission.options,
+                expires_at: permission.expires_at,
+            };
+            if let Some(view) = &mut self.view {
+                effects.extend(view.renderer.question(&requested).into_iter().map(|effect| (None, effect)));
+            }
+        }
+        let frames = self.frames(effects, false).await;
+        Ok(self.context.out.send(frames).await?)
+    }
+
+    fn watcher(&self) -> Watcher {
+        Watcher { may_answer: self.context.principal.may_answer(true) }
+    }
+
+    fn renderer(&self, session: Session) -> Renderer {
+        Renderer::new(session, self.context.app.engine.tools(), self.client.shows)
+    }
+
+    /// Shows the whole conversation, up to the present.
+    pub(super) async fn load(&mut self) -> Result<Result<Session, RpcError>, End> {
+        let engine = self.context.app.engine.clone();
+        let session = match engine.session(&self.session_id).await {
+            Ok(session) => session,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let before = Seq(session.first_seq.0.saturating_sub(1));
+        let cursor = match engine.watch(&self.session_id, Some(before), self.watcher()).await {
+            Ok(cursor) => cursor,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let end = cursor.last_seq();
+        let mut untitled = session.clone();
+        untitled.title = None;
+        self.view = Some(View { cursor, renderer: self.renderer(untitled) });
+        while self.view.as_ref().is_some_and(|view| view.cursor.position() < end) {
+            match next(&mut self.view).await {
+                Ok(events) => self.show(&events, true).await?,
+                Err(error) => return Ok(Err(error.into())),
+            }
+        }
+        let Some(view) = &mut self.view else { return Ok(Err(unknown_session(self.session_id.as_str()))) };
+        view.renderer.session.title.clone_from(&session.title);
+        if session.title.is_some() {
+            let info = view.renderer.info();
+            self.context.out.send(vec![outbox::update(&self.session_id, info, None)]).await?;
+        }
+        Ok(Ok(view.renderer.session.clone()))
+    }
+
+    /// Watches from `after`, or from the present, without showing what was before.
+    pub(super) async fn attach(&mut self, after: Option<Seq>) -> Result<Session, RpcError> {
+        let engine = self.context.app.engine.clone();
+        let watcher = self.watcher();
+        let cursor = match engine.watch(&self.session_id, after, watcher).await {
+            Err(EngineError::CursorExpired { first, .. }) => {
+                engine.watch(&self.session_id, Some(Seq(first.0.saturating_sub(1))), watcher).await?
+            }
+            Err(EngineError::CursorAhead { .. }) => engine.watch(&self.session_id, None, watcher).await?,
+            cursor => cursor?,
+        };
+        let position = cursor.position();
+        let session = engine.session(&self.session_id).await?;
+        let mut renderer = self.renderer(session.clone());
+        // What is open at the position began before it: what is half said, which calls run, what the queued prompts are.
+        let turns = engine.turns(&self.session_id, None, TURNS).await?.turns;
+        let open = turns.iter().filter(|turn| turn.last_seq.is_none_or(|last| last > position));
+        if let Some(first) = open.map(|turn| turn.first_seq).min().filter(|first| *first <= position) {
+            let mut read = Seq(first.0.saturating_sub(1));
+            while read < position {
+                let page = engine.events(&self.session_id, Some(read), PAGE_EVENTS).await?;
+                let Some(last) = page.events.last() else { break };
+                read = last.seq;
+                for event in page.events.iter().take_while(|event| event.seq <= position) {
+                    if let Ok(event) = event.decode() {
+                        renderer.render(&event, |_| Viewer::Replay, true);
+                    }
+                }
+            }
+        }
+        renderer.session = session.clone();
+        self.view = Some(View { cursor, renderer });
+        Ok(session)
+    }
+
+    /// A client may name a session that it has not opened here, for example after a reconnect.
+    pub(super) async fn ensure_view(&mut self) -> Result<(), RpcError> {
+        if self.view.is_none() {
+            self.attach(None).await?;
+        }
+        Ok(())
+    }
+}

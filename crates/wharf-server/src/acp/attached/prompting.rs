@@ -1,0 +1,139 @@
+//! What a client does in a session that it sees: prompts, cancels, settings, answers.
+
+use agent_client_protocol_schema::v1 as acp;
+use serde_json::{Value, json};
+use wharf_protocol::rest::{AnswerPermission, Cancel, UpdateSession};
+use wharf_protocol::{ContentBlock, MessageId, PermissionId, PermissionOption, Prompt, PromptContent, Session};
+
+use super::{Attached, End, Pending};
+use crate::acp::connection::random_bits;
+use crate::acp::content;
+use crate::acp::render::end_of;
+use crate::acp::rpc::{Id, RpcError};
+use crate::routes::check_prompt;
+
+impl Attached {
+    pub(super) async fn prompt(
+        &mut self,
+        id: &Id,
+        blocks: Vec<acp::ContentBlock>,
+        prompt_id: Option<MessageId>,
+    ) -> Result<(), RpcError> {
+        self.ensure_view().await?;
+        let blocks: Vec<_> = blocks.into_iter().map(content::from_acp).collect::<Result<_, _>>()?;
+        let message_id = prompt_id.unwrap_or_else(|| MessageId::from_bits(random_bits()));
+        // Plain text is what it is through every other door.
+        let content = match <[_; 1]>::try_from(blocks) {
+            Ok([ContentBlock::Text { text }]) => PromptContent::Text(text),
+            Ok(block) => PromptContent::Blocks(block.into()),
+            Err(blocks) => PromptContent::Blocks(blocks),
+        };
+        let mut prompt = Prompt::new(content);
+        prompt.id = Some(message_id.clone());
+        check_prompt(&self.context.app, &prompt)?;
+        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        // Before the log can say so: this client shows the prompt itself.
+        self.own.insert(message_id.clone());
+        match app.engine.prompt(&self.session_id, prompt, caller).await {
+            Ok(accepted) => {
+                let turn_id = accepted.turn_id;
+                self.pending.push(Pending { id: id.clone(), message_id, turn_id });
+                Ok(())
+            }
+            Err(error) => {
+                self.own.remove(&message_id);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// A prompt that was sent twice may be about a turn whose end this client's cursor has passed.
+    pub(super) async fn answer_ended_before(&mut self) -> Result<(), End> {
+        let (Some(last), Some(view), true) = (self.pending.last(), &self.view, self.client.is_bridge) else {
+            return Ok(());
+        };
+        let Ok(turn) = self.context.app.engine.turn(&self.session_id, &last.turn_id).await else { return Ok(()) };
+        if turn.status.is_final()
+            && turn.last_seq.is_some_and(|end| end <= view.cursor.position())
+            && let Some(pending) = self.pending.pop()
+        {
+            self.own.remove(&pending.message_id);
+            let outcome = end_of(&turn).map(acp::PromptResponse::new).map_err(RpcError::from);
+            self.context.out.answer(&pending.id, outcome).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn update(&mut self, change: UpdateSession) -> Result<Session, RpcError> {
+        self.ensure_view().await?;
+        Ok(self.context.app.engine.update_session(&self.session_id, change, &self.context.principal.caller).await?)
+    }
+
+    /// Stops what runs, and withdraws what this client has waiting: first that, so that none of it starts meanwhile.
+    pub(super) async fn cancel_all(&mut self) {
+        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        for pending in &self.pending {
+            // The one that runs cannot be withdrawn; it is cancelled.
+            let _ = app.engine.withdraw(&self.session_id, &pending.message_id, caller).await;
+        }
+        if let Err(error) = app.engine.cancel(&self.session_id, Cancel::default(), caller).await {
+            tracing::debug!(%error, session.id = %self.session_id, "nothing could be cancelled");
+        }
+    }
+
+    pub(super) async fn cancel_prompt(&self, at: usize) {
+        let Some(pending) = self.pending.get(at) else { return };
+        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        if app.engine.withdraw(&self.session_id, &pending.message_id, caller).await.is_err() {
+            let cancel = Cancel { turn_id: Some(pending.turn_id.clone()), ..Cancel::default() };
+            // It may have ended by itself.
+            let _ = app.engine.cancel(&self.session_id, cancel, caller).await;
+        }
+    }
+
+    pub(super) async fn close(&mut self, id: Id) -> Result<(), End> {
+        if self.view.is_none() {
+            let answer = match self.context.app.engine.session(&self.session_id).await {
+                Ok(_) => Ok(json!({})),
+                Err(error) => Err(RpcError::from(error)),
+            };
+            self.context.out.answer(&id, answer).await?;
+            return Err(End::Closed);
+        }
+        // The session and what others do in it live on.
+        for at in 0..self.pending.len() {
+            self.cancel_prompt(at).await;
+        }
+        self.closing = Some(id);
+        Ok(())
+    }
+
+    pub(super) async fn answered(
+        &mut self,
+        permission_id: &PermissionId,
+        outcome: Option<acp::RequestPermissionOutcome>,
+    ) {
+        let option = match outcome {
+            Some(acp::RequestPermissionOutcome::Selected(selected)) => {
+                let id = Value::String(selected.option_id.0.to_string());
+                match serde_json::from_value::<PermissionOption>(id) {
+                    Ok(option) => option,
+                    Err(_) => {
+                        tracing::warn!(option = %selected.option_id.0, "an ACP client chose an option that was not offered");
+                        PermissionOption::RejectOnce
+                    }
+                }
+            }
+            // The dialog went away without an answer. After a cancel the question is settled already.
+            Some(_) => PermissionOption::RejectOnce,
+            // Others may answer, or the permission's own time limit does.
+            None => return,
+        };
+        let answer = AnswerPermission { option, message: None };
+        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        if let Err(error) = app.engine.answer(Some(&self.session_id), permission_id, answer, caller).await {
+            // Somebody else was first, or the turn is over.
+            tracing::debug!(%error, "an ACP client's answer came too late");
+        }
+    }
+}

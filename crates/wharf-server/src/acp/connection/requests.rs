@@ -1,0 +1,198 @@
+//! The client's requests and notifications: answered here, or passed on to the session that they are for.
+
+use std::sync::Arc;
+
+use agent_client_protocol_schema::ProtocolVersion;
+use agent_client_protocol_schema::v1 as acp;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use wharf_protocol::{Seq, SessionId};
+
+use super::sessions::{delete, list};
+use super::{Client, Connection, check_cwd, random_bits, unknown_session};
+use crate::acp::attached::Command;
+use crate::acp::outbox::META;
+use crate::acp::render::Shows;
+use crate::acp::rpc::{INVALID_REQUEST, Id, Params, RpcError};
+use crate::auth::Scope;
+use crate::error::Failure;
+
+/// Our extension: a session's updates after an event that the client has seen.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct AttachRequest {
+    session_id: String,
+    after: Seq,
+}
+
+impl Connection {
+    /// Answers, or passes on to who answers. An error is the answer.
+    pub(super) async fn request(&mut self, id: &Id, method: &str, params: &Params) -> Result<(), RpcError> {
+        let principal = Arc::clone(&self.context.principal);
+        principal.bucket.take(std::time::Instant::now()).map_err(Failure::rate_limited)?;
+        let id = id.clone();
+        if method == "initialize" {
+            let answer = self.initialize(&params.read()?);
+            return self.reply(&id, answer).await;
+        }
+        let Some(client) = self.client else {
+            let text = format!("ACP initialization must complete before {method}");
+            return Err(RpcError::new(INVALID_REQUEST, text));
+        };
+        match method {
+            "authenticate" => {
+                let request: acp::AuthenticateRequest = params.read()?;
+                let reason = format!("methodId: there is no method {:?}; none is needed", request.method_id.0);
+                Err(RpcError::invalid_params(reason))
+            }
+            // Who is connected was settled with the connection: nothing is held that could be given up.
+            "logout" => self.reply(&id, json!({})).await,
+            "session/new" => {
+                principal.require(Scope::SessionsWrite)?;
+                let request: acp::NewSessionRequest = params.read()?;
+                let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
+                let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
+                self.pass(&session_id, Command::New { id, request }).await
+            }
+            "session/load" => {
+                let request: acp::LoadSessionRequest = params.read()?;
+                check_cwd(&request.cwd)?;
+                let session_id = session_id(&request.session_id.0)?;
+                self.pass(&session_id, Command::Load { id }).await
+            }
+            "session/resume" => {
+                let request: acp::ResumeSessionRequest = params.read()?;
+                check_cwd(&request.cwd)?;
+                let session_id = session_id(&request.session_id.0)?;
+                self.pass(&session_id, Command::Attach { id, after: None }).await
+            }
+            "_wharf/session/attach" => {
+                let request: AttachRequest = params.read()?;
+                let session_id = session_id(&request.session_id)?;
+                self.pass(&session_id, Command::Attach { id, after: Some(request.after) }).await
+            }
+            "session/list" => {
+                let request: acp::ListSessionsRequest = params.read()?;
+                let context = Arc::clone(&self.context);
+                self.requests.spawn(async move {
+                    let answer = list(&context, request).await;
+                    let _ = context.out.answer(&id, answer).await;
+                });
+                Ok(())
+            }
+            "session/delete" => {
+                principal.require(Scope::SessionsWrite)?;
+                let request: acp::DeleteSessionRequest = params.read()?;
+                let context = Arc::clone(&self.context);
+                self.requests.spawn(async move {
+                    let answer = delete(&context, &request.session_id.0).await;
+                    let _ = context.out.answer(&id, answer).await;
+                });
+                Ok(())
+            }
+            "session/prompt" => {
+                principal.require(Scope::SessionsWrite)?;
+                let request: acp::PromptRequest = params.read()?;
+                let prompt_id = request.meta.as_ref().and_then(|meta| own_id(client, meta));
+                let session_id = session_id(&request.session_id.0)?;
+                self.pass(&session_id, Command::Prompt { id, blocks: request.prompt, prompt_id }).await
+            }
+            "session/set_mode" => {
+                principal.require(Scope::SessionsWrite)?;
+                let request: acp::SetSessionModeRequest = params.read()?;
+                let session_id = session_id(&request.session_id.0)?;
+                self.pass(&session_id, Command::SetMode { id, mode_id: request.mode_id.0.to_string() }).await
+            }
+            "session/set_config_option" => {
+                principal.require(Scope::SessionsWrite)?;
+                let request: acp::SetSessionConfigOptionRequest = params.read()?;
+                let session_id = session_id(&request.session_id.0)?;
+                let config_id = request.config_id.0.to_string();
+                self.pass(&session_id, Command::SetOption { id, config_id, value: request.value }).await
+            }
+            "session/close" => {
+                let request: acp::CloseSessionRequest = params.read()?;
+                let session_id = session_id(&request.session_id.0)?;
+                self.pass(&session_id, Command::Close { id }).await
+            }
+            unknown => Err(RpcError::method_not_found(unknown)),
+        }
+    }
+
+    async fn reply(&self, id: &Id, answer: impl serde::Serialize) -> Result<(), RpcError> {
+        // Whether the client is still there, the reader learns from the writer.
+        let _ = self.context.out.answer(id, Ok(answer)).await;
+        Ok(())
+    }
+
+    fn initialize(&mut self, request: &acp::InitializeRequest) -> acp::InitializeResponse {
+        let capabilities = &request.client_capabilities;
+        let session = capabilities.session.as_ref();
+        let shows = Shows {
+            notices: session.is_some_and(|session| session.notices.is_some()),
+            compaction: session.is_some_and(|session| session.compaction.is_some()),
+        };
+        let is_bridge = capabilities.meta.as_ref().is_some_and(|meta| meta.contains_key(META));
+        if let Some(info) = &request.client_info {
+            tracing::debug!(client.name = %info.name, client.version = %info.version, "an ACP client is here");
+        }
+        self.client = Some(Client { shows, is_bridge });
+        let sessions = acp::SessionCapabilities::new()
+            .list(acp::SessionListCapabilities::new())
+            .delete(acp::SessionDeleteCapabilities::new())
+            .resume(acp::SessionResumeCapabilities::new())
+            .close(acp::SessionCloseCapabilities::new());
+        let mut extensions = acp::Meta::new();
+        extensions.insert(META.to_owned(), json!({ "session/attach": {}, "seq": {}, "prompt_id": {} }));
+        // One version is spoken, whatever was asked for: who cannot speak it, leaves.
+        acp::InitializeResponse::new(ProtocolVersion::V1)
+            .agent_capabilities(
+                acp::AgentCapabilities::new()
+                    .load_session(true)
+                    .prompt_capabilities(acp::PromptCapabilities::new().image(true).embedded_context(true))
+                    .session_capabilities(sessions)
+                    .meta(extensions),
+            )
+            .agent_info(acp::Implementation::new("wharf", env!("CARGO_PKG_VERSION")).title("Wharf".to_owned()))
+    }
+
+    pub(super) async fn notification(&mut self, method: &str, params: &Params) {
+        match method {
+            "session/cancel" => {
+                let Ok(request) = params.read::<acp::CancelNotification>() else { return };
+                let Ok(session_id) = session_id(&request.session_id.0) else { return };
+                if self.client.is_none() || self.context.principal.require(Scope::SessionsWrite).is_err() {
+                    return;
+                }
+                if let Err(error) = self.pass(&session_id, Command::Cancel).await {
+                    tracing::debug!(error = error.message, "a cancel could not be passed on");
+                }
+            }
+            "$/cancel_request" => {
+                let Ok(request) = params.read::<Map>() else { return };
+                let Some(id) = request.get("requestId").and_then(Id::from_value) else { return };
+                // Few sessions, and only the one that knows the request does something.
+                for handle in self.sessions.values() {
+                    let _ = handle.commands.send(Command::CancelRequest(id.clone())).await;
+                }
+            }
+            // Notifications that are not known are to be ignored.
+            _ => {}
+        }
+    }
+}
+
+type Map = serde_json::Map<String, Value>;
+
+/// The id that our bridge gives what it may have to send twice.
+fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {
+    if !client.is_bridge {
+        return None;
+    }
+    meta.get(META)?.get("id")?.as_str()?.parse().ok()
+}
+
+fn session_id(text: &str) -> Result<SessionId, RpcError> {
+    // A text that is no id is the id of no session.
+    text.parse().map_err(|_| unknown_session(text))
+}

@@ -1,0 +1,43 @@
+//! Requests about sessions that need none attached.
+
+use agent_client_protocol_schema::v1 as acp;
+use serde_json::{Value, json};
+use wharf_engine::EngineError;
+use wharf_protocol::rest::SessionQuery;
+use wharf_protocol::{Session, SessionId};
+
+use super::{Context, check_cwd};
+use crate::acp::rpc::RpcError;
+
+/// Sessions on one page of a list.
+const LIST_PAGE: usize = 100;
+
+pub(super) async fn list(
+    context: &Context,
+    request: acp::ListSessionsRequest,
+) -> Result<acp::ListSessionsResponse, RpcError> {
+    if let Some(cwd) = &request.cwd {
+        check_cwd(cwd)?;
+    }
+    // Sessions hold the real path of their directory; one that is not there any more is looked for as it is written.
+    let cwd = request.cwd.map(|cwd| cwd.canonicalize().unwrap_or(cwd));
+    let query = SessionQuery { limit: Some(LIST_PAGE), cursor: request.cursor, cwd, ..SessionQuery::default() };
+    let page = context.app.engine.sessions(query).await?;
+    let sessions = page.sessions.iter().map(session_info).collect();
+    Ok(acp::ListSessionsResponse::new(sessions).next_cursor(page.next_cursor))
+}
+
+fn session_info(session: &Session) -> acp::SessionInfo {
+    acp::SessionInfo::new(acp::SessionId::new(session.id.as_str()), session.cwd.clone())
+        .title(session.title.clone())
+        .updated_at(session.updated_at.to_string())
+}
+
+/// Deleting what is not there succeeds.
+pub(super) async fn delete(context: &Context, session: &str) -> Result<Value, RpcError> {
+    let Ok(session) = session.parse::<SessionId>() else { return Ok(json!({})) };
+    match context.app.engine.delete_session(&session, &context.principal.caller).await {
+        Ok(()) | Err(EngineError::SessionNotFound(_)) => Ok(json!({})),
+        Err(error) => Err(error.into()),
+    }
+}
