@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use toml::Value;
 use wharf_protocol::Mode;
@@ -25,6 +25,7 @@ Examples:
   git diff | wharf ask \"review this\"         with text from a pipe
   wharf serve &                              a server that sessions outlive their windows on
   wharf attach                               talk to an agent, alone or with others
+  wharf init                                 set up an editor: Zed, JetBrains, Neovim, Emacs, Toad
 
 Without a server, `ask` and `attach` run the agent in their own process, on the same sessions.
 Sessions, the key and the server's place are in $WHARF_STATE_DIR, by default ~/.local/state/wharf.
@@ -58,6 +59,8 @@ pub enum Command {
     Attach(AttachArgs),
     /// Serve an editor that speaks the Agent Client Protocol, on standard input and output
     Acp(AcpArgs),
+    /// Set up an editor, so that it starts `wharf acp`
+    Init(InitArgs),
     /// List, show or delete sessions
     Sessions(SessionsArgs),
     /// List the models that can be used, and why
@@ -225,6 +228,41 @@ pub struct AcpArgs {
     pub embedded: bool,
 }
 
+/// An editor that speaks the Agent Client Protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Editor {
+    Zed,
+    #[value(name = "jetbrains")]
+    JetBrains,
+    Neovim,
+    Emacs,
+    Toad,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Without an editor: which ones are here, and whether they know wharf.
+
+Zed and JetBrains get an entry in their settings; comments, order and everything else stay as they are, and the file as it was
+is kept beside it. For Neovim, Emacs and Toad a file of wharf's own is written, and the line to add is shown: code of yours is
+never changed. An entry or file that says something else is only replaced with --force.
+
+Examples:
+  wharf init
+  wharf init zed --print     what would be changed
+  wharf init zed")]
+pub struct InitArgs {
+    /// The editor to set up
+    #[arg(value_name = "EDITOR")]
+    pub editor: Option<Editor>,
+    /// Show what would be changed, and change nothing
+    #[arg(long, requires = "editor")]
+    pub print: bool,
+    /// Replace what is there and says something else
+    #[arg(long, requires = "editor")]
+    pub force: bool,
+}
+
 #[derive(Debug, Clone, Args)]
 #[command(args_conflicts_with_subcommands = true)]
 pub struct SessionsArgs {
@@ -367,7 +405,7 @@ impl Command {
             },
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
-            Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
+            Self::Init(_) | Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
         }
     }
 }

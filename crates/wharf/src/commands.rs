@@ -6,6 +6,7 @@ mod ask;
 mod attach;
 mod completions;
 mod config;
+mod init;
 mod models;
 mod serve;
 mod session;
@@ -38,6 +39,8 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         .collect();
     match &command {
         Command::Completions { shell } => return completions::run(*shell),
+        // Needs no configuration of ours, and no state.
+        Command::Init(args) => return init::run(&environment, args),
         Command::Config(crate::cli::ConfigCommand::Schema) => return config::schema(),
         _ => {}
     }
@@ -83,7 +86,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Command::Agents(args) => agents::run(&context, &args).await,
             Command::Status(args) => status::run(&context, &args).await,
             Command::Stop(args) => stop::run(&context, &args).await,
-            Command::Config(_) | Command::Completions { .. } => Ok(Exit::Completed),
+            Command::Init(_) | Command::Config(_) | Command::Completions { .. } => Ok(Exit::Completed),
         }
     });
     // A read of the terminal that nobody waits for any more must not hold the process.

@@ -6,6 +6,7 @@ mod acp;
 mod ask;
 mod attach;
 mod config;
+mod init;
 mod listing;
 mod serve;
 mod transports;
@@ -45,6 +46,11 @@ impl Home {
 
     pub fn workspace(&self) -> PathBuf {
         self.dir.path().join("workspace")
+    }
+
+    /// Where the user's own settings are.
+    pub fn user(&self) -> PathBuf {
+        self.dir.path().join("home")
     }
 
     pub fn state(&self) -> PathBuf {
