@@ -6,7 +6,9 @@ use std::sync::Arc;
 use wharf_failpoints::mistake;
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::prompt::QueuedPrompt;
-use wharf_protocol::{Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, TurnId};
+use wharf_protocol::{
+    CallId, Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, TurnId,
+};
 
 use crate::calls::Call;
 use crate::conversation::{self, Conversation};
@@ -225,6 +227,13 @@ impl Core {
         self.prompts.known(id)
     }
 
+    /// The prompt that a call's turn answers; none where a client asked for the call itself.
+    #[must_use]
+    pub fn prompt_of_call(&self, call: &CallId) -> Option<&MessageId> {
+        self.call(call)?.proposal.turn_id.as_ref()?;
+        self.turn.as_ref()?.prompts.first()
+    }
+
     /// Nothing runs and nothing could start by itself: the session may leave the memory.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
@@ -245,7 +254,7 @@ impl Core {
 
 /// What `Session::from_created` gives for a `session.created`.
 fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
-    let SessionCreated { cwd, agent_name, model, mode, title } = created;
+    let SessionCreated { cwd, agent_name, model, mode, tool_location, title } = created;
     Session {
         id,
         created_at: now,
@@ -254,6 +263,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         agent_name,
         model,
         mode,
+        tool_location: tool_location.unwrap_or_default(),
         title,
         archived: false,
         status: wharf_protocol::SessionStatus::Idle,

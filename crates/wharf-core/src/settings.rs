@@ -9,12 +9,13 @@ use crate::{Answer, Rejected};
 impl Core {
     /// Changes what differs. A new model or mode counts from the next model call or decision on.
     pub(crate) fn update(&mut self, change: UpdateSession, by: Option<String>) -> Result<Answer, Rejected> {
-        let UpdateSession { title, model, mode, archived } = change;
+        let UpdateSession { title, model, mode, tool_location, archived } = change;
         let session = &self.session;
         let changed = SessionUpdated {
             title: title.filter(|title| session.title.as_ref() != Some(title)),
             model: model.filter(|model| session.model != *model),
             mode: mode.filter(|mode| session.mode != *mode),
+            tool_location: tool_location.filter(|location| session.tool_location != *location),
             archived: archived.filter(|archived| session.archived != *archived),
             by: None,
         };

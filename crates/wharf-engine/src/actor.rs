@@ -14,10 +14,12 @@ use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
 use wharf_failpoints::{mistake, point};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolSpec};
+use wharf_protocol::{
+    Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
+};
 use wharf_store::{Append, Entry, Lease};
 use wharf_tools::supervisor::{forget, recorded};
-use wharf_tools::{CallContext, Progress, Workspace};
+use wharf_tools::{CallContext, Clients, Progress, Workspace};
 
 use crate::EngineError;
 use crate::feed::Feed;
@@ -504,10 +506,15 @@ impl Actor {
                 return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
             }
         };
+        let clients = match self.core.session().tool_location {
+            ToolLocation::Client => self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id)),
+            ToolLocation::Server => Clients::default(),
+        };
         let context = CallContext {
             session_id: self.session.clone(),
             call_id,
             workspace,
+            clients,
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: Progress::channel().0,
             output_limit: self.shared.config.limits.tool_output_bytes,

@@ -21,9 +21,10 @@ use wharf_protocol::{
     SessionId, Timestamp, ToolSpec, Turn, TurnId,
 };
 use wharf_store::{AppendError, Entry, NewLog, Position, Store, Window};
-use wharf_tools::Toolbox;
+use wharf_tools::{ClientHost, Toolbox};
 
 use crate::actor::entropy;
+use crate::clients::Offer;
 use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::history;
 use crate::live::{Message, Shared};
@@ -116,7 +117,7 @@ impl Engine {
 
     pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
         self.is_ready().map_err(|_| EngineError::Stopping)?;
-        let CreateSession { cwd, agent_name, session_id, model, mode, title } = request;
+        let CreateSession { cwd, agent_name, session_id, model, mode, tool_location, title } = request;
         let cwd = self.workspace_of(cwd)?;
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
@@ -128,6 +129,7 @@ impl Engine {
             agent_name: agent.name.clone(),
             model,
             mode: mode.or(agent.mode).unwrap_or(self.shared.config.default_mode),
+            tool_location,
             title,
         };
         let config = self.shared.config.core(agent, Arc::new([]), self.shared.subjects());
@@ -425,6 +427,12 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// What an attached client does for the session's tools from here on, until the offer is dropped.
+    #[must_use]
+    pub fn offer(&self, session: &SessionId, host: Arc<dyn ClientHost>) -> Offer {
+        self.shared.clients.add(session, host)
     }
 
     #[must_use]

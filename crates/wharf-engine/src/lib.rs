@@ -5,6 +5,7 @@
 
 mod actor;
 mod agents;
+mod clients;
 mod config;
 mod cursor;
 mod engine;
@@ -16,9 +17,11 @@ mod permissions;
 mod run;
 
 pub use agents::builtin_agents;
+pub use clients::Offer;
 pub use config::EngineConfig;
 pub use cursor::{AllCursor, Batch, Cursor, Watcher};
 pub use engine::{Caller, Engine, EventPage, Parts};
 pub use error::EngineError;
 pub use wharf_core::{Accepted, Recovery};
 pub use wharf_store::Position;
+pub use wharf_tools::{ClientHost, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput};

@@ -16,6 +16,7 @@ use wharf_store::Store;
 use wharf_tools::Toolbox;
 
 use crate::actor::{self, Exit};
+use crate::clients::ClientIndex;
 use crate::feed::Feed;
 use crate::permissions::PermissionIndex;
 use crate::{EngineConfig, EngineError};
@@ -80,6 +81,7 @@ pub(crate) struct Shared {
     pub(crate) stop: CancellationToken,
     pub(crate) tasks: TaskTracker,
     pub(crate) permissions: PermissionIndex,
+    pub(crate) clients: Arc<ClientIndex>,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
     slots: Mutex<HashMap<SessionId, Slot>>,
@@ -114,6 +116,7 @@ impl Shared {
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
             permissions: PermissionIndex::default(),
+            clients: Arc::default(),
             trouble: Notify::new(),
             slots: Mutex::default(),
         })

@@ -31,7 +31,7 @@ pub use message::{Message, Role, ToolRequest};
 pub use mode::{Mode, Rule, RuleAction};
 pub use permission::{Permission, PermissionOption};
 pub use prompt::{ConflictStrategy, Priority, Prompt, PromptContent};
-pub use session::{Session, SessionStatus};
+pub use session::{Session, SessionStatus, ToolLocation};
 pub use time::Timestamp;
 pub use tool::{ToolKind, ToolSpec};
 pub use turn::{StopReason, Turn, TurnStatus, Usage};

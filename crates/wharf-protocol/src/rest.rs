@@ -11,7 +11,7 @@ use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
     Agent, EventKind, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session, SessionId,
-    SessionStatus, StopReason, Timestamp, ToolSpec, Turn, TurnId, TurnStatus, Usage,
+    SessionStatus, StopReason, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -134,6 +134,9 @@ pub struct CreateSession {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Absent: at the client, as far as one offers it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
@@ -146,6 +149,9 @@ pub struct UpdateSession {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Counts from the next tool call on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
 }

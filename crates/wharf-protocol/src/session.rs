@@ -40,6 +40,39 @@ impl SessionStatus {
     }
 }
 
+/// Where a session's tools do what an attached client offers to do: read and write a file's text, run a command.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolLocation {
+    /// At the client, as far as one offers it; else on the server.
+    #[default]
+    Client,
+    /// On the server, whatever clients offer.
+    Server,
+}
+
+impl ToolLocation {
+    pub const ALL: [ToolLocation; 2] = [ToolLocation::Client, ToolLocation::Server];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Client => "client",
+            Self::Server => "server",
+        }
+    }
+}
+
+impl std::str::FromStr for ToolLocation {
+    type Err = String;
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL
+            .into_iter()
+            .find(|location| location.as_str() == text)
+            .ok_or_else(|| format!("unknown tool location {text:?}: use client or server"))
+    }
+}
+
 /// A session. Every field follows from its events: see [`Session::apply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
@@ -51,6 +84,8 @@ pub struct Session {
     /// `provider/name`
     pub model: String,
     pub mode: Mode,
+    #[serde(default)]
+    pub tool_location: ToolLocation,
     pub title: Option<String>,
     pub archived: bool,
     pub status: SessionStatus,
@@ -79,6 +114,7 @@ impl Session {
             agent_name: created.agent_name.clone(),
             model: created.model.clone(),
             mode: created.mode,
+            tool_location: created.tool_location.unwrap_or_default(),
             title: created.title.clone(),
             archived: false,
             status: SessionStatus::Idle,
@@ -107,6 +143,9 @@ impl Session {
                 }
                 if let Some(mode) = changed.mode {
                     self.mode = mode;
+                }
+                if let Some(tool_location) = changed.tool_location {
+                    self.tool_location = tool_location;
                 }
                 if let Some(archived) = changed.archived {
                     self.archived = archived;

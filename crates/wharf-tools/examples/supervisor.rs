@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use tokio_util::sync::CancellationToken;
 use wharf_protocol::{CallId, SessionId};
 use wharf_tools::supervisor::SupervisorProgram;
-use wharf_tools::{CallContext, Progress, Toolbox, ToolsConfig, Workspace};
+use wharf_tools::{CallContext, Clients, Progress, Toolbox, ToolsConfig, Workspace};
 
 fn main() -> ExitCode {
     if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
@@ -36,6 +36,7 @@ async fn serve(workspace: &Path, outputs: &Path) -> ExitCode {
         session_id: SessionId::from_bits(1),
         call_id: CallId::from_bits(1),
         workspace,
+        clients: Clients::default(),
         cancel: CancellationToken::new(),
         progress,
         output_limit: 30_000,

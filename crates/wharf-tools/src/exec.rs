@@ -1,6 +1,6 @@
 //! Running one command: its output as it comes, and its whole process tree dead at the end.
 
-mod capture;
+pub(crate) mod capture;
 mod environment;
 mod local;
 mod outbox;
@@ -20,7 +20,7 @@ use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
 pub(crate) use capture::{Captured, Excerpt};
-pub(crate) use environment::allowed;
+pub(crate) use environment::{allowed, quiet};
 pub(crate) use tree::adopt_orphans;
 
 use crate::CallContext;

@@ -4,7 +4,9 @@
 
 mod arguments;
 mod blocking;
+mod client;
 mod diff;
+mod editor;
 mod exec;
 mod output;
 mod patch;
@@ -26,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
 
+pub use client::{ClientHost, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
 pub use toolbox::{Toolbox, ToolsConfig};
 pub use workspace::{PathError, Workspace};
 
@@ -50,6 +53,8 @@ pub struct CallContext {
     pub session_id: SessionId,
     pub call_id: CallId,
     pub workspace: Arc<Workspace>,
+    /// The clients that the call may turn to.
+    pub clients: Clients,
     /// Cancelled by the user or because the time is up: the tool returns `ToolError::Stopped`.
     pub cancel: CancellationToken,
     pub progress: Progress,

@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 use wharf_protocol::{CallId, SessionId};
 
 use crate::supervisor::SupervisorProgram;
-use crate::{CallContext, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
+use crate::{CallContext, Clients, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
 
 /// The example of this crate that is its own supervisor; it is built along with the tests.
 pub(crate) fn supervisor() -> SupervisorProgram {
@@ -26,6 +26,7 @@ pub(crate) struct Bench {
     pub(crate) workspace: Arc<Workspace>,
     pub(crate) toolbox: Toolbox,
     pub(crate) output_limit: usize,
+    pub(crate) clients: Clients,
 }
 
 impl Bench {
@@ -45,7 +46,7 @@ impl Bench {
         let workspace = Workspace::open(dir.path().join("work")).unwrap();
         let environment = std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME").collect();
         let toolbox = Toolbox::builtin(ToolsConfig { environment, supervisor, ..ToolsConfig::default() });
-        Self { dir, workspace, toolbox, output_limit: 30_000 }
+        Self { dir, workspace, toolbox, output_limit: 30_000, clients: Clients::default() }
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -86,6 +87,7 @@ impl Bench {
             session_id: SessionId::from_bits(1),
             call_id: CallId::from_bits(2),
             workspace: Arc::clone(&self.workspace),
+            clients: self.clients.clone(),
             cancel: cancel.clone(),
             progress,
             output_limit: self.output_limit,

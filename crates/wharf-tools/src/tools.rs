@@ -75,7 +75,7 @@ fn location(workspace: &Workspace, rel: &Path, line: Option<u64>) -> Location {
 }
 
 /// `rel` as a result names it.
-fn shown(rel: &Path) -> String {
+pub(crate) fn shown(rel: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     match rel.as_os_str().as_bytes() {
         b"" => ".".into(),

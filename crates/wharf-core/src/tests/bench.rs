@@ -82,6 +82,7 @@ impl Bench {
             agent_name: "coder".to_owned(),
             model: "demo/one".to_owned(),
             mode,
+            tool_location: None,
             title: Some("test".to_owned()),
         };
         let now = Timestamp(1_000_000);

@@ -212,7 +212,9 @@ impl Names {
 
 fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {
     let mode = e.mode.map(|mode| format!("mode {mode}"));
-    let fields = [e.title.clone(), e.model.clone(), mode, e.archived.map(|archived| format!("archived {archived}"))];
+    let location = e.tool_location.map(|location| format!("tools at the {}", location.as_str()));
+    let fields =
+        [e.title.clone(), e.model.clone(), mode, location, e.archived.map(|archived| format!("archived {archived}"))];
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -11,7 +11,7 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
     ApiError, CallId, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId, PermissionOption, Priority, Role,
-    Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolRequest, TurnId, Usage,
+    Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -20,6 +20,9 @@ pub struct SessionCreated {
     pub agent_name: String,
     pub model: String,
     pub mode: Mode,
+    /// Absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
 }
@@ -33,6 +36,8 @@ pub struct SessionUpdated {
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
     ApiError, CallId, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId, Mode, PermissionId,
-    PermissionOption, Priority, Role, SessionStatus, StopReason, ToolKind, ToolRequest, Usage,
+    PermissionOption, Priority, Role, SessionStatus, StopReason, ToolKind, ToolLocation, ToolRequest, Usage,
 };
 
 /// The JSON of every type of event. A change here is a change of the wire and of what is on people's disks: fields may be
@@ -123,6 +123,7 @@ fn samples() -> Vec<EventBody> {
             agent_name: "coder".to_owned(),
             model: "openai/tiny".to_owned(),
             mode: Mode::AutoEdit,
+            tool_location: Some(ToolLocation::Server),
             title: Some("Fix it".to_owned()),
         }
         .into(),
@@ -130,6 +131,7 @@ fn samples() -> Vec<EventBody> {
             title: Some("Mend it".to_owned()),
             model: Some("demo/demo".to_owned()),
             mode: Some(Mode::Plan),
+            tool_location: Some(ToolLocation::Client),
             archived: Some(true),
             by: by(),
         }

@@ -14,14 +14,14 @@ use std::sync::Arc;
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::json;
 use tokio::sync::mpsc;
-use wharf_engine::{Cursor, EngineError};
-use wharf_protocol::{EncodedEvent, MessageId, SessionId, TurnId};
+use wharf_engine::{Cursor, EngineError, Offer};
+use wharf_protocol::{EncodedEvent, MessageId, Session, SessionId, TurnId};
 
 pub(super) use command::Command;
 
 use super::connection::{Client, Context, unknown_session};
 use super::options;
-use super::outbox::Gone;
+use super::outbox::{self, Gone};
 use super::render::Renderer;
 use super::rpc::{Id, RpcError};
 
@@ -68,6 +68,9 @@ pub(super) struct Attached {
     /// Prompts of this client that have not started: they are on its screen already.
     own: HashSet<MessageId>,
     closing: Option<Id>,
+    commands: mpsc::WeakSender<Command>,
+    /// What this client does for the session's tools.
+    offer: Option<Offer>,
 }
 
 impl Attached {
@@ -75,9 +78,20 @@ impl Attached {
         context: Arc<Context>,
         client: Client,
         session_id: SessionId,
-        inbox: mpsc::Receiver<Command>,
+        (commands, inbox): (&mpsc::Sender<Command>, mpsc::Receiver<Command>),
     ) -> Self {
-        Self { context, client, session_id, inbox, view: None, pending: Vec::new(), own: HashSet::new(), closing: None }
+        Self {
+            context,
+            client,
+            session_id,
+            inbox,
+            view: None,
+            pending: Vec::new(),
+            own: HashSet::new(),
+            closing: None,
+            commands: commands.downgrade(),
+            offer: None,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -115,6 +129,10 @@ impl Attached {
         if self.view.is_some() { Ok(()) } else { Err(End::Closed) }
     }
 
+    async fn config_options(&self, session: &Session) -> Vec<acp::SessionConfigOption> {
+        options::config_options(&self.context.app.engine, session, self.client.offers).await
+    }
+
     /// The log ends here: the session was deleted, or the server stops.
     async fn lost(&mut self, error: EngineError) -> Result<(), End> {
         let error: RpcError = error.into();
@@ -133,7 +151,7 @@ impl Attached {
                 Ok(session) => {
                     let answer = acp::NewSessionResponse::new(acp::SessionId::new(self.session_id.as_str()))
                         .modes(options::modes(&session))
-                        .config_options(options::config_options(&self.context.app.engine, &session).await)
+                        .config_options(self.config_options(&session).await)
                         .meta(self.stand());
                     self.context.out.answer(&id, Ok(answer)).await?;
                     self.introduce(&session).await
@@ -143,13 +161,13 @@ impl Attached {
                     Err(End::Closed)
                 }
             },
-            Command::Load { id } => {
+            Command::Load { id, cwd } => {
                 let loaded = self.load().await?;
-                self.opened(&id, loaded).await
+                self.opened(&id, loaded, Some(&cwd)).await
             }
-            Command::Attach { id, after } => {
+            Command::Attach { id, after, cwd } => {
                 let attached = self.attach(after).await;
-                self.opened(&id, attached).await
+                self.opened(&id, attached, cwd.as_deref()).await
             }
             Command::Prompt { id, blocks, prompt_id } => {
                 if let Err(error) = self.prompt(&id, blocks, prompt_id).await {
@@ -176,9 +194,7 @@ impl Attached {
                     Err(error) => Err(error),
                 };
                 let done = match done {
-                    Ok(session) => Ok(acp::SetSessionConfigOptionResponse::new(
-                        options::config_options(&self.context.app.engine, &session).await,
-                    )),
+                    Ok(session) => Ok(acp::SetSessionConfigOptionResponse::new(self.config_options(&session).await)),
                     Err(error) => Err(error),
                 };
                 Ok(self.context.out.answer(&id, done).await?)
@@ -189,6 +205,11 @@ impl Attached {
                     self.cancel_prompt(at).await;
                 }
                 Ok(())
+            }
+            Command::ShowTerminal { call_id, terminal_id } => {
+                let shown = self.view.as_mut().and_then(|view| view.renderer.show_terminal(call_id, terminal_id));
+                let frame = shown.map(|update| outbox::update(&self.session_id, update, None));
+                Ok(self.context.out.send(frame.into_iter().collect()).await?)
             }
             Command::Answered { permission_id, outcome } => {
                 self.answered(&permission_id, outcome).await;

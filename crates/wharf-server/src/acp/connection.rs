@@ -16,8 +16,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
+use wharf_engine::Offers;
 use wharf_protocol::{PermissionId, SessionId, Timestamp};
 
+use super::asking::{Answer, Asking};
 use super::attached::{Attached, Command};
 use super::outbox::{Gone, Outbox};
 use super::render::Shows;
@@ -41,6 +43,8 @@ pub(super) struct Context {
     pub(super) app: App,
     pub(super) principal: Arc<Principal>,
     pub(super) out: Outbox,
+    /// What we ask this client beside permissions.
+    pub(super) asking: Arc<Asking>,
     /// Our open questions, by their id on the wire, and whose they are.
     pub(super) asked: Mutex<HashMap<PermissionId, SessionId>>,
 }
@@ -57,6 +61,8 @@ pub(super) struct Client {
     pub(super) shows: Shows,
     /// Knows our extensions: wants the place of each update, and may attach.
     pub(super) is_bridge: bool,
+    /// What it does for a session's tools.
+    pub(super) offers: Offers,
 }
 
 struct Handle {
@@ -84,7 +90,8 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
-        let context = Context { app, principal, out: Outbox(out), asked: Mutex::default() };
+        let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits())));
+        let context = Context { app, principal, out: Outbox(out), asking, asked: Mutex::default() };
         Self {
             context: Arc::new(context),
             peer,
@@ -104,6 +111,7 @@ impl Connection {
         let traffic = self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic));
         let mut writer = AbortOnDropHandle::new(tokio::spawn(Writer { sink, traffic, app }.run(outgoing)));
         self.read(stream, &mut writer).await;
+        self.context.asking.close();
         // Whoever still makes frames ends first; then the writer has nobody left to wait for.
         drop(self);
         if timeout(writer_wait, &mut writer).await.is_err() {
@@ -167,8 +175,9 @@ impl Connection {
                 Ok(())
             }
             Ok(Incoming::Response { id, outcome }) => {
-                let outcome = outcome.map_err(|error| error.get().to_owned());
-                self.answered(&id, outcome.as_ref().map(|result| result.get()).map_err(String::as_str)).await;
+                if let Err(outcome) = self.context.asking.answered(&id, outcome) {
+                    self.answered(&id, outcome).await;
+                }
                 Ok(())
             }
             Err(Malformed { id, error }) => self.context.out.send(vec![rpc::error(&id, &error)]).await,
@@ -176,17 +185,17 @@ impl Connection {
     }
 
     /// The client's answer to a question of ours. One that comes too late finds nothing and is dropped.
-    async fn answered(&mut self, id: &Id, outcome: Result<&str, &str>) {
+    async fn answered(&mut self, id: &Id, outcome: Answer) {
         let Some(permission_id) = id.text().and_then(|text| text.parse::<PermissionId>().ok()) else { return };
         let Some(session_id) = self.context.asked().remove(&permission_id) else { return };
-        let outcome = match outcome.map(serde_json::from_str::<acp::RequestPermissionResponse>) {
+        let outcome = match outcome.map(|result| serde_json::from_str::<acp::RequestPermissionResponse>(result.get())) {
             Ok(Ok(response)) => Some(response.outcome),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "an ACP client's answer to a permission cannot be read");
                 None
             }
             Err(error) => {
-                tracing::info!(error, "an ACP client cannot answer a permission");
+                tracing::info!(error = error.get(), "an ACP client cannot answer a permission");
                 None
             }
         };
@@ -212,7 +221,7 @@ impl Connection {
         }
         let (commands, inbox) = mpsc::channel(INBOX_CAPACITY);
         let client = self.client.unwrap_or_default();
-        let attached = Attached::new(Arc::clone(&self.context), client, session_id.clone(), inbox);
+        let attached = Attached::new(Arc::clone(&self.context), client, session_id.clone(), (&commands, inbox));
         let task = AbortOnDropHandle::new(tokio::spawn(attached.run()));
         // The inbox is empty.
         let _ = commands.send(command).await;

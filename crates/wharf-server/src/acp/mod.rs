@@ -3,9 +3,11 @@
 //! A connection is a view: sessions and turns outlive it. Updates are rendered from the session's log by [`render`], so that
 //! an editor sees what every other client sees.
 
+mod asking;
 mod attached;
 mod connection;
 mod content;
+mod host;
 mod options;
 mod outbox;
 mod render;

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_engine::Engine;
+use wharf_engine::{Engine, Offers};
 use wharf_protocol::rest::UpdateSession;
-use wharf_protocol::{Mode, Session};
+use wharf_protocol::{Mode, Session, ToolLocation};
 
 use super::rpc::RpcError;
 
@@ -16,6 +16,7 @@ const MODELS_SHOWN: usize = 200;
 
 const MODE: &str = "mode";
 const MODEL: &str = "model";
+const TOOL_LOCATION: &str = "tool_location";
 
 pub(super) fn modes(session: &Session) -> acp::SessionModeState {
     let modes =
@@ -23,7 +24,12 @@ pub(super) fn modes(session: &Session) -> acp::SessionModeState {
     acp::SessionModeState::new(session.mode.as_str(), modes.to_vec())
 }
 
-pub(super) async fn config_options(engine: &Engine, session: &Session) -> Vec<acp::SessionConfigOption> {
+/// `offers`: where tools work is a question only for a client that does something for them.
+pub(super) async fn config_options(
+    engine: &Engine,
+    session: &Session,
+    offers: Offers,
+) -> Vec<acp::SessionConfigOption> {
     let modes = Mode::ALL
         .map(|mode| acp::SessionConfigSelectOption::new(mode.as_str(), name(mode)).description(about(mode).to_owned()));
     let mut models = vec![session.model.clone()];
@@ -40,7 +46,7 @@ pub(super) async fn config_options(engine: &Engine, session: &Session) -> Vec<ac
         .iter()
         .map(|id| acp::SessionConfigSelectOption::new(acp::SessionConfigValueId::new(id.as_str()), id.as_str()))
         .collect();
-    vec![
+    let mut options = vec![
         acp::SessionConfigOption::select(MODE, "Mode", session.mode.as_str(), modes.to_vec())
             .description("What the agent may do without asking".to_owned())
             .category(acp::SessionConfigOptionCategory::Mode),
@@ -52,7 +58,20 @@ pub(super) async fn config_options(engine: &Engine, session: &Session) -> Vec<ac
         )
         .description("The model that answers from the next turn on".to_owned())
         .category(acp::SessionConfigOptionCategory::Model),
-    ]
+    ];
+    if !offers.is_empty() {
+        let places = ToolLocation::ALL.map(|place| {
+            let (name, about) = match place {
+                ToolLocation::Client => ("Editor", "As far as the editor offers it: its files, its terminals"),
+                ToolLocation::Server => ("Server", "Files and commands on the server only"),
+            };
+            acp::SessionConfigSelectOption::new(place.as_str(), name).description(about.to_owned())
+        });
+        let place = session.tool_location.as_str();
+        let option = acp::SessionConfigOption::select(TOOL_LOCATION, "Tools work in", place, places.to_vec());
+        options.push(option.description("Where files are read and written, and commands run".to_owned()));
+    }
+    options
 }
 
 pub(super) fn mode_change(mode_id: &str) -> Result<UpdateSession, RpcError> {
@@ -68,9 +87,13 @@ pub(super) fn change(config_id: &str, value: &acp::SessionConfigOptionValue) -> 
     match config_id {
         MODE => mode_change(&value.0),
         MODEL => Ok(UpdateSession { model: Some(value.0.to_string()), ..UpdateSession::default() }),
-        _ => {
-            Err(RpcError::invalid_params(format!("configId: there is no option {config_id:?}; there are mode, model")))
+        TOOL_LOCATION => {
+            let place = value.0.parse().map_err(RpcError::invalid_params)?;
+            Ok(UpdateSession { tool_location: Some(place), ..UpdateSession::default() })
         }
+        _ => Err(RpcError::invalid_params(format!(
+            "configId: there is no option {config_id:?}; there are mode, model, tool_location"
+        ))),
     }
 }
 

@@ -12,7 +12,7 @@ use super::rpc::{self, Id, RpcError};
 use crate::ws::writer::Outgoing;
 
 /// Longest message. Clients give up at 10 MiB, some of them counting characters after decoding.
-const MESSAGE_BYTES: usize = 8 << 20;
+pub(super) const MESSAGE_BYTES: usize = 8 << 20;
 
 /// The key of our `_meta`, in both directions.
 pub(super) const META: &str = "_wharf";

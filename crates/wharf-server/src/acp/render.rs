@@ -47,7 +47,7 @@ pub(super) enum Effect {
     Update(Box<acp::SessionUpdate>),
     /// A running call's output; a later one of the same call replaces it.
     Progress(CallId, Box<acp::SessionUpdate>),
-    /// Mode or model are different now.
+    /// Mode, model or where tools work are different now.
     Settings {
         mode_changed: bool,
     },
@@ -105,7 +105,10 @@ impl Renderer {
         }
         let mut out = Vec::new();
         match &event.body {
-            EventBody::SessionUpdated(changed) if !is_replay && (changed.mode.is_some() || changed.model.is_some()) => {
+            EventBody::SessionUpdated(changed)
+                if !is_replay
+                    && (changed.mode.is_some() || changed.model.is_some() || changed.tool_location.is_some()) =>
+            {
                 out.push(Effect::Settings { mode_changed: changed.mode.is_some() });
             }
             EventBody::PromptReceived(PromptReceived { message_id, content, .. }) => {
@@ -187,6 +190,11 @@ impl Renderer {
             Some(title) => info.title(title.clone()),
             None => info,
         })
+    }
+
+    /// A call runs in a terminal of this client's: it is shown there from here on.
+    pub(super) fn show_terminal(&mut self, call: CallId, terminal: acp::TerminalId) -> Option<acp::SessionUpdate> {
+        self.calls.in_terminal(call, terminal)
     }
 
     /// A question that was open before this client came.

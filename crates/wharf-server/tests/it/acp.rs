@@ -2,8 +2,11 @@
 
 mod client;
 mod conversation;
+mod editor;
 mod envelope;
+mod files;
 mod permissions;
 mod reconnect;
 mod sessions;
+mod terminals;
 mod volume;

@@ -58,6 +58,11 @@ pub(crate) fn allowed(environment: &BTreeMap<String, String>, also: &[String]) -
     allowed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
 }
 
+/// What a command needs where the rest of its environment is not ours.
+pub(crate) fn quiet() -> Vec<(String, String)> {
+    FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,7 @@
 //! `apply_patch`: changes of several files, all of them or none.
 
+mod rewrite;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -14,10 +16,12 @@ use super::edit_file::decode;
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
+use crate::editor::Buffer;
 use crate::patch::{Action, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, ClientHost, Tool, ToolError, ToolOutput, Workspace};
+use rewrite::{Rewrite, Written, buffers, saved};
 
 /// All files of one patch, before and after, are held in memory.
 const TOTAL_MAX_BYTES: usize = 128 * 1024 * 1024;
@@ -74,14 +78,32 @@ impl Tool for ApplyPatch {
         let Arguments { patch } = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
-        let done = change(move || {
-            let plan = Plan::make(&workspace, &patch)?;
+        let files = parse(&patch).map_err(|error| ToolError::Failed(format!("{error}. Nothing was changed")))?;
+        let buffers = buffers(&context, &files).await?;
+        let creator = context.clients.that(|offers| offers.write_text);
+        let Ready { disk, editor, output: done } = change(move || {
+            let plan = Plan::make(&workspace, files, buffers)?;
             stop.check()?;
-            plan.carry_out(&workspace, &stop)
+            plan.prepare(&workspace, creator.as_ref(), &stop)
         })
         .await?;
+        let written = Written::write(&context, editor).await?;
+        let committed = change(move || {
+            let mut disk = disk;
+            disk.commit().map_err(|error| nothing_changed(error.into()))
+        });
+        if let Err(error) = committed.await {
+            return Err(written.take_back(&context, error).await);
+        }
         let bounded = crate::output::bounded(done.result, &context).await;
         Ok(ToolOutput { diffs: done.diffs, locations: done.locations, ..bounded })
+    }
+}
+
+fn nothing_changed(error: ToolError) -> ToolError {
+    match error {
+        ToolError::Failed(text) => ToolError::Failed(format!("{text}\nNothing was changed")),
+        stopped => stopped,
     }
 }
 
@@ -89,6 +111,8 @@ impl Tool for ApplyPatch {
 #[derive(Debug)]
 struct Plan {
     files: BTreeMap<PathBuf, Planned>,
+    /// What editors have of the files that the patch names.
+    buffers: BTreeMap<PathBuf, Buffer>,
     summary: Vec<String>,
 }
 
@@ -100,14 +124,26 @@ struct Planned {
     old: Option<Text>,
     new: Option<Text>,
     mode: Option<u32>,
+    /// An editor has it; `old` is its text there.
+    buffer: Option<Buffer>,
+}
+
+/// Everything that a patch needs to be put in place.
+struct Ready {
+    disk: Batch,
+    editor: Vec<Rewrite>,
+    output: ToolOutput,
 }
 
 impl Plan {
-    fn make(workspace: &Workspace, patch: &str) -> Result<Self, ToolError> {
-        let files = parse(patch).map_err(|error| ToolError::Failed(format!("{error}. Nothing was changed")))?;
-        let mut plan = Self { files: BTreeMap::new(), summary: Vec::new() };
+    fn make(
+        workspace: &Workspace,
+        files: Vec<FilePatch>,
+        buffers: BTreeMap<PathBuf, Buffer>,
+    ) -> Result<Self, ToolError> {
+        let mut plan = Self { files: BTreeMap::new(), buffers, summary: Vec::new() };
         for file in files {
-            plan.add(workspace, file).map_err(|error| ToolError::Failed(format!("{error}\nNothing was changed")))?;
+            plan.add(workspace, file).map_err(nothing_changed)?;
         }
         Ok(plan)
     }
@@ -174,22 +210,33 @@ impl Plan {
         let mut place = workspace.locate(path)?;
         let rel = place.rel().to_path_buf();
         if !self.files.contains_key(&rel) {
-            let old = if place.exists() { Some(decode(&place.read(FILE_MAX_BYTES)?, &shown(&rel))?) } else { None };
-            let planned = Planned { place, new: old.clone(), old, mode: None };
+            let buffer = self.buffers.remove(&rel);
+            let old = match &buffer {
+                Some(Buffer { exists: false, text, .. }) if text.is_empty() => None,
+                Some(buffer) => Some(decode(buffer.text.as_bytes(), &shown(&rel))?),
+                None if place.exists() => Some(decode(&place.read(FILE_MAX_BYTES)?, &shown(&rel))?),
+                None => None,
+            };
+            let planned = Planned { place, new: old.clone(), old, mode: None, buffer };
             self.files.insert(rel.clone(), planned);
         }
         Ok(rel)
     }
 
-    /// Prepares every file, then puts all in place. An error on the way takes back what was done: `Prepared` undoes
-    /// itself when it is dropped before it is kept.
-    fn carry_out(self, workspace: &Workspace, stop: &Stop) -> Result<ToolOutput, ToolError> {
-        let failed = |error: crate::PathError| ToolError::Failed(format!("{error}\nNothing was changed"));
-        let mut output = ToolOutput::default();
-        let mut prepared = Batch::default();
+    /// Prepares every file. An error on the way takes back what was done: `Prepared` undoes itself when it is dropped
+    /// before it is kept.
+    fn prepare(
+        self,
+        workspace: &Workspace,
+        creator: Option<&Arc<dyn ClientHost>>,
+        stop: &Stop,
+    ) -> Result<Ready, ToolError> {
+        let mut ready = Ready { disk: Batch::default(), editor: Vec::new(), output: ToolOutput::default() };
+        let output = &mut ready.output;
         for (rel, planned) in self.files {
-            let Planned { place, old, new, mode } = planned;
-            if old == new && mode.is_none_or(|mode| place.mode() == Some(mode)) {
+            let Planned { mut place, old, new, mode, buffer } = planned;
+            let mode = mode.filter(|mode| place.mode() != Some(*mode));
+            if old == new && mode.is_none() {
                 continue;
             }
             let name = shown(&rel);
@@ -197,15 +244,42 @@ impl Plan {
             let (before, after) = (text(&old), text(&new));
             output.diffs.push(file_diff(workspace.absolute_text(&rel), &name, before.as_deref(), after.as_deref()));
             output.locations.push(location(workspace, &rel, None));
-            prepared.0.push(match new {
-                Some(new) => place.prepare(&new.encode(&new.text), mode).map_err(failed)?,
-                None => place.prepare_removal().map_err(failed)?,
-            });
+            let prepared = match (new, buffer) {
+                // An editor changes texts; it removes nothing and sets no mode.
+                (Some(new), Some(buffer)) if mode.is_none() => {
+                    let new = String::from_utf8(new.encode(&new.text));
+                    let new = new.map_err(|error| nothing_changed(ToolError::Failed(error.to_string())))?;
+                    ready.editor.push(Rewrite { buffer, new });
+                    continue;
+                }
+                (Some(Text { text: new, .. }), None)
+                    if let Some(host) = creator
+                        && !place.exists()
+                        && mode.is_none() =>
+                {
+                    let buffer = Buffer::missing(Arc::clone(host), workspace, rel);
+                    ready.editor.push(Rewrite { buffer, new });
+                    continue;
+                }
+                (new, buffer) => {
+                    let stored = match buffer.filter(|_| place.exists()) {
+                        Some(_) => Some(saved(&mut place, &name, old.as_ref())?),
+                        None => None,
+                    };
+                    match new {
+                        Some(new) => {
+                            let bytes = stored.as_ref().unwrap_or(&new).encode(&new.text);
+                            place.prepare(&bytes, mode)
+                        }
+                        None => place.prepare_removal(),
+                    }
+                }
+            };
+            ready.disk.0.push(prepared.map_err(|error| nothing_changed(error.into()))?);
             stop.check()?;
         }
-        prepared.commit().map_err(failed)?;
         output.result = format!("the patch is applied:\n{}", self.summary.join("\n"));
-        Ok(output)
+        Ok(ready)
     }
 }
 

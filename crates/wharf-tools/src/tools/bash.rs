@@ -1,5 +1,7 @@
 //! `bash`: one command in the workspace.
 
+mod in_terminal;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use super::About;
 use crate::arguments::lenient;
 use crate::exec::{self, End, Execution, Finished};
 use crate::supervisor::Supervisor;
-use crate::{CallContext, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
+use crate::workspace::OpenDir;
+use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
 
 /// The kernel takes no longer argument.
 const COMMAND_MAX_BYTES: usize = 120 * 1024;
@@ -106,10 +109,21 @@ impl Tool for Bash {
         let directory = directory(&context.workspace, arguments.workdir.as_deref())?;
         // The engine enforces the call's own limit; a shorter one is ours.
         let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
+        if let Some(host) = context.clients.that(|offers| offers.terminal) {
+            let command = TerminalCommand {
+                // Another machine may have it elsewhere.
+                program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+                arguments: vec!["-c".into(), command],
+                environment: exec::quiet(),
+                directory: context.workspace.absolute(&directory.rel),
+                output_limit: in_terminal::KEPT_BYTES,
+            };
+            return in_terminal::run(host, command, timeout.map(Duration::from_millis), &context).await;
+        }
         let execution = Execution {
             program: self.shell.clone(),
             arguments: vec!["-c".into(), command],
-            directory,
+            directory: directory.fd,
             environment: self.environment.clone(),
             timeout: timeout.map(Duration::from_millis),
         };
@@ -121,9 +135,9 @@ impl Tool for Bash {
     }
 }
 
-fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<std::os::fd::OwnedFd, ToolError> {
+fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, ToolError> {
     let path = workdir.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(".");
-    Ok(workspace.open_dir(path)?.fd)
+    Ok(workspace.open_dir(path)?)
 }
 
 pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {

@@ -2,6 +2,7 @@
 
 mod matching;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -14,6 +15,7 @@ use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
+use crate::editor::{Buffer, Want};
 use crate::text::{NotText, Text};
 use crate::workspace::PathError;
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
@@ -71,7 +73,20 @@ impl Tool for EditFile {
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
         let limit = context.output_limit;
-        change(move || edit(&workspace, &arguments, limit, &stop)).await
+        let Some(buffer) = Buffer::open(&context, &arguments.path, Want::Change).await? else {
+            return change(move || edit(&workspace, &arguments, limit, &stop)).await;
+        };
+        let (rel, bytes) = (buffer.rel.clone(), buffer.text.clone().into_bytes());
+        let (new, output) = change(move || {
+            let change = Change::make(&bytes, &shown(&rel), &arguments)?;
+            let new = change.file.encode(&change.edited.text);
+            let new = String::from_utf8(new).map_err(|error| ToolError::Failed(error.to_string()))?;
+            Ok((new, change.report(&workspace, &rel, limit)))
+        })
+        .await?;
+        buffer.check(&context.cancel).await?;
+        buffer.write(&new, &context.cancel).await?;
+        Ok(output)
     }
 }
 
@@ -84,40 +99,58 @@ fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
             missing.map_or_else(|| format!("{}: not found", arguments.path), |error: PathError| error.to_string());
         return Err(ToolError::Failed(format!("{text} (write_file creates files)")));
     }
-    let name = shown(place.rel());
-    let bytes = place.read(FILE_MAX_BYTES)?;
-    let file = decode(&bytes, &name)?;
-    let (old, new) = if file.crlf {
-        (arguments.old_string.replace("\r\n", "\n"), arguments.new_string.replace("\r\n", "\n"))
-    } else {
-        (arguments.old_string.clone(), arguments.new_string.clone())
-    };
-    let Edited { text, lines, how } =
-        matching::edit(&file.text, &old, &new, arguments.replace_all).map_err(|mismatch| refusal(&name, &mismatch))?;
-    stop.check()?;
     let rel = place.rel().to_path_buf();
-    let mut prepared = place.prepare(&file.encode(&text), None)?;
+    let change = Change::make(&place.read(FILE_MAX_BYTES)?, &shown(&rel), arguments)?;
+    stop.check()?;
+    let mut prepared = place.prepare(&change.file.encode(&change.edited.text), None)?;
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
+    Ok(change.report(workspace, &rel, limit))
+}
 
-    let count = lines.len();
-    let first = lines.first().copied().unwrap_or(1);
-    let mut result = match count {
-        1 => format!("edited {name} at line {first}"),
-        _ => format!("edited {name}: {count} replacements, the first at line {first}"),
-    };
-    if let Some(how) = how {
-        result.push_str(&format!(". Note: {how}"));
+/// What the call comes to. Nothing was written.
+struct Change {
+    file: Text,
+    edited: Edited,
+    /// How many lines the new passage has.
+    new_lines: usize,
+}
+
+impl Change {
+    fn make(bytes: &[u8], name: &str, arguments: &Arguments) -> Result<Self, ToolError> {
+        let file = decode(bytes, name)?;
+        let (old, new) = if file.crlf {
+            (arguments.old_string.replace("\r\n", "\n"), arguments.new_string.replace("\r\n", "\n"))
+        } else {
+            (arguments.old_string.clone(), arguments.new_string.clone())
+        };
+        let edited = matching::edit(&file.text, &old, &new, arguments.replace_all)
+            .map_err(|mismatch| refusal(name, &mismatch))?;
+        Ok(Self { file, edited, new_lines: new.lines().count() })
     }
-    result.push_str(&format!("\n{}", matching::excerpt(&text, first, new.lines().count())));
-    result.truncate(crate::output::floor(&result, limit));
-    Ok(ToolOutput {
-        result,
-        diffs: vec![file_diff(workspace.absolute_text(&rel), &name, Some(&file.text), Some(&text))],
-        locations: vec![location(workspace, &rel, Some(first as u64))],
-        ..ToolOutput::default()
-    })
+
+    fn report(self, workspace: &Workspace, rel: &Path, limit: usize) -> ToolOutput {
+        let Self { file, edited: Edited { text, lines, how }, new_lines } = self;
+        let name = shown(rel);
+        let count = lines.len();
+        let first = lines.first().copied().unwrap_or(1);
+        let mut result = match count {
+            1 => format!("edited {name} at line {first}"),
+            _ => format!("edited {name}: {count} replacements, the first at line {first}"),
+        };
+        if let Some(how) = how {
+            result.push_str(&format!(". Note: {how}"));
+        }
+        result.push_str(&format!("\n{}", matching::excerpt(&text, first, new_lines)));
+        result.truncate(crate::output::floor(&result, limit));
+        ToolOutput {
+            result,
+            diffs: vec![file_diff(workspace.absolute_text(rel), &name, Some(&file.text), Some(&text))],
+            locations: vec![location(workspace, rel, Some(first as u64))],
+            ..ToolOutput::default()
+        }
+    }
 }
 
 /// The text of a file that is to be changed.

@@ -1,6 +1,7 @@
 //! `read_file`: lines of a text file with their numbers, or an image.
 
 use std::io::{self, BufRead, BufReader, Read};
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use wharf_protocol::{ContentBlock, ToolKind, ToolSpec};
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, stopped};
+use crate::editor::{Buffer, Want};
 use crate::output::floor;
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
@@ -79,6 +81,9 @@ impl Tool for ReadFile {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let (workspace, limit) = (Arc::clone(&context.workspace), context.output_limit);
         let stop = Stop::new(&context.cancel);
+        if let Some(Buffer { rel, text, .. }) = Buffer::open(&context, &arguments.path, Want::Look).await? {
+            return look(&context.cancel, move || listed(&workspace, &rel, &text, &arguments, limit, &stop)).await;
+        }
         look(&context.cancel, move || read(&workspace, &arguments, limit, &stop)).await
     }
 }
@@ -96,8 +101,7 @@ fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
     let mut start = Vec::new();
     (&mut open.file).take(8 * 1024).read_to_end(&mut start).map_err(failed)?;
     if start.is_empty() {
-        let locations = vec![location(workspace, &open.rel, None)];
-        return Ok(ToolOutput { result: "(the file is empty)".into(), locations, ..ToolOutput::default() });
+        return Ok(empty(workspace, &open.rel));
     }
     if let Some((media_type, kind)) = image_type(&start) {
         return image(workspace, open, start, media_type, kind);
@@ -107,11 +111,7 @@ fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
     if !is_utf16 && let Some(kind) = binary_kind(&start) {
         return Err(ToolError::Failed(format!("{name}: this is {kind} of {size} bytes, not text")));
     }
-    let range = Range {
-        first: arguments.offset.unwrap_or(1).max(1),
-        count: arguments.limit.unwrap_or(LINES_DEFAULT).max(1),
-        room: limit.saturating_sub(NOTES_BYTES),
-    };
+    let range = Range::of(arguments, limit);
     let body = start[encoding.mark_len()..].to_vec();
     let listing = if is_utf16 {
         if size > UTF16_MAX_BYTES {
@@ -128,29 +128,31 @@ fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
         range.list(BufReader::with_capacity(64 * 1024, reader), stop)
     };
     let listing = listing.map_err(failed)?;
-    match stop.reached() {
-        Some(Why::Cancelled) => return Err(stopped()),
-        Some(Why::OutOfTime) | None => {}
+    range.output(listing, workspace, &open.rel, arguments, (encoding, limit), stop)
+}
+
+fn empty(workspace: &Workspace, rel: &Path) -> ToolOutput {
+    let locations = vec![location(workspace, rel, None)];
+    ToolOutput { result: "(the file is empty)".into(), locations, ..ToolOutput::default() }
+}
+
+/// The lines of a text that an editor has.
+fn listed(
+    workspace: &Workspace,
+    rel: &Path,
+    text: &str,
+    arguments: &Arguments,
+    limit: usize,
+    stop: &Stop,
+) -> Result<ToolOutput, ToolError> {
+    if text.is_empty() {
+        return Ok(empty(workspace, rel));
     }
-    if listing.shown.is_none() {
-        let lines = listing.lines;
-        return Err(ToolError::Failed(format!(
-            "{name}: offset {} is beyond the end, the file has {lines} line{}",
-            range.first,
-            if lines == 1 { "" } else { "s" }
-        )));
-    }
-    let mut result = listing.text.clone();
-    for note in listing.notes(&range, encoding) {
-        result.push_str(&format!("[{note}]\n"));
-    }
-    result.truncate(floor(&result, limit));
-    Ok(ToolOutput {
-        result,
-        truncated: listing.is_partial(),
-        locations: vec![location(workspace, &open.rel, arguments.offset.filter(|line| *line > 0))],
-        ..ToolOutput::default()
-    })
+    let encoding = Encoding::of(text.as_bytes());
+    let range = Range::of(arguments, limit);
+    let listing = range.list(&text.as_bytes()[encoding.mark_len()..], stop);
+    let listing = listing.map_err(|error| ToolError::Failed(format!("{}: {error}", shown(rel))))?;
+    range.output(listing, workspace, rel, arguments, (encoding, limit), stop)
 }
 
 fn image(
@@ -203,6 +205,45 @@ struct Listing {
 }
 
 impl Range {
+    fn of(arguments: &Arguments, limit: usize) -> Self {
+        Self {
+            first: arguments.offset.unwrap_or(1).max(1),
+            count: arguments.limit.unwrap_or(LINES_DEFAULT).max(1),
+            room: limit.saturating_sub(NOTES_BYTES),
+        }
+    }
+
+    fn output(
+        &self,
+        listing: Listing,
+        workspace: &Workspace,
+        rel: &Path,
+        arguments: &Arguments,
+        (encoding, limit): (Encoding, usize),
+        stop: &Stop,
+    ) -> Result<ToolOutput, ToolError> {
+        if stop.reached() == Some(Why::Cancelled) {
+            return Err(stopped());
+        }
+        if listing.shown.is_none() {
+            let (name, first, lines) = (shown(rel), self.first, listing.lines);
+            let s = if lines == 1 { "" } else { "s" };
+            let text = format!("{name}: offset {first} is beyond the end, the file has {lines} line{s}");
+            return Err(ToolError::Failed(text));
+        }
+        let mut result = listing.text.clone();
+        for note in listing.notes(self, encoding) {
+            result.push_str(&format!("[{note}]\n"));
+        }
+        result.truncate(floor(&result, limit));
+        Ok(ToolOutput {
+            result,
+            truncated: listing.is_partial(),
+            locations: vec![location(workspace, rel, arguments.offset.filter(|line| *line > 0))],
+            ..ToolOutput::default()
+        })
+    }
+
     fn list(&self, mut reader: impl BufRead, stop: &Stop) -> io::Result<Listing> {
         let mut listing = Listing { lines: 0, ..Listing::default() };
         let mut line: Vec<u8> = Vec::new();

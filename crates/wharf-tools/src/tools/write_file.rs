@@ -1,5 +1,6 @@
 //! `write_file`: a whole file, new or replaced, in one step.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -11,6 +12,7 @@ use wharf_protocol::{ToolKind, ToolSpec};
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::blocking::{Stop, change};
 use crate::diff::{binary_diff, file_diff};
+use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
 use crate::workspace::PathError;
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
@@ -70,7 +72,15 @@ impl Tool for WriteFile {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
-        change(move || write(&workspace, &arguments, &stop)).await
+        let path = &arguments.path;
+        let buffer = match Buffer::open(&context, path, Want::Change).await? {
+            Some(buffer) => buffer,
+            None => match Buffer::create(&context, path).await? {
+                Some(buffer) => buffer,
+                None => return change(move || write(&workspace, &arguments, &stop)).await,
+            },
+        };
+        in_editor(&context, buffer, arguments).await
     }
 }
 
@@ -93,36 +103,64 @@ fn write(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<To
     } else {
         Old::Nothing
     };
-    let content = &arguments.content;
-    let bytes = match &old {
-        Old::Text(text) => text.encode(content.strip_prefix('\u{feff}').unwrap_or(content)),
-        Old::Nothing | Old::Other => content.clone().into_bytes(),
-    };
-    let size = bytes.len();
+    let bytes = old.encode(&arguments.content);
     let rel = place.rel().to_path_buf();
-    let name = shown(&rel);
     stop.check()?;
     let mut prepared = place.prepare(&bytes, None)?;
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
+    Ok(report(workspace, &rel, &arguments.content, &old, bytes.len()))
+}
 
+/// Writes the file where an editor has it, or is to have it.
+async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> Result<ToolOutput, ToolError> {
+    let is_new = !buffer.exists && buffer.text.is_empty();
+    let old = if is_new {
+        Old::Nothing
+    } else {
+        buffer.check(&context.cancel).await?;
+        Text::decode(buffer.text.as_bytes()).map_or(Old::Other, Old::Text)
+    };
+    let new =
+        String::from_utf8(old.encode(&arguments.content)).map_err(|error| ToolError::Failed(error.to_string()))?;
+    let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
+    if !buffer.exists {
+        change(move || make_parents(&workspace, &rel)).await?;
+    }
+    buffer.write(&new, &context.cancel).await?;
+    let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
+    change(move || Ok(report(&workspace, &rel, &arguments.content, &old, new.len()))).await
+}
+
+impl Old {
+    /// `content` stored as the file was.
+    fn encode(&self, content: &str) -> Vec<u8> {
+        match self {
+            Self::Text(text) => text.encode(content.strip_prefix('\u{feff}').unwrap_or(content)),
+            Self::Nothing | Self::Other => content.to_owned().into_bytes(),
+        }
+    }
+}
+
+fn report(workspace: &Workspace, rel: &Path, content: &str, old: &Old, size: usize) -> ToolOutput {
+    let name = shown(rel);
     let lines = content.lines().count();
-    let path = workspace.absolute_text(&rel);
+    let path = workspace.absolute_text(rel);
     let folded = content.replace("\r\n", "\n");
-    let (result, diff) = match &old {
+    let (result, diff) = match old {
         Old::Nothing => {
             (format!("created {name} ({lines} lines, {size} bytes)"), file_diff(path, &name, None, Some(content)))
         }
         Old::Text(old) => {
-            let new = if old.crlf { &folded } else { content };
+            let new = if old.crlf { folded.as_str() } else { content };
             let kept = match (old.encoding.name(), old.crlf) {
                 (None, false) => String::new(),
                 (None, true) => "; its CRLF line ends were kept".into(),
                 (Some(name), false) => format!("; it stays {name}"),
                 (Some(name), true) => format!("; it stays {name} with CRLF line ends"),
             };
-            let same = if old.text == *new { " The content is the same as before." } else { "" };
+            let same = if old.text == new { " The content is the same as before." } else { "" };
             (
                 format!("replaced {name} ({lines} lines, {size} bytes){kept}.{same}"),
                 file_diff(path, &name, Some(&old.text), Some(new)),
@@ -133,12 +171,7 @@ fn write(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<To
             binary_diff(path, &name, Some(content)),
         ),
     };
-    Ok(ToolOutput {
-        result,
-        diffs: vec![diff],
-        locations: vec![location(workspace, &rel, None)],
-        ..ToolOutput::default()
-    })
+    ToolOutput { result, diffs: vec![diff], locations: vec![location(workspace, rel, None)], ..ToolOutput::default() }
 }
 
 #[cfg(test)]

@@ -188,6 +188,13 @@ impl Place {
         self.prepare_parents()
     }
 
+    /// Makes the directories that are missing on the way to the place.
+    pub(crate) fn make_parents(self) -> Result<(), PathError> {
+        let mut prepared = self.prepare_parents()?;
+        prepared.keep();
+        Ok(())
+    }
+
     fn prepare_parents(self) -> Result<Prepared, PathError> {
         let Self { ancestor, missing, name, rel: _, existing, path } = self;
         let mut prepared =
@@ -364,12 +371,12 @@ impl Prepared {
 
 impl Drop for Prepared {
     fn drop(&mut self) {
+        if matches!(self.state, State::Final) {
+            return;
+        }
         self.undo();
         if let Some(temporary) = &self.temporary {
             let _ = rustix::fs::unlinkat(&self.parent, temporary, AtFlags::empty());
-        }
-        if matches!(self.state, State::Final) {
-            return;
         }
         for (parent, name) in self.made.iter().rev() {
             // Not empty means that somebody else uses it by now.

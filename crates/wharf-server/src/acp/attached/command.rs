@@ -1,7 +1,9 @@
 //! What a client wants of a session.
 
+use std::path::PathBuf;
+
 use agent_client_protocol_schema::v1 as acp;
-use wharf_protocol::{MessageId, PermissionId, Seq};
+use wharf_protocol::{CallId, MessageId, PermissionId, Seq};
 
 use crate::acp::rpc::Id;
 
@@ -14,11 +16,14 @@ pub(in crate::acp) enum Command {
     /// Replays the conversation before it answers.
     Load {
         id: Id,
+        /// The workspace, as the client names it.
+        cwd: PathBuf,
     },
     /// From the present, or after an event that the client has seen.
     Attach {
         id: Id,
         after: Option<Seq>,
+        cwd: Option<PathBuf>,
     },
     Prompt {
         id: Id,
@@ -39,6 +44,11 @@ pub(in crate::acp) enum Command {
         id: Id,
     },
     CancelRequest(Id),
+    /// A call runs in this terminal of the client's.
+    ShowTerminal {
+        call_id: CallId,
+        terminal_id: acp::TerminalId,
+    },
     /// `None`: the client cannot answer.
     Answered {
         permission_id: PermissionId,
@@ -51,13 +61,13 @@ impl Command {
     pub(super) fn request_id(&self) -> Option<&Id> {
         match self {
             Self::New { id, .. }
-            | Self::Load { id }
+            | Self::Load { id, .. }
             | Self::Attach { id, .. }
             | Self::Prompt { id, .. }
             | Self::SetMode { id, .. }
             | Self::SetOption { id, .. }
             | Self::Close { id } => Some(id),
-            Self::Cancel | Self::CancelRequest(_) | Self::Answered { .. } => None,
+            Self::Cancel | Self::CancelRequest(_) | Self::ShowTerminal { .. } | Self::Answered { .. } => None,
         }
     }
 }

@@ -1,5 +1,8 @@
 //! How a client comes to see a session: a new one, one that it loads, one that it goes on with.
 
+use std::path::Path;
+use std::sync::Arc;
+
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
@@ -9,10 +12,12 @@ use wharf_protocol::{Seq, Session, SessionStatus};
 
 use super::{Attached, End, View, next};
 use crate::acp::connection::{check_cwd, unknown_session};
+use crate::acp::host::Host;
 use crate::acp::options;
 use crate::acp::outbox::{self, META};
 use crate::acp::render::{Renderer, Viewer};
 use crate::acp::rpc::{Id, RpcError};
+use crate::auth::Scope;
 
 /// Events read at a time when a view is caught up without being shown.
 const PAGE_EVENTS: usize = 500;
@@ -27,7 +32,7 @@ impl Attached {
         }
         let engine = &self.context.app.engine;
         let create = CreateSession {
-            cwd: Some(request.cwd),
+            cwd: Some(request.cwd.clone()),
             session_id: Some(self.session_id.clone()),
             ..CreateSession::default()
         };
@@ -38,11 +43,37 @@ impl Attached {
         };
         let cursor = engine.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
         self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
+        self.offer_tools(&session, Some(&request.cwd));
         Ok(session)
     }
 
+    /// What the client does for tools, it does for this session's from here on. That takes the right to say what the session
+    /// does: what a client answers, the agent believes.
+    fn offer_tools(&mut self, session: &Session, cwd: Option<&Path>) {
+        let offers = self.client.offers;
+        if offers.is_empty() || self.context.principal.require(Scope::SessionsWrite).is_err() {
+            return;
+        }
+        let given = cwd.filter(|cwd| **cwd != session.cwd && cwd.canonicalize().is_ok_and(|real| real == session.cwd));
+        let host = Host {
+            asking: Arc::clone(&self.context.asking),
+            session_id: self.session_id.clone(),
+            offers,
+            root: given.map(|given| (session.cwd.clone(), given.to_owned())),
+            commands: self.commands.clone(),
+            tasks: self.context.app.sockets.clone(),
+        };
+        // Opened once more, it is the last to have come.
+        self.offer = Some(self.context.app.engine.offer(&self.session_id, Arc::new(host)));
+    }
+
     /// Answers a request that opened the session, then shows what stands beside the conversation.
-    pub(super) async fn opened(&mut self, id: &Id, opened: Result<Session, RpcError>) -> Result<(), End> {
+    pub(super) async fn opened(
+        &mut self,
+        id: &Id,
+        opened: Result<Session, RpcError>,
+        cwd: Option<&Path>,
+    ) -> Result<(), End> {
         let session = match opened {
             Ok(session) => session,
             Err(error) => {
@@ -50,9 +81,10 @@ impl Attached {
                 return if self.view.is_none() { Err(End::Closed) } else { Ok(()) };
             }
         };
+        self.offer_tools(&session, cwd);
         let answer = acp::LoadSessionResponse::new()
             .modes(options::modes(&session))
-            .config_options(options::config_options(&self.context.app.engine, &session).await)
+            .config_options(self.config_options(&session).await)
             .meta(self.stand());
         self.context.out.answer(id, Ok(answer)).await?;
         self.introduce(&session).await
@@ -172,7 +204,8 @@ impl Attached {
     /// A client may name a session that it has not opened here, for example after a reconnect.
     pub(super) async fn ensure_view(&mut self) -> Result<(), RpcError> {
         if self.view.is_none() {
-            self.attach(None).await?;
+            let session = self.attach(None).await?;
+            self.offer_tools(&session, None);
         }
         Ok(())
     }

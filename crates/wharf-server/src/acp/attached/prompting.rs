@@ -32,6 +32,9 @@ impl Attached {
         prompt.id = Some(message_id.clone());
         check_prompt(&self.context.app, &prompt)?;
         let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        if let Some(offer) = &self.offer {
+            offer.leads(&message_id);
+        }
         // Before the log can say so: this client shows the prompt itself.
         self.own.insert(message_id.clone());
         match app.engine.prompt(&self.session_id, prompt, caller).await {

@@ -7,7 +7,6 @@ use axum::extract::ws::Utf8Bytes;
 use wharf_protocol::{EncodedEvent, MessageId, PermissionId, Seq};
 
 use super::{Attached, End, Pending};
-use crate::acp::options;
 use crate::acp::outbox::{self, Place};
 use crate::acp::render::{Effect, Question, Viewer};
 use crate::acp::rpc::{self, Id, RpcError};
@@ -103,7 +102,7 @@ impl Attached {
                         let mode = acp::CurrentModeUpdate::new(session.mode.as_str());
                         steps.push((seq, Step::Update(Box::new(acp::SessionUpdate::CurrentModeUpdate(mode)))));
                     }
-                    let options = options::config_options(&self.context.app.engine, &session).await;
+                    let options = self.config_options(&session).await;
                     let options = acp::ConfigOptionUpdate::new(options);
                     steps.push((seq, Step::Update(Box::new(acp::SessionUpdate::ConfigOptionUpdate(options)))));
                 }

@@ -6,6 +6,7 @@ use agent_client_protocol_schema::ProtocolVersion;
 use agent_client_protocol_schema::v1 as acp;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use wharf_engine::Offers;
 use wharf_protocol::{Seq, SessionId};
 
 use super::sessions::{delete, list};
@@ -58,18 +59,18 @@ impl Connection {
                 let request: acp::LoadSessionRequest = params.read()?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Load { id }).await
+                self.pass(&session_id, Command::Load { id, cwd: request.cwd }).await
             }
             "session/resume" => {
                 let request: acp::ResumeSessionRequest = params.read()?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Attach { id, after: None }).await
+                self.pass(&session_id, Command::Attach { id, after: None, cwd: Some(request.cwd) }).await
             }
             "_wharf/session/attach" => {
                 let request: AttachRequest = params.read()?;
                 let session_id = session_id(&request.session_id)?;
-                self.pass(&session_id, Command::Attach { id, after: Some(request.after) }).await
+                self.pass(&session_id, Command::Attach { id, after: Some(request.after), cwd: None }).await
             }
             "session/list" => {
                 let request: acp::ListSessionsRequest = params.read()?;
@@ -136,7 +137,12 @@ impl Connection {
         if let Some(info) = &request.client_info {
             tracing::debug!(client.name = %info.name, client.version = %info.version, "an ACP client is here");
         }
-        self.client = Some(Client { shows, is_bridge });
+        let offers = Offers {
+            read_text: capabilities.fs.read_text_file,
+            write_text: capabilities.fs.write_text_file,
+            terminal: capabilities.terminal,
+        };
+        self.client = Some(Client { shows, is_bridge, offers });
         let sessions = acp::SessionCapabilities::new()
             .list(acp::SessionListCapabilities::new())
             .delete(acp::SessionDeleteCapabilities::new())

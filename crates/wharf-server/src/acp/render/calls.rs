@@ -29,16 +29,28 @@ pub(super) struct Calls {
     specs: Arc<[Arc<ToolSpec>]>,
     /// The calls that were announced and have no outcome; with the end of their output.
     open: HashMap<CallId, String>,
+    /// The calls whose output this client has in a terminal of its own.
+    terminals: HashMap<CallId, acp::TerminalId>,
 }
 
 impl Calls {
     pub(super) fn new(cwd: PathBuf, specs: Arc<[Arc<ToolSpec>]>) -> Self {
-        Self { cwd, specs, open: HashMap::new() }
+        Self { cwd, specs, open: HashMap::new(), terminals: HashMap::new() }
     }
 
     /// Forgets the calls of a turn that has ended.
     pub(super) fn clear(&mut self) {
         self.open.clear();
+        self.terminals.clear();
+    }
+
+    /// Nothing where the call is not known yet: then its terminal comes with its start.
+    pub(super) fn in_terminal(&mut self, call: CallId, terminal: acp::TerminalId) -> Option<acp::SessionUpdate> {
+        let shown = acp::ToolCallUpdateFields::new().content(vec![in_terminal(&terminal)]);
+        let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&call), shown));
+        let is_known = self.open.contains_key(&call);
+        self.terminals.insert(call, terminal);
+        is_known.then_some(update)
     }
 
     /// The model asks for a call; nothing is decided.
@@ -56,6 +68,10 @@ impl Calls {
                 .title(start.title.clone())
                 .kind(kind);
             let fields = if locations.is_empty() { fields } else { fields.locations(locations) };
+            let fields = match self.terminals.get(&start.call_id) {
+                Some(terminal) => fields.content(vec![in_terminal(terminal)]),
+                None => fields,
+            };
             return acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id, fields));
         }
         acp::SessionUpdate::ToolCall(
@@ -64,6 +80,7 @@ impl Calls {
                 .kind(kind)
                 .status(acp::ToolCallStatus::InProgress)
                 .locations(locations)
+                .content(self.terminals.get(&start.call_id).map(in_terminal).into_iter().collect::<Vec<_>>())
                 .raw_input(start.arguments.clone()),
         )
     }
@@ -74,6 +91,9 @@ impl Calls {
         if tail.len() > TAIL_BYTES {
             tail.drain(..tail.ceil_char_boundary(tail.len() - TAIL_BYTES));
         }
+        if self.terminals.contains_key(&progress.call_id) {
+            return None;
+        }
         let fields =
             acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::InProgress).content(vec![text(tail.as_str())]);
         Some(acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&progress.call_id), fields)))
@@ -83,7 +103,9 @@ impl Calls {
         let announced = self.announce(&complete.call_id, &complete.tool_name, &Value::Null);
         self.open.remove(&complete.call_id);
         let mut shown: Vec<acp::ToolCallContent> = complete.diffs.iter().map(|diff| self.diff(diff)).collect();
-        if !complete.result.is_empty() {
+        if let Some(terminal) = self.terminals.remove(&complete.call_id) {
+            shown.push(in_terminal(&terminal));
+        } else if !complete.result.is_empty() {
             shown.push(text(&cut(&complete.result, OUTPUT_BYTES)));
         }
         shown.extend(complete.content.iter().map(|block| content::to_acp(block).into()));
@@ -106,7 +128,9 @@ impl Calls {
         let announced = self.announce(&error.call_id, &error.tool_name, &Value::Null);
         self.open.remove(&error.call_id);
         let mut shown = Vec::new();
-        if !error.output.is_empty() {
+        if let Some(terminal) = self.terminals.remove(&error.call_id) {
+            shown.push(in_terminal(&terminal));
+        } else if !error.output.is_empty() {
             shown.push(text(&cut(&error.output, OUTPUT_BYTES)));
         }
         shown.push(text(&cut(&error.error, OUTPUT_BYTES)));
@@ -205,6 +229,10 @@ pub(super) fn option(option: PermissionOption) -> acp::PermissionOption {
 
 fn id(call_id: &CallId) -> acp::ToolCallId {
     acp::ToolCallId::new(call_id.as_str())
+}
+
+fn in_terminal(id: &acp::TerminalId) -> acp::ToolCallContent {
+    acp::ToolCallContent::Terminal(acp::Terminal::new(id.clone()))
 }
 
 fn text(text: &str) -> acp::ToolCallContent {

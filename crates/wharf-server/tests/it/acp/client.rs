@@ -182,6 +182,13 @@ impl Client {
             (Some("session/request_permission"), Some(_)) => {
                 same::<acp::RequestPermissionRequest>(&message["params"]);
             }
+            (Some("fs/read_text_file"), Some(_)) => same::<acp::ReadTextFileRequest>(&message["params"]),
+            (Some("fs/write_text_file"), Some(_)) => same::<acp::WriteTextFileRequest>(&message["params"]),
+            (Some("terminal/create"), Some(_)) => same::<acp::CreateTerminalRequest>(&message["params"]),
+            (Some("terminal/output"), Some(_)) => same::<acp::TerminalOutputRequest>(&message["params"]),
+            (Some("terminal/wait_for_exit"), Some(_)) => same::<acp::WaitForTerminalExitRequest>(&message["params"]),
+            (Some("terminal/kill"), Some(_)) => same::<acp::KillTerminalRequest>(&message["params"]),
+            (Some("terminal/release"), Some(_)) => same::<acp::ReleaseTerminalRequest>(&message["params"]),
             (Some("$/cancel_request"), None) => same::<acp::CancelRequestNotification>(&message["params"]),
             (Some(other), _) => panic!("the server must not call {other} here: {message}"),
             (None, Some(id)) => {

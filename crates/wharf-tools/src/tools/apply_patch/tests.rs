@@ -55,10 +55,13 @@ async fn a_part_that_does_not_fit_changes_nothing() {
 async fn a_failure_on_the_way_takes_everything_back() {
     let bench = bench();
     let before = bench.names();
-    let plan = Plan::make(&bench.workspace, PATCH).unwrap();
+    let plan = Plan::make(&bench.workspace, parse(PATCH).unwrap(), BTreeMap::new()).unwrap();
     // By its name the last file but one to be put in place.
     bench.write("c.txt", "changed by somebody");
-    let told = plan.carry_out(&bench.workspace, &Stop::new(&tokio_util::sync::CancellationToken::new())).unwrap_err();
+    let stop = Stop::new(&tokio_util::sync::CancellationToken::new());
+    let committed = plan.prepare(&bench.workspace, None, &stop).map(|mut ready| ready.disk.commit());
+    let committed = committed.map(|done| done.map_err(|error| nothing_changed(error.into())));
+    let told = committed.unwrap().unwrap_err();
     assert!(told.to_string().contains("c.txt: the file was changed by somebody else"), "{told}");
     assert!(told.to_string().ends_with("Nothing was changed"));
     assert_eq!(bench.names(), before);

@@ -1,0 +1,202 @@
+//! Our requests to one client: each has a string as its id and a time limit, few are open at once, and every one ends, also where
+//! the client never answers or goes.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use axum::extract::ws::Utf8Bytes;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use tokio::time::timeout;
+use wharf_engine::HostError;
+
+use super::outbox::{self, MESSAGE_BYTES};
+use super::rpc::{self, Id, one_line};
+use crate::ws::writer::Outgoing;
+
+/// Requests open at the same time; further ones wait, within their time.
+const OPEN_REQUESTS: usize = 32;
+/// For what is said without waiting to find room in the outbox.
+const POST_WAIT: Duration = Duration::from_secs(5);
+/// Longest words of a client about why it refuses, in bytes.
+const WORDS_BYTES: usize = 500;
+
+/// What a client answered: a result, or an error.
+pub(super) type Answer = Result<Box<RawValue>, Box<RawValue>>;
+
+/// Our requests to one client.
+pub(super) struct Asking {
+    /// Weak: who asks is not what keeps the connection's writer waiting.
+    out: mpsc::WeakSender<Outgoing>,
+    /// Begins our ids. Another connection has another one: an answer that comes late, over a new connection, finds nothing.
+    prefix: String,
+    open: Mutex<Open>,
+    slots: Semaphore,
+    /// A request had no answer in its time, and none has come to any since.
+    is_silent: AtomicBool,
+}
+
+#[derive(Default)]
+struct Open {
+    last: u64,
+    waiting: HashMap<String, oneshot::Sender<Answer>>,
+    is_closed: bool,
+}
+
+impl Asking {
+    pub(super) fn new(out: mpsc::WeakSender<Outgoing>, connection: &str) -> Self {
+        Self {
+            out,
+            prefix: format!("wharf-{connection}-"),
+            open: Mutex::default(),
+            slots: Semaphore::new(OPEN_REQUESTS),
+            is_silent: AtomicBool::new(false),
+        }
+    }
+
+    fn open(&self) -> MutexGuard<'_, Open> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The client answers, as far as is known.
+    pub(super) fn is_alive(&self) -> bool {
+        !self.is_silent.load(Ordering::Relaxed) && !self.open().is_closed
+    }
+
+    /// Asks, and waits for the answer. Dropped or out of time, the request is taken back with `$/cancel_request`.
+    pub(super) async fn ask<T: DeserializeOwned>(
+        self: &Arc<Self>,
+        method: &str,
+        params: &impl Serialize,
+        limit: Duration,
+    ) -> Result<T, HostError> {
+        let asked = async {
+            let _slot = self.slots.acquire().await.map_err(|_| HostError::Gone)?;
+            let (waiting, answer) = self.wait()?;
+            let frame = rpc::request(&Id::from_text(&waiting.id), method, params);
+            if frame.as_str().len() > MESSAGE_BYTES {
+                return Err(HostError::Refused(format!(
+                    "a message of {} bytes is too large for it",
+                    frame.as_str().len()
+                )));
+            }
+            let out = self.out.upgrade().ok_or(HostError::Gone)?;
+            out.send(Outgoing::Frames(vec![frame])).await.map_err(|_| HostError::Gone)?;
+            drop(out);
+            answer.await.map_err(|_| HostError::Gone)
+        };
+        match timeout(limit, asked).await {
+            Ok(answer) => read(method, answer?),
+            Err(_) => {
+                self.is_silent.store(true, Ordering::Relaxed);
+                let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
+                tracing::info!(method, after_ms, "an ACP client does not answer");
+                Err(HostError::Silent { after_ms })
+            }
+        }
+    }
+
+    fn wait(self: &Arc<Self>) -> Result<(Waiting, oneshot::Receiver<Answer>), HostError> {
+        let (sender, answer) = oneshot::channel();
+        let mut open = self.open();
+        if open.is_closed {
+            return Err(HostError::Gone);
+        }
+        open.last += 1;
+        let id = format!("{}{}", self.prefix, open.last);
+        open.waiting.insert(id.clone(), sender);
+        Ok((Waiting { asking: Arc::clone(self), id }, answer))
+    }
+
+    /// Says something whose answer nobody waits for.
+    pub(super) fn post(&self, method: &str, params: &impl Serialize) {
+        let id = {
+            let mut open = self.open();
+            open.last += 1;
+            format!("{}{}", self.prefix, open.last)
+        };
+        self.send_later(rpc::request(&Id::from_text(&id), method, params));
+    }
+
+    fn send_later(&self, frame: Utf8Bytes) {
+        let Some(out) = self.out.upgrade() else { return };
+        let Err(mpsc::error::TrySendError::Full(frames)) = out.try_send(Outgoing::Frames(vec![frame])) else { return };
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        // Ends by itself: when there is room, when the client has gone, or when the time is up.
+        runtime.spawn(async move { timeout(POST_WAIT, out.send(frames)).await });
+    }
+
+    /// An answer of the client. `Err` gives back one to something else.
+    pub(super) fn answered(&self, id: &Id, answer: Answer) -> Result<(), Answer> {
+        let Some(id) = id.text().filter(|id| id.starts_with(&self.prefix)) else { return Err(answer) };
+        self.is_silent.store(false, Ordering::Relaxed);
+        if let Some(waiting) = self.open().waiting.remove(&id) {
+            // Whoever asked may have left.
+            let _ = waiting.send(answer);
+        }
+        Ok(())
+    }
+
+    /// The connection ends: nothing is asked any more, and what waits learns that.
+    pub(super) fn close(&self) {
+        let mut open = self.open();
+        open.is_closed = true;
+        open.waiting.clear();
+    }
+}
+
+/// A request without an answer. Dropped while it still has none, it is taken back.
+struct Waiting {
+    asking: Arc<Asking>,
+    id: String,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let is_open = self.asking.open().waiting.remove(&self.id).is_some();
+        if is_open {
+            self.asking.send_later(outbox::cancel_request(&Id::from_text(&self.id)));
+        }
+    }
+}
+
+fn read<T: DeserializeOwned>(method: &str, answer: Answer) -> Result<T, HostError> {
+    match answer {
+        Ok(result) => serde_json::from_str(result.get()).map_err(|error| {
+            tracing::warn!(method, %error, "an ACP client's answer cannot be read");
+            HostError::Refused(format!("its answer to {method} cannot be read"))
+        }),
+        Err(error) => Err(HostError::Refused(words(&error))),
+    }
+}
+
+/// What an error says, for a person or a model.
+fn words(error: &RawValue) -> String {
+    #[derive(Deserialize)]
+    struct Error {
+        #[serde(default)]
+        message: String,
+        #[serde(default)]
+        data: Option<serde_json::Value>,
+    }
+    let Ok(Error { message, data }) = serde_json::from_str(error.get()) else { return "an error".to_owned() };
+    let details = match &data {
+        Some(serde_json::Value::String(details)) => Some(details.as_str()),
+        Some(data) => ["details", "message", "reason"].iter().find_map(|field| data.get(field)?.as_str()),
+        None => None,
+    };
+    let text = match details.filter(|details| !message.contains(*details)) {
+        Some(details) => format!("{message}: {details}"),
+        None => message,
+    };
+    let mut text = one_line(&text);
+    text.truncate(text.floor_char_boundary(WORDS_BYTES));
+    if text.is_empty() { "an error without words".to_owned() } else { text }
+}
+
+#[cfg(test)]
+mod tests;

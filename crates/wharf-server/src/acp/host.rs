@@ -1,0 +1,71 @@
+//! A client as the place where a session's tools work: its files and its terminals, asked for by ACP's requests.
+
+mod terminal;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use agent_client_protocol_schema::v1 as acp;
+use async_trait::async_trait;
+use serde::de::IgnoredAny;
+use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
+use wharf_engine::{ClientHost, HostError, Offers, Terminal, TerminalCommand};
+use wharf_protocol::{CallId, SessionId};
+
+use super::asking::Asking;
+use super::attached::Command;
+
+/// An editor has the text in memory, or reads a file.
+const READ_WAIT: Duration = Duration::from_secs(10);
+/// Some ask the user first.
+const WRITE_WAIT: Duration = Duration::from_secs(30);
+
+/// A client as the place where one session's tools work.
+pub(super) struct Host {
+    pub(super) asking: Arc<Asking>,
+    pub(super) session_id: SessionId,
+    pub(super) offers: Offers,
+    /// The workspace: resolved, and as this client names it, where that differs.
+    pub(super) root: Option<(PathBuf, PathBuf)>,
+    /// Weak: calls that still run do not keep the session attached.
+    pub(super) commands: mpsc::WeakSender<Command>,
+    pub(super) tasks: TaskTracker,
+}
+
+impl Host {
+    fn session(&self) -> acp::SessionId {
+        acp::SessionId::new(self.session_id.as_str())
+    }
+
+    /// An editor knows its files by the names under which it opened them.
+    fn named(&self, path: &Path) -> PathBuf {
+        let below = self.root.as_ref().and_then(|(real, given)| Some(given.join(path.strip_prefix(real).ok()?)));
+        below.unwrap_or_else(|| path.to_owned())
+    }
+}
+
+#[async_trait]
+impl ClientHost for Host {
+    fn offers(&self) -> Offers {
+        if self.asking.is_alive() { self.offers } else { Offers::default() }
+    }
+
+    async fn read_text(&self, path: &Path) -> Result<String, HostError> {
+        let request = acp::ReadTextFileRequest::new(self.session(), self.named(path));
+        let answer: acp::ReadTextFileResponse = self.asking.ask("fs/read_text_file", &request, READ_WAIT).await?;
+        Ok(answer.content)
+    }
+
+    async fn write_text(&self, path: &Path, text: &str) -> Result<(), HostError> {
+        let request = acp::WriteTextFileRequest::new(self.session(), self.named(path), text);
+        // `{}` by the protocol, `null` by some clients.
+        let IgnoredAny = self.asking.ask("fs/write_text_file", &request, WRITE_WAIT).await?;
+        Ok(())
+    }
+
+    async fn open_terminal(&self, call: &CallId, command: TerminalCommand) -> Result<Box<dyn Terminal>, HostError> {
+        self.start(call, command).await
+    }
+}

@@ -1,0 +1,101 @@
+//! A command in a client's terminal. However it ends, the terminal is released.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use agent_client_protocol_schema::v1 as acp;
+use async_trait::async_trait;
+use serde::de::IgnoredAny;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+use wharf_engine::{HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
+use wharf_protocol::CallId;
+
+use super::Host;
+use crate::acp::asking::Asking;
+use crate::acp::attached::Command;
+
+/// For a terminal to open.
+const OPEN_WAIT: Duration = Duration::from_secs(10);
+/// One that opens later than that is still noticed, and released.
+const LATE_WAIT: Duration = Duration::from_secs(60);
+const OUTPUT_WAIT: Duration = Duration::from_secs(10);
+const KILL_WAIT: Duration = Duration::from_secs(1);
+/// A command's own limit ends it before; this one only makes that no request waits for ever.
+const EXIT_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+/// For the session's task to learn which terminal to show.
+const SHOW_WAIT: Duration = Duration::from_secs(1);
+
+impl Host {
+    pub(super) async fn start(&self, call: &CallId, command: TerminalCommand) -> Result<Box<dyn Terminal>, HostError> {
+        let TerminalCommand { program, arguments, environment, directory, output_limit } = command;
+        let variables = environment.into_iter().map(|(name, value)| acp::EnvVariable::new(name, value)).collect();
+        let request = acp::CreateTerminalRequest::new(self.session(), program)
+            .args(arguments)
+            .env(variables)
+            .cwd(self.named(&directory))
+            .output_byte_limit(output_limit);
+        let (opened, opening) = oneshot::channel();
+        let (asking, session_id) = (Arc::clone(&self.asking), self.session());
+        // On its own: a terminal that opens after the call was stopped is dropped here, and so released.
+        self.tasks.spawn(async move {
+            let answer = asking.ask::<acp::CreateTerminalResponse>("terminal/create", &request, LATE_WAIT).await;
+            let is_over = AtomicBool::new(false);
+            let _ = opened.send(answer.map(|answer| AtClient { asking, session_id, id: answer.terminal_id, is_over }));
+        });
+        let terminal = match timeout(OPEN_WAIT, opening).await {
+            Ok(opened) => opened.map_err(|_| HostError::Gone)??,
+            Err(_) => return Err(HostError::Silent { after_ms: OPEN_WAIT.as_millis() as u64 }),
+        };
+        if let Some(commands) = self.commands.upgrade() {
+            let shown = Command::ShowTerminal { call_id: call.clone(), terminal_id: terminal.id.clone() };
+            let _ = timeout(SHOW_WAIT, commands.send(shown)).await;
+        }
+        Ok(Box::new(terminal))
+    }
+}
+
+struct AtClient {
+    asking: Arc<Asking>,
+    session_id: acp::SessionId,
+    id: acp::TerminalId,
+    /// The command has ended, or was told to.
+    is_over: AtomicBool,
+}
+
+#[async_trait]
+impl Terminal for AtClient {
+    async fn output(&self) -> Result<TerminalOutput, HostError> {
+        let request = acp::TerminalOutputRequest::new(self.session_id.clone(), self.id.clone());
+        let answer: acp::TerminalOutputResponse = self.asking.ask("terminal/output", &request, OUTPUT_WAIT).await?;
+        Ok(TerminalOutput { text: answer.output, truncated: answer.truncated })
+    }
+
+    async fn exit(&self) -> Result<TerminalExit, HostError> {
+        let request = acp::WaitForTerminalExitRequest::new(self.session_id.clone(), self.id.clone());
+        let answer: acp::WaitForTerminalExitResponse =
+            self.asking.ask("terminal/wait_for_exit", &request, EXIT_WAIT).await?;
+        self.is_over.store(true, Ordering::Relaxed);
+        let acp::TerminalExitStatus { exit_code, signal, .. } = answer.exit_status;
+        Ok(TerminalExit { code: exit_code, signal })
+    }
+
+    async fn kill(&self) -> Result<(), HostError> {
+        let request = acp::KillTerminalRequest::new(self.session_id.clone(), self.id.clone());
+        let IgnoredAny = self.asking.ask("terminal/kill", &request, KILL_WAIT).await?;
+        self.is_over.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+impl Drop for AtClient {
+    fn drop(&mut self) {
+        if !self.is_over.load(Ordering::Relaxed) {
+            let kill = acp::KillTerminalRequest::new(self.session_id.clone(), self.id.clone());
+            self.asking.post("terminal/kill", &kill);
+        }
+        let release = acp::ReleaseTerminalRequest::new(self.session_id.clone(), self.id.clone());
+        self.asking.post("terminal/release", &release);
+    }
+}
