@@ -4,6 +4,7 @@ import http.client
 import json
 import os
 import pathlib
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ import time
 
 START_LIMIT_S = 60
 STOP_LIMIT_S = 30
+INSTALL_LIMIT_S = 400
 
 _checked, _failed = 0, 0
 
@@ -40,6 +42,24 @@ def wait_for(what, condition, limit_s=START_LIMIT_S):
             return found
         time.sleep(0.02)
     raise SystemExit(f"waited {limit_s} s in vain for {what}")
+
+
+def node_packages(here):
+    """The directory with the packages of a suite's lock file, kept beside its Python until that changes."""
+    if not shutil.which("npm"):
+        raise SystemExit("npm is needed for this suite")
+    place = pathlib.Path(sys.prefix) / "node"
+    place.mkdir(exist_ok=True)
+    wanted = b"".join((here / name).read_bytes() for name in ("package.json", "package-lock.json"))
+    made = place / "made-from"
+    if not made.exists() or made.read_bytes() != wanted:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(here / name, place / name)
+        # Not `npm ci`: it refuses a lock file without the optional packages of other systems, which some registries lack.
+        line = ["npm", "install", "--no-save", "--no-audit", "--no-fund", "--silent"]
+        subprocess.run(line, cwd=place, check=True, timeout=INSTALL_LIMIT_S)
+        made.write_bytes(wanted)
+    return place
 
 
 class Program:

@@ -4,34 +4,16 @@ import os
 import pathlib
 import shutil
 import subprocess
-import sys
 
-from peer import Wharf, check, finish, scripted_model
+from peer import Wharf, check, finish, node_packages, scripted_model
 
 HERE = pathlib.Path(__file__).resolve().parent
-INSTALL_LIMIT_S = 240
 RUN_LIMIT_S = 300
 
 
-def environment():
-    """The packages of the lock file, kept beside the suite's Python until that changes."""
-    place = pathlib.Path(sys.prefix) / "node"
-    place.mkdir(exist_ok=True)
-    lock = (HERE / "package-lock.json").read_bytes()
-    made = place / "made-from.json"
-    if not made.exists() or made.read_bytes() != lock:
-        for name in ("package.json", "package-lock.json"):
-            shutil.copy(HERE / name, place / name)
-        subprocess.run(["npm", "ci", "--no-audit", "--no-fund", "--silent"], cwd=place, check=True, timeout=INSTALL_LIMIT_S)
-        made.write_bytes(lock)
-    # Modules are looked for from where the program lies.
-    return pathlib.Path(shutil.copy(HERE / "client.mjs", place / "client.mjs"))
-
-
 def main():
-    if not shutil.which("npm"):
-        raise SystemExit("npm is needed for this suite")
-    client = environment()
+    # Modules are looked for from where the program lies.
+    client = pathlib.Path(shutil.copy(HERE / "client.mjs", node_packages(HERE) / "client.mjs"))
     with scripted_model() as model, Wharf("openai/scripted", model.first_line(), permission="ask") as server:
         for way, address in [("stdio", os.environ["PEER_WHARF_BIN"]), ("websocket", server.url.replace("http", "ws", 1) + "/acp")]:
             env = {**server.env, "WHARF_TEST_KEY": server.key}
