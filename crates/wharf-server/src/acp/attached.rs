@@ -19,7 +19,7 @@ use wharf_protocol::{EncodedEvent, MessageId, Session, SessionId, TurnId};
 
 pub(super) use command::Command;
 
-use super::connection::{Client, Context, unknown_session};
+use super::connection::{Client, Context};
 use super::options;
 use super::outbox::{self, Gone};
 use super::render::Renderer;
@@ -47,6 +47,7 @@ enum Wakeup {
 }
 
 /// Why the task ends.
+#[derive(PartialEq, Eq)]
 enum End {
     Gone,
     Closed,
@@ -95,16 +96,26 @@ impl Attached {
     }
 
     pub(super) async fn run(mut self) {
-        while self.step().await.is_ok() {}
-        // What still waits belongs to a session that is not there any more; each request has its answer.
-        self.inbox.close();
-        self.context.asked().retain(|_, session| *session != self.session_id);
-        while let Ok(command) = self.inbox.try_recv() {
-            if let Some(id) = command.request_id() {
-                let error = unknown_session(self.session_id.as_str());
-                let _ = self.context.out.answer(id, Err::<(), _>(error)).await;
+        while self.live().await == End::Closed {
+            // What the client sent since then begins anew; once there is nothing, nothing more can come.
+            if self.inbox.is_empty() {
+                self.inbox.close();
             }
         }
+    }
+
+    /// From the first command to the end of the session on this connection.
+    async fn live(&mut self) -> End {
+        let end = loop {
+            if let Err(end) = self.step().await {
+                break end;
+            }
+        };
+        self.context.asked().retain(|_, session| *session != self.session_id);
+        (self.view, self.closing) = (None, None);
+        self.pending.clear();
+        self.own.clear();
+        end
     }
 
     async fn step(&mut self) -> Result<(), End> {

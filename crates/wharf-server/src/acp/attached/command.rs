@@ -55,19 +55,3 @@ pub(in crate::acp) enum Command {
         outcome: Option<acp::RequestPermissionOutcome>,
     },
 }
-
-impl Command {
-    /// The request that waits for an answer, if it is one.
-    pub(super) fn request_id(&self) -> Option<&Id> {
-        match self {
-            Self::New { id, .. }
-            | Self::Load { id, .. }
-            | Self::Attach { id, .. }
-            | Self::Prompt { id, .. }
-            | Self::SetMode { id, .. }
-            | Self::SetOption { id, .. }
-            | Self::Close { id } => Some(id),
-            Self::Cancel | Self::CancelRequest(_) | Self::ShowTerminal { .. } | Self::Answered { .. } => None,
-        }
-    }
-}
