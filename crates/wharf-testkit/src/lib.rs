@@ -3,6 +3,7 @@
 //!
 //! It links no crate of Wharf: what is tested cannot vouch for itself. Everything listens on loopback only.
 
+pub mod acp;
 pub mod http;
 pub mod model;
 pub mod ndjson;

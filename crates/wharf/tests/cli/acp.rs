@@ -5,6 +5,7 @@ use std::process::{Child, ChildStdin, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
 use serde_json::{Value, json};
+use wharf_testkit::acp::Schema;
 
 use crate::{Home, PATIENCE};
 
@@ -13,6 +14,7 @@ struct Editor {
     agent: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    schema: Schema,
     last_id: u64,
 }
 
@@ -28,10 +30,13 @@ impl Editor {
                 }
             }
         });
-        Self { input: agent.stdin.take(), agent, lines, last_id: 0 }
+        Self { input: agent.stdin.take(), agent, lines, schema: Schema::default(), last_id: 0 }
     }
 
     fn send_line(&mut self, line: &str) {
+        if let Ok(message) = serde_json::from_str(line) {
+            self.schema.sent(&message);
+        }
         let input = self.input.as_mut().unwrap();
         input.write_all(format!("{line}\n").as_bytes()).unwrap();
         input.flush().unwrap();
@@ -44,11 +49,10 @@ impl Editor {
         self.last_id
     }
 
-    /// The next line: each is one message and nothing else.
+    /// The next line: each is one message of the protocol and nothing else.
     fn next(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE).expect("a line");
-        let message: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
-        assert_eq!(message["jsonrpc"], "2.0", "{line}");
+        let message = self.schema.received(&line);
         assert!(!line.contains("_wharf-bridge"), "the bridge's own messages are not the editor's: {line}");
         message
     }

@@ -32,7 +32,7 @@ pub trait Door: Sync {
 /// A real server, its own model, and the last seq that was seen.
 pub struct Server {
     pub process: WharfProcess,
-    _home: WharfHome,
+    pub home: WharfHome,
     seen: std::sync::Mutex<u64>,
     pub workspace: String,
 }
@@ -42,7 +42,7 @@ impl Server {
         let home = WharfHome::new();
         let process = home.server().model_url(model.url()).permission("ask").start().await;
         let workspace = workspace.path().to_str().unwrap().to_owned();
-        Self { process, _home: home, seen: std::sync::Mutex::new(0), workspace }
+        Self { process, home, seen: std::sync::Mutex::new(0), workspace }
     }
 
     fn http(&self) -> Http {

@@ -1,4 +1,4 @@
-//! One scenario through every door: REST with SSE, NDJSON, the WebSocket, the SDK, ACP and the embedded engine. The log that each
+//! One scenario through every door: REST with SSE, NDJSON, the WebSocket, the SDK, ACP on a WebSocket and on pipes, and the embedded engine. The log that each
 //! one sees has to be the same, whatever things happened to be called and however text was cut into chunks.
 //!
 //! A new transport joins by adding a [`Door`].
@@ -63,14 +63,15 @@ async fn play(door: &dyn Door) -> Vec<String> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_door_shows_the_same_log() {
     let mut logs: Vec<(&str, Vec<String>)> = Vec::new();
-    for name in ["rest+sse", "ndjson", "websocket", "sdk", "acp", "embedded"] {
+    for name in ["rest+sse", "ndjson", "websocket", "sdk", "acp", "acp+stdio", "embedded"] {
         let (model, workspace) = (model().await, Workspace::new());
         let door: Box<dyn Door> = match name {
             "rest+sse" => Box::new(Rest::start(&model, &workspace).await),
             "ndjson" => Box::new(Ndjson::start(&model, &workspace).await),
             "websocket" => Box::new(Sdk::start(&model, &workspace, true).await),
             "sdk" => Box::new(Sdk::start(&model, &workspace, false).await),
-            "acp" => Box::new(Acp::start(&model, &workspace).await),
+            "acp" => Box::new(Acp::socket(&model, &workspace).await),
+            "acp+stdio" => Box::new(Acp::stdio(&model, &workspace).await),
             _ => Box::new(Embedded::start(&model, &workspace).await),
         };
         logs.push((name, play(&*door).await));

@@ -1,0 +1,68 @@
+//! What the checklist leaves to us: permissions, their order among the updates, and big messages.
+
+use serde_json::{Value, json};
+use wharf_testkit::acp::{kinds, text};
+
+use crate::agent::Agent;
+
+crate::through_every_door!(
+    a_permission_is_asked_after_its_call_is_shown,
+    commands_are_offered_after_the_session,
+    a_big_prompt_and_a_big_answer_go_through,
+    a_late_answer_does_no_harm,
+);
+
+const WRITE: &str = r#"[[tool write_file {"path":"asked.txt","content":"new\n"}]]"#;
+
+async fn a_permission_is_asked_after_its_call_is_shown(agent: Agent) {
+    let mut client = agent.client().await;
+    let session = agent.session(&mut client).await;
+    for (option, runs) in [("reject_once", false), ("allow_once", true)] {
+        let id = client.prompt(&session, WRITE).await;
+        let before = client.until(|message| message["method"] == "session/request_permission").await;
+        let question = before.last().unwrap();
+        let call = &question["params"]["toolCall"]["toolCallId"];
+        let shown = before.iter().map(|message| &message["params"]["update"]);
+        let shown: Vec<&Value> = shown.filter(|update| update["sessionUpdate"] == "tool_call").collect();
+        assert_eq!(shown.iter().map(|update| &update["toolCallId"]).collect::<Vec<_>>(), [call]);
+        assert!(!agent.exists("asked.txt"), "nothing happens before the answer");
+        client.answer(question, option).await;
+        let messages = client.until_answer(id).await;
+        assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+        assert_eq!(agent.exists("asked.txt"), runs, "{option}");
+        let diffs = messages.iter().filter_map(|message| message["params"]["update"]["content"].as_array()).flatten();
+        assert_eq!(diffs.filter(|part| part["type"] == "diff").count(), usize::from(runs));
+    }
+}
+
+async fn commands_are_offered_after_the_session(agent: Agent) {
+    let mut client = agent.client().await;
+    let id = client.request("session/new", json!({ "cwd": agent.cwd(), "mcpServers": [] })).await;
+    assert_eq!(kinds(&client.until_answer(id).await), Vec::<&str>::new());
+    client.update("available_commands_update").await;
+}
+
+async fn a_big_prompt_and_a_big_answer_go_through(agent: Agent) {
+    let mut client = agent.client().await;
+    let session = agent.session(&mut client).await;
+    let image = json!({ "type": "image", "data": "A".repeat(6 << 20), "mimeType": "image/png" });
+    let prompt = json!([{ "type": "text", "text": "[[big 3000000]]" }, image]);
+    let id = client.request("session/prompt", json!({ "sessionId": session, "prompt": prompt })).await;
+    let messages = client.until_answer(id).await;
+    assert_eq!(messages.last().unwrap()["result"]["stopReason"], "end_turn");
+    assert_eq!(text(&messages, "agent_message_chunk").len(), 3_000_000);
+}
+
+async fn a_late_answer_does_no_harm(agent: Agent) {
+    let mut client = agent.client().await;
+    let session = agent.session(&mut client).await;
+    let id = client.prompt(&session, WRITE).await;
+    let question = client.question().await;
+    client.notify("session/cancel", json!({ "sessionId": session })).await;
+    assert_eq!(client.answer_to(id).await["result"]["stopReason"], "cancelled");
+    client.answer(&question, "allow_once").await;
+    let outcome = json!({ "outcome": { "outcome": "cancelled" } });
+    client.send(json!({ "jsonrpc": "2.0", "id": question["id"], "result": outcome })).await;
+    assert_eq!(client.turn(&session, "[[say on]]").await.1, "end_turn");
+    assert!(!agent.exists("asked.txt"));
+}
