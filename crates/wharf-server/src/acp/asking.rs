@@ -2,7 +2,6 @@
 //! the client never answers or goes.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use wharf_engine::HostError;
 
 use super::outbox::{self, MESSAGE_BYTES};
@@ -20,6 +19,8 @@ use crate::ws::writer::Outgoing;
 
 /// Requests open at the same time; further ones wait, within their time.
 const OPEN_REQUESTS: usize = 32;
+/// A client that does not answer is done without for so long.
+const SILENCE: Duration = Duration::from_secs(300);
 /// For what is said without waiting to find room in the outbox.
 const POST_WAIT: Duration = Duration::from_secs(5);
 /// Longest words of a client about why it refuses, in bytes.
@@ -36,8 +37,8 @@ pub(super) struct Asking {
     prefix: String,
     open: Mutex<Open>,
     slots: Semaphore,
-    /// A request had no answer in its time, and none has come to any since.
-    is_silent: AtomicBool,
+    /// A request had no answer in its time: so long nothing is asked, unless an answer comes to any.
+    silent_until: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Asking {
             prefix: format!("wharf-{connection}-"),
             open: Mutex::default(),
             slots: Semaphore::new(OPEN_REQUESTS),
-            is_silent: AtomicBool::new(false),
+            silent_until: Mutex::default(),
         }
     }
 
@@ -62,9 +63,13 @@ impl Asking {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn silent(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.silent_until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// The client answers, as far as is known.
     pub(super) fn is_alive(&self) -> bool {
-        !self.is_silent.load(Ordering::Relaxed) && !self.open().is_closed
+        self.silent().is_none_or(|until| until <= Instant::now()) && !self.open().is_closed
     }
 
     /// Asks, and waits for the answer. Dropped or out of time, the request is taken back with `$/cancel_request`.
@@ -92,7 +97,7 @@ impl Asking {
         match timeout(limit, asked).await {
             Ok(answer) => read(method, answer?),
             Err(_) => {
-                self.is_silent.store(true, Ordering::Relaxed);
+                *self.silent() = Some(Instant::now() + SILENCE);
                 let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
                 tracing::info!(method, after_ms, "an ACP client does not answer");
                 Err(HostError::Silent { after_ms })
@@ -133,7 +138,7 @@ impl Asking {
     /// An answer of the client. `Err` gives back one to something else.
     pub(super) fn answered(&self, id: &Id, answer: Answer) -> Result<(), Answer> {
         let Some(id) = id.text().filter(|id| id.starts_with(&self.prefix)) else { return Err(answer) };
-        self.is_silent.store(false, Ordering::Relaxed);
+        *self.silent() = None;
         if let Some(waiting) = self.open().waiting.remove(&id) {
             // Whoever asked may have left.
             let _ = waiting.send(answer);

@@ -196,6 +196,62 @@ fn a_server_that_is_killed_and_started_again_costs_the_editor_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_a_dead_server_asked_for_is_not_answered_to_the_next() {
+    let model = wharf_testkit::ScriptedModel::start().await;
+    let home = Home::new();
+    std::fs::write(home.workspace().join("a.txt"), "saved\n").unwrap();
+    let url = model.url();
+    let flags = ["--model", "openai/scripted", "--base-url", url.as_str()];
+    let mut server = home.serve(&flags);
+    let mut editor = Editor::start(&home, &["acp"]);
+    let capabilities = json!({ "fs": { "readTextFile": true, "writeTextFile": true } });
+    editor.call("initialize", json!({ "protocolVersion": 1, "clientCapabilities": capabilities }));
+    let new = editor.call("session/new", json!({ "cwd": home.workspace(), "mcpServers": [] }));
+    let session = new["sessionId"].as_str().unwrap().to_owned();
+    let read = r#"[[tool read_file {"path": "a.txt"}]]"#;
+    let id = editor.prompt(&session, read);
+    let asked = |editor: &mut Editor| loop {
+        let message = editor.next();
+        if message["method"] == "fs/read_text_file" {
+            break message;
+        }
+    };
+    let question = asked(&mut editor);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    drop(server);
+    let taken_back = editor.next();
+    assert_eq!(taken_back["method"], "$/cancel_request", "{taken_back}");
+    assert_eq!(taken_back["params"]["requestId"], question["id"]);
+    let _server = home.serve(&flags);
+    let late = json!({ "content": "of an answer that came too late" });
+    editor.send_line(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": late }).to_string());
+    // The new server reads on disk, or asks itself.
+    loop {
+        let message = editor.next();
+        if message["method"] == "fs/read_text_file" {
+            assert_ne!(message["id"], question["id"]);
+            let result = json!({ "content": "asked again\n" });
+            editor.send_line(&json!({ "jsonrpc": "2.0", "id": message["id"], "result": result }).to_string());
+        }
+        if message["id"] == id {
+            assert_eq!(message["result"]["stopReason"], "end_turn");
+            break;
+        }
+    }
+    let shown = home.run(&["sessions", "show", &session, "--json"]).out;
+    assert!(!shown.contains("too late"), "{shown}");
+    // And the editor's files are used again.
+    let id = editor.prompt(&session, read);
+    let question = asked(&mut editor);
+    let result = json!({ "content": "typed\n" });
+    editor.send_line(&json!({ "jsonrpc": "2.0", "id": question["id"], "result": result }).to_string());
+    editor.until_answer(id);
+    assert!(home.run(&["sessions", "show", &session, "--json"]).out.contains("typed"));
+    editor.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stream_that_a_server_died_in_reaches_the_editor_whole_and_once() {
     let model = wharf_testkit::ScriptedModel::start().await;
     let home = Home::new();

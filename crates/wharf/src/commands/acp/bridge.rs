@@ -110,6 +110,9 @@ async fn serve(
             Lost::Server => {}
         }
         tracing::info!("the connection to the server is lost; trying again");
+        for line in memory.lost() {
+            let _ = out.send(line).await;
+        }
         match reconnect(find, lines).await {
             Ok(Some(again)) => socket = again,
             Ok(None) => return Ok(()),
@@ -243,9 +246,14 @@ async fn pass_on(
                 out.send(refusal).await.map_err(|_| Lost::Editor)?;
             }
         } else {
-            let line = memory.editor_said(line, super::fresh_id);
-            // Should it not arrive, it is remembered.
-            sink.feed(Message::text(line)).await.map_err(|_| Lost::Server)?;
+            let (line, told) = memory.editor_said(line, super::fresh_id);
+            for line in told {
+                out.send(line).await.map_err(|_| Lost::Editor)?;
+            }
+            if let Some(line) = line {
+                // Should it not arrive, it is remembered.
+                sink.feed(Message::text(line)).await.map_err(|_| Lost::Server)?;
+            }
         }
         next = lines.try_recv().ok();
     }

@@ -1,16 +1,22 @@
 //! What the bridge has to know to go on after a lost connection: what the editor asked and has no answer to, what it has seen
 //! of each session, and which questions it was asked. No IO.
 
+mod lent;
+
 use std::collections::{HashMap, VecDeque};
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
+use self::lent::Lent;
+
 /// The key of our `_meta`.
 const META: &str = "_wharf";
 /// Ids of the bridge's own requests begin with it.
 const OWN_ID: &str = "_wharf-bridge-";
+/// A question whose id holds for every server, until it has its answer.
+const PERMISSION: &str = "session/request_permission";
 /// Answers to questions that are kept, in case the server did not get them.
 const ANSWERS_KEPT: usize = 64;
 
@@ -70,8 +76,9 @@ pub struct Memory {
     initialize: Option<Value>,
     in_flight: Vec<InFlight>,
     sessions: HashMap<String, Seen>,
-    /// Questions that the editor was asked, by id as JSON.
+    /// Permissions that the editor was asked for, by id as JSON. They outlive servers.
     asked: Vec<String>,
+    lent: Lent,
     answers: VecDeque<(String, String)>,
     own_requests: u64,
 }
@@ -87,18 +94,17 @@ impl Memory {
         self.in_flight.iter().map(|request| request.id.as_str())
     }
 
-    /// A line of the editor, as it goes to the server. `fresh` makes ids.
-    pub fn editor_said(&mut self, line: String, fresh: impl Fn() -> String) -> String {
+    /// A line of the editor: as it goes to the server, if it does, and what the editor is told at once. `fresh` makes ids.
+    pub fn editor_said(&mut self, line: String, fresh: impl Fn() -> String) -> (Option<String>, Vec<String>) {
         // What cannot be read, the server answers.
-        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&line) else { return line };
-        let Some(id) = envelope.id.map(|id| id.get().to_owned()) else { return line };
+        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(&line) else { return (Some(line), Vec::new()) };
+        let Some(id) = envelope.id.map(|id| id.get().to_owned()) else { return (Some(line), Vec::new()) };
         let Some(method) = envelope.method else {
-            self.asked.retain(|asked| *asked != id);
-            self.answers.push_back((id, line.clone()));
-            if self.answers.len() > ANSWERS_KEPT {
-                self.answers.pop_front();
+            if !is_answer(&line) {
+                return (Some(line), Vec::new());
             }
-            return line;
+            let result = envelope.result.map(ToOwned::to_owned);
+            return self.editor_answered(line, id, result.as_deref());
         };
         let session = envelope.params.and_then(session_of);
         let mut prompt_id = None;
@@ -125,7 +131,32 @@ impl Memory {
             _ => line,
         };
         self.in_flight.push(InFlight { id, method, session, prompt_id, line: line.clone() });
-        line
+        (Some(line), Vec::new())
+    }
+
+    fn editor_answered(
+        &mut self,
+        line: String,
+        id: String,
+        result: Option<&RawValue>,
+    ) -> (Option<String>, Vec<String>) {
+        if let Some(at) = self.asked.iter().position(|asked| *asked == id) {
+            self.asked.remove(at);
+            self.answers.push_back((id, line.clone()));
+            if self.answers.len() > ANSWERS_KEPT {
+                self.answers.pop_front();
+            }
+            return (Some(line), Vec::new());
+        }
+        let own = &mut self.own_requests;
+        let (is_awaited, told) = self.lent.answered(&id, result, || own_id(own));
+        (is_awaited.then_some(line), told)
+    }
+
+    /// The connection to the server is gone: what the editor is to hear of it.
+    pub fn lost(&mut self) -> Vec<String> {
+        let own = &mut self.own_requests;
+        self.lent.lost(|| own_id(own))
     }
 
     /// A message of the server.
@@ -137,6 +168,10 @@ impl Memory {
             (Some("$/cancel_request"), _) => {
                 let settled = envelope.params.and_then(|params| field(params, "requestId"));
                 self.asked.retain(|asked| Some(asked) != settled.as_ref());
+                Verdict::ToEditor(text)
+            }
+            (Some(method), Some(id)) if method != PERMISSION => {
+                self.lent.asked(id, method, envelope.params);
                 Verdict::ToEditor(text)
             }
             (Some(_), Some(id)) => {
@@ -263,9 +298,13 @@ impl Memory {
     }
 
     fn own_id(&mut self) -> String {
-        self.own_requests += 1;
-        format!("{OWN_ID}{}", self.own_requests)
+        own_id(&mut self.own_requests)
     }
+}
+
+fn own_id(last: &mut u64) -> String {
+    *last += 1;
+    format!("{OWN_ID}{last}")
 }
 
 /// An error as the answer to the request that `line` is, if it is one that can be read.
@@ -279,6 +318,12 @@ pub fn refusal(line: &str, reason: &str, details: &str) -> Option<String> {
 pub fn refusal_of(id: &str, reason: &str, details: &str) -> String {
     let error = json!({ "code": -32603, "message": details, "data": { "reason": reason, "details": details } });
     format!(r#"{{"jsonrpc":"2.0","id":{id},"error":{error}}}"#)
+}
+
+/// Whether a message without a method answers something. An answer may be `null`.
+fn is_answer(line: &str) -> bool {
+    let fields = serde_json::from_str::<HashMap<String, &RawValue>>(line).unwrap_or_default();
+    fields.contains_key("result") || fields.contains_key("error")
 }
 
 fn field(json: &RawValue, name: &str) -> Option<String> {

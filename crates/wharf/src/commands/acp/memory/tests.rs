@@ -3,7 +3,9 @@
 use super::*;
 
 fn editor(memory: &mut Memory, line: Value) -> Value {
-    serde_json::from_str(&memory.editor_said(line.to_string(), || "fresh".to_owned())).unwrap()
+    let (to_server, told) = memory.editor_said(line.to_string(), || "fresh".to_owned());
+    assert_eq!(told, Vec::<String>::new());
+    serde_json::from_str(&to_server.unwrap()).unwrap()
 }
 
 fn call(id: u64, method: &str, params: Value) -> Value {
@@ -126,11 +128,76 @@ fn a_load_that_was_cut_off_is_sent_again_and_shows_nothing_twice() {
 #[test]
 fn what_is_no_message_passes() {
     let mut memory = Memory::default();
-    for line in ["nonsense", "[]", "7", r#"{"jsonrpc":"2.0","method":"session/cancel","params":{"sessionId":"s"}}"#] {
-        assert_eq!(memory.editor_said(line.to_owned(), String::new), line);
+    for line in [
+        "nonsense",
+        "[]",
+        "7",
+        r#"{"jsonrpc":"2.0","id":1}"#,
+        r#"{"jsonrpc":"2.0","method":"session/cancel","params":{"sessionId":"s"}}"#,
+    ] {
+        assert_eq!(memory.editor_said(line.to_owned(), String::new), (Some(line.to_owned()), Vec::new()));
     }
     assert!(memory.is_idle());
     assert_eq!(refusal("nonsense", "R", "why"), None);
     let refused: Value = serde_json::from_str(&refusal(r#"{"id":"a","method":"x"}"#, "R", "why").unwrap()).unwrap();
     assert_eq!((refused["id"].as_str(), refused["error"]["data"]["details"].as_str()), (Some("a"), Some("why")));
+}
+
+fn asks(id: &str, method: &str, terminal: Option<&str>) -> String {
+    let params = json!({ "sessionId": "s", "terminalId": terminal });
+    json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params }).to_string()
+}
+
+fn reply(id: &str, result: Value) -> String {
+    json!({ "jsonrpc": "2.0", "id": id, "result": result }).to_string()
+}
+
+/// What the editor is told, as method and what it is about.
+fn told(lines: &[String]) -> Vec<(String, String)> {
+    let about = |line: &String| {
+        let line: Value = serde_json::from_str(line).unwrap();
+        let of = ["requestId", "terminalId"].iter().find_map(|field| line["params"][field].as_str());
+        (line["method"].as_str().unwrap().to_owned(), of.unwrap().to_owned())
+    };
+    lines.iter().map(about).collect()
+}
+
+#[test]
+fn an_answer_is_for_the_server_that_asked() {
+    let mut memory = started();
+    for id in ["a", "b"] {
+        assert!(shown(memory.server_said(asks(id, "fs/read_text_file", None))).is_some());
+    }
+    let answer = reply("a", json!({ "content": "x" }));
+    assert_eq!(memory.editor_said(answer.clone(), String::new), (Some(answer), Vec::new()));
+    assert_eq!(told(&memory.lost()), [("$/cancel_request".to_owned(), "b".to_owned())]);
+    // Another server: it did not ask, and is told nothing.
+    assert_eq!(memory.editor_said(reply("b", Value::Null), String::new), (None, Vec::new()));
+    assert_eq!(memory.lost(), Vec::<String>::new());
+    assert!(memory.answers.is_empty());
+}
+
+#[test]
+fn no_terminal_stays_behind_its_connection() {
+    let mut memory = started();
+    for (id, terminal) in [("1", "kept"), ("2", "released")] {
+        memory.server_said(asks(id, "terminal/create", None));
+        memory.editor_said(reply(id, json!({ "terminalId": terminal })), String::new);
+    }
+    memory.server_said(asks("3", "terminal/release", Some("released")));
+    memory.editor_said(reply("3", json!({})), String::new);
+    memory.server_said(asks("4", "terminal/create", None));
+    let lines = memory.lost();
+    let expected = [("$/cancel_request", "4"), ("terminal/kill", "kept"), ("terminal/release", "kept")];
+    assert_eq!(told(&lines), expected.map(|(method, about)| (method.to_owned(), about.to_owned())));
+    // The editor's answers to that are the bridge's.
+    for line in &lines[1..] {
+        let id = serde_json::from_str::<Value>(line).unwrap()["id"].as_str().unwrap().to_owned();
+        assert_eq!(memory.editor_said(reply(&id, json!({})), String::new), (None, Vec::new()));
+    }
+    // One that opens only now.
+    let (to_server, lines) = memory.editor_said(reply("4", json!({ "terminalId": "late" })), String::new);
+    assert_eq!(to_server, None);
+    let expected = [("terminal/kill", "late"), ("terminal/release", "late")];
+    assert_eq!(told(&lines), expected.map(|(method, about)| (method.to_owned(), about.to_owned())));
 }
