@@ -1,7 +1,7 @@
 // A client made with the SDK: `node client.mjs stdio|websocket ADDRESS DIRECTORY`. One line a check.
 
 import { spawn } from "node:child_process";
-import { existsSync } from "node:fs";
+import { existsSync, readFileSync, realpathSync, writeFileSync } from "node:fs";
 import { Readable, Writable } from "node:stream";
 import * as acp from "@agentclientprotocol/sdk";
 import { createWebSocketStream } from "@agentclientprotocol/sdk/experimental/ws-client";
@@ -31,6 +31,57 @@ function until(kind) {
 function forget() {
   updates.length = 0;
   questions = 0;
+}
+
+const buffers = new Map();
+const terminals = new Map();
+const released = [];
+
+function open({ command, args = [], env = [], cwd }) {
+  const variables = Object.fromEntries(env.map(({ name, value }) => [name, value]));
+  const child = spawn(command, args, { cwd, env: { ...process.env, ...variables }, stdio: ["ignore", "pipe", "pipe"] });
+  const terminal = { child, output: "" };
+  for (const pipe of [child.stdout, child.stderr]) pipe.on("data", (piece) => (terminal.output += piece));
+  terminal.exit = new Promise((done) => child.on("close", (exitCode, signal) => done({ exitCode, signal })));
+  const terminalId = `t${terminals.size + released.length + 1}`;
+  terminals.set(terminalId, terminal);
+  return { terminalId };
+}
+
+async function untilReleased(count) {
+  while (released.length < count) await new Promise((done) => setTimeout(done, 10));
+  return released[count - 1];
+}
+
+/** Files and commands of the agent, in the client. */
+async function tools(agent) {
+  const clientCapabilities = { fs: { readTextFile: true, writeTextFile: true }, terminal: true };
+  await agent.request(ask.initialize, { protocolVersion: acp.PROTOCOL_VERSION, clientCapabilities });
+  const { sessionId, configOptions } = await agent.request(ask.session.new, { cwd: work, mcpServers: [] });
+  check("where tools work can be chosen", configOptions.some((option) => option.id === "tool_location"), configOptions);
+  const tell = (words) => agent.request(ask.session.prompt, { sessionId, prompt: text(words) });
+  const name = `ts-${way}-buffer.txt`;
+  const path = `${realpathSync(work)}/${name}`;
+  writeFileSync(path, "saved\n");
+  buffers.set(path, "typed, not saved\n");
+  option = "allow_once";
+  await tell(`[[tool edit_file {"path": "${name}", "old_string": "typed", "new_string": "changed"}]]`);
+  check("an edit is of what is not saved", buffers.get(path) === "changed, not saved\n", buffers.get(path));
+  check("and the client saves when it likes", readFileSync(path, "utf8") === "saved\n");
+
+  forget();
+  await tell(`[[tool bash {"command": "echo in the $0 terminal; exit 3"}]]`);
+  const { output } = await untilReleased(1);
+  check("a command runs in the client", output === "in the bash terminal\n", output);
+  const last = of("tool_call_update").at(-1);
+  check("its terminal is in the call", last.content[0].type === "terminal" && last.rawOutput.exit_code === 3, last);
+
+  const running = tell(`[[tool bash {"command": "sleep 600"}]]`);
+  while (!terminals.size) await new Promise((done) => setTimeout(done, 10));
+  await agent.notify(ask.session.cancel, { sessionId });
+  const done = await running;
+  const { exit } = await untilReleased(2);
+  check("a cancel kills the terminal", done.stopReason === "cancelled" && (await exit).signal === "SIGKILL", done);
 }
 
 function connect() {
@@ -95,7 +146,6 @@ async function scenario(agent) {
   check("what was deleted is not found", gone.code === -32002, gone);
 }
 
-const { stream, child } = connect();
 const app = acp
   .client({ name: "wharf-peer" })
   .onNotification(told.session.update, ({ params }) => {
@@ -105,11 +155,32 @@ const app = acp
   .onRequest(told.session.requestPermission, () => {
     questions += 1;
     return { outcome: { outcome: "selected", optionId: option } };
+  })
+  .onRequest(told.fs.readTextFile, ({ params }) => ({ content: buffers.get(params.path) ?? readFileSync(params.path, "utf8") }))
+  .onRequest(told.fs.writeTextFile, ({ params }) => {
+    buffers.set(params.path, params.content);
+    return {};
+  })
+  .onRequest(told.terminal.create, ({ params }) => open(params))
+  .onRequest(told.terminal.output, ({ params }) => ({ output: terminals.get(params.terminalId).output, truncated: false }))
+  .onRequest(told.terminal.waitForExit, ({ params }) => terminals.get(params.terminalId).exit)
+  .onRequest(told.terminal.kill, ({ params }) => {
+    terminals.get(params.terminalId).child.kill("SIGKILL");
+    return {};
+  })
+  .onRequest(told.terminal.release, ({ params }) => {
+    released.push(terminals.get(params.terminalId));
+    terminals.delete(params.terminalId);
+    return {};
   });
-await app.connectWith(stream, scenario);
-if (child) {
-  child.stdin.end();
-  const code = await new Promise((done) => (child.exitCode === null ? child.on("exit", done) : done(child.exitCode)));
-  check("the agent ends with its input", code === 0, code);
+for (const part of [scenario, tools]) {
+  const { stream, child } = connect();
+  forget();
+  await app.connectWith(stream, part);
+  if (child) {
+    child.stdin.end();
+    const code = await new Promise((done) => (child.exitCode === null ? child.on("exit", done) : done(child.exitCode)));
+    check("the agent ends with its input", code === 0, code);
+  }
 }
 process.exit(0);
