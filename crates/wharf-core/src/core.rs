@@ -7,7 +7,7 @@ use wharf_failpoints::mistake;
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::prompt::QueuedPrompt;
 use wharf_protocol::{
-    CallId, Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, TurnId,
+    CallId, Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, ToolSpec, TurnId,
 };
 
 use crate::calls::Call;
@@ -243,6 +243,18 @@ impl Core {
     /// How much the session's model takes, in tokens, where it is known.
     pub fn set_context_limit(&mut self, tokens: Option<u64>) {
         self.context_limit = tokens;
+    }
+
+    /// The tools that the session's agent has.
+    #[must_use]
+    pub fn tools(&self) -> Arc<[Arc<ToolSpec>]> {
+        Arc::clone(&self.config.tools)
+    }
+
+    /// The tools that the session's agent has from here on. Calls that were begun go on.
+    pub fn set_tools(&mut self, tools: Arc<[Arc<ToolSpec>]>) {
+        self.tools_tokens = conversation::schema_tokens(&tools);
+        self.config.tools = tools;
     }
 
     /// The conversation as the model is shown it.

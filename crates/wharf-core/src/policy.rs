@@ -106,7 +106,7 @@ fn remembered(option: &str, grant: &Grant) -> String {
 
 /// A rule that allows has to cover every subject of the call; one that asks or denies, any.
 fn matches_call(rule: &Rule, spec: &ToolSpec, subjects: &[Subject]) -> bool {
-    if rule.tool != "*" && rule.tool != spec.name {
+    if !names_tool(&rule.tool, &spec.name) {
         return false;
     }
     match rule.pattern.as_deref().map(str::trim) {
@@ -116,6 +116,19 @@ fn matches_call(rule: &Rule, spec: &ToolSpec, subjects: &[Subject]) -> bool {
         }
         Some(pattern) => subjects.iter().any(|subject| subject.is_touched_by(pattern)),
     }
+}
+
+/// Whether a rule is about a tool: by its name, in which `*` stands for any text (`mcp__github__*`).
+fn names_tool(pattern: &str, name: &str) -> bool {
+    let Some((first, rest)) = pattern.split_once('*') else { return pattern == name };
+    let Some(mut left) = name.strip_prefix(first) else { return false };
+    let mut parts: Vec<&str> = rest.split('*').collect();
+    let last = parts.pop().unwrap_or_default();
+    for part in parts {
+        let Some(at) = left.find(part) else { return false };
+        left = &left[at + part.len()..];
+    }
+    left.ends_with(last)
 }
 
 /// The forms of one of a call's subjects that patterns are matched with.

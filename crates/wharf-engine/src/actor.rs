@@ -24,6 +24,7 @@ use wharf_tools::{CallContext, Clients, Progress, Workspace};
 use crate::EngineError;
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
+use crate::mcp::{LiveMcp, READY_LIMIT};
 use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
 
 /// How long an append may take before the session counts as failed. A disk that slow serves nobody.
@@ -83,6 +84,8 @@ enum Wakeup {
     Deadline,
     Answerers,
     Drain,
+    /// An MCP server came, went, or has other tools.
+    Mcp,
     IdleTooLong,
 }
 
@@ -94,7 +97,11 @@ struct Actor {
     lease: Lease,
     /// The last seq on disk.
     last: Seq,
+    /// The agent's own.
+    builtin: Arc<[Arc<ToolSpec>]>,
+    /// These, and those of the session's MCP servers.
     tools: Arc<[Arc<ToolSpec>]>,
+    mcp: Option<LiveMcp>,
     system: Arc<str>,
     workspace: Option<Arc<Workspace>>,
     model: Option<ModelCall>,
@@ -128,6 +135,10 @@ impl Actor {
         let last = saved.session.last_seq;
         let agent = shared.agent(&saved.session.agent_name);
         let tools = shared.tools_of(&agent);
+        let mut mcp = shared.mcp.open(&session, &saved.session.cwd).await;
+        let builtin = Arc::clone(&tools);
+        // Those that the servers had last are known at once: a call that was asked for finds its tool.
+        let tools = mcp.as_mut().and_then(LiveMcp::look).map_or(tools, |more| beside(&builtin, more));
         let config = shared.config.core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
         let core = Core::load(saved.session, saved.events, config, entropy());
@@ -147,7 +158,9 @@ impl Actor {
             core,
             lease,
             last,
+            builtin,
             tools,
+            mcp,
             system,
             workspace: None,
             model: None,
@@ -246,11 +259,14 @@ impl Actor {
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.answerers.changed() => Wakeup::Answerers,
             Ok(()) = self.draining.changed() => Wakeup::Drain,
+            () = changed(&mut self.mcp) => Wakeup::Mcp,
             () = at(idle_until) => Wakeup::IdleTooLong,
         }
     }
 
     async fn on(&mut self, wakeup: Wakeup, inbox: &mpsc::Receiver<Message>) -> Result<Option<End>, EngineError> {
+        // First: whatever comes next may be about a tool that has just come.
+        self.look_at_mcp();
         match wakeup {
             Wakeup::Stop => return Ok(Some(End::Stop)),
             Wakeup::Message(message) => self.on_message(message).await?,
@@ -266,6 +282,11 @@ impl Actor {
             Wakeup::Drain => {
                 if *self.draining.borrow_and_update() {
                     self.handle(Input::Drain).await?.ok();
+                }
+            }
+            Wakeup::Mcp => {
+                if let Some(mcp) = &mut self.mcp {
+                    mcp.remember(&self.shared.mcp, &self.session).await;
                 }
             }
             Wakeup::IdleTooLong => {
@@ -303,6 +324,24 @@ impl Actor {
                 let cancel = Input::Cancel { by: by.clone(), force: true, clear_queue: true, turn_id: None };
                 self.deleting = Some((by, reply));
                 self.handle(cancel).await?.ok();
+                Ok(())
+            }
+            Message::Mcp { servers, reply } => {
+                let old = self.mcp.take();
+                let cwd = self.core.session().cwd.clone();
+                let replaced = self.shared.mcp.replace(&self.session, &cwd, servers, old).await;
+                match replaced {
+                    Ok(mcp) => {
+                        self.mcp = Some(mcp);
+                        self.look_at_mcp();
+                        drop(reply.send(Ok(())));
+                    }
+                    Err(error) => {
+                        // What is kept did not change: neither does what is open.
+                        self.mcp = self.shared.mcp.open(&self.session, &cwd).await;
+                        drop(reply.send(Err(error)));
+                    }
+                }
                 Ok(())
             }
             Message::Look(look) => {
@@ -476,13 +515,19 @@ impl Actor {
     fn call_model(&mut self, ask: u64, messages: Vec<Arc<Said>>) {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
-        let request = ModelRequest {
+        let mut request = ModelRequest {
             system: Arc::clone(&self.system),
             messages,
             tools: Arc::clone(&self.tools),
             max_tokens: None,
         };
+        let waited_for = self.mcp.as_ref().filter(|mcp| !mcp.set.is_settled());
+        let mcp = waited_for.map(|mcp| (Arc::clone(&mcp.set), Arc::clone(&self.builtin)));
         let connecting = async move {
+            if let Some((set, builtin)) = mcp {
+                set.settled(READY_LIMIT).await;
+                request.tools = beside(&builtin, set.tools().iter().map(|tool| Arc::clone(tool.spec())).collect());
+            }
             let model = tokio::time::timeout(RESOLVE_TIMEOUT, models.resolve(Some(&name))).await;
             let model = match model {
                 Ok(Ok(model)) => model,
@@ -496,7 +541,8 @@ impl Actor {
     }
 
     fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
-        let Some(tool) = self.shared.tools.get(tool_name) else {
+        let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
+        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp) else {
             return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
         };
         let workspace = match self.workspace() {
@@ -533,6 +579,14 @@ impl Actor {
         Ok(workspace)
     }
 
+    /// Takes over the tools of the session's MCP servers, where they have changed.
+    fn look_at_mcp(&mut self) {
+        if let Some(more) = self.mcp.as_mut().and_then(LiveMcp::look) {
+            self.tools = beside(&self.builtin, more);
+            self.core.set_tools(Arc::clone(&self.tools));
+        }
+    }
+
     /// Stops what runs and gives the lease back.
     async fn shut_down(mut self) {
         self.model = None;
@@ -541,6 +595,18 @@ impl Actor {
             // Not given back, it is taken over once this process is gone.
             drop(self.shared.store.release(&self.session, self.lease.fence).await);
         }
+    }
+}
+
+/// The agent's own tools and those of MCP servers, which never hide one of ours.
+fn beside(builtin: &[Arc<ToolSpec>], more: Vec<Arc<ToolSpec>>) -> Arc<[Arc<ToolSpec>]> {
+    builtin.iter().cloned().chain(more).collect()
+}
+
+async fn changed(mcp: &mut Option<LiveMcp>) {
+    match mcp {
+        Some(mcp) => mcp.changed().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,18 +7,20 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use tokio::sync::watch;
 use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
 use wharf_failpoints::mistake;
 use wharf_models::ModelSource;
 use wharf_protocol::event::SessionCreated;
+use wharf_protocol::mcp::McpServers;
 use wharf_protocol::rest::{
     AnswerPermission, Cancel, CancelAnswer, CreateSession, ExecuteTool, MessagePage, MessageQuery, ModelList,
     PermissionAnswered, Permissions, Queue, SessionCounts, SessionPage, SessionQuery, Timeline, ToolExecuted, TurnPage,
     UpdateSession,
 };
 use wharf_protocol::{
-    Agent, CallId, EncodedEvent, EventBody, EventKind, MessageId, PermissionId, Priority, Prompt, Seq, Session,
-    SessionId, Timestamp, ToolSpec, Turn, TurnId,
+    Agent, CallId, EncodedEvent, EventBody, EventKind, McpServer, MessageId, PermissionId, Priority, Prompt, Seq,
+    Session, SessionId, Timestamp, ToolSpec, Turn, TurnId,
 };
 use wharf_store::{AppendError, Entry, NewLog, Position, Store, Window};
 use wharf_tools::{ClientHost, Toolbox};
@@ -28,6 +30,7 @@ use crate::clients::Offer;
 use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::history;
 use crate::live::{Message, Shared};
+use crate::mcp::READY_LIMIT;
 use crate::{EngineConfig, EngineError};
 
 /// Most sessions that are taken up at the same time when the engine starts.
@@ -117,10 +120,11 @@ impl Engine {
 
     pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
         self.is_ready().map_err(|_| EngineError::Stopping)?;
-        let CreateSession { cwd, agent_name, session_id, model, mode, tool_location, title } = request;
+        let CreateSession { cwd, agent_name, session_id, model, mode, tool_location, title, mcp_servers } = request;
         let cwd = self.workspace_of(cwd)?;
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
+        check_mcp(&mcp_servers)?;
         let wanted = model.as_deref().or(agent.model.as_deref()).or(self.shared.config.default_model.as_deref());
         let model = self.model_of(wanted).await?;
         let session_id = session_id.unwrap_or_else(|| SessionId::from_bits(entropy()));
@@ -136,10 +140,21 @@ impl Engine {
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
         let session = core.session().clone();
         let entries = [Entry::new(event)].into();
+        let has_mcp = !mcp_servers.is_empty();
+        if has_mcp {
+            // Before the session is there: one that is there has its servers, also after a crash.
+            if self.shared.store.session(&session_id).await?.is_some() {
+                return Err(EngineError::SessionExists(session_id));
+            }
+            self.shared.mcp.keep(&session_id, mcp_servers).await?;
+        }
         let lease = match self.shared.store.create(NewLog { entries, session: session.clone() }).await {
             Ok(lease) => lease,
             Err(AppendError::Exists { session }) => return Err(EngineError::SessionExists(session)),
             Err(error) => {
+                if has_mcp {
+                    self.shared.mcp.forget(&session_id).await;
+                }
                 self.shared.trouble.notify_one();
                 return Err(error.into());
             }
@@ -147,6 +162,12 @@ impl Engine {
         // The first prompt makes it live; until then it costs no memory.
         self.shared.store.release(&session_id, lease.fence).await?;
         tracing::info!(session.id = %session_id, by = %caller.name, "session created");
+        if has_mcp {
+            // Its servers take their time: they start now, not with the first prompt.
+            if let Err(error) = self.shared.look(&session_id, |_| ()).await {
+                tracing::debug!(session.id = %session_id, %error, "the MCP servers start with the first prompt");
+            }
+        }
         Ok(session)
     }
 
@@ -180,6 +201,7 @@ impl Engine {
         let outputs = self.shared.config.state_dir.join("outputs").join(session.as_str());
         // Most sessions have none.
         drop(tokio::fs::remove_dir_all(outputs).await);
+        self.shared.mcp.forget(session).await;
         Ok(())
     }
 
@@ -407,7 +429,11 @@ impl Engine {
     ) -> Result<ToolExecuted, EngineError> {
         let ExecuteTool { session_id, arguments } = request;
         if self.shared.tools.get(name).is_none() {
-            return Err(EngineError::ToolNotFound(name.to_owned()));
+            // Only a session knows the tools of its MCP servers.
+            if !name.starts_with("mcp__") {
+                return Err(EngineError::ToolNotFound(name.to_owned()));
+            }
+            self.tools_of(&session_id).await?;
         }
         let arguments = match arguments {
             Value::Null => Value::Object(serde_json::Map::new()),
@@ -433,6 +459,33 @@ impl Engine {
     #[must_use]
     pub fn offer(&self, session: &SessionId, host: Arc<dyn ClientHost>) -> Offer {
         self.shared.clients.add(session, host)
+    }
+
+    /// The tools of one session's agent, those of its MCP servers included, which are waited for.
+    pub async fn tools_of(&self, session: &SessionId) -> Result<Arc<[Arc<ToolSpec>]>, EngineError> {
+        self.shared.look(session, |_| ()).await?;
+        if let Some(set) = self.shared.mcp.set(session) {
+            set.settled(READY_LIMIT).await;
+        }
+        self.shared.look(session, |core| core.tools()).await
+    }
+
+    /// How the MCP servers of a session are.
+    pub async fn mcp(&self, session: &SessionId) -> Result<McpServers, EngineError> {
+        self.session(session).await?;
+        Ok(McpServers { session_id: session.clone(), servers: self.shared.mcp.states(session).await })
+    }
+
+    /// Gives a session these MCP servers in place of those that a client gave it before.
+    pub async fn set_mcp(&self, session: &SessionId, servers: Vec<McpServer>) -> Result<(), EngineError> {
+        check_mcp(&servers)?;
+        self.shared.ask(session, |reply| Message::Mcp { servers, reply }).await
+    }
+
+    /// Changes whenever a server of the session does, as long as the session is in use; `None` where it is not, or has none.
+    #[must_use]
+    pub fn watch_mcp(&self, session: &SessionId) -> Option<watch::Receiver<u64>> {
+        self.shared.mcp.set(session).map(|set| set.changes())
     }
 
     #[must_use]
@@ -501,6 +554,7 @@ impl Engine {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
+        self.shared.mcp.close().await;
         self.shared.store.close().await;
     }
 
@@ -581,6 +635,12 @@ fn check_title(title: Option<&str>) -> Result<(), EngineError> {
     }
 }
 
+/// Whether a session may have these servers. The error has the place in the list and the reason: transports put their own name of the list before it.
+pub fn check_mcp(servers: &[McpServer]) -> Result<(), EngineError> {
+    wharf_tools::mcp::check(servers)
+        .map_err(|bad| EngineError::Invalid { field: "mcp_servers", reason: bad.to_string() })
+}
+
 fn call_end(event: &EncodedEvent, wanted: &CallId) -> Option<(bool, String, u64)> {
     if !matches!(event.kind, EventKind::ToolCallComplete | EventKind::ToolCallError) {
         return None;
@@ -609,6 +669,7 @@ async fn recover(shared: Arc<Shared>) {
         sessions = shared.store.unfinished() => sessions,
         () = shared.stop.cancelled() => return,
     };
+    forget_leftovers(&shared).await;
     let sessions = match unfinished {
         Ok(sessions) => sessions,
         Err(error) => {
@@ -635,6 +696,15 @@ async fn recover(shared: Arc<Shared>) {
     tokio::select! {
         _ = all => {}
         () = shared.stop.cancelled() => {}
+    }
+}
+
+/// Removes the MCP servers of sessions that are gone: a crash may have come between.
+async fn forget_leftovers(shared: &Arc<Shared>) {
+    for session in shared.mcp.leftovers().await {
+        if matches!(shared.store.session(&session).await, Ok(None)) {
+            shared.mcp.forget(&session).await;
+        }
     }
 }
 

@@ -13,6 +13,7 @@ mod error;
 mod feed;
 mod history;
 mod live;
+mod mcp;
 mod permissions;
 mod run;
 
@@ -20,7 +21,7 @@ pub use agents::builtin_agents;
 pub use clients::Offer;
 pub use config::EngineConfig;
 pub use cursor::{AllCursor, Batch, Cursor, Watcher};
-pub use engine::{Caller, Engine, EventPage, Parts};
+pub use engine::{Caller, Engine, EventPage, Parts, check_mcp};
 pub use error::EngineError;
 pub use wharf_core::{Accepted, Recovery};
 pub use wharf_store::Position;

@@ -11,13 +11,14 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_core::{Answer, Core, Input, NewPrompt, SubjectsOf};
 use wharf_models::ModelSource;
-use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
+use wharf_protocol::{Agent, McpServer, Seq, SessionId, ToolSpec};
 use wharf_store::Store;
 use wharf_tools::Toolbox;
 
 use crate::actor::{self, Exit};
 use crate::clients::ClientIndex;
 use crate::feed::Feed;
+use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
 use crate::{EngineConfig, EngineError};
 
@@ -49,6 +50,11 @@ pub(crate) enum Message {
         by: Option<String>,
         reply: Reply<()>,
     },
+    /// Other MCP servers than before.
+    Mcp {
+        servers: Vec<McpServer>,
+        reply: Reply<()>,
+    },
     Look(Look),
 }
 
@@ -63,7 +69,9 @@ impl Message {
         // Whoever asked may have left.
         match self {
             Self::Ask { reply, .. } | Self::Prompt { reply, .. } => drop(reply.send(Err(error))),
-            Self::Clear { reply, .. } | Self::Delete { reply, .. } => drop(reply.send(Err(error))),
+            Self::Clear { reply, .. } | Self::Delete { reply, .. } | Self::Mcp { reply, .. } => {
+                drop(reply.send(Err(error)));
+            }
             Self::Look(look) => look(Err(error)),
         }
     }
@@ -75,6 +83,7 @@ pub(crate) struct Shared {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
+    pub(crate) mcp: McpSessions,
     /// True: no further turn starts.
     pub(crate) draining: watch::Sender<bool>,
     /// Cancelled: session tasks stop where they are; recovery goes on from there.
@@ -108,6 +117,7 @@ impl Shared {
         tools: Toolbox,
     ) -> Arc<Self> {
         Arc::new(Self {
+            mcp: McpSessions::new(&tools, &config.state_dir),
             config,
             store,
             models,

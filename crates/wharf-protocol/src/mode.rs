@@ -63,7 +63,7 @@ pub enum RuleAction {
 #[serde(deny_unknown_fields)]
 pub struct Rule {
     pub action: RuleAction,
-    /// A tool's name, or `*`.
+    /// A tool's name; `*` stands for any text, alone or in it (`mcp__github__*`).
     pub tool: String,
     /// Matched against the whole subject of the call (a command, a path); `*` stands for any text. Absent: every call.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
-    Agent, EventKind, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session, SessionId,
+    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session, SessionId,
     SessionStatus, StopReason, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
 };
 
@@ -139,6 +139,9 @@ pub struct CreateSession {
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// MCP servers whose tools this session's agent gets. Needs the scope `tools:execute`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mcp_servers: Vec<McpServer>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]

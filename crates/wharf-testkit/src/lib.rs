@@ -1,10 +1,11 @@
-//! What Wharf's tests and benchmarks stand on: a scripted model server, a byte replayer, a proxy that breaks connections, a small HTTP client with strict
+//! What Wharf's tests and benchmarks stand on: a scripted model server, a scripted MCP server, a byte replayer, a proxy that breaks connections, a small HTTP client with strict
 //! readers, workspaces and processes. Never shipped.
 //!
 //! It links no crate of Wharf: what is tested cannot vouch for itself. Everything listens on loopback only.
 
 pub mod acp;
 pub mod http;
+pub mod mcp;
 pub mod model;
 pub mod ndjson;
 pub mod process;

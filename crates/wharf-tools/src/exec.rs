@@ -4,6 +4,7 @@ pub(crate) mod capture;
 mod environment;
 mod local;
 mod outbox;
+mod piped;
 pub(crate) mod process;
 mod supervised;
 mod tree;
@@ -21,6 +22,7 @@ use tokio::time::{Instant, sleep_until};
 
 pub(crate) use capture::{Captured, Excerpt};
 pub(crate) use environment::{allowed, quiet};
+pub(crate) use piped::{Piped, Program};
 pub(crate) use tree::adopt_orphans;
 
 use crate::CallContext;

@@ -8,6 +8,7 @@ mod client;
 mod diff;
 mod editor;
 mod exec;
+pub mod mcp;
 mod output;
 mod patch;
 pub mod supervisor;
@@ -113,5 +114,10 @@ impl Progress {
     pub async fn send(&self, output: String) {
         // Nobody listens once the call was abandoned: then its output has no reader.
         let _ = self.0.send(output).await;
+    }
+
+    /// Leaves it out while the engine is behind: for news that later news replaces.
+    pub fn offer(&self, output: String) {
+        let _ = self.0.try_send(output);
     }
 }

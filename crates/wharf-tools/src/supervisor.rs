@@ -17,6 +17,8 @@ mod inherited;
 #[cfg(target_os = "linux")]
 mod keeper;
 mod link;
+#[cfg(target_os = "linux")]
+mod piped;
 mod recorded;
 #[cfg(target_os = "linux")]
 mod serve;

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use wharf_protocol::ToolSpec;
+use wharf_protocol::{McpServer, ToolSpec};
 
+use crate::mcp::{Mcp, McpConfig};
 use crate::supervisor::SupervisorProgram;
 use crate::tools;
 use crate::{Tool, exec};
@@ -21,11 +22,19 @@ pub struct ToolsConfig {
     /// What runs commands so that none outlives this process. Without it they are this process's own children, and survive
     /// where it is killed. Linux only.
     pub supervisor: Option<SupervisorProgram>,
+    /// MCP servers that every session has.
+    pub mcp_servers: Vec<McpServer>,
 }
 
 impl Default for ToolsConfig {
     fn default() -> Self {
-        Self { environment: BTreeMap::new(), pass_environment: Vec::new(), bash_timeout_ms: 600_000, supervisor: None }
+        Self {
+            environment: BTreeMap::new(),
+            pass_environment: Vec::new(),
+            bash_timeout_ms: 600_000,
+            supervisor: None,
+            mcp_servers: Vec::new(),
+        }
     }
 }
 
@@ -34,6 +43,7 @@ impl Default for ToolsConfig {
 pub struct Toolbox {
     tools: BTreeMap<String, Arc<dyn Tool>>,
     specs: Arc<[Arc<ToolSpec>]>,
+    mcp: Mcp,
 }
 
 impl Toolbox {
@@ -45,7 +55,20 @@ impl Toolbox {
         if config.supervisor.is_none() {
             exec::adopt_orphans();
         }
-        tools::builtin(config).into_iter().collect()
+        let mcp = Mcp::new(McpConfig {
+            servers: std::mem::take(&mut config.mcp_servers),
+            environment: config.environment.clone(),
+            pass_environment: config.pass_environment.clone(),
+            call_timeout_ms: config.bash_timeout_ms,
+            supervisor: config.supervisor.clone(),
+        });
+        Self { mcp, ..tools::builtin(config).into_iter().collect() }
+    }
+
+    /// The MCP servers, which bring further tools to the sessions that have them.
+    #[must_use]
+    pub fn mcp(&self) -> &Mcp {
+        &self.mcp
     }
 
     #[must_use]
@@ -62,7 +85,7 @@ impl Toolbox {
     /// These tools and `more`; a tool of the same name replaces the one here.
     #[must_use]
     pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        self.tools.into_values().chain(more).collect()
+        Self { mcp: self.mcp, ..self.tools.into_values().chain(more).collect() }
     }
 }
 
@@ -70,7 +93,7 @@ impl FromIterator<Arc<dyn Tool>> for Toolbox {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Tool>>>(tools: I) -> Self {
         let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
         let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
-        Self { tools, specs }
+        Self { tools, specs, mcp: Mcp::new(McpConfig::default()) }
     }
 }
 

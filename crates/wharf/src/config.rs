@@ -2,8 +2,10 @@
 
 mod keys;
 mod layers;
+mod mcp;
 mod show;
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -16,6 +18,7 @@ use wharf_protocol::{Mode, Rule};
 
 pub use keys::known_keys;
 pub use layers::{ConfigError, Flags, Layered, Source, load};
+pub use mcp::{McpSection, servers as mcp_servers};
 pub use show::show;
 
 /// The whole configuration. Every key may stand in the file, in the environment (`server.port` is `WHARF_SERVER_PORT`), and
@@ -48,6 +51,8 @@ pub struct Config {
     pub recovery: RecoveryChoice,
     /// Further environment variables that commands of the agent may see.
     pub pass_environment: Vec<String>,
+    /// MCP servers that every session has, by their names.
+    pub mcp: BTreeMap<String, McpSection>,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives like `wharf_engine=debug`.
     pub log: String,
     pub server: ServerSection,
@@ -176,6 +181,7 @@ impl Default for Config {
             rules: Vec::new(),
             recovery: RecoveryChoice::Continue,
             pass_environment: Vec::new(),
+            mcp: BTreeMap::new(),
             log: "warn".to_owned(),
             server: ServerSection::default(),
             client: ClientSection::default(),

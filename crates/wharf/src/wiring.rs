@@ -8,10 +8,11 @@ use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
 use wharf_models::{ApiKey, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore};
+use wharf_tools::mcp::McpConfig;
 use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
-use crate::config::{Config, RecoveryChoice};
+use crate::config::{Config, RecoveryChoice, mcp_servers};
 use crate::failure::{Exit, Failure};
 use crate::state::StateDir;
 
@@ -41,7 +42,20 @@ pub fn tools(config: &Config, environment: &BTreeMap<String, String>) -> Toolbox
         pass_environment: config.pass_environment.clone(),
         bash_timeout_ms: config.limits.tool_time_ms,
         supervisor: Some(SupervisorProgram::this()),
+        mcp_servers: mcp_servers(&config.mcp),
     })
+}
+
+/// Whether the configured MCP servers can be tried; which one cannot, by its name.
+pub fn check_mcp(config: &Config) -> anyhow::Result<()> {
+    for server in mcp_servers(&config.mcp) {
+        McpConfig::check(std::slice::from_ref(&server)).map_err(|bad| {
+            let field = bad.path.trim_start_matches("[0].");
+            Failure::new(Exit::Usage, format!("mcp.{}.{field}: {}", server.name, bad.reason))
+                .hint("`wharf config path` names the file")
+        })?;
+    }
+    Ok(())
 }
 
 /// The store in the state directory.
@@ -66,6 +80,7 @@ pub async fn engine(
     environment: &BTreeMap<String, String>,
     state: &StateDir,
 ) -> anyhow::Result<Engine> {
+    check_mcp(config)?;
     let models = Arc::new(models(config, environment)?);
     let store = store(config, state)?;
     let tools = tools(config, environment);

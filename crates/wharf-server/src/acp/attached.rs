@@ -20,6 +20,7 @@ use wharf_protocol::{EncodedEvent, MessageId, Session, SessionId, TurnId};
 pub(super) use command::Command;
 
 use super::connection::{Client, Context};
+use super::mcp::Watching;
 use super::options;
 use super::outbox::{self, Gone};
 use super::render::Renderer;
@@ -44,6 +45,7 @@ struct View {
 enum Wakeup {
     Command(Option<Command>),
     Events(Result<Vec<EncodedEvent>, EngineError>),
+    Mcp,
 }
 
 /// Why the task ends.
@@ -72,6 +74,7 @@ pub(super) struct Attached {
     commands: mpsc::WeakSender<Command>,
     /// What this client does for the session's tools.
     offer: Option<Offer>,
+    mcp: Watching,
 }
 
 impl Attached {
@@ -92,6 +95,7 @@ impl Attached {
             closing: None,
             commands: commands.downgrade(),
             offer: None,
+            mcp: Watching::default(),
         }
     }
 
@@ -123,8 +127,10 @@ impl Attached {
             biased;
             command = self.inbox.recv() => Wakeup::Command(command),
             events = next(&mut self.view) => Wakeup::Events(events),
+            () = self.mcp.changed() => Wakeup::Mcp,
         };
         match wakeup {
+            Wakeup::Mcp => self.tell_of_mcp().await?,
             Wakeup::Command(None) => return Err(End::Gone),
             Wakeup::Command(Some(command)) => self.command(command).await?,
             Wakeup::Events(Ok(events)) => self.show(&events, false).await?,
@@ -135,6 +141,9 @@ impl Attached {
         {
             self.context.out.answer(&id, Ok(json!({}))).await?;
             return Err(End::Closed);
+        }
+        if self.client.shows.notices && self.view.is_some() {
+            self.mcp.begin(&self.context.app.engine, &self.session_id);
         }
         // Nothing could be opened: no task stays behind for it.
         if self.view.is_some() { Ok(()) } else { Err(End::Closed) }
@@ -158,7 +167,7 @@ impl Attached {
 
     async fn command(&mut self, command: Command) -> Result<(), End> {
         match command {
-            Command::New { id, request } => match self.create(request).await {
+            Command::New { id, request, mcp } => match self.create(request, mcp).await {
                 Ok(session) => {
                     let answer = acp::NewSessionResponse::new(acp::SessionId::new(self.session_id.as_str()))
                         .modes(options::modes(&session))
@@ -172,12 +181,18 @@ impl Attached {
                     Err(End::Closed)
                 }
             },
-            Command::Load { id, cwd } => {
-                let loaded = self.load().await?;
+            Command::Load { id, cwd, mcp } => {
+                let loaded = match self.set_mcp(mcp).await {
+                    Ok(()) => self.load().await?,
+                    Err(error) => Err(error),
+                };
                 self.opened(&id, loaded, Some(&cwd)).await
             }
-            Command::Attach { id, after, cwd } => {
-                let attached = self.attach(after).await;
+            Command::Attach { id, after, cwd, mcp } => {
+                let attached = match self.set_mcp(mcp).await {
+                    Ok(()) => self.attach(after).await,
+                    Err(error) => Err(error),
+                };
                 self.opened(&id, attached, cwd.as_deref()).await
             }
             Command::Prompt { id, blocks, prompt_id } => {

@@ -8,6 +8,7 @@ mod attached;
 mod connection;
 mod content;
 mod host;
+mod mcp;
 mod options;
 mod outbox;
 mod render;

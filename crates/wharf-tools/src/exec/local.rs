@@ -183,7 +183,7 @@ fn directory_path(directory: &OwnedFd, workspace: &crate::Workspace) -> PathBuf 
 }
 
 /// Marks the processes of one call; call ids alone may be the same in two sessions.
-fn token() -> io::Result<String> {
+pub(super) fn token() -> io::Result<String> {
     let mut bits = [0u8; 16];
     getrandom::fill(&mut bits).map_err(io::Error::other)?;
     Ok(bits.iter().map(|byte| format!("{byte:02x}")).collect())

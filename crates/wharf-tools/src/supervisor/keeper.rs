@@ -19,7 +19,7 @@ use self::server::Server;
 use super::signals::Children;
 use super::spool::{Spool, Status};
 use super::wire::{self, End, Ended, Request};
-use super::{control, descendants};
+use super::{control, descendants, piped};
 use crate::exec::{DRAIN, DRAIN_BYTES};
 
 const READ_BYTES: usize = 32 * 1024;
@@ -30,10 +30,14 @@ pub(super) fn run() -> io::Result<()> {
     let control = control()?;
     let children = Children::adopt()?;
     rustix::thread::set_name(c"exec-keeper")?;
-    let (request, directory) = wire::receive_request(&control)?;
+    let first = wire::receive_first(&control)?;
     if is_gone(&control) {
         return Ok(());
     }
+    if first.0 == wire::SERVE {
+        return piped::run(control, children, first);
+    }
+    let (request, directory) = wire::request(first)?;
     let begun = rustix::process::fchdir(&directory).map_err(io::Error::from);
     drop(directory);
     match begun.and_then(|()| Keeper::begin(&request, &control, children)) {

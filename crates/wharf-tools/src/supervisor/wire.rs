@@ -28,6 +28,22 @@ pub(crate) const ENDED: u8 = 4;
 /// Keeper to server: why the command could not be started. The last frame.
 pub(crate) const NOT_STARTED: u8 = 5;
 
+/// Server to keeper, in place of [`REQUEST`]: a program that is spoken with on pipes, with its descriptors.
+pub(crate) const SERVE: u8 = 32;
+/// Keeper to server: the program was started.
+pub(crate) const SERVING: u8 = 33;
+
+/// Descriptors that come with a first frame: the directory, and for [`SERVE`] the standard three.
+const FIRST_DESCRIPTORS: usize = 4;
+
+/// A program that is spoken with for long. Its directory and its standard three come along as descriptors, in this order.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Serve {
+    pub(crate) program: std::ffi::OsString,
+    pub(crate) arguments: Vec<String>,
+    pub(crate) environment: Vec<(String, String)>,
+}
+
 /// A command to run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
@@ -126,10 +142,14 @@ impl Frames {
 
 /// Sends `bytes`, the descriptor with the first of them.
 pub(crate) fn send_with(socket: &UnixStream, bytes: &[u8], descriptor: BorrowedFd<'_>) -> io::Result<()> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    send_all(socket, bytes, &[descriptor])
+}
+
+/// Sends `bytes`, the descriptors with the first of them; at most as many as a first frame has.
+pub(crate) fn send_all(socket: &UnixStream, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> io::Result<()> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FIRST_DESCRIPTORS))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
-    let descriptors = [descriptor];
-    ancillary.push(SendAncillaryMessage::ScmRights(&descriptors));
+    ancillary.push(SendAncillaryMessage::ScmRights(descriptors));
     // A dead receiver is an error here, not a signal.
     let sent = rustix::net::sendmsg(socket, &[IoSlice::new(bytes)], &mut ancillary, SendFlags::NOSIGNAL)?;
     let mut socket = socket;
@@ -138,7 +158,12 @@ pub(crate) fn send_with(socket: &UnixStream, bytes: &[u8], descriptor: BorrowedF
 
 /// Receives what there is, and the descriptor that came with it; 0 bytes are the end.
 pub(crate) fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Option<OwnedFd>)> {
-    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let (count, descriptors) = receive_all(socket, buffer)?;
+    Ok((count, descriptors.into_iter().next()))
+}
+
+fn receive_all(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(usize, Vec<OwnedFd>)> {
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(FIRST_DESCRIPTORS))];
     let mut ancillary = RecvAncillaryBuffer::new(&mut space);
     #[cfg(target_os = "linux")]
     let flags = RecvFlags::CMSG_CLOEXEC;
@@ -150,30 +175,41 @@ pub(crate) fn receive_with(socket: impl AsFd, buffer: &mut [u8]) -> io::Result<(
             received => break received?,
         }
     };
-    let descriptor = ancillary.drain().find_map(|message| match message {
-        RecvAncillaryMessage::ScmRights(mut descriptors) => descriptors.next(),
-        _ => None,
-    });
-    Ok((received.bytes, descriptor))
+    let mut descriptors = Vec::new();
+    for message in ancillary.drain() {
+        if let RecvAncillaryMessage::ScmRights(received) = message {
+            descriptors.extend(received);
+        }
+    }
+    Ok((received.bytes, descriptors))
 }
 
-/// Waits for the request that a keeper is started with.
-pub(crate) fn receive_request(mut socket: &UnixStream) -> io::Result<(Request, OwnedFd)> {
+/// The frame that a keeper is started with: its kind, its body, and what came with it.
+pub(crate) type First = (u8, Vec<u8>, Vec<OwnedFd>);
+
+/// Waits for the frame that a keeper is started with.
+pub(crate) fn receive_first(mut socket: &UnixStream) -> io::Result<First> {
     let mut buffer = vec![0; 32 * 1024];
     let mut frames = Frames::default();
-    let (count, descriptor) = receive_with(socket, &mut buffer)?;
+    let (count, descriptors) = receive_all(socket, &mut buffer)?;
     frames.push(&buffer[..count]);
-    let descriptor = descriptor.ok_or(io::ErrorKind::UnexpectedEof)?;
     loop {
         if let Some((kind, body)) = frames.next()? {
-            if kind != REQUEST {
-                return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no request"));
-            }
-            return Ok((serde_json::from_slice(&body)?, descriptor));
+            return Ok((kind, body, descriptors));
         }
         match socket.read(&mut buffer)? {
             0 => return Err(io::ErrorKind::UnexpectedEof.into()),
             count => frames.push(&buffer[..count]),
         }
     }
+}
+
+/// The command that a keeper is to run, and the directory to run it in.
+pub(crate) fn request(first: First) -> io::Result<(Request, OwnedFd)> {
+    let (kind, body, descriptors) = first;
+    if kind != REQUEST {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no request"));
+    }
+    let directory = descriptors.into_iter().next().ok_or(io::ErrorKind::UnexpectedEof)?;
+    Ok((serde_json::from_slice(&body)?, directory))
 }

@@ -68,6 +68,7 @@ fn shape(root: &Schema, node: &Json) -> Shape {
             let items = node.get("items").map(|items| resolve(root, items));
             if items.and_then(type_of) == Some("string") { Shape::List } else { Shape::Tables }
         }
+        Some("object") => Shape::Tables,
         _ => Shape::Text,
     }
 }

@@ -31,9 +31,33 @@ pub fn show(layered: &Layered, as_json: bool) -> String {
 
 fn of(layered: &Layered, name: &str) -> (Json, String) {
     match layered.values.get(name) {
+        Some((value, source)) if name == "mcp" => (without_secrets(&json!(value)), source.to_string()),
         Some((value, source)) => (redacted(&json!(value)), source.to_string()),
         None => (Json::Null, "default".to_owned()),
     }
+}
+
+/// MCP servers are the one place of the configuration where secrets are meant to stand: in arguments, variables, headers
+/// and addresses.
+fn without_secrets(servers: &Json) -> Json {
+    let Json::Object(servers) = servers else { return Json::Null };
+    let hidden = |value: &Json| match value {
+        Json::Object(map) => Json::Object(map.keys().map(|name| (name.clone(), json!("…"))).collect()),
+        Json::Array(items) => Json::Array(items.iter().map(|_| json!("…")).collect()),
+        _ => json!("…"),
+    };
+    let server = |server: &Json| {
+        let Json::Object(fields) = server else { return Json::Null };
+        let field = |(name, value): (&String, &Json)| {
+            let shown = match name.as_str() {
+                "type" | "command" | "enabled" | "trust_annotations" => value.clone(),
+                _ => hidden(value),
+            };
+            (name.clone(), shown)
+        };
+        Json::Object(fields.iter().map(field).collect())
+    };
+    Json::Object(servers.iter().map(|(name, fields)| (name.clone(), server(fields))).collect())
 }
 
 /// Keys stand in files and variables that the configuration names, never in it. An address may still hold one by mistake.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_protocol::{CallId, MessageId, PermissionId, Seq};
+use wharf_protocol::{CallId, McpServer, MessageId, PermissionId, Seq};
 
 use crate::acp::rpc::Id;
 
@@ -12,18 +12,21 @@ pub(in crate::acp) enum Command {
     New {
         id: Id,
         request: acp::NewSessionRequest,
+        mcp: Vec<McpServer>,
     },
     /// Replays the conversation before it answers.
     Load {
         id: Id,
         /// The workspace, as the client names it.
         cwd: PathBuf,
+        mcp: Vec<McpServer>,
     },
     /// From the present, or after an event that the client has seen.
     Attach {
         id: Id,
         after: Option<Seq>,
         cwd: Option<PathBuf>,
+        mcp: Vec<McpServer>,
     },
     Prompt {
         id: Id,

@@ -8,7 +8,7 @@ use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::event::PermissionRequested;
 use wharf_protocol::rest::CreateSession;
-use wharf_protocol::{Seq, Session, SessionStatus};
+use wharf_protocol::{McpServer, Seq, Session, SessionStatus};
 
 use super::{Attached, End, View, next};
 use crate::acp::connection::{check_cwd, unknown_session};
@@ -25,15 +25,17 @@ const PAGE_EVENTS: usize = 500;
 const TURNS: usize = 200;
 
 impl Attached {
-    pub(super) async fn create(&mut self, request: acp::NewSessionRequest) -> Result<Session, RpcError> {
+    pub(super) async fn create(
+        &mut self,
+        request: acp::NewSessionRequest,
+        mcp_servers: Vec<McpServer>,
+    ) -> Result<Session, RpcError> {
         check_cwd(&request.cwd)?;
-        if !request.mcp_servers.is_empty() {
-            tracing::warn!(session.id = %self.session_id, "an editor's MCP servers are not connected: not supported yet");
-        }
         let engine = &self.context.app.engine;
         let create = CreateSession {
             cwd: Some(request.cwd.clone()),
             session_id: Some(self.session_id.clone()),
+            mcp_servers,
             ..CreateSession::default()
         };
         let session = match engine.create_session(create, &self.context.principal.caller).await {
@@ -96,6 +98,22 @@ impl Attached {
         let mut meta = acp::Meta::new();
         meta.insert(META.to_owned(), json!({ "seq": view.cursor.position() }));
         Some(meta)
+    }
+
+    /// Gives the session the servers that the client has. One that has none takes nobody else's away.
+    pub(super) async fn set_mcp(&self, servers: Vec<McpServer>) -> Result<(), RpcError> {
+        if servers.is_empty() {
+            return Ok(());
+        }
+        Ok(self.context.app.engine.set_mcp(&self.session_id, servers).await?)
+    }
+
+    /// Tells of MCP servers that do not work, to a client that shows it.
+    pub(super) async fn tell_of_mcp(&mut self) -> Result<(), End> {
+        let Ok(mcp) = self.context.app.engine.mcp(&self.session_id).await else { return Ok(()) };
+        let notices = self.mcp.notices(&mcp.servers);
+        let frames = notices.into_iter().map(|notice| outbox::update(&self.session_id, notice, None)).collect();
+        Ok(self.context.out.send(frames).await?)
     }
 
     pub(super) async fn introduce(&mut self, session: &Session) -> Result<(), End> {

@@ -12,6 +12,7 @@ use wharf_protocol::{Seq, SessionId};
 use super::sessions::{delete, list};
 use super::{Client, Connection, check_cwd, random_bits, unknown_session};
 use crate::acp::attached::Command;
+use crate::acp::mcp;
 use crate::acp::outbox::META;
 use crate::acp::render::Shows;
 use crate::acp::rpc::{INVALID_REQUEST, Id, Params, RpcError};
@@ -50,27 +51,31 @@ impl Connection {
             "logout" => self.reply(&id, json!({})).await,
             "session/new" => {
                 principal.require(Scope::SessionsWrite)?;
+                let mcp = mcp::servers(params, &principal)?;
                 let request: acp::NewSessionRequest = params.read()?;
                 let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
                 let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
-                self.pass(&session_id, Command::New { id, request }).await
+                self.pass(&session_id, Command::New { id, request, mcp }).await
             }
             "session/load" => {
+                let mcp = mcp::servers(params, &principal)?;
                 let request: acp::LoadSessionRequest = params.read()?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Load { id, cwd: request.cwd }).await
+                self.pass(&session_id, Command::Load { id, cwd: request.cwd, mcp }).await
             }
             "session/resume" => {
+                let mcp = mcp::servers(params, &principal)?;
                 let request: acp::ResumeSessionRequest = params.read()?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Attach { id, after: None, cwd: Some(request.cwd) }).await
+                self.pass(&session_id, Command::Attach { id, after: None, cwd: Some(request.cwd), mcp }).await
             }
             "_wharf/session/attach" => {
                 let request: AttachRequest = params.read()?;
                 let session_id = session_id(&request.session_id)?;
-                self.pass(&session_id, Command::Attach { id, after: Some(request.after), cwd: None }).await
+                let (after, mcp) = (Some(request.after), Vec::new());
+                self.pass(&session_id, Command::Attach { id, after, cwd: None, mcp }).await
             }
             "session/list" => {
                 let request: acp::ListSessionsRequest = params.read()?;
@@ -155,6 +160,7 @@ impl Connection {
             .agent_capabilities(
                 acp::AgentCapabilities::new()
                     .load_session(true)
+                    .mcp_capabilities(acp::McpCapabilities::new().http(true).sse(true))
                     .prompt_capabilities(acp::PromptCapabilities::new().image(true).embedded_context(true))
                     .session_capabilities(sessions)
                     .meta(extensions),

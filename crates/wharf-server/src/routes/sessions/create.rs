@@ -31,5 +31,9 @@ async fn create(
     Extension(principal): Asker,
     OptionalBody(request): OptionalBody<CreateSession>,
 ) -> Result<Json<Session>> {
+    if !request.mcp_servers.is_empty() {
+        // A server is a program that runs here, or an address that this machine asks.
+        principal.require(Scope::ToolsExecute)?;
+    }
     Ok(Json(app.engine.create_session(request, &principal.caller).await?))
 }

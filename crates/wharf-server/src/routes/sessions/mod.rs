@@ -8,13 +8,16 @@ mod delete;
 mod events;
 mod get;
 mod list;
+mod mcp;
 mod messages;
 mod permissions;
 mod prompt;
 mod prompt_stream;
 mod queue;
 mod reprioritise;
+mod set_mcp;
 mod timeline;
+mod tools;
 mod turn;
 mod turns;
 mod update;
@@ -48,6 +51,9 @@ pub(super) fn operations() -> Vec<Operation> {
         clear::operation("/api/v1/sessions/{session_id}/history", "clearHistory"),
         events::operation(),
         timeline::operation(),
+        mcp::operation(),
+        set_mcp::operation(),
+        tools::operation(),
         permissions::operation(),
         answer::operation(),
     ]

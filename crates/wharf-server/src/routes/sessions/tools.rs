@@ -1,0 +1,30 @@
+//! `GET /sessions/{session_id}/tools`
+
+use axum::Json;
+use axum::extract::State;
+use wharf_protocol::rest::ToolList;
+use wharf_protocol::{SessionId, ToolSpec};
+
+use super::CHANGE_FAILS;
+use crate::app::App;
+use crate::auth::Scope;
+use crate::error::Result;
+use crate::extract::Params;
+use crate::route::Operation;
+use crate::routes::InSession;
+
+pub(super) fn operation() -> Operation {
+    Operation::get("listSessionTools", "/api/v1/sessions/{session_id}/tools", tools)
+        .about("tools", "The tools of one session, those of its MCP servers included")
+        .details("Starts the session's MCP servers where they do not run, and waits up to 15 s for them.")
+        .scope(Scope::SessionsRead)
+        .param::<SessionId>("session_id")
+        .answers::<ToolList>(200, "What its agent has.")
+        .fails(&CHANGE_FAILS)
+}
+
+async fn tools(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<ToolList>> {
+    let specs = app.engine.tools_of(&path.session_id).await?;
+    let tools: Vec<ToolSpec> = specs.iter().map(|spec| ToolSpec::clone(spec)).collect();
+    Ok(Json(ToolList { total: tools.len(), tools }))
+}

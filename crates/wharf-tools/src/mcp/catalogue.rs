@@ -1,0 +1,152 @@
+//! The tools that a server lists, taken over as far as they fit.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use super::visible;
+
+/// Tools of one server. What it lists beyond them is left out.
+pub(super) const TOOLS_MAX: usize = 128;
+/// Pages of one list.
+pub(super) const PAGES_MAX: usize = 64;
+/// A tool's name as its server has it, in bytes.
+const NAME_MAX_BYTES: usize = 256;
+const TITLE_MAX_BYTES: usize = 128;
+/// What is cut off is not missed by a model; what a longer one is for is no description.
+const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
+/// A tool whose schema is larger is left out: a part of a schema is none.
+const SCHEMA_MAX_BYTES: usize = 64 << 10;
+/// What is said of tools that were left out.
+const NOTES_MAX: usize = 16;
+
+/// A server's tools.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Catalogue {
+    pub(super) tools: Vec<RemoteTool>,
+    /// What could not be taken over, and why.
+    pub(super) left_out: Vec<String>,
+}
+
+/// A tool as its server describes it; safe to be shown.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct RemoteTool {
+    /// Exactly as the server has it; never shown.
+    pub(super) name: String,
+    pub(super) title: Option<String>,
+    pub(super) description: String,
+    pub(super) schema: Value,
+    pub(super) read_only: bool,
+    pub(super) open_world: bool,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Listed {
+    name: String,
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+    #[serde(default)]
+    input_schema: Value,
+    #[serde(default)]
+    annotations: Option<Annotations>,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Annotations {
+    #[serde(default)]
+    title: Option<String>,
+    #[serde(default)]
+    read_only_hint: bool,
+    #[serde(default)]
+    open_world_hint: bool,
+}
+
+impl Catalogue {
+    /// Takes a page over; gives the cursor of the next one.
+    pub(super) fn add_page(&mut self, page: Value) -> Result<Option<String>, &'static str> {
+        let Value::Object(mut page) = page else { return Err("its list of tools is no object") };
+        let Some(Value::Array(tools)) = page.remove("tools") else { return Err("its answer has no list of tools") };
+        let mut known: HashSet<String> = self.tools.iter().map(|tool| tool.name.clone()).collect();
+        for listed in tools {
+            let shown =
+                listed.get("name").and_then(Value::as_str).map_or_else(String::new, |name| visible::line(name, 80));
+            match taken(listed) {
+                Ok(tool) if known.contains(&tool.name) => self.note(format!("{shown}: the name is there twice")),
+                Ok(_) if self.tools.len() >= TOOLS_MAX => {
+                    self.note(format!("{shown}: a server may have {TOOLS_MAX} tools"));
+                }
+                Ok(tool) => {
+                    known.insert(tool.name.clone());
+                    self.tools.push(tool);
+                }
+                Err(why) => self.note(format!("{shown}: {why}")),
+            }
+        }
+        let next = page.remove("nextCursor").and_then(|cursor| cursor.as_str().map(str::to_owned));
+        Ok(next.filter(|cursor| !cursor.is_empty()))
+    }
+
+    pub(super) fn note(&mut self, note: String) {
+        if self.left_out.len() < NOTES_MAX {
+            self.left_out.push(note);
+        }
+    }
+}
+
+fn taken(listed: Value) -> Result<RemoteTool, String> {
+    let Listed { name, title, description, input_schema, annotations } =
+        serde_json::from_value(listed).map_err(|_| "it is no description of a tool".to_owned())?;
+    if name.is_empty() || name.len() > NAME_MAX_BYTES {
+        return Err(format!("a name has 1 to {NAME_MAX_BYTES} bytes"));
+    }
+    let annotations = annotations.unwrap_or_default();
+    let size = input_schema.to_string().len();
+    if size > SCHEMA_MAX_BYTES {
+        return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));
+    }
+    let title = title.or(annotations.title).map(|title| visible::line(&title, TITLE_MAX_BYTES));
+    Ok(RemoteTool {
+        name,
+        title: title.filter(|title| !title.is_empty()),
+        description: visible::shortened(visible::text(description.unwrap_or_default().trim()), DESCRIPTION_MAX_BYTES),
+        schema: object_schema(input_schema),
+        read_only: annotations.read_only_hint,
+        open_world: annotations.open_world_hint,
+    })
+}
+
+/// Providers want an object's schema, whatever a server says.
+fn object_schema(schema: Value) -> Value {
+    let Value::Object(mut schema) = cleaned(schema) else { return json!({ "type": "object", "properties": {} }) };
+    if schema.get("type") != Some(&json!("object")) {
+        schema.insert("type".to_owned(), json!("object"));
+    }
+    if !schema.get("properties").is_some_and(Value::is_object) {
+        schema.insert("properties".to_owned(), Value::Object(Map::new()));
+    }
+    Value::Object(schema)
+}
+
+/// The texts in it made visible; what arguments are called stays, or a call would not fit.
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .map(|(name, value)| match (name.as_str(), value) {
+                    ("description" | "title" | "$comment", Value::String(text)) => {
+                        let text = visible::shortened(visible::text(&text), DESCRIPTION_MAX_BYTES);
+                        (name, Value::String(text))
+                    }
+                    (_, value) => (name, cleaned(value)),
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(cleaned).collect()),
+        other => other,
+    }
+}

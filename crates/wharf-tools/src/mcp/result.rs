@@ -1,0 +1,121 @@
+//! What a call came to: the server's content blocks as ours.
+
+use serde_json::Value;
+use wharf_protocol::ContentBlock;
+use wharf_protocol::content::EmbeddedResource;
+
+use super::visible;
+
+/// Blocks of one result that are taken over.
+const BLOCKS_MAX: usize = 256;
+/// Base64 of one picture or sound.
+const MEDIA_MAX_BYTES: usize = 4 << 20;
+/// The same of all of a result.
+const ALL_MEDIA_MAX_BYTES: usize = 8 << 20;
+const NAME_MAX_BYTES: usize = 256;
+const URI_MAX_BYTES: usize = 2 << 10;
+
+/// A result, before its text is cut to what a call may have.
+#[derive(Debug, Default, PartialEq)]
+pub(super) struct Told {
+    pub(super) text: String,
+    /// Pictures, sounds and links. Text is in `text` alone.
+    pub(super) content: Vec<ContentBlock>,
+    pub(super) is_error: bool,
+}
+
+/// Takes over what `tools/call` was answered with.
+pub(super) fn told(result: &Value) -> Told {
+    let mut told =
+        Told { is_error: result.get("isError").and_then(Value::as_bool).unwrap_or(false), ..Told::default() };
+    let mut media = 0;
+    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    for block in blocks.iter().take(BLOCKS_MAX) {
+        told.add(block, &mut media);
+    }
+    if blocks.len() > BLOCKS_MAX {
+        told.line(&format!("[{} more blocks left out]", blocks.len() - BLOCKS_MAX));
+    }
+    // The text is to say the same, where there is one.
+    if let Some(structured) = result.get("structuredContent").filter(|value| !value.is_null())
+        && told.text.is_empty()
+    {
+        told.line(&visible::text(&structured.to_string()));
+    }
+    if told.text.is_empty() {
+        told.text = if told.is_error { "the tool failed, and did not say why" } else { "(no output)" }.to_owned();
+    }
+    told
+}
+
+impl Told {
+    fn line(&mut self, text: &str) {
+        if !self.text.is_empty() && !self.text.ends_with('\n') {
+            self.text.push('\n');
+        }
+        self.text.push_str(text);
+    }
+
+    fn add(&mut self, block: &Value, media: &mut usize) {
+        let text = |name: &str| block.get(name).and_then(Value::as_str);
+        match text("type").unwrap_or_default() {
+            "text" => self.line(&visible::text(text("text").unwrap_or_default())),
+            kind @ ("image" | "audio") => {
+                let mime_type = visible::line(text("mimeType").unwrap_or("application/octet-stream"), NAME_MAX_BYTES);
+                self.media(kind, text("data").unwrap_or_default(), mime_type, media);
+            }
+            "resource_link" => {
+                let uri = visible::line(text("uri").unwrap_or_default(), URI_MAX_BYTES);
+                let name = visible::line(text("name").unwrap_or(&uri), NAME_MAX_BYTES);
+                self.line(&format!("[link: {name} {uri}]"));
+                self.content.push(ContentBlock::ResourceLink {
+                    uri,
+                    name,
+                    mime_type: text("mimeType").map(|it| visible::line(it, NAME_MAX_BYTES)),
+                    description: text("description").map(|it| visible::line(it, URI_MAX_BYTES)),
+                });
+            }
+            "resource" => {
+                if let Some(resource) = block.get("resource") {
+                    self.resource(resource, media);
+                }
+            }
+            other => self.line(&format!("[a block of type {}, which is not known here]", visible::line(other, 40))),
+        }
+    }
+
+    fn media(&mut self, kind: &str, data: &str, mime_type: String, media: &mut usize) {
+        let fits = data.len() <= MEDIA_MAX_BYTES && *media + data.len() <= ALL_MEDIA_MAX_BYTES;
+        let is_base64 = data.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+/=\r\n".contains(&byte));
+        if !fits || !is_base64 {
+            let why = if fits { "it is no base64" } else { "too large" };
+            return self.line(&format!("[{kind} {mime_type} left out: {why}, {} bytes]", data.len()));
+        }
+        *media += data.len();
+        self.line(&format!("[{kind} {mime_type}, {} bytes]", data.len() / 4 * 3));
+        let data = data.to_owned();
+        self.content.push(match kind {
+            "image" => ContentBlock::Image { data, mime_type, uri: None },
+            _ => ContentBlock::Audio { data, mime_type },
+        });
+    }
+
+    fn resource(&mut self, resource: &Value, media: &mut usize) {
+        let text = |name: &str| resource.get(name).and_then(Value::as_str);
+        let uri = visible::line(text("uri").unwrap_or_default(), URI_MAX_BYTES);
+        let mime_type = text("mimeType").map(|it| visible::line(it, NAME_MAX_BYTES));
+        if let Some(content) = text("text") {
+            return self.line(&format!("[resource {uri}]\n{}", visible::text(content)));
+        }
+        let blob = text("blob").unwrap_or_default();
+        if mime_type.as_deref().is_some_and(|it| it.starts_with("image/")) {
+            return self.media("image", blob, mime_type.unwrap_or_default(), media);
+        }
+        self.line(&format!("[resource {uri}, {} bytes of data]", blob.len() / 4 * 3));
+        if blob.len() <= MEDIA_MAX_BYTES && *media + blob.len() <= ALL_MEDIA_MAX_BYTES {
+            *media += blob.len();
+            let resource = EmbeddedResource { uri, mime_type, text: None, blob: Some(blob.to_owned()) };
+            self.content.push(ContentBlock::Resource { resource });
+        }
+    }
+}

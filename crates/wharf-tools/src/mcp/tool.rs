@@ -1,0 +1,91 @@
+//! A tool of a server, as one of ours.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde_json::Value;
+use wharf_protocol::tool::ToolSource;
+use wharf_protocol::{ToolKind, ToolSpec};
+
+use super::catalogue::RemoteTool;
+use super::config::Checked;
+use super::life::CallError;
+use super::result;
+use super::server::Handle;
+use super::visible;
+use crate::{CallContext, Tool, ToolError, ToolOutput};
+
+/// How long a call waits for its server.
+const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+const ERROR_MAX_BYTES: usize = 8 << 10;
+
+pub(super) struct McpTool {
+    pub(super) spec: Arc<ToolSpec>,
+    pub(super) server: Arc<Checked>,
+    /// What its server calls it.
+    pub(super) remote: String,
+    pub(super) handle: Arc<Handle>,
+}
+
+pub(super) fn spec(name: String, remote: &RemoteTool, server: &Checked, timeout_ms: u64) -> ToolSpec {
+    let server_name = &server.name;
+    let description = match (&remote.title, remote.description.as_str()) {
+        (None, "") => format!("{} of the MCP server {server_name}", visible::line(&remote.name, 80)),
+        (Some(title), "") => title.clone(),
+        (_, description) => description.to_owned(),
+    };
+    ToolSpec {
+        name,
+        description,
+        category: "mcp".to_owned(),
+        kind: if remote.open_world && remote.read_only { ToolKind::Fetch } else { ToolKind::Other },
+        source: ToolSource::Mcp,
+        // A server's own word is believed only where the user says so.
+        read_only: remote.read_only && server.trust_annotations,
+        subject: None,
+        parameters: remote.schema.clone(),
+        timeout_ms,
+    }
+}
+
+#[async_trait]
+impl Tool for McpTool {
+    fn spec(&self) -> &Arc<ToolSpec> {
+        &self.spec
+    }
+
+    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        let work = async {
+            self.handle.connected(CONNECT_LIMIT).await.map_err(CallError::Lost)?;
+            self.handle.call(self.remote.clone(), arguments, context.progress.clone()).await
+        };
+        let answer = tokio::select! {
+            biased;
+            () = context.cancel.cancelled() => return Err(crate::blocking::stopped()),
+            answer = work => answer,
+        };
+        let result = answer.map_err(|error| self.failed(&error))?;
+        let told = result::told(&result);
+        if told.is_error {
+            return Err(ToolError::Failed(visible::shortened(told.text, context.output_limit)));
+        }
+        let output = crate::output::bounded(told.text, &context).await;
+        Ok(ToolOutput { content: told.content, ..output })
+    }
+}
+
+impl McpTool {
+    fn failed(&self, error: &CallError) -> ToolError {
+        let server = &self.server.name;
+        ToolError::Failed(match error {
+            CallError::Lost(why) => {
+                format!("the MCP server {server} does not answer: {}", self.server.redacted(why))
+            }
+            CallError::Refused(error) => {
+                let message = visible::shortened(visible::text(&error.message), ERROR_MAX_BYTES);
+                format!("the MCP server {server} refused the call: {message} ({})", error.code)
+            }
+        })
+    }
+}
