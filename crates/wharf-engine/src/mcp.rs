@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use wharf_protocol::mcp::{McpServer, McpServerState};
 use wharf_protocol::{SessionId, ToolSpec};
-use wharf_tools::mcp::{Mcp, McpSet, Remembered};
+use wharf_tools::mcp::{Catalogue, Mcp, McpSet, Remembered};
 use wharf_tools::{Tool, Toolbox};
 
 use crate::EngineError;
@@ -47,6 +47,8 @@ pub(crate) struct LiveMcp {
     servers: Vec<McpServer>,
     kept: Remembered,
     tools: HashMap<String, Arc<dyn Tool>>,
+    /// What the tools were made of.
+    seen: Option<Vec<Option<Arc<Catalogue>>>>,
 }
 
 impl McpSessions {
@@ -108,9 +110,7 @@ impl McpSessions {
         let mut sets = self.sets();
         sets.retain(|_, set| set.strong_count() > 0);
         sets.insert(session.clone(), Arc::downgrade(&set));
-        let mut changes = set.changes();
-        changes.mark_changed();
-        LiveMcp { set, changes, servers, kept, tools: HashMap::new() }
+        LiveMcp { changes: set.changes(), set, servers, kept, tools: HashMap::new(), seen: None }
     }
 
     /// Gives a live session other servers. Those that stay go on.
@@ -161,16 +161,21 @@ impl LiveMcp {
         if self.changes.changed().await.is_err() {
             std::future::pending::<()>().await;
         }
-        // Whoever was woken still has to look.
-        self.changes.mark_changed();
     }
 
-    /// The tools beside the built-in ones, if they may be others than at the last look.
+    /// The tools beside the built-in ones, if they are others than at the last look.
     pub(crate) fn look(&mut self) -> Option<Vec<Arc<ToolSpec>>> {
-        if !self.changes.has_changed().unwrap_or(false) {
+        let now = self.set.catalogues();
+        let is_same = |before: &Vec<Option<Arc<Catalogue>>>| {
+            before.iter().zip(&now).all(|(before, now)| match (before, now) {
+                (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+                (before, now) => before.is_none() && now.is_none(),
+            })
+        };
+        if self.seen.as_ref().is_some_and(is_same) {
             return None;
         }
-        self.changes.mark_unchanged();
+        self.seen = Some(now);
         let tools = self.set.tools();
         let specs = tools.iter().map(|tool| Arc::clone(tool.spec())).collect();
         self.tools = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();

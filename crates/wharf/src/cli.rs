@@ -67,6 +67,9 @@ pub enum Command {
     Models(ListArgs),
     /// List the tools that agents have
     Tools(ListArgs),
+    /// List the configured MCP servers and their tools, or call one
+    #[command(subcommand)]
+    Mcp(McpCommand),
     /// List the agents
     Agents(ListArgs),
     /// Show the server of this machine
@@ -329,6 +332,22 @@ pub struct StopArgs {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+pub enum McpCommand {
+    /// Connect to the servers of the configuration file and show how they are
+    List(ListArgs),
+    /// Connect to them and show their tools
+    Tools(ListArgs),
+    /// Call one tool, as you: no permission is asked
+    Call {
+        /// mcp__SERVER__TOOL, as `wharf mcp tools` shows it
+        tool: String,
+        /// The arguments, a JSON object
+        #[arg(default_value = "{}")]
+        arguments: String,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
     /// Each effective value and where it comes from
     Show {
@@ -405,7 +424,7 @@ impl Command {
             },
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
-            Self::Init(_) | Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
+            Self::Init(_) | Self::Mcp(_) | Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
         }
     }
 }

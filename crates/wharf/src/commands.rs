@@ -7,6 +7,7 @@ mod attach;
 mod completions;
 mod config;
 mod init;
+mod mcp;
 mod models;
 mod serve;
 mod session;
@@ -83,6 +84,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Command::Sessions(args) => sessions::run(&context, args).await,
             Command::Models(args) => models::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,
+            Command::Mcp(command) => mcp::run(&context, command).await,
             Command::Agents(args) => agents::run(&context, &args).await,
             Command::Status(args) => status::run(&context, &args).await,
             Command::Stop(args) => stop::run(&context, &args).await,

@@ -266,3 +266,22 @@ fn a_rule_sees_what_the_tool_acts_on_and_every_file_of_a_patch() {
     assert!(judge(&["src/a", "secret/b"]).starts_with("deny"));
     assert!(judge(&[]).starts_with("ask"), "a pattern never allows what names nothing");
 }
+
+#[test]
+fn a_rule_names_tools_by_a_pattern() {
+    let cases = [
+        ("*", "bash", true),
+        ("bash", "bash", true),
+        ("bash", "bash2", false),
+        ("mcp__github__*", "mcp__github__create_issue", true),
+        ("mcp__github__*", "mcp__git__hub", false),
+        ("mcp__*__read_*", "mcp__files__read_file", true),
+        ("mcp__*__read_*", "mcp__files__write_file", false),
+        ("*_file", "read_file", true),
+        ("*_file", "read_files", false),
+        ("a*a", "a", false),
+    ];
+    for (pattern, name, matches) in cases {
+        assert_eq!(names_tool(pattern, name), matches, "{pattern} {name}");
+    }
+}

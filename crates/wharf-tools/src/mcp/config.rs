@@ -184,8 +184,9 @@ fn refuse(field: &str, is_there: bool, reason: &str) -> Result<(), Bad> {
 
 fn program(command: Option<&Path>, args: &[String], env: &[NamedValue], source: McpSource) -> Result<Place, Bad> {
     let command = command.ok_or_else(|| bad("command", "is missing"))?;
-    let is_name = command.components().count() == 1 && !command.as_os_str().is_empty();
-    if !command.is_absolute() && !(source == McpSource::Config && is_name) {
+    let is_name = command.file_name().is_some_and(|name| name == command.as_os_str());
+    let is_found = command.is_absolute() || (source == McpSource::Config && is_name);
+    if !is_found {
         return Err(bad("command", format!("{} is not an absolute path", command.display())));
     }
     let has_nul = |text: &str| text.contains('\0');

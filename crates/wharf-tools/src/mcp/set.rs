@@ -151,6 +151,12 @@ impl McpSet {
         tools
     }
 
+    /// What each server lists, to see whether the tools are others than before.
+    #[must_use]
+    pub fn catalogues(&self) -> Vec<Option<Arc<Catalogue>>> {
+        self.members.iter().map(Member::catalogue).collect()
+    }
+
     /// How each server is.
     #[must_use]
     pub fn states(&self) -> Vec<McpServerState> {

@@ -9,7 +9,11 @@ pub(super) fn text(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 32);
     // A line end of two characters is one.
     for letter in text.replace("\r\n", "\n").chars() {
-        if is_plain(letter) { out.push(letter) } else { out.extend(letter.escape_unicode()) }
+        if is_plain(letter) {
+            out.push(letter);
+        } else {
+            out.extend(letter.escape_unicode());
+        }
     }
     out
 }
@@ -19,9 +23,9 @@ pub(super) fn line(text: &str, max_bytes: usize) -> String {
     let mut out = String::new();
     for letter in text.trim().chars() {
         if is_hidden(letter) {
-            out.extend(letter.escape_unicode())
+            out.extend(letter.escape_unicode());
         } else {
-            out.push(letter)
+            out.push(letter);
         }
         if out.len() > max_bytes {
             break;

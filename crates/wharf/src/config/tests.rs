@@ -81,6 +81,25 @@ fn rules_stand_in_the_file() {
 }
 
 #[test]
+fn mcp_servers_stand_in_the_file_and_their_secrets_do_not_show() {
+    let file = "[mcp.docs]\ntype = \"http\"\nurl = \"https://host/mcp?key=secret\"\nheaders = { Authorization = \"Bearer secret\" }\n\
+                [mcp.local]\ncommand = \"npx\"\nargs = [\"--token\", \"secret\"]\nenv = { KEY = \"secret\" }\n\
+                [mcp.off]\ncommand = \"/x\"\nenabled = false\n";
+    let layered = load_text(file, &[], Vec::new()).unwrap();
+    let servers = mcp_servers(&layered.config.mcp);
+    assert_eq!(servers.iter().map(|server| server.name.as_str()).collect::<Vec<_>>(), ["docs", "local"]);
+    for as_json in [false, true] {
+        let text = show(&layered, as_json);
+        assert!(text.contains("Authorization") && !text.contains("secret"), "{text}");
+    }
+    assert!(!format!("{:?}", layered.config).contains("secret"));
+    let told = |text: &str| load_text(text, &[], Vec::new()).unwrap_err();
+    assert!(told("[mcp.a]\ncomand = \"x\"").contains("unknown field `comand`"), "{}", told("[mcp.a]\ncomand = \"x\""));
+    let variable = load_text("", &[("WHARF_MCP", "x")], Vec::new()).unwrap_err();
+    assert!(variable.contains("can only be set in the file"), "{variable}");
+}
+
+#[test]
 fn secrets_in_addresses_do_not_show() {
     let layered = load_text("base_url = \"https://me:secret@host/v1?key=secret\"", &[], Vec::new()).unwrap();
     for as_json in [false, true] {

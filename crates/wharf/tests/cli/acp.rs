@@ -10,7 +10,7 @@ use wharf_testkit::acp::Schema;
 use crate::{Home, PATIENCE};
 
 /// An editor with its agent process.
-struct Editor {
+pub struct Editor {
     agent: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
@@ -19,7 +19,7 @@ struct Editor {
 }
 
 impl Editor {
-    fn start(home: &Home, args: &[&str]) -> Self {
+    pub fn start(home: &Home, args: &[&str]) -> Self {
         let mut agent = home.command(args).stdin(Stdio::piped()).spawn().unwrap();
         let output = BufReader::new(agent.stdout.take().unwrap());
         let (sender, lines) = channel();
@@ -33,7 +33,7 @@ impl Editor {
         Self { input: agent.stdin.take(), agent, lines, schema: Schema::default(), last_id: 0 }
     }
 
-    fn send_line(&mut self, line: &str) {
+    pub fn send_line(&mut self, line: &str) {
         if let Ok(message) = serde_json::from_str(line) {
             self.schema.sent(&message);
         }
@@ -42,7 +42,7 @@ impl Editor {
         input.flush().unwrap();
     }
 
-    fn request(&mut self, method: &str, params: Value) -> u64 {
+    pub fn request(&mut self, method: &str, params: Value) -> u64 {
         self.last_id += 1;
         let request = json!({ "jsonrpc": "2.0", "id": self.last_id, "method": method, "params": params });
         self.send_line(&request.to_string());
@@ -50,14 +50,14 @@ impl Editor {
     }
 
     /// The next line: each is one message of the protocol and nothing else.
-    fn next(&mut self) -> Value {
+    pub fn next(&mut self) -> Value {
         let line = self.lines.recv_timeout(PATIENCE).expect("a line");
         let message = self.schema.received(&line);
         assert!(!line.contains("_wharf-bridge"), "the bridge's own messages are not the editor's: {line}");
         message
     }
 
-    fn until_answer(&mut self, id: u64) -> Vec<Value> {
+    pub fn until_answer(&mut self, id: u64) -> Vec<Value> {
         let mut messages = Vec::new();
         loop {
             messages.push(self.next());
@@ -67,7 +67,7 @@ impl Editor {
         }
     }
 
-    fn call(&mut self, method: &str, params: Value) -> Value {
+    pub fn call(&mut self, method: &str, params: Value) -> Value {
         let id = self.request(method, params);
         let answer = self.until_answer(id).pop().unwrap();
         assert!(answer.get("error").is_none(), "{answer}");
@@ -80,19 +80,19 @@ impl Editor {
         new["sessionId"].as_str().unwrap().to_owned()
     }
 
-    fn prompt(&mut self, session: &str, text: &str) -> u64 {
+    pub fn prompt(&mut self, session: &str, text: &str) -> u64 {
         let prompt = json!([{ "type": "text", "text": text }]);
         self.request("session/prompt", json!({ "sessionId": session, "prompt": prompt }))
     }
 
     /// Closes its side; the agent ends in good order.
-    fn leave(mut self) {
+    pub fn leave(mut self) {
         drop(self.input.take());
         assert_eq!(self.agent.wait().unwrap().code(), Some(0));
     }
 }
 
-fn text(messages: &[Value]) -> String {
+pub fn text(messages: &[Value]) -> String {
     let updates = messages.iter().map(|message| &message["params"]["update"]);
     updates
         .filter(|update| update["sessionUpdate"] == "agent_message_chunk")

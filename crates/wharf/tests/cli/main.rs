@@ -8,6 +8,7 @@ mod attach;
 mod config;
 mod init;
 mod listing;
+mod mcp;
 mod serve;
 mod transports;
 
