@@ -10,8 +10,8 @@ use serde_json::Value;
 use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
-    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session, SessionId,
-    SessionStatus, StopReason, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
+    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session,
+    SessionId, SessionStatus, StopReason, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

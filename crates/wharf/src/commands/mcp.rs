@@ -9,7 +9,7 @@ use wharf_protocol::mcp::{McpServerState, McpStatus};
 use wharf_protocol::rest::ToolList;
 use wharf_protocol::{CallId, SessionId, ToolSpec};
 use wharf_tools::mcp::{McpSet, Remembered};
-use wharf_tools::{CallContext, Progress, ToolError, Workspace};
+use wharf_tools::{CallContext, Clients, Progress, ToolError, Workspace};
 
 use super::{print_json, tools};
 use crate::cli::{ListArgs, McpCommand};
@@ -100,6 +100,7 @@ async fn call(context: &Context, set: &McpSet, name: &str, arguments: &str) -> a
         workspace: Workspace::open(wiring::work_dir(&context.config)?).context("the workspace")?,
         cancel: CancellationToken::new(),
         progress,
+        clients: Clients::default(),
         output_limit: usize::MAX,
         output_dir: context.state.path().join("outputs"),
         timeout_ms: tool.spec().timeout_ms,
