@@ -1,5 +1,6 @@
 //! The client: one handle, whatever is behind it.
 
+mod commands;
 mod live;
 mod prompts;
 mod sessions;

@@ -72,6 +72,7 @@ pub enum Resource {
     Permission,
     /// In the queue.
     Prompt,
+    Command,
     Other,
 }
 
@@ -146,6 +147,7 @@ impl From<ApiError> for ClientError {
             ErrorCode::AgentNotFound => missing(Resource::Agent),
             ErrorCode::PermissionNotFound => missing(Resource::Permission),
             ErrorCode::PromptNotFound => missing(Resource::Prompt),
+            ErrorCode::CommandNotFound => missing(Resource::Command),
             ErrorCode::SessionBusy => Self::Busy { message },
             ErrorCode::QueueFull => Self::QueueFull { message, retry_after: None },
             ErrorCode::MaxSessionsReached => Self::MaxSessions { message, retry_after: None },
@@ -168,6 +170,8 @@ impl From<ApiError> for ClientError {
             | ErrorCode::NotAcceptable
             | ErrorCode::Conflict
             | ErrorCode::TurnCancelled
+            | ErrorCode::CommandClosed
+            | ErrorCode::TooManyCommands
             | ErrorCode::PayloadTooLarge
             | ErrorCode::UnsupportedMediaType
             | ErrorCode::InternalError

@@ -11,6 +11,7 @@ use wharf_protocol::{
 };
 
 use crate::calls::Call;
+use crate::commands::Commands;
 use crate::conversation::{self, Conversation};
 use crate::ids::Ids;
 use crate::permissions::Permissions;
@@ -29,6 +30,7 @@ pub struct Core {
     /// Calls without an outcome, in the order in which they were asked for: the turn's and the direct ones.
     pub(crate) calls: Vec<Call>,
     pub(crate) permissions: Permissions,
+    pub(crate) commands: Commands,
     pub(crate) deleted: bool,
 
     // What follows is this process's alone and not on the log.
@@ -100,6 +102,7 @@ impl Core {
             turn: None,
             calls: Vec::new(),
             permissions: Permissions::default(),
+            commands: Commands::default(),
             deleted: false,
             ids: Ids::new(entropy),
             is_taken_up: true,
@@ -129,6 +132,8 @@ impl Core {
             Input::Clear { by } => self.clear(by),
             Input::Delete { by } => self.delete(by),
             Input::Execute { tool_name, arguments, by: _ } => self.execute(tool_name, arguments),
+            Input::StartCommand(new) => self.start_command(new),
+            Input::StopCommand { command_id, by } => self.stop_command(&command_id, by),
             input => {
                 self.report(input);
                 Ok(Answer::Done)
@@ -148,6 +153,7 @@ impl Core {
             Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
             Input::CallProgress { call_id, output } => self.call_progress(&call_id, output),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
+            Input::CommandEnded { command_id, end } => self.command_ended(&command_id, end),
             Input::Answerers(count) => self.answerers = count,
             Input::Drain => self.draining = true,
             Input::Tick => self.tick(),
@@ -160,7 +166,9 @@ impl Core {
             | Input::Update { .. }
             | Input::Clear { .. }
             | Input::Delete { .. }
-            | Input::Execute { .. } => {}
+            | Input::Execute { .. }
+            | Input::StartCommand(_)
+            | Input::StopCommand { .. } => {}
         }
     }
 
@@ -234,9 +242,16 @@ impl Core {
         self.turn.as_ref()?.prompts.first()
     }
 
-    /// Nothing runs and nothing could start by itself: the session may leave the memory.
+    /// Nothing runs and nothing could start by itself: the session may leave the memory. Commands keep it there, so that their
+    /// end gets onto the log.
     #[must_use]
     pub fn is_quiet(&self) -> bool {
+        self.is_between_turns() && self.commands.open.is_empty()
+    }
+
+    /// No turn and no call runs or could start by itself.
+    #[must_use]
+    pub fn is_between_turns(&self) -> bool {
         self.turn.is_none() && self.calls.is_empty() && (self.draining || self.deleted || self.prompts.is_empty())
     }
 
@@ -282,6 +297,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         message_count: 0,
         token_usage: wharf_protocol::Usage::default(),
         queued_count: 0,
+        running_commands: 0,
         last_seq: Seq(1),
         first_seq: Seq(1),
     }

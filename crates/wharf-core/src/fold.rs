@@ -21,6 +21,7 @@ impl Core {
             EventBody::SessionCleared(cleared) => {
                 self.conversation.clear();
                 self.permissions.grants.clone_from(&cleared.grants);
+                self.commands.restore(&cleared.commands);
             }
             EventBody::SessionDeleted(_) => self.deleted = true,
             EventBody::PromptReceived(received) => self.fold_received(event, received),
@@ -44,6 +45,8 @@ impl Core {
             EventBody::ToolCallError(error) => self.fold_call_end(event, &error.call_id),
             EventBody::PermissionRequested(requested) => self.fold_requested(event, requested),
             EventBody::PermissionResolved(resolved) => self.fold_resolved(event, resolved),
+            EventBody::CommandStarted(started) => self.commands.started(event, started),
+            EventBody::CommandEnded(ended) => self.commands.ended(event, ended),
             EventBody::ContextCompacted(compacted) => self.conversation.trim(compacted.trimmed_through),
             _ => self.fold_turn(event),
         }

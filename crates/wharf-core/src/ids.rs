@@ -1,6 +1,6 @@
 //! Ids, made from the entropy that the session was opened with and a counter.
 
-use wharf_protocol::{CallId, MessageId, PermissionId, TurnId};
+use wharf_protocol::{CallId, CommandId, MessageId, PermissionId, TurnId};
 
 /// Gives the same ids for the same entropy, so that a test's ids are known.
 #[derive(Debug)]
@@ -24,6 +24,10 @@ impl Ids {
 
     pub(crate) fn permission(&mut self) -> PermissionId {
         PermissionId::from_bits(self.bits())
+    }
+
+    pub(crate) fn command(&mut self) -> CommandId {
+        CommandId::from_bits(self.bits())
     }
 
     pub(crate) fn call(&mut self) -> CallId {

@@ -5,6 +5,7 @@
 
 mod calls;
 mod clock;
+mod commands;
 mod conversation;
 mod core;
 mod describe;
@@ -32,8 +33,8 @@ use wharf_protocol::permission::Resolution;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
-    CallId, ConflictStrategy, ContentBlock, Event, Message, MessageId, PermissionId, PermissionOption, Priority,
-    PromptContent, Rule, Seq, ToolSpec, TurnId,
+    CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Event, Message, MessageId, PermissionId,
+    PermissionOption, Priority, PromptContent, Rule, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
 pub use crate::core::Core;
@@ -71,6 +72,8 @@ pub struct CoreConfig {
     pub retry_base_ms: u64,
     pub retry_max_ms: u64,
     pub queue_limit: usize,
+    /// Most background commands that run at a time.
+    pub max_commands: usize,
     /// How long a permission waits for its answer while somebody is attached who may answer.
     pub permission_timeout_ms: u64,
     /// The same with nobody there.
@@ -130,6 +133,18 @@ pub enum Input {
         arguments: Value,
         by: Option<String>,
     },
+    /// A running call wants to start a command that outlives it.
+    StartCommand(NewCommand),
+    /// Ends a command with all that it has started.
+    StopCommand {
+        command_id: CommandId,
+        by: Option<String>,
+    },
+    /// A command has ended, and everything below it.
+    CommandEnded {
+        command_id: CommandId,
+        end: CommandEnd,
+    },
     /// How many attached clients may answer a permission.
     Answerers(usize),
     /// A piece of the reply to the model call `ask`.
@@ -177,6 +192,30 @@ pub struct NewPrompt {
     pub body_hash: String,
 }
 
+/// A command that is to outlive the call that starts it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct NewCommand {
+    pub call_id: CallId,
+    pub command: String,
+    /// Absolute.
+    pub directory: String,
+    pub terminal: Option<TerminalSize>,
+    pub takes_input: bool,
+    pub timeout_ms: u64,
+    pub output_max_bytes: u64,
+}
+
+/// How a background command ended, as the engine saw it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CommandEnd {
+    pub status: CommandStatus,
+    pub exit_code: Option<i32>,
+    pub error: Option<String>,
+    /// Absent: since its start.
+    pub duration_ms: Option<u64>,
+    pub output_bytes: u64,
+}
+
 /// How a tool call ended, as the engine saw it.
 #[derive(Debug, Clone, PartialEq)]
 pub enum CallOutcome {
@@ -214,6 +253,10 @@ pub enum Effect {
     RunCall { call_id: CallId, tool_name: String, arguments: Value, timeout_ms: u64 },
     /// Stop a call, whole process tree; `CallFinished` still follows.
     StopCall { call_id: CallId },
+    /// Start the command that was just asked for; answer with exactly one `CommandEnded`.
+    StartCommand { command_id: CommandId },
+    /// Stop a command, whole process tree; `CommandEnded` still follows.
+    StopCommand { command_id: CommandId },
 }
 
 /// What came of an input: first append `events`, then carry out `effects`, then tell whoever asked.
@@ -234,6 +277,8 @@ pub enum Answer {
     Cancelled(Option<TurnId>),
     /// The call that was asked for; its outcome is an event.
     Call(CallId),
+    /// The command that is being started.
+    Command(CommandId),
 }
 
 /// A prompt that is on the log.
@@ -266,6 +311,12 @@ pub enum Rejected {
     AlreadyResolved { permission_id: PermissionId, resolution: Resolution, by: Option<String> },
     #[error("no tool {tool_name}")]
     UnknownTool { tool_name: String },
+    #[error("no command {command_id} is known")]
+    UnknownCommand { command_id: CommandId },
+    #[error("{limit} background commands run already")]
+    TooManyCommands { limit: usize },
+    #[error("the call is over or being stopped")]
+    CallOver,
     #[error("the server is stopping")]
     Draining,
     #[error("the session was deleted")]

@@ -11,6 +11,10 @@ use crate::describe::{is_path_subject, normalize};
 /// What a shell starts another command with, or writes a file with.
 const SHELL_OPERATORS: [&str; 7] = [";", "&", "|", "`", "$(", "\n", ">"];
 
+/// The tool that runs commands, and the one that writes to their input.
+const SHELL: &str = "bash";
+const COMMAND_INPUT: &str = "command_input";
+
 /// What decides about calls.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Policy<'a> {
@@ -106,7 +110,9 @@ fn remembered(option: &str, grant: &Grant) -> String {
 
 /// A rule that allows has to cover every subject of the call; one that asks or denies, any.
 fn matches_call(rule: &Rule, spec: &ToolSpec, subjects: &[Subject]) -> bool {
-    if !names_tool(&rule.tool, &spec.name) {
+    // What is typed into a command is run by it: what a rule keeps from the shell is not typed into one either.
+    let types = spec.name == COMMAND_INPUT && rule.tool == SHELL && rule.action != RuleAction::Allow;
+    if !names_tool(&rule.tool, &spec.name) && !types {
         return false;
     }
     match rule.pattern.as_deref().map(str::trim) {

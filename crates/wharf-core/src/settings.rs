@@ -25,18 +25,19 @@ impl Core {
         Ok(Answer::Done)
     }
 
-    /// Forgets the conversation; remembered permissions stay.
+    /// Forgets the conversation; remembered permissions and commands stay.
     pub(crate) fn clear(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
         if self.is_at_work() || !self.prompts.is_empty() {
             return Err(Rejected::Busy);
         }
-        self.emit(None, SessionCleared { by, grants: self.permissions.grants.clone() });
+        let (grants, commands) = (self.permissions.grants.clone(), self.commands.all());
+        self.emit(None, SessionCleared { by, grants, commands });
         Ok(Answer::Done)
     }
 
     /// Ends the session; prompts that still wait are withdrawn.
     pub(crate) fn delete(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
-        if self.is_at_work() {
+        if self.is_at_work() || !self.commands.open.is_empty() {
             return Err(Rejected::Busy);
         }
         self.withdraw_all("the session was deleted", by.as_ref());

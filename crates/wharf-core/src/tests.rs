@@ -3,6 +3,7 @@
 pub(crate) mod bench;
 mod calls;
 mod cancel;
+mod commands;
 mod conversation;
 mod limits;
 mod model;

@@ -1,5 +1,5 @@
 //! An engine in a process of its own, for tests that kill it: `crash_server HOME` starts one turn whose model runs the command
-//! that stands on the input. It prints the session and the turn, and goes on until it is killed.
+//! that stands on the input, a line or the arguments of `bash`. It prints the session and the turn, and goes on until it is killed.
 
 use std::io::Read;
 use std::path::Path;
@@ -13,7 +13,7 @@ use wharf_engine::{Caller, Engine, EngineConfig, EngineError, Parts};
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
-use wharf_protocol::{Mode, Prompt, StopReason};
+use wharf_protocol::{Mode, Prompt, Role, StopReason};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
@@ -53,7 +53,7 @@ async fn serve(home: &Path) -> Result<(), EngineError> {
     std::future::pending().await
 }
 
-/// A model that always asks for the same command.
+/// A model that asks for one command, given as a line or as the arguments of `bash`.
 #[derive(Clone)]
 struct OneCommand {
     command: String,
@@ -80,14 +80,12 @@ impl Model for OneCommand {
         None
     }
 
-    async fn stream(&self, _request: ModelRequest) -> Result<ModelStream, ModelError> {
-        let call = ProposedCall {
-            tool_name: "bash".to_owned(),
-            arguments: Ok(json!({ "command": self.command })),
-            provider_data: None,
-        };
-        let reply =
-            ModelReply { stop_reason: StopReason::EndTurn, tool_calls: vec![call], usage: None, provider_data: None };
+    async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        let is_answered = request.messages.iter().any(|message| message.role == Role::Tool);
+        let arguments = serde_json::from_str(&self.command).unwrap_or_else(|_| json!({ "command": self.command }));
+        let call = ProposedCall { tool_name: "bash".to_owned(), arguments: Ok(arguments), provider_data: None };
+        let tool_calls = if is_answered { Vec::new() } else { vec![call] };
+        let reply = ModelReply { stop_reason: StopReason::EndTurn, tool_calls, usage: None, provider_data: None };
         Ok(Box::pin(stream::iter([Ok(Delta::Finished(reply))])))
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! One rule holds everywhere: first the core decides, then its events go to disk, then they are shown and their effects begin.
 
+mod commands;
+
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,13 +17,15 @@ use wharf_failpoints::{mistake, point};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{
-    Agent, CallId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
+    Agent, CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
 };
 use wharf_store::{Append, Entry, Lease};
+use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 use wharf_tools::{CallContext, Clients, Progress, Workspace};
 
 use crate::EngineError;
+use crate::commands::{Commands, SessionCommands, Start};
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
 use crate::mcp::{LiveMcp, READY_LIMIT};
@@ -59,7 +63,7 @@ pub(crate) async fn run(shared: &Arc<Shared>, feed: &Arc<Feed>, inbox: &mut mpsc
         }
     };
     let end = actor.serve(inbox).await;
-    actor.shut_down().await;
+    actor.shut_down(&end).await;
     let session = feed.session.clone();
     match end {
         End::Idle | End::Stop => Exit::Idle,
@@ -80,6 +84,7 @@ enum Wakeup {
     Stop,
     Message(Message),
     Call(CallEvent),
+    Command(CommandId, CommandOver),
     Model(ModelEvent),
     Deadline,
     Answerers,
@@ -106,6 +111,9 @@ struct Actor {
     workspace: Option<Arc<Workspace>>,
     model: Option<ModelCall>,
     calls: Calls,
+    commands: Commands,
+    /// The command that is just being asked for.
+    starting: Option<Start>,
     answerers: watch::Receiver<usize>,
     draining: watch::Receiver<bool>,
     idle_since: Option<Instant>,
@@ -147,6 +155,7 @@ impl Actor {
             shared.permissions.add(&permission.permission_id, &session);
         }
         feed.skip_to(last);
+        let commands = Commands::new(session.clone(), Arc::clone(&shared.commands));
         let mut answerers = feed.answerers();
         let mut draining = shared.draining.subscribe();
         answerers.mark_changed();
@@ -165,6 +174,8 @@ impl Actor {
             workspace: None,
             model: None,
             calls: Calls::new(),
+            commands,
+            starting: None,
             answerers,
             draining,
             idle_since: None,
@@ -196,7 +207,7 @@ impl Actor {
         for call_id in begun {
             self.forget(call_id).await;
         }
-        Ok(())
+        self.recover_commands().await
     }
 
     /// The outcome is on the log: what was written down for the case of our death is not needed any more.
@@ -216,7 +227,7 @@ impl Actor {
     }
 
     fn output_dir(&self) -> PathBuf {
-        self.shared.config.state_dir.join("outputs").join(self.session.as_str())
+        self.shared.output_dir(&self.session)
     }
 
     async fn serve(&mut self, inbox: &mut mpsc::Receiver<Message>) -> End {
@@ -255,6 +266,7 @@ impl Actor {
                 Wakeup::Message(message)
             }
             event = self.calls.next() => Wakeup::Call(event),
+            (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
             event = next_of(&mut self.model) => Wakeup::Model(event),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.answerers.changed() => Wakeup::Answerers,
@@ -271,6 +283,7 @@ impl Actor {
             Wakeup::Stop => return Ok(Some(End::Stop)),
             Wakeup::Message(message) => self.on_message(message).await?,
             Wakeup::Call(event) => self.on_call(event).await?,
+            Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();
@@ -322,8 +335,11 @@ impl Actor {
             }
             Message::Delete { by, reply } => {
                 let cancel = Input::Cancel { by: by.clone(), force: true, clear_queue: true, turn_id: None };
-                self.deleting = Some((by, reply));
+                self.deleting = Some((by.clone(), reply));
                 self.handle(cancel).await?.ok();
+                for command_id in self.core.open_commands() {
+                    self.handle(Input::StopCommand { command_id, by: by.clone() }).await?.ok();
+                }
                 Ok(())
             }
             Message::Mcp { servers, reply } => {
@@ -343,6 +359,10 @@ impl Actor {
                     }
                 }
                 Ok(())
+            }
+            Message::StartCommand { call_id, launch, reply } => {
+                let answer = self.start_command(call_id, *launch).await;
+                self.reply(reply, answer)
             }
             Message::Look(look) => {
                 look(Ok(&self.core));
@@ -487,7 +507,7 @@ impl Actor {
             self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
         }
         point("engine.after_publish");
-        let is_busy = !self.core.is_quiet();
+        let is_busy = !self.core.is_between_turns();
         if is_busy != self.is_busy {
             self.is_busy = is_busy;
             self.shared.set_busy(&self.session, is_busy);
@@ -509,6 +529,13 @@ impl Actor {
                 point("engine.after_run_call");
             }
             Effect::StopCall { call_id } => self.calls.stop(&call_id),
+            Effect::StartCommand { command_id } => {
+                point("engine.before_start_command");
+                if let Some(start) = self.starting.take() {
+                    self.commands.start(command_id, start);
+                }
+            }
+            Effect::StopCommand { command_id } => self.commands.stop(&command_id),
         }
     }
 
@@ -556,6 +583,7 @@ impl Actor {
             ToolLocation::Client => self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id)),
             ToolLocation::Server => Clients::default(),
         };
+        let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
         let context = CallContext {
             session_id: self.session.clone(),
             call_id,
@@ -565,6 +593,7 @@ impl Actor {
             progress: Progress::channel().0,
             output_limit: self.shared.config.limits.tool_output_bytes,
             output_dir: self.output_dir(),
+            commands: Some(Arc::new(commands)),
             timeout_ms,
         };
         self.calls.start(tool, arguments, context);
@@ -588,9 +617,14 @@ impl Actor {
     }
 
     /// Stops what runs and gives the lease back.
-    async fn shut_down(mut self) {
+    async fn shut_down(mut self, end: &End) {
         self.model = None;
+        let is_orderly = !matches!(end, End::Failed(_));
+        let commands_until = is_orderly.then(|| self.commands.stop_all());
         self.calls.shut_down(CALLS_GRACE).await;
+        if let Some(until) = commands_until {
+            self.end_commands(until).await;
+        }
         if !self.feed.has_ended() {
             // Not given back, it is taken over once this process is gone.
             drop(self.shared.store.release(&self.session, self.lease.fence).await);

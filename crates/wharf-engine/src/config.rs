@@ -78,6 +78,7 @@ impl EngineConfig {
             retry_base_ms: 500,
             retry_max_ms: 60_000,
             queue_limit: self.limits.queued_prompts,
+            max_commands: self.limits.session_commands,
             permission_timeout_ms: self.permission_timeout_ms,
             unattended_permission_timeout_ms: self.unattended_permission_timeout_ms,
             stop_grace_ms: 2_800,

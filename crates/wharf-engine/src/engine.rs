@@ -83,7 +83,7 @@ pub struct EventPage {
 /// A running engine. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl Engine {
@@ -198,7 +198,7 @@ impl Engine {
     pub async fn delete_session(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
         let by = caller.by();
         self.shared.ask(session, |reply| Message::Delete { by, reply }).await?;
-        let outputs = self.shared.config.state_dir.join("outputs").join(session.as_str());
+        let outputs = self.shared.output_dir(session);
         // Most sessions have none.
         drop(tokio::fs::remove_dir_all(outputs).await);
         self.shared.mcp.forget(session).await;

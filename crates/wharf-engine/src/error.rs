@@ -3,7 +3,7 @@
 use serde_json::json;
 use wharf_core::Rejected;
 use wharf_protocol::permission::Resolution;
-use wharf_protocol::{ApiError, ErrorCode, MessageId, PermissionId, Seq, SessionId, TurnId};
+use wharf_protocol::{ApiError, CommandId, ErrorCode, MessageId, PermissionId, Seq, SessionId, TurnId};
 use wharf_store::{AcquireError, AppendError, QueryError, ReadError, StoreError};
 
 /// Why a request came to nothing.
@@ -19,6 +19,15 @@ pub enum EngineError {
     AgentNotFound { name: String, known: Vec<String> },
     #[error("tool {0:?} not found")]
     ToolNotFound(String),
+    #[error("command {0} not found")]
+    CommandNotFound(CommandId),
+    #[error("command {command}: {reason}")]
+    CommandClosed { command: CommandId, reason: &'static str },
+    #[error("{max} background commands run already")]
+    TooManyCommands { max: usize },
+    /// The call that wanted something has ended or is being stopped.
+    #[error("the call is over or being stopped")]
+    CallOver,
     #[error("permission {0} is not open")]
     PermissionNotFound(PermissionId),
     #[error("no prompt {0} is waiting")]
@@ -68,6 +77,10 @@ impl EngineError {
             Self::TurnNotFound(_) => ErrorCode::TurnNotFound,
             Self::AgentNotFound { .. } => ErrorCode::AgentNotFound,
             Self::ToolNotFound(_) => ErrorCode::ToolNotFound,
+            Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
+            Self::CommandClosed { .. } => ErrorCode::CommandClosed,
+            Self::TooManyCommands { .. } => ErrorCode::TooManyCommands,
+            Self::CallOver => ErrorCode::Conflict,
             Self::PermissionNotFound(_) => ErrorCode::PermissionNotFound,
             Self::PromptNotFound(_) => ErrorCode::PromptNotFound,
             Self::Invalid { .. } => ErrorCode::ValidationError,
@@ -88,7 +101,7 @@ impl EngineError {
         let details = match self {
             Self::Invalid { field, reason } => Some(json!({ "field": field, "reason": reason })),
             Self::QueueFull { limit } => Some(json!({ "limit": limit })),
-            Self::TooManySessions { max } => Some(json!({ "max": max })),
+            Self::TooManySessions { max } | Self::TooManyCommands { max } => Some(json!({ "max": max })),
             Self::AlreadyResolved { resolution, by, .. } => Some(json!({ "option": resolution, "by": by })),
             Self::CursorAhead { last, .. } => Some(json!({ "last_seq": last })),
             Self::CursorExpired { first, .. } => {
@@ -138,6 +151,9 @@ impl EngineError {
                 Self::AlreadyResolved { permission_id, resolution, by }
             }
             Rejected::UnknownTool { tool_name } => Self::ToolNotFound(tool_name),
+            Rejected::UnknownCommand { command_id } => Self::CommandNotFound(command_id),
+            Rejected::TooManyCommands { limit } => Self::TooManyCommands { max: limit },
+            Rejected::CallOver => Self::CallOver,
             Rejected::Draining => Self::Stopping,
             Rejected::Deleted => Self::SessionNotFound(session.clone()),
         }

@@ -85,6 +85,11 @@ pub(crate) fn timeline_entry(event: &Event) -> TimelineEntry {
             entry.call_id = Some(answered.call_id.clone());
             entry.outcome = word(&answered.option);
         }
+        EventBody::CommandStarted(started) => entry.call_id = Some(started.call_id.clone()),
+        EventBody::CommandEnded(ended) => {
+            entry.duration_ms = Some(ended.duration_ms);
+            entry.outcome = Some(ended.status.as_str().to_owned());
+        }
         EventBody::UsageUpdated(usage) => entry.usage = Some(usage.turn),
         EventBody::ModelRetrying(retry) => entry.duration_ms = Some(retry.delay_ms),
         _ => {}

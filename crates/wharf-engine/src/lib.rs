@@ -6,6 +6,7 @@
 mod actor;
 mod agents;
 mod clients;
+mod commands;
 mod config;
 mod cursor;
 mod engine;

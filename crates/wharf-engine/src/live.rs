@@ -2,21 +2,24 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use futures_util::FutureExt;
-use tokio::sync::{Notify, mpsc, oneshot, watch};
+use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_core::{Answer, Core, Input, NewPrompt, SubjectsOf};
 use wharf_models::ModelSource;
-use wharf_protocol::{Agent, McpServer, Seq, SessionId, ToolSpec};
+use wharf_protocol::{Agent, CallId, CommandId, McpServer, Seq, SessionId, ToolSpec};
 use wharf_store::Store;
 use wharf_tools::Toolbox;
+use wharf_tools::commands::Launch;
 
 use crate::actor::{self, Exit};
 use crate::clients::ClientIndex;
+use crate::commands::CommandIndex;
 use crate::feed::Feed;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
@@ -55,6 +58,12 @@ pub(crate) enum Message {
         servers: Vec<McpServer>,
         reply: Reply<()>,
     },
+    /// A running call wants a command that outlives it.
+    StartCommand {
+        call_id: CallId,
+        launch: Box<Launch>,
+        reply: Reply<CommandId>,
+    },
     Look(Look),
 }
 
@@ -72,6 +81,7 @@ impl Message {
             Self::Clear { reply, .. } | Self::Delete { reply, .. } | Self::Mcp { reply, .. } => {
                 drop(reply.send(Err(error)));
             }
+            Self::StartCommand { reply, .. } => drop(reply.send(Err(error))),
             Self::Look(look) => look(Err(error)),
         }
     }
@@ -91,6 +101,9 @@ pub(crate) struct Shared {
     pub(crate) tasks: TaskTracker,
     pub(crate) permissions: PermissionIndex,
     pub(crate) clients: Arc<ClientIndex>,
+    pub(crate) commands: Arc<CommandIndex>,
+    /// A place for each background command that may run.
+    pub(crate) command_places: Arc<Semaphore>,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
     slots: Mutex<HashMap<SessionId, Slot>>,
@@ -116,6 +129,7 @@ impl Shared {
         models: Arc<dyn ModelSource>,
         tools: Toolbox,
     ) -> Arc<Self> {
+        let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             mcp: McpSessions::new(&tools, &config.state_dir),
             config,
@@ -127,6 +141,8 @@ impl Shared {
             tasks: TaskTracker::new(),
             permissions: PermissionIndex::default(),
             clients: Arc::default(),
+            commands: Arc::default(),
+            command_places,
             trouble: Notify::new(),
             slots: Mutex::default(),
         })
@@ -156,6 +172,11 @@ impl Shared {
         SubjectsOf(Arc::new(move |spec, arguments| {
             tools.get(&spec.name).map(|tool| tool.subjects(arguments)).unwrap_or_default()
         }))
+    }
+
+    /// What the tools of a session put out that is too long for its log, and what its commands put out.
+    pub(crate) fn output_dir(&self, session: &SessionId) -> PathBuf {
+        self.config.state_dir.join("outputs").join(session.as_str())
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<SessionId, Slot>> {

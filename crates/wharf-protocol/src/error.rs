@@ -47,6 +47,7 @@ codes! {
     TurnNotFound, "TURN_NOT_FOUND", 404, false;
     ToolNotFound, "TOOL_NOT_FOUND", 404, false;
     AgentNotFound, "AGENT_NOT_FOUND", 404, false;
+    CommandNotFound, "COMMAND_NOT_FOUND", 404, false;
     PermissionNotFound, "PERMISSION_NOT_FOUND", 404, false;
     PromptNotFound, "PROMPT_NOT_FOUND", 404, false;
     MethodNotAllowed, "METHOD_NOT_ALLOWED", 405, false;
@@ -55,6 +56,8 @@ codes! {
     SessionBusy, "SESSION_BUSY", 409, true;
     AlreadyExists, "ALREADY_EXISTS", 409, false;
     AlreadyResolved, "ALREADY_RESOLVED", 409, false;
+    /// The command has ended, or takes no input.
+    CommandClosed, "COMMAND_CLOSED", 409, false;
     /// In the frames of a turn: it was cancelled, or its prompt withdrawn.
     TurnCancelled, "TURN_CANCELLED", 409, false;
     /// The cursor is ahead of the log.
@@ -68,6 +71,8 @@ codes! {
     RateLimited, "RATE_LIMITED", 429, true;
     MaxSessionsReached, "MAX_SESSIONS_REACHED", 429, true;
     QueueFull, "QUEUE_FULL", 429, true;
+    /// As many background commands run as may.
+    TooManyCommands, "TOO_MANY_COMMANDS", 429, true;
     InternalError, "INTERNAL_ERROR", 500, false;
     ProviderError, "PROVIDER_ERROR", 502, false;
     Unavailable, "UNAVAILABLE", 503, true;

@@ -132,6 +132,9 @@ events! {
     ToolCallProgress = "tool.call_progress", Chunk;
     ToolCallComplete = "tool.call_complete", Synced;
     ToolCallError = "tool.call_error", Synced;
+    /// A background command is about to begin. It outlives the call that started it.
+    CommandStarted = "command.started", Synced;
+    CommandEnded = "command.ended", Synced;
     PermissionRequested = "permission.requested", Synced;
     PermissionResolved = "permission.resolved", Synced;
     PlanUpdated = "plan.updated", Synced;

@@ -103,6 +103,8 @@ ids! {
     TurnId, "turn_id", "turn-";
     /// One tool call of a session.
     CallId, "call_id", "call-";
+    /// One background command of a session.
+    CommandId, "command_id", "cmd-";
     /// One question whether a tool call may run.
     PermissionId, "permission_id", "perm-";
 }

@@ -3,6 +3,7 @@
 //! Nothing here does IO. Other crates may add behaviour to these types, never second copies of them.
 
 pub mod agent;
+pub mod command;
 pub mod content;
 pub mod encoded;
 pub mod error;
@@ -23,11 +24,12 @@ pub mod turn;
 pub mod ws;
 
 pub use agent::Agent;
+pub use command::{Command, CommandStatus, TerminalSize};
 pub use content::ContentBlock;
 pub use encoded::EncodedEvent;
 pub use error::{ApiError, ErrorCode};
 pub use event::{Durability, Event, EventBody, EventKind};
-pub use id::{CallId, MessageId, PermissionId, Seq, SessionId, TurnId};
+pub use id::{CallId, CommandId, MessageId, PermissionId, Seq, SessionId, TurnId};
 pub use mcp::{McpServer, McpTransport};
 pub use message::{Message, Role, ToolRequest};
 pub use mode::{Mode, Rule, RuleAction};

@@ -48,6 +48,14 @@ pub struct Limits {
     pub tool_time_ms: u64,
     pub model_idle_ms: u64,
     pub events_page: usize,
+    /// Background commands of one session that run at a time.
+    pub session_commands: usize,
+    /// Background commands of all sessions that run at a time.
+    pub commands: usize,
+    /// Longest run of a background command.
+    pub command_time_ms: u64,
+    /// So much of a background command's output is kept: the newest bytes.
+    pub command_output_bytes: u64,
     pub connections: usize,
     pub requests_per_second: u32,
     pub request_burst: u32,
@@ -65,6 +73,10 @@ impl Default for Limits {
             tool_time_ms: 600_000,
             model_idle_ms: 300_000,
             events_page: 1_000,
+            session_commands: 8,
+            commands: 64,
+            command_time_ms: 12 * 3_600_000,
+            command_output_bytes: 4 << 20,
             connections: 10_000,
             requests_per_second: 100,
             request_burst: 200,

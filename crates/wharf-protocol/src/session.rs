@@ -93,6 +93,9 @@ pub struct Session {
     pub token_usage: Usage,
     /// Prompts accepted but not yet started.
     pub queued_count: u64,
+    /// Background commands that run.
+    #[serde(default)]
+    pub running_commands: u64,
     pub last_seq: Seq,
     /// The first event that the log still has; cursors below `first_seq - 1` are refused with 410.
     pub first_seq: Seq,
@@ -121,6 +124,7 @@ impl Session {
             message_count: 0,
             token_usage: Usage::default(),
             queued_count: 0,
+            running_commands: 0,
             last_seq: event.seq,
             first_seq: event.seq,
         })
@@ -167,6 +171,8 @@ impl Session {
                 self.queued_count = self.queued_count.saturating_sub(1);
             }
             EventBody::MessageComplete(_) | EventBody::MessageError(_) => self.message_count += 1,
+            EventBody::CommandStarted(_) => self.running_commands += 1,
+            EventBody::CommandEnded(_) => self.running_commands = self.running_commands.saturating_sub(1),
             EventBody::UsageUpdated(usage) => self.token_usage = usage.session,
             _ => {}
         }

@@ -83,7 +83,7 @@ pub trait Store: Send + Sync + 'static {
     /// Newest first; `before` is the `first_seq` of the last one seen.
     async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError>;
 
-    /// Sessions that have a turn running or queued: what a start has to take up again.
+    /// Sessions that have a turn running or queued, or a background command without an end: what a start has to take up again.
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError>;
 
     /// Drops events up to and including `through`, after a `session.cleared`.

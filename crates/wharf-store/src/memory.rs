@@ -336,7 +336,8 @@ impl Store for MemoryStore {
 
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
         let state = self.state()?;
-        let open = |log: &&Log| !log.deleted && log.turns().iter().any(|turn| !turn.status.is_final());
+        let has_turn = |log: &Log| log.turns().iter().any(|turn| !turn.status.is_final());
+        let open = |log: &&Log| !log.deleted && (has_turn(log) || log.session.running_commands > 0);
         Ok(state.logs.values().filter(open).map(|log| log.session.id.clone()).collect())
     }
 

@@ -41,6 +41,7 @@ async fn serve(workspace: &Path, outputs: &Path) -> ExitCode {
         progress,
         output_limit: 30_000,
         output_dir: outputs.to_path_buf(),
+        commands: None,
         timeout_ms: 600_000,
     };
     let show = async {

@@ -1,5 +1,6 @@
 //! Running one command: its output as it comes, and its whole process tree dead at the end.
 
+mod background;
 pub(crate) mod capture;
 mod environment;
 mod local;
@@ -20,10 +21,12 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until};
 
+pub use background::{Launch, News, RunningCommand};
 pub(crate) use capture::{Captured, Excerpt};
 pub(crate) use environment::{allowed, quiet};
 pub(crate) use piped::{Piped, Program};
 pub(crate) use tree::adopt_orphans;
+pub(crate) use utf8::utf8_boundaries;
 
 use crate::CallContext;
 use crate::supervisor::Supervisor;

@@ -5,6 +5,7 @@
 mod arguments;
 mod blocking;
 mod client;
+pub mod commands;
 mod diff;
 mod editor;
 mod exec;
@@ -63,6 +64,8 @@ pub struct CallContext {
     pub output_limit: usize,
     /// Ours, outside the workspace; made when first needed.
     pub output_dir: PathBuf,
+    /// The background commands of the session; `None`: this program runs none.
+    pub commands: Option<Arc<dyn commands::Commands>>,
     /// The call's limit, in milliseconds. The engine enforces it by `cancel`; tools may take less.
     pub timeout_ms: u64,
 }

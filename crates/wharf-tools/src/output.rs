@@ -5,8 +5,6 @@ use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use wharf_protocol::CallId;
-
 use crate::{CallContext, ToolError, ToolOutput};
 
 /// Most bytes that one call may leave in its output file.
@@ -25,7 +23,7 @@ pub(crate) async fn bounded(result: String, context: &CallContext) -> ToolOutput
     let call = context.call_id.clone();
     let work = move || {
         let kept = OUTPUT_FILE_MAX_BYTES.min(result.len() as u64) as usize;
-        let file = create(&directory, &call)
+        let file = create(&directory, call.as_str())
             .and_then(|(mut file, path)| file.write_all(&result.as_bytes()[..kept]).map(|()| path));
         let file = file.map_err(|error| tracing::warn!(call.id = %call, %error, "could not keep a tool's output")).ok();
         let text = cut(&result, limit, file.as_deref());
@@ -38,15 +36,19 @@ pub(crate) async fn bounded(result: String, context: &CallContext) -> ToolOutput
     })
 }
 
-/// A new file of ours for the output of `call`; nobody else may read it.
-pub(crate) fn create(directory: &Path, call: &CallId) -> io::Result<(File, PathBuf)> {
+/// A new file of ours that nobody else may read.
+pub(crate) fn create_named(directory: &Path, name: &str) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    // `create_new` follows no link.
+    OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(directory.join(name))
+}
+
+/// A new file of ours for the output of `call`; nobody else may read it.
+pub(crate) fn create(directory: &Path, call: &str) -> io::Result<(File, PathBuf)> {
     for number in 1..=NAMES_PER_CALL {
         let name = if number == 1 { format!("{call}.txt") } else { format!("{call}-{number}.txt") };
-        let path = directory.join(name);
-        // `create_new` follows no link.
-        match OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
-            Ok(file) => return Ok((file, path)),
+        match create_named(directory, &name) {
+            Ok(file) => return Ok((file, directory.join(name))),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error),
         }

@@ -20,11 +20,14 @@ mod link;
 #[cfg(target_os = "linux")]
 mod piped;
 mod recorded;
+pub(crate) mod ring;
 #[cfg(target_os = "linux")]
 mod serve;
 #[cfg(target_os = "linux")]
 mod signals;
 mod spool;
+#[cfg(target_os = "linux")]
+mod terminal;
 pub(crate) mod wire;
 
 use std::ffi::OsString;
@@ -32,7 +35,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 pub(crate) use link::Supervisor;
-pub use recorded::{Recorded, forget, recorded};
+pub use recorded::{Recorded, forget, forget_command, recorded, recorded_command};
 
 /// The program whose `main` calls [`entry`] first, and how it is called before our own argument.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -51,14 +54,23 @@ impl SupervisorProgram {
 /// First argument of a supervisor, and of a keeper.
 const SUPERVISE: &str = "__supervise";
 const KEEP: &str = "__keep";
+/// Of the step into a terminal.
+const ENTER: &str = "__enter";
 
 /// Serves as supervisor or keeper if the program was started as one; its `main` calls this before anything else, because
 /// these processes stay small and single-threaded.
 pub fn entry(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    let role = arguments.into_iter().nth(1)?;
+    let mut arguments = arguments.into_iter().skip(1);
+    let role = arguments.next()?;
     let ended = match role.to_str()? {
         SUPERVISE => run_supervisor(),
         KEEP => run_keeper(),
+        #[cfg(target_os = "linux")]
+        ENTER => match terminal::enter(arguments) {
+            Ok(never) => match never {},
+            // What a shell says of a program that cannot be run.
+            Err(_) => return Some(ExitCode::from(127)),
+        },
         _ => return None,
     };
     Some(if ended.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })

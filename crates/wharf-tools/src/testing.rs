@@ -92,6 +92,7 @@ impl Bench {
             progress,
             output_limit: self.output_limit,
             output_dir: self.dir.path().join("out"),
+            commands: None,
             timeout_ms: 60_000,
         };
         (context, receiver, cancel)

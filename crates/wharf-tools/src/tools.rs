@@ -2,6 +2,10 @@
 
 mod apply_patch;
 mod bash;
+mod command_input;
+mod command_list;
+mod command_output;
+mod command_stop;
 mod edit_file;
 mod glob;
 mod grep;
@@ -32,6 +36,10 @@ pub(crate) fn builtin(config: ToolsConfig) -> Vec<Arc<dyn Tool>> {
     vec![
         Arc::new(apply_patch::ApplyPatch::new()),
         Arc::new(bash::Bash::new(config)),
+        Arc::new(command_input::CommandInput::new()),
+        Arc::new(command_list::CommandList::new()),
+        Arc::new(command_output::CommandOutput::new()),
+        Arc::new(command_stop::CommandStop::new()),
         Arc::new(edit_file::EditFile::new()),
         Arc::new(glob::Glob::new()),
         Arc::new(grep::Grep::new()),

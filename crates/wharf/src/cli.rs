@@ -63,6 +63,8 @@ pub enum Command {
     Init(InitArgs),
     /// List, show or delete sessions
     Sessions(SessionsArgs),
+    /// List, follow, write to or stop background commands of a session
+    Commands(CommandsArgs),
     /// List the models that can be used, and why
     Models(ListArgs),
     /// List the tools that agents have
@@ -315,6 +317,61 @@ pub struct ListArgs {
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Background commands belong to a session and run on its server: `bash` with background=true starts them.
+Without --session, this directory's latest session is meant.
+
+Examples:
+  wharf commands                       what runs, and what has ended
+  wharf commands output -f cmd-1f…     follow it to its end
+  wharf commands input cmd-1f… yes     type a line into it
+  wharf commands stop cmd-1f…")]
+pub struct CommandsArgs {
+    #[command(subcommand)]
+    pub command: Option<CommandsCommand>,
+    /// Session, in place of this directory's latest
+    #[arg(short, long, value_name = "ID", global = true)]
+    pub session: Option<String>,
+    /// As JSON
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// Address of a server, in place of the one of this machine
+    #[arg(long, value_name = "URL", global = true)]
+    pub server: Option<String>,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum CommandsCommand {
+    /// List the commands, newest first
+    List,
+    /// Print what a command has put out
+    Output {
+        id: String,
+        /// Follow it to its end; exits with 1 where it failed
+        #[arg(short, long)]
+        follow: bool,
+        /// Byte to begin at, in place of the oldest that is kept
+        #[arg(long, value_name = "BYTE", default_value_t = 0)]
+        offset: u64,
+    },
+    /// Write a line to a command's input
+    Input {
+        id: String,
+        /// Words are put together; none with --close
+        #[arg(value_name = "TEXT")]
+        text: Vec<String>,
+        /// Leave out the newline
+        #[arg(short = 'n', long)]
+        no_newline: bool,
+        /// Close the input
+        #[arg(long)]
+        close: bool,
+    },
+    /// Stop a command, with everything that it has started
+    Stop { id: String },
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
     /// As JSON
     #[arg(long)]
@@ -422,6 +479,7 @@ impl Command {
                 Some(SessionsCommand::Show { list, .. }) => list.server.flags(),
                 Some(SessionsCommand::Delete { server, .. }) => server.flags(),
             },
+            Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Init(_) | Self::Mcp(_) | Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),

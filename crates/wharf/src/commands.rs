@@ -4,6 +4,7 @@ mod acp;
 mod agents;
 mod ask;
 mod attach;
+mod background;
 mod completions;
 mod config;
 mod init;
@@ -82,6 +83,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Command::Attach(args) => attach::run(&context, args).await,
             Command::Acp(args) => acp::run(&context, args).await,
             Command::Sessions(args) => sessions::run(&context, args).await,
+            Command::Commands(args) => background::run(&context, args).await,
             Command::Models(args) => models::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,
             Command::Mcp(command) => mcp::run(&context, command).await,

@@ -45,6 +45,7 @@ pub(crate) fn config() -> CoreConfig {
         retry_base_ms: 500,
         retry_max_ms: 60_000,
         queue_limit: 3,
+        max_commands: 2,
         permission_timeout_ms: 300_000,
         unattended_permission_timeout_ms: 30_000,
         stop_grace_ms: 3_000,
@@ -128,6 +129,9 @@ impl Bench {
                 Effect::RunCall { call_id, .. } => self.running.push(call_id.clone()),
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
+                }
+                Effect::StartCommand { command_id } | Effect::StopCommand { command_id } => {
+                    assert!(self.core.open_commands().contains(command_id), "an effect on a command that is not open");
                 }
             }
         }
@@ -226,7 +230,17 @@ fn durable(core: &Core) -> String {
     let grants = &core.permissions.grants;
     format!(
         "{:#?}",
-        (core.session(), core.queue(), core.permissions(), core.messages(), turn, calls, grants, core.deleted)
+        (
+            core.session(),
+            core.queue(),
+            core.permissions(),
+            core.messages(),
+            turn,
+            calls,
+            grants,
+            core.commands(),
+            core.deleted
+        )
     )
 }
 

@@ -81,6 +81,10 @@ impl Names {
             Ok(Answer::Cancelled(None)) => "nothing to cancel".to_owned(),
             Ok(Answer::Cancelled(Some(turn))) => format!("cancelling {}", self.of('t', turn)),
             Ok(Answer::Call(call_id)) => format!("call {}", self.call(call_id)),
+            Ok(Answer::Command(id)) => format!("command {}", self.of('k', id)),
+            Err(Rejected::UnknownCommand { command_id }) => {
+                format!("refused: no command {} is known", self.of('k', command_id))
+            }
             Err(Rejected::AlreadyResolved { permission_id, resolution, by }) => {
                 format!("refused: {} is {resolution:?} by {by:?}", self.of('p', permission_id))
             }
@@ -105,6 +109,8 @@ impl Names {
                 format!("run {}: {tool_name} {}", self.call(call_id), subject(arguments))
             }
             Effect::StopCall { call_id } => format!("stop {}", self.call(call_id)),
+            Effect::StartCommand { command_id } => format!("start {}", self.of('k', command_id)),
+            Effect::StopCommand { command_id } => format!("stop {}", self.of('k', command_id)),
         }
     }
 
@@ -130,7 +136,10 @@ impl Names {
         let kind = event.kind();
         let detail = match &event.body {
             EventBody::SessionUpdated(e) => format!("{} by {:?}", changed(e), e.by),
-            EventBody::SessionCleared(e) => format!("{} grants kept", e.grants.len()),
+            EventBody::SessionCleared(e) => match e.commands.len() {
+                0 => format!("{} grants kept", e.grants.len()),
+                commands => format!("{} grants, {commands} commands kept", e.grants.len()),
+            },
             EventBody::SessionStatusChanged(e) => format!("{} -> {}", e.previous.as_str(), e.status.as_str()),
             EventBody::SessionRecovered(e) => format!("seq {} after {:?}", event.seq, e.last_seq_on_disk),
             EventBody::PromptReceived(e) => format!("{}", e.message_id),
@@ -171,6 +180,19 @@ impl Names {
                 let decision = e.decision.as_ref().map(|d| format!(" ({})", self.decision(d))).unwrap_or_default();
                 let output = if e.output.is_empty() { String::new() } else { format!(" output {:?}", e.output) };
                 format!("{} {:?} {:?}{output}{decision}", self.call(&e.call_id), e.reason, e.error)
+            }
+            EventBody::CommandStarted(e) => {
+                format!("{} by {}: {}", self.of('k', &e.command_id), self.call(&e.call_id), e.command)
+            }
+            EventBody::CommandEnded(e) => {
+                let by = e.by.as_ref().map(|by| format!(" by {by}")).unwrap_or_default();
+                format!(
+                    "{} {}{by} {:?} {} ms",
+                    self.of('k', &e.command_id),
+                    e.status.as_str(),
+                    e.exit_code,
+                    e.duration_ms
+                )
             }
             EventBody::PermissionRequested(e) => {
                 let wait_ms = e.expires_at.ms_since(event.timestamp);

@@ -4,7 +4,7 @@
 //! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
 //! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
-//! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
+//! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND`
 
 use std::fmt::Write;
@@ -18,7 +18,7 @@ use wharf_protocol::{Mode, PromptContent, StopReason, Timestamp, Usage};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
-use crate::{CallOutcome, CoreConfig, Input, NewPrompt, RecordedCall, Recovery};
+use crate::{CallOutcome, CommandEnd, CoreConfig, Input, NewCommand, NewPrompt, RecordedCall, Recovery};
 
 /// Runs a script and compares everything that came of it.
 pub(crate) fn check(script: &str, expect: Expect) {
@@ -101,6 +101,14 @@ impl Script {
                 self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
                 Vec::new()
             }
+            "commands" => {
+                for command in self.bench.core.commands() {
+                    writeln!(out, "  {} {}", command.command, command.status.as_str()).unwrap();
+                }
+                let is_quiet = self.bench.core.is_quiet();
+                writeln!(out, "  quiet: {is_quiet}, {} run", self.bench.core.session().running_commands).unwrap();
+                Vec::new()
+            }
             "queue" => {
                 for prompt in self.bench.core.queue() {
                     writeln!(out, "  {} {} {:?}", prompt.position, prompt.message_id, prompt.priority).unwrap();
@@ -166,6 +174,29 @@ impl Script {
                 let call = proposed(rest);
                 Input::Execute { tool_name: call.tool_name, arguments: call.arguments.unwrap_or_default(), by: None }
             }
+            "start" => Input::StartCommand(NewCommand {
+                call_id: self.names.id(word()).parse().unwrap(),
+                command: words.collect::<Vec<_>>().join(" "),
+                directory: "/repo".to_owned(),
+                terminal: None,
+                takes_input: false,
+                timeout_ms: 60_000,
+                output_max_bytes: 1_000,
+            }),
+            "stop" => Input::StopCommand {
+                command_id: self.names.id(word()).parse().unwrap(),
+                by: words.next().map(str::to_owned),
+            },
+            "ended" => Input::CommandEnded {
+                command_id: self.names.id(word()).parse().unwrap(),
+                end: CommandEnd {
+                    status: from_word(word()),
+                    exit_code: words.next().map(|code| code.parse().unwrap()),
+                    error: None,
+                    duration_ms: None,
+                    output_bytes: 7,
+                },
+            },
             "set" => Input::Update { change: change(rest), by: Some("ann".to_owned()) },
             "clear" => Input::Clear { by: None },
             "delete" => Input::Delete { by: None },

@@ -7,8 +7,8 @@ use serde_json::json;
 use tokio::sync::Notify;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::rest::{Cancel, UpdateSession};
-use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, SessionId, TurnStatus};
+use wharf_protocol::rest::{Cancel, ExecuteTool, UpdateSession};
+use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, Seq, SessionId, TurnStatus};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::{Step, TestEngine};
@@ -27,12 +27,13 @@ async fn every_declared_event_is_emitted() {
     };
     let mut seen = BTreeSet::new();
 
-    let test = TestEngine::at(Arc::clone(&home), open("first"), |config| {
+    let test = TestEngine::supervised(Arc::clone(&home), open("first"), |config| {
         config.unattended_permission_timeout_ms = 20;
     })
     .await;
     let session = test.session().await.id;
     talk(&test, &session).await;
+    leave_a_command(&test, &session).await;
     queue_and_cancel(&test, &session).await;
     fail_and_ask(&test, &session).await;
     note(&test, &session, &mut seen).await;
@@ -62,6 +63,13 @@ async fn every_declared_event_is_emitted() {
     let all: BTreeSet<EventKind> = EventKind::ALL.iter().copied().collect();
     let missing: Vec<&EventKind> = all.difference(&seen).collect();
     assert!(missing.is_empty(), "declared but never emitted: {missing:?}");
+}
+
+async fn leave_a_command(test: &TestEngine, session: &SessionId) {
+    let request =
+        ExecuteTool { session_id: session.clone(), arguments: json!({"command": "true", "background": true}) };
+    test.engine.execute_tool("bash", request, &test.caller).await.unwrap();
+    test.wait_for(session, Seq::ZERO, EventKind::CommandEnded).await;
 }
 
 async fn talk(test: &TestEngine, session: &SessionId) {

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
+use serde_json::json;
 use tempfile::TempDir;
-use wharf_protocol::event::{CallErrorReason, ToolCallComplete, ToolCallError};
-use wharf_protocol::{Event, EventBody, SessionId, TurnId, TurnStatus};
+use wharf_protocol::command::CommandOutputQuery;
+use wharf_protocol::event::{CallErrorReason, CommandEnded, ToolCallComplete, ToolCallError};
+use wharf_protocol::{CommandStatus, Event, EventBody, EventKind, Seq, SessionId, TurnId, TurnStatus};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_testkit::process::processes_with;
 
@@ -138,4 +140,62 @@ async fn a_command_that_had_ended_when_the_server_died_has_its_true_outcome() {
     let [done] = completed(&log)[..] else { panic!("{log:?}") };
     assert_eq!((done.result.as_str(), done.exit_code), ("built\n[exit code 3]", Some(3)));
     assert_eq!((failed(&log).len(), server.outputs()), (0, 0));
+}
+
+fn ended(log: &[Event]) -> Vec<&CommandEnded> {
+    log.iter()
+        .filter_map(|event| match &event.body {
+            EventBody::CommandEnded(ended) => Some(ended),
+            _ => None,
+        })
+        .collect()
+}
+
+/// Kills the server once the turn that started a background command is over, and lets another engine look.
+async fn kill_between_turns(server: &mut Server) -> (TestEngine, Vec<Event>) {
+    server.signal(Signal::KILL);
+    server.process.wait().unwrap();
+    let store = SqliteStore::open(SqliteConfig::new(server.home.path().join("state/wharf.db"))).unwrap();
+    let next = TestEngine::at(Arc::clone(&server.home), store, |_| {}).await;
+    // By itself: nobody asks for the session.
+    next.wait_for(&server.session, Seq::ZERO, EventKind::CommandEnded).await;
+    let log = next.log(&server.session).await;
+    (next, log)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_background_command_dies_with_its_server_and_has_one_end() {
+    let mark = format!("{}.78", 100_000 + std::process::id());
+    let line =
+        format!("echo so far; echo run >> runs; (setsid sleep {mark} &) ; trap '' TERM; touch ready; sleep {mark}; :");
+    let mut server = Server::run(&json!({ "command": line, "background": true }).to_string());
+    server.wait_for_file("ready");
+    let (next, log) = kill_between_turns(&mut server).await;
+    assert_eq!(processes_with(&mark), Vec::<u32>::new());
+    let [end] = ended(&log)[..] else { panic!("{log:?}") };
+    assert_eq!((end.status, end.output_bytes), (CommandStatus::Interrupted, 7));
+    let query = CommandOutputQuery { offset: Some(0), ..CommandOutputQuery::default() };
+    let output = next.engine.command_output(&server.session, &end.command_id, query).await.unwrap();
+    assert_eq!((output.content.as_str(), output.status), ("so far\n", CommandStatus::Interrupted));
+    next.stop().await;
+    // Once more: what has its end gets no other, and nothing runs again.
+    let store = SqliteStore::open(SqliteConfig::new(server.home.path().join("state/wharf.db"))).unwrap();
+    let third = TestEngine::at(Arc::clone(&server.home), store, |_| {}).await;
+    assert_eq!(ended(&third.log(&server.session).await).len(), 1);
+    assert_eq!(std::fs::read_to_string(server.home.path().join("work/runs")).unwrap(), "run\n");
+    third.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_background_command_that_ended_while_its_server_hung_has_its_true_end() {
+    let line = "touch ready; until [ -e go ]; do :; done; echo built; exit 3";
+    let mut server = Server::run(&json!({ "command": line, "background": true }).to_string());
+    server.wait_for_file("ready");
+    server.signal(Signal::STOP);
+    std::fs::write(server.home.path().join("work/go"), "").unwrap();
+    wait_for("the command's end", || server.has_ended());
+    let (next, log) = kill_between_turns(&mut server).await;
+    let [end] = ended(&log)[..] else { panic!("{log:?}") };
+    assert_eq!((end.status, end.exit_code, end.output_bytes), (CommandStatus::Exited, Some(3), 6));
+    next.stop().await;
 }

@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[cfg(target_os = "linux")]
+mod commands;
+#[cfg(target_os = "linux")]
 mod coverage;
 #[cfg(target_os = "linux")]
 mod crashes;

@@ -19,6 +19,7 @@ use wharf_protocol::{
 };
 use wharf_store::Store;
 use wharf_store::memory::MemoryStore;
+use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 /// One step of a scripted reply.
@@ -137,8 +138,32 @@ impl TestEngine {
         let mut config = EngineConfig::new(&work_dir, home.path().join("state"));
         config.default_mode = Mode::Full;
         configure(&mut config);
+        Self::start(home, store, config, Toolbox::builtin(ToolsConfig::default())).await
+    }
+
+    /// With the exec supervisor, and with it background commands.
+    pub async fn supervised(
+        home: Arc<TempDir>,
+        store: Arc<dyn Store>,
+        configure: impl FnOnce(&mut EngineConfig),
+    ) -> Self {
+        let work_dir = home.path().join("work");
+        std::fs::create_dir_all(&work_dir).unwrap();
+        let mut config = EngineConfig::new(&work_dir, home.path().join("state"));
+        config.default_mode = Mode::Full;
+        configure(&mut config);
+        let test = std::env::current_exe().unwrap();
+        let path = test.ancestors().nth(2).unwrap().join("examples/crash_server");
+        assert!(path.is_file(), "{} is not there: `cargo build -p wharf-engine --examples` makes it", path.display());
+        let environment = std::env::vars().filter(|(name, _)| name == "PATH").collect();
+        let supervisor = Some(SupervisorProgram { path });
+        let tools = Toolbox::builtin(ToolsConfig { environment, supervisor, ..ToolsConfig::default() });
+        Self::start(home, store, config, tools).await
+    }
+
+    async fn start(home: Arc<TempDir>, store: Arc<dyn Store>, config: EngineConfig, tools: Toolbox) -> Self {
         let models = TestModels::default();
-        let parts = Parts { store, models: Arc::new(models.clone()), tools: Toolbox::builtin(ToolsConfig::default()) };
+        let parts = Parts { store, models: Arc::new(models.clone()), tools };
         let engine = Engine::start(config, parts).await.unwrap();
         Self { engine, model: models.0, caller: Caller::new("test"), home }
     }

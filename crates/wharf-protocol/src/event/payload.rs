@@ -10,8 +10,9 @@ use crate::permission::{Grant, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
-    ApiError, CallId, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId, PermissionOption, Priority, Role,
-    Seq, SessionStatus, StopReason, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
+    ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId,
+    PermissionOption, Priority, Role, Seq, SessionStatus, StopReason, TerminalSize, Timestamp, ToolKind, ToolLocation,
+    ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -57,6 +58,9 @@ pub struct SessionCleared {
     /// Answers that still hold: the events that gave them may be dropped from the log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub grants: Vec<Grant>,
+    /// Commands that go on, and those whose output can still be read.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<Command>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -321,6 +325,45 @@ pub struct ToolCallError {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
     pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandStarted {
+    pub command_id: CommandId,
+    /// The tool call that starts it.
+    pub call_id: CallId,
+    /// The command line.
+    pub command: String,
+    /// Absolute.
+    pub directory: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub terminal: Option<TerminalSize>,
+    /// Its input stays open.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub takes_input: bool,
+    /// Longest run.
+    pub timeout_ms: u64,
+    /// So much of its output is kept: the newest bytes.
+    pub output_max_bytes: u64,
+}
+
+/// The one end of a background command; nothing that it had started lives any more.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CommandEnded {
+    pub command_id: CommandId,
+    /// Never `running`.
+    pub status: CommandStatus,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    /// In words, where it did not end by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Who stopped it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    pub duration_ms: u64,
+    /// All that it has put out, kept or not.
+    pub output_bytes: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,8 +8,9 @@ use crate::permission::{Grant, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
-    ApiError, CallId, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId, Mode, PermissionId,
-    PermissionOption, Priority, Role, SessionStatus, StopReason, ToolKind, ToolLocation, ToolRequest, Usage,
+    ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId,
+    Mode, PermissionId, PermissionOption, Priority, Role, SessionStatus, StopReason, TerminalSize, ToolKind,
+    ToolLocation, ToolRequest, Usage,
 };
 
 /// The JSON of every type of event. A change here is a change of the wire and of what is on people's disks: fields may be
@@ -101,6 +102,10 @@ fn call_id() -> CallId {
     "call-a".parse().unwrap()
 }
 
+fn command_id() -> CommandId {
+    "cmd-a".parse().unwrap()
+}
+
 fn permission_id() -> PermissionId {
     "perm-a".parse().unwrap()
 }
@@ -146,6 +151,7 @@ fn samples() -> Vec<EventBody> {
                 allowed: true,
                 by: by(),
             }],
+            commands: Vec::new(),
         }
         .into(),
         SessionStatusChanged { status: SessionStatus::Waiting, previous: SessionStatus::Busy }.into(),
@@ -270,6 +276,27 @@ fn samples() -> Vec<EventBody> {
             output: "so far".to_owned(),
             decision: Some(decision(false)),
             duration_ms: 0,
+        }
+        .into(),
+        CommandStarted {
+            command_id: command_id(),
+            call_id: call_id(),
+            command: "npm run dev".to_owned(),
+            directory: "/repo".to_owned(),
+            terminal: Some(TerminalSize::default()),
+            takes_input: true,
+            timeout_ms: 43_200_000,
+            output_max_bytes: 4_194_304,
+        }
+        .into(),
+        CommandEnded {
+            command_id: command_id(),
+            status: CommandStatus::Stopped,
+            exit_code: Some(143),
+            error: Some("stopped".to_owned()),
+            by: by(),
+            duration_ms: 1_500,
+            output_bytes: 2_048,
         }
         .into(),
         PermissionRequested {

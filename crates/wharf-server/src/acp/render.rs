@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 use agent_client_protocol_schema::v1 as acp;
 use wharf_protocol::event::{
-    AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PlanUpdated, PromptReceived,
-    UsageUpdated,
+    AgentThinking, CommandEnded, CommandStarted, MessageChunk, MessageComplete, MessageError, PermissionRequested,
+    PlanUpdated, PromptReceived, UsageUpdated,
 };
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
 use wharf_protocol::{
-    ApiError, CallId, Event, EventBody, MessageId, PermissionId, PromptContent, Role, Seq, Session, StopReason,
-    ToolSpec, TurnId,
+    ApiError, CallId, CommandId, Event, EventBody, MessageId, PermissionId, PromptContent, Role, Seq, Session,
+    StopReason, ToolSpec, TurnId,
 };
 
 use super::content::{self, text_block};
@@ -80,6 +80,8 @@ pub(super) struct Renderer {
     calls: Calls,
     /// Accepted but not started: they are shown when their turn comes.
     prompts: HashMap<MessageId, PromptContent>,
+    /// The background commands that run.
+    commands: HashMap<CommandId, CommandStarted>,
     /// The messages that are being written.
     messages: HashMap<MessageId, Shown>,
     /// Nothing more is shown of the turn that ended last.
@@ -89,7 +91,15 @@ pub(super) struct Renderer {
 impl Renderer {
     pub(super) fn new(session: Session, specs: Arc<[Arc<ToolSpec>]>, shows: Shows) -> Self {
         let calls = Calls::new(session.cwd.clone(), specs);
-        Self { session, shows, calls, prompts: HashMap::new(), messages: HashMap::new(), ended: None }
+        Self {
+            session,
+            shows,
+            calls,
+            prompts: HashMap::new(),
+            commands: HashMap::new(),
+            messages: HashMap::new(),
+            ended: None,
+        }
     }
 
     pub(super) fn render(
@@ -154,6 +164,10 @@ impl Renderer {
             }
             EventBody::ToolCallComplete(complete) => out.extend(self.calls.completed(complete).into_iter().map(update)),
             EventBody::ToolCallError(error) => out.extend(self.calls.failed(error).into_iter().map(update)),
+            EventBody::CommandStarted(started) => {
+                self.commands.insert(started.command_id.clone(), started.clone());
+            }
+            EventBody::CommandEnded(ended) => self.command_ended(ended, is_replay, &mut out),
             EventBody::PermissionRequested(requested) => self.ask(requested, &mut out),
             EventBody::PermissionResolved(resolved) => out.push(Effect::Settled(resolved.permission_id.clone())),
             EventBody::PlanUpdated(PlanUpdated { entries }) => out.push(update(plan(entries))),
@@ -210,6 +224,21 @@ impl Renderer {
         let options = requested.options.iter().map(|option| calls::option(*option)).collect();
         let permission_id = requested.permission_id.clone();
         out.push(Effect::Ask(Box::new(Question { permission_id, tool_call, options })));
+    }
+
+    /// The call that started it says how it ended; who shows notices gets one, because that call is far up by then.
+    fn command_ended(&mut self, ended: &CommandEnded, is_replay: bool, out: &mut Vec<Effect>) {
+        let Some(started) = self.commands.remove(&ended.command_id) else { return };
+        let (title, how) = (calls::command_title(&started), calls::command_end(ended));
+        out.push(update(calls::renamed(&started.call_id, format!("{title} ({how})"))));
+        if self.shows.notices && !is_replay {
+            let severity = match ended.exit_code {
+                None | Some(0) => acp::NoticeSeverity::Info,
+                Some(_) => acp::NoticeSeverity::Warning,
+            };
+            let notice = acp::Notice::new(severity, "A background command has ended");
+            out.push(update(acp::SessionUpdate::Notice(notice.description(format!("{title}: {how}")))));
+        }
     }
 
     /// What the chunks did not show: they are gone from old turns.

@@ -8,8 +8,19 @@ use wharf_protocol::rest::Info;
 use crate::app::App;
 use crate::route::Operation;
 
-const CAPABILITIES: [&str; 10] =
-    ["sessions", "streaming", "websocket", "sse", "events", "queue", "permissions", "timeline", "tools", "agents"];
+const CAPABILITIES: [&str; 11] = [
+    "sessions",
+    "streaming",
+    "websocket",
+    "sse",
+    "events",
+    "queue",
+    "permissions",
+    "timeline",
+    "tools",
+    "agents",
+    "commands",
+];
 
 pub(super) fn operation() -> Operation {
     Operation::get("getInfo", "/api/v1/info", info)

@@ -115,11 +115,13 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
 /// Payloads of events. The prompt of turn `t` is `p-t`, its answer `m-t`.
 pub mod bodies {
     use wharf_protocol::event::{
-        MessageChunk, MessageComplete, PromptReceived, PromptStarted, PromptWithdrawn, SessionCleared, SessionDeleted,
-        SessionStatusChanged, SessionUpdated, TurnCancelled, TurnCompleted, TurnFailed, TurnStarted,
+        CommandEnded, CommandStarted, MessageChunk, MessageComplete, PromptReceived, PromptStarted, PromptWithdrawn,
+        SessionCleared, SessionDeleted, SessionStatusChanged, SessionUpdated, TurnCancelled, TurnCompleted, TurnFailed,
+        TurnStarted,
     };
     use wharf_protocol::{
-        ApiError, ConflictStrategy, ErrorCode, EventBody, MessageId, Priority, Role, SessionStatus, StopReason, Usage,
+        ApiError, CommandStatus, ConflictStrategy, ErrorCode, EventBody, MessageId, Priority, Role, SessionStatus,
+        StopReason, Usage,
     };
 
     pub const USAGE: Usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
@@ -216,6 +218,33 @@ pub mod bodies {
 
     pub fn archived(archived: bool) -> EventBody {
         SessionUpdated { archived: Some(archived), ..SessionUpdated::default() }.into()
+    }
+
+    pub fn command_started(name: &str) -> EventBody {
+        let started = CommandStarted {
+            command_id: name.parse().unwrap(),
+            call_id: "call".parse().unwrap(),
+            command: "sleep 100".to_owned(),
+            directory: "/work".to_owned(),
+            terminal: None,
+            takes_input: false,
+            timeout_ms: 1_000,
+            output_max_bytes: 1_000,
+        };
+        started.into()
+    }
+
+    pub fn command_ended(name: &str) -> EventBody {
+        let ended = CommandEnded {
+            command_id: name.parse().unwrap(),
+            status: CommandStatus::Exited,
+            exit_code: Some(0),
+            error: None,
+            by: None,
+            duration_ms: 1,
+            output_bytes: 0,
+        };
+        ended.into()
     }
 
     pub fn cleared() -> EventBody {

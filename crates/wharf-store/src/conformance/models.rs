@@ -183,6 +183,13 @@ pub async fn unfinished_sessions(backend: &dyn Backend) {
             store.delete(driver.id(), driver.fence).await.unwrap();
         }
     }
+    for (name, ends) in [("commands", 1), ("commands-done", 2)] {
+        let mut driver = Driver::create(&store, name).await;
+        let started = ["x", "y"].map(|id| (None, bodies::command_started(id)));
+        driver.append(started.into()).await.unwrap();
+        let ended = ["x", "y"].map(|id| (None, bodies::command_ended(id)));
+        driver.append(ended.into_iter().take(ends).collect()).await.unwrap();
+    }
     let ids: Vec<String> = store.unfinished().await.unwrap().iter().map(ToString::to_string).collect();
-    assert_eq!(ids, ["queued", "running"]);
+    assert_eq!(ids, ["commands", "queued", "running"]);
 }

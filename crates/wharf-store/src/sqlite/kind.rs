@@ -27,6 +27,8 @@ pub(super) fn code(kind: EventKind) -> i64 {
         EventKind::ToolCallStart => 50,
         EventKind::ToolCallComplete => 51,
         EventKind::ToolCallError => 52,
+        EventKind::CommandStarted => 53,
+        EventKind::CommandEnded => 54,
         EventKind::PermissionRequested => 60,
         EventKind::PermissionResolved => 61,
         EventKind::PlanUpdated => 70,

@@ -295,7 +295,10 @@ pub(super) fn turns(
 
 pub(super) fn unfinished(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id FROM logs WHERE deleted = 0 AND key IN (SELECT session FROM turns WHERE ended_at IS NULL) ORDER BY id",
+        "SELECT id FROM logs WHERE deleted = 0 AND key IN (
+             SELECT session FROM turns WHERE ended_at IS NULL
+             UNION SELECT key FROM sessions WHERE view ->> '$.running_commands' > 0
+         ) ORDER BY id",
     )?;
     let ids: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())

@@ -134,7 +134,7 @@ impl Capture {
     /// Moves what there is so far into a new file.
     async fn open(&mut self) {
         let (directory, call) = (self.directory.clone(), self.call.clone());
-        let made = tokio::task::spawn_blocking(move || create(&directory, &call)).await;
+        let made = tokio::task::spawn_blocking(move || create(&directory, call.as_str())).await;
         match made.map_err(std::io::Error::other).and_then(|made| made) {
             Ok((file, path)) => {
                 self.spill = Spill::Open { file: tokio::fs::File::from_std(file), path, written: 0 };

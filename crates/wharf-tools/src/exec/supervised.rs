@@ -30,13 +30,14 @@ impl Execution {
         let mut environment = self.environment;
         environment.push(("WHARF_CALL".to_owned(), context.call_id.to_string()));
         let request = Request {
-            call_id: context.call_id.clone(),
+            id: context.call_id.to_string(),
             program: self.program.into_os_string(),
             arguments: self.arguments,
             environment,
             timeout_ms: self.timeout.map(|timeout| u64::try_from(timeout.as_millis()).unwrap_or(u64::MAX)),
             output_dir: context.output_dir.clone().into_os_string(),
             output_max_bytes: OUTPUT_FILE_MAX_BYTES,
+            background: None,
         };
         let request = wire::json_frame(wire::REQUEST, &request)?;
         let supervisor = Arc::clone(supervisor);

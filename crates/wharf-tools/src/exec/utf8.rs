@@ -51,5 +51,23 @@ impl Utf8Stream {
     }
 }
 
+/// The whole characters of a piece that was cut out of a stream: `from..to`. At a cut in front, the rest of the character
+/// before it is left out; at a cut behind, the beginning of the one after it.
+pub(crate) fn utf8_boundaries(bytes: &[u8], cut_before: bool, cut_after: bool) -> (usize, usize) {
+    let is_rest = |byte: &&u8| **byte & 0b1100_0000 == 0b1000_0000;
+    let from = if cut_before { bytes.iter().take(3).take_while(is_rest).count() } else { 0 };
+    let mut to = bytes.len();
+    if cut_after {
+        // The last character begins among the last four bytes, if it is one.
+        let start = (from..to).rev().take(4).find(|at| !is_rest(&&bytes[*at]));
+        if let Some(start) = start
+            && std::str::from_utf8(&bytes[start..]).is_err_and(|error| error.error_len().is_none())
+        {
+            to = start;
+        }
+    }
+    (from, to)
+}
+
 #[cfg(test)]
 mod tests;

@@ -1,25 +1,31 @@
 //! A keeper: runs one command, keeps what it puts out, and is the end of everything below it.
 
+mod input;
 mod life;
+mod output;
 mod server;
+mod spawn;
 
 use std::collections::HashSet;
-use std::io::{self, PipeReader, Read, Write};
+use std::fs::File;
+use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
-use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use wharf_failpoints::point;
 
+use self::input::Input;
 use self::life::Life;
+use self::output::Sink;
 use self::server::Server;
+use self::spawn::{Spawned, spawn};
 use super::signals::Children;
 use super::spool::{Spool, Status};
 use super::wire::{self, End, Ended, Request};
-use super::{control, descendants, piped};
+use super::{control, descendants, piped, terminal};
 use crate::exec::{DRAIN, DRAIN_BYTES};
 
 const READ_BYTES: usize = 32 * 1024;
@@ -55,8 +61,12 @@ fn is_gone(control: &UnixStream) -> bool {
 struct Keeper {
     server: Server,
     life: Life,
-    output: Option<PipeReader>,
-    spool: Spool,
+    /// A pipe, or our end of the command's terminal.
+    output: Option<File>,
+    sink: Sink,
+    input: Option<Input>,
+    /// Input that the server knows to be taken.
+    told_taken: u64,
     directory: PathBuf,
     status: Status,
 }
@@ -65,29 +75,23 @@ impl Keeper {
     fn begin(request: &Request, control: &UnixStream, children: Children) -> io::Result<Self> {
         let started = Instant::now();
         let directory = PathBuf::from(&request.output_dir);
-        let spool = Spool::create(&directory, &request.call_id, request.output_max_bytes)?;
-        let status = Status {
-            call_id: request.call_id.clone(),
-            started_ms: now_ms(),
-            output: spool.name().to_owned(),
-            ended: None,
+        let sink = match request.background {
+            Some(_) => Sink::ring(&directory, &request.id, request.output_max_bytes)?,
+            None => Sink::Call(Spool::create(&directory, &request.id, request.output_max_bytes)?),
         };
+        let output = sink.name().to_owned();
+        let status = Status { id: request.id.clone(), started_ms: now_ms(), output, ended: None };
         status.write(&directory, false)?;
-        let server = Server::new(control)?;
-        let (output, writer) = io::pipe()?;
-        let child = Command::new(&request.program)
-            .args(&request.arguments)
-            .env_clear()
-            .envs(request.environment.iter().map(|(name, value)| (name, value)))
-            .process_group(0)
-            .stdin(Stdio::null())
-            .stdout(writer.try_clone()?)
-            .stderr(writer)
-            .spawn()?;
-        let main = i32::try_from(child.id()).map_err(io::Error::other)?;
+        let mut server = Server::new(control)?;
+        point("keeper.before_spawn");
+        let Spawned { main, output, input } = spawn(request)?;
+        point("keeper.after_spawn");
+        if request.background.is_some() {
+            server.send(wire::BEGUN, &[]);
+        }
         let deadline = request.timeout_ms.map(|timeout| started + Duration::from_millis(timeout));
         let life = Life::new(children, main, deadline);
-        Ok(Self { server, life, output: Some(output), spool, directory, status })
+        Ok(Self { server, life, output: Some(output), sink, input, told_taken: 0, directory, status })
     }
 
     /// To the end of the command, of its tree, and of what the server has to be told.
@@ -99,6 +103,7 @@ impl Keeper {
             }
             self.wait()?;
         };
+        point("keeper.before_kill");
         let killed = descendants::kill(&HashSet::new());
         self.read_rest();
         let strays = killed.pids.iter().filter(|pid| **pid != self.life.main).count();
@@ -106,13 +111,13 @@ impl Keeper {
     }
 
     fn finish(mut self, end: End, strays: usize, survivors: usize) -> io::Result<()> {
-        let kept_bytes = self.spool.finish();
+        let kept_bytes = self.sink.finish();
         let ended = Ended {
             at_ms: now_ms(),
             end,
-            bytes: self.spool.total(),
+            bytes: self.sink.total(),
             kept_bytes,
-            output: self.spool.name().to_owned(),
+            output: self.sink.name().to_owned(),
             strays,
             survivors,
         };
@@ -120,13 +125,16 @@ impl Keeper {
         // A living server puts the outcome on its log, which is synced. Without one these files are all there is.
         let durable = self.server.is_gone();
         if durable {
-            self.spool.sync();
+            self.sink.sync();
         }
+        point("keeper.before_record");
         let written = self.status.write(&self.directory, durable);
+        point("keeper.after_record");
         self.server.send_json(wire::ENDED, &ended)?;
         while !self.server.is_gone() && self.server.pending() > 0 {
             self.wait()?;
         }
+        point("keeper.after_report");
         // The supervisor looks after what this process could not kill.
         if survivors > 0 { Err(io::ErrorKind::PermissionDenied.into()) } else { written }
     }
@@ -138,31 +146,62 @@ impl Keeper {
         // After the end only the server is waited for, as long as it lives.
         let timeout = self.life.patience().filter(|_| self.status.ended.is_none());
         let timeout = timeout.and_then(|timeout| Timespec::try_from(timeout).ok());
+        let server = self.server.interest();
+        let input = self.input.as_ref().and_then(Input::interest);
+        let is_asked = [true, server.is_some(), output.is_some(), input.is_some()];
         let mut fds = vec![PollFd::new(&self.life.children, PollFlags::IN)];
-        let interest = self.server.interest();
-        let has_server = interest.is_some();
-        fds.extend(interest.map(|(control, wanted)| PollFd::from_borrowed_fd(control, wanted)));
+        fds.extend(server.map(|(control, wanted)| PollFd::from_borrowed_fd(control, wanted)));
         fds.extend(output.map(|output| PollFd::new(output, PollFlags::IN)));
+        fds.extend(input.map(|input| PollFd::from_borrowed_fd(input, PollFlags::OUT)));
         match rustix::event::poll(&mut fds, timeout.as_ref()) {
             Ok(_) | Err(rustix::io::Errno::INTR) => {}
             Err(error) => return Err(error.into()),
         }
-        let has_output = output.is_some();
         let mut ready = fds.iter().map(PollFd::revents).collect::<Vec<_>>().into_iter();
-        let mut next = |was_asked: bool| if was_asked { ready.next() } else { None }.unwrap_or(PollFlags::empty());
-        let (ended, asked, put_out) = (next(true), next(has_server), next(has_output));
+        let [ended, asked, put_out, may_write] =
+            is_asked.map(|is_asked| if is_asked { ready.next() } else { None }.unwrap_or(PollFlags::empty()));
         if !ended.is_empty() {
             self.life.reap();
         }
         if !put_out.is_empty() {
             self.read();
         }
-        for (kind, _) in self.server.on(asked) {
-            if kind == wire::STOP {
-                self.life.stop();
-            }
+        if !may_write.is_empty()
+            && let Some(input) = &mut self.input
+        {
+            input.flush();
         }
+        for (kind, body) in self.server.on(asked) {
+            self.on_frame(kind, &body);
+        }
+        self.tell();
         Ok(())
+    }
+
+    fn on_frame(&mut self, kind: u8, body: &[u8]) {
+        match (kind, &mut self.input) {
+            (wire::STOP, _) => self.life.stop(),
+            (wire::INPUT, Some(input)) => input.push(body),
+            (wire::CLOSE_INPUT, Some(input)) => input.close(),
+            (wire::RESIZE, Some(input)) => {
+                if let (Some(terminal), Ok(size)) = (input.terminal(), serde_json::from_slice(body)) {
+                    // A terminal that is gone has no size.
+                    let _ = terminal::resize(terminal, size);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What the server wants to know and has not heard.
+    fn tell(&mut self) {
+        self.sink.tell(&mut self.server);
+        if let Some(input) = &self.input
+            && input.taken != self.told_taken
+        {
+            self.told_taken = input.taken;
+            self.server.send(wire::TAKEN, &input.taken.to_le_bytes());
+        }
     }
 
     fn read(&mut self) {
@@ -170,17 +209,10 @@ impl Keeper {
         let Some(output) = &mut self.output else { return };
         match output.read(&mut buffer) {
             Ok(0) => self.output = None,
-            Ok(count) => self.take(&buffer[..count]),
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Ok(count) => self.sink.take(&buffer[..count], &mut self.server),
+            Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::WouldBlock) => {}
+            // Also a terminal that nobody has open any more.
             Err(_) => self.output = None,
-        }
-    }
-
-    fn take(&mut self, bytes: &[u8]) {
-        self.spool.push(bytes);
-        // Past the limit the server is too far behind for a command that is over; the file has it all the same.
-        if self.server.pending() < DRAIN_BYTES {
-            self.server.send(wire::OUTPUT, bytes);
         }
     }
 

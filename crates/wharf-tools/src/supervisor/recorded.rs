@@ -5,10 +5,11 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wharf_protocol::CallId;
+use wharf_protocol::{CallId, CommandId};
 
 use super::spool::{Status, is_locked};
 use super::wire::End;
+use crate::commands::CommandOver;
 use crate::exec::{self, Excerpt, Finished};
 use crate::tools::bash_outcome;
 use crate::{ToolError, ToolOutput};
@@ -31,7 +32,7 @@ pub struct Recorded {
 /// keeper still ends it, a few hundred milliseconds after the server's death. Blocks.
 #[must_use]
 pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option<Recorded> {
-    let status = settled(output_dir, call)?;
+    let status = settled(output_dir, call.as_str())?;
     let path = output_dir.join(&status.output);
     let excerpt = excerpt(&path, output_limit);
     let Some(ended) = status.ended else {
@@ -55,17 +56,17 @@ pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option
 }
 
 /// The status once nobody changes it any more.
-fn settled(output_dir: &Path, call: &CallId) -> Option<Status> {
+fn settled(output_dir: &Path, id: &str) -> Option<Status> {
     let until = Instant::now() + KEEPER_LIMIT;
     loop {
-        let status = Status::read(output_dir, call)?;
+        let status = Status::read(output_dir, id)?;
         // In this order: a keeper writes the end before it lets go.
         let is_kept = is_locked(&output_dir.join(&status.output));
         if status.ended.is_some() || Instant::now() >= until {
             return Some(status);
         }
         if !is_kept {
-            return Status::read(output_dir, call);
+            return Status::read(output_dir, id);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -86,11 +87,32 @@ fn excerpt(path: &Path, output_limit: usize) -> Excerpt {
 /// Removes what [`recorded`] reads, once the outcome is on the log. An output that is longer than a result may be stays:
 /// the result names its file.
 pub fn forget(output_dir: &Path, call: &CallId, output_limit: usize) {
-    let Some(status) = Status::read(output_dir, call) else { return };
+    let Some(status) = Status::read(output_dir, call.as_str()) else { return };
     let path = output_dir.join(&status.output);
     let is_short = std::fs::metadata(&path).is_ok_and(|file| Excerpt::fits(file.len(), output_limit));
     if is_short {
         let _ = std::fs::remove_file(path);
     }
-    let _ = std::fs::remove_file(Status::path(output_dir, call));
+    let _ = std::fs::remove_file(Status::path(output_dir, call.as_str()));
+}
+
+/// How a background command ended whose server died, by the files that its keeper has written. Waits as [`recorded`] does.
+/// Blocks.
+#[must_use]
+pub fn recorded_command(output_dir: &Path, command: &CommandId) -> CommandOver {
+    let status = settled(output_dir, command.as_str());
+    let duration_ms =
+        status.as_ref().and_then(|status| Some(status.ended.as_ref()?.at_ms.saturating_sub(status.started_ms)));
+    match status.as_ref().and_then(|status| status.ended.as_ref()) {
+        Some(ended) => CommandOver { duration_ms, ..CommandOver::from_ended(ended) },
+        None => {
+            let piece = super::ring::read(&output_dir.join(super::ring::name(command.as_str())), None, 0);
+            CommandOver::interrupted("the server died", piece.map_or(0, |piece| piece.total))
+        }
+    }
+}
+
+/// Removes what [`recorded_command`] reads, once the end is on the log; the output stays.
+pub fn forget_command(output_dir: &Path, command: &CommandId) {
+    let _ = std::fs::remove_file(Status::path(output_dir, command.as_str()));
 }

@@ -7,14 +7,15 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
-use wharf_protocol::CallId;
 
 use super::wire::Ended;
 
 /// Stands in a status file from the command's start on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct Status {
-    pub(super) call_id: CallId,
+    /// Of the call, or of the background command.
+    #[serde(alias = "call_id")]
+    pub(super) id: String,
     pub(super) started_ms: u64,
     /// Name of the output file beside this one.
     pub(super) output: String,
@@ -24,14 +25,14 @@ pub(super) struct Status {
 }
 
 impl Status {
-    pub(super) fn path(directory: &Path, call: &CallId) -> PathBuf {
-        directory.join(format!("{call}.status.json"))
+    pub(super) fn path(directory: &Path, id: &str) -> PathBuf {
+        directory.join(format!("{id}.status.json"))
     }
 
     /// Puts it into the place of the one before; `durable`: also against a power cut.
     pub(super) fn write(&self, directory: &Path, durable: bool) -> io::Result<()> {
-        let path = Self::path(directory, &self.call_id);
-        let fresh = directory.join(format!("{}.{}.new", self.call_id, std::process::id()));
+        let path = Self::path(directory, &self.id);
+        let fresh = directory.join(format!("{}.{}.new", self.id, std::process::id()));
         // What a killed keeper of the same number left half-written.
         let _ = std::fs::remove_file(&fresh);
         let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
@@ -46,10 +47,10 @@ impl Status {
         Ok(())
     }
 
-    pub(super) fn read(directory: &Path, call: &CallId) -> Option<Self> {
+    pub(super) fn read(directory: &Path, id: &str) -> Option<Self> {
         const STATUS_MAX_BYTES: u64 = 64 * 1024;
         let mut bytes = Vec::new();
-        File::open(Self::path(directory, call)).ok()?.take(STATUS_MAX_BYTES).read_to_end(&mut bytes).ok()?;
+        File::open(Self::path(directory, id)).ok()?.take(STATUS_MAX_BYTES).read_to_end(&mut bytes).ok()?;
         serde_json::from_slice(&bytes).ok()
     }
 }
@@ -69,7 +70,7 @@ pub(super) struct Spool {
 }
 
 impl Spool {
-    pub(super) fn create(directory: &Path, call: &CallId, max_bytes: u64) -> io::Result<Self> {
+    pub(super) fn create(directory: &Path, call: &str, max_bytes: u64) -> io::Result<Self> {
         let (file, path) = crate::output::create(directory, call)?;
         rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive)?;
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();

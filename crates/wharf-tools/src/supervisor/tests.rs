@@ -14,7 +14,7 @@ fn call() -> CallId {
 }
 
 fn status(ended: Option<Ended>) -> Status {
-    Status { call_id: call(), started_ms: 1_000, output: format!("{}.txt", call()), ended }
+    Status { id: call().to_string(), started_ms: 1_000, output: format!("{}.txt", call()), ended }
 }
 
 fn ended(end: End, bytes: u64) -> Ended {
@@ -50,7 +50,7 @@ fn a_spool_keeps_head_and_tail_in_order() {
     let dir = tempfile::tempdir().unwrap();
     for (len, chunk) in [(0, 1), (99, 7), (100, 100), (101, 1), (126, 13), (1_000, 7), (1_003, 1_003), (150, 50)] {
         let bytes: Vec<u8> = (0..len).map(|at| b'a' + (at % 26) as u8).collect();
-        let mut spool = Spool::create(&dir.path().join(format!("{len}-{chunk}")), &call(), 100).unwrap();
+        let mut spool = Spool::create(&dir.path().join(format!("{len}-{chunk}")), call().as_str(), 100).unwrap();
         bytes.chunks(chunk).for_each(|chunk| spool.push(chunk));
         let kept = spool.finish();
         let file = fs::read(dir.path().join(format!("{len}-{chunk}")).join(spool.name())).unwrap();
@@ -69,11 +69,11 @@ fn only_its_owner_reads_a_spool() {
     use std::os::unix::fs::PermissionsExt;
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("out");
-    let spool = Spool::create(&dir, &call(), 100).unwrap();
+    let spool = Spool::create(&dir, call().as_str(), 100).unwrap();
     status(None).write(&dir, true).unwrap();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
-    assert_eq!((mode(&dir.join(spool.name())), mode(&Status::path(&dir, &call()))), (0o600, 0o600));
+    assert_eq!((mode(&dir.join(spool.name())), mode(&Status::path(&dir, call().as_str()))), (0o600, 0o600));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_command_that_was_cut_off_has_only_its_output() {
         let found = recorded(dir.path(), &call(), 30_000).unwrap();
         assert_eq!((found.outcome, found.output.as_str()), (None, "so far\n"));
     }
-    fs::write(Status::path(dir.path(), &call()), "{\"call_id\"").unwrap();
+    fs::write(Status::path(dir.path(), call().as_str()), "{\"call_id\"").unwrap();
     assert_eq!(recorded(dir.path(), &call(), 30_000), None);
 }
 

@@ -11,7 +11,7 @@ use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags,
 };
 use serde::{Deserialize, Serialize};
-use wharf_protocol::CallId;
+use wharf_protocol::TerminalSize;
 
 /// Largest frame: a command line and an environment.
 pub(crate) const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
@@ -27,6 +27,18 @@ pub(crate) const OUTPUT: u8 = 3;
 pub(crate) const ENDED: u8 = 4;
 /// Keeper to server: why the command could not be started. The last frame.
 pub(crate) const NOT_STARTED: u8 = 5;
+/// Server to keeper: bytes for the command's input.
+pub(crate) const INPUT: u8 = 6;
+/// Server to keeper: nothing follows in the command's input.
+pub(crate) const CLOSE_INPUT: u8 = 7;
+/// Server to keeper: a [`TerminalSize`].
+pub(crate) const RESIZE: u8 = 8;
+/// Keeper to server: so many bytes of output are in the ring.
+pub(crate) const GREW: u8 = 9;
+/// Keeper to server: so many bytes of input were taken.
+pub(crate) const TAKEN: u8 = 10;
+/// Keeper to server: the command runs.
+pub(crate) const BEGUN: u8 = 11;
 
 /// Server to keeper, in place of [`REQUEST`]: a program that is spoken with on pipes, with its descriptors.
 pub(crate) const SERVE: u8 = 32;
@@ -47,13 +59,24 @@ pub(crate) struct Serve {
 /// A command to run.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Request {
-    pub(crate) call_id: CallId,
+    /// Names its files: of the call, or of the background command.
+    pub(crate) id: String,
     pub(crate) program: std::ffi::OsString,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) output_dir: std::ffi::OsString,
     pub(crate) output_max_bytes: u64,
+    /// Outlives its call.
+    #[serde(default)]
+    pub(crate) background: Option<Background>,
+}
+
+/// How a command is run that outlives its call: its output goes into a ring that others read, and it may be written to.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(crate) struct Background {
+    pub(crate) terminal: Option<TerminalSize>,
+    pub(crate) takes_input: bool,
 }
 
 /// What is known of a command once it is over. Also what stands in its status file.

@@ -31,7 +31,11 @@ fn specs_are_sorted_and_complete() {
     }
     expect![[r#"
         apply_patch files Edit changes - (patch)
-        bash shell Execute changes command (command timeout_ms workdir description)
+        bash shell Execute changes command (command timeout_ms workdir background terminal input description)
+        command_input shell Execute changes content (command_id content close)
+        command_list shell Read reads - ()
+        command_output shell Read reads - (command_id offset limit wait_ms until_end)
+        command_stop shell Other changes - (command_id)
         edit_file files Edit changes path (path old_string new_string replace_all)
         glob search Search reads pattern (pattern path limit)
         grep search Search reads pattern (pattern path glob mode case_insensitive context multiline limit)

@@ -1,5 +1,6 @@
 //! `bash`: one command in the workspace.
 
+mod background;
 mod in_terminal;
 
 use std::path::{Path, PathBuf};
@@ -7,14 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{TerminalSize, ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
-use crate::exec::{self, End, Execution, Finished};
+use crate::exec::{self, End, Execution, Finished, Launch};
 use crate::supervisor::Supervisor;
 use crate::workspace::OpenDir;
 use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
@@ -35,6 +37,15 @@ struct Arguments {
     /// Directory to run in; default: the workspace.
     #[serde(default, alias = "cwd", alias = "working_directory", alias = "directory")]
     workdir: Option<String>,
+    /// Let it go on after this call, as a background command with an id: for servers and watchers.
+    #[serde(default, deserialize_with = "lenient::flag")]
+    background: bool,
+    /// Run it in a terminal, for programs that need one; command_input types into it.
+    #[serde(default, alias = "tty", alias = "pty", deserialize_with = "lenient::flag")]
+    terminal: bool,
+    /// Keep the input of a background command open for command_input.
+    #[serde(default, alias = "stdin", deserialize_with = "lenient::flag")]
+    input: bool,
     /// What it is for, in a few words.
     #[serde(default, rename = "description", alias = "explanation")]
     _description: Option<String>,
@@ -51,7 +62,7 @@ impl Bash {
     pub(super) fn new(config: ToolsConfig) -> Self {
         let about = About {
             name: "bash",
-            description: "Run a command with bash in the workspace; gives its output and exit code. No terminal, no input. Background processes are stopped when it ends.",
+            description: "Run a command with bash in the workspace; gives its output and exit code. Processes that it leaves are stopped when it ends; what is to go on (a server, a watcher) is started with background=true and read with command_output.",
             category: "shell",
             kind: ToolKind::Execute,
             read_only: false,
@@ -106,16 +117,22 @@ impl Tool for Bash {
         if context.cancel.is_cancelled() {
             return Err(crate::blocking::stopped());
         }
-        let directory = directory(&context.workspace, arguments.workdir.as_deref())?;
+        let OpenDir { fd: directory, rel } = directory(&context.workspace, arguments.workdir.as_deref())?;
         // The engine enforces the call's own limit; a shorter one is ours.
         let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
-        if let Some(host) = context.clients.that(|offers| offers.terminal) {
+        let Arguments { background: outlives_call, terminal, input, .. } = arguments;
+        let line = command.clone();
+        let editor = context.clients.that(|offers| offers.terminal);
+        if editor.is_some() && (outlives_call || terminal || input) {
+            return Err(background::not_in_editor());
+        }
+        if let Some(host) = editor {
             let command = TerminalCommand {
                 // Another machine may have it elsewhere.
                 program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 arguments: vec!["-c".into(), command],
                 environment: exec::quiet(),
-                directory: context.workspace.absolute(&directory.rel),
+                directory: context.workspace.absolute(&rel),
                 output_limit: in_terminal::KEPT_BYTES,
             };
             return in_terminal::run(host, command, timeout.map(Duration::from_millis), &context).await;
@@ -123,10 +140,28 @@ impl Tool for Bash {
         let execution = Execution {
             program: self.shell.clone(),
             arguments: vec!["-c".into(), command],
-            directory: directory.fd,
+            directory,
             environment: self.environment.clone(),
             timeout: timeout.map(Duration::from_millis),
         };
+        if outlives_call || terminal {
+            let launch = Launch {
+                execution,
+                supervisor: self.supervisor.clone().ok_or_else(background::unavailable)?,
+                command: line,
+                directory: context.workspace.absolute_text(&rel),
+                terminal: terminal.then(TerminalSize::default),
+                takes_input: input || terminal,
+                timeout_ms: if outlives_call { arguments.timeout_ms } else { timeout.or(Some(context.timeout_ms)) },
+            };
+            return match outlives_call {
+                true => background::start(launch, &context).await,
+                false => background::follow(launch, &context).await,
+            };
+        }
+        if input {
+            return Err(ToolError::Failed("only a background command keeps its input open".into()));
+        }
         let finished = execution
             .run(self.supervisor.as_ref(), &context)
             .await

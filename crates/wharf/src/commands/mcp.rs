@@ -103,6 +103,7 @@ async fn call(context: &Context, set: &McpSet, name: &str, arguments: &str) -> a
         clients: Clients::default(),
         output_limit: usize::MAX,
         output_dir: context.state.path().join("outputs"),
+        commands: None,
         timeout_ms: tool.spec().timeout_ms,
     };
     let news = async {

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use wharf_protocol::event::{CallErrorReason, ToolCallComplete, ToolCallError};
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::tool::{FileDiff, PlanStatus};
-use wharf_protocol::{CallId, Event, EventBody, MessageId, Role};
+use wharf_protocol::{CallId, CommandStatus, Event, EventBody, MessageId, Role};
 
 use super::{Style, clean, one_line};
 
@@ -72,6 +72,17 @@ impl Narrator {
             EventBody::PermissionResolved(answer) => {
                 let by = answer.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
                 told.notes.push(style.dim(&format!("? {}{by}", resolution_words(answer.option))));
+            }
+            EventBody::CommandStarted(started) => {
+                let line = one_line(&started.command, SUMMARY_CHARS);
+                told.notes.push(style.dim(&format!("& {line} goes on as {}", started.command_id)));
+            }
+            EventBody::CommandEnded(ended) => {
+                let how = match (ended.status, ended.exit_code) {
+                    (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
+                    (status, _) => status.as_str().replace('_', " "),
+                };
+                told.notes.push(style.dim(&format!("& {} has ended: {how}", ended.command_id)));
             }
             EventBody::PlanUpdated(plan) => {
                 let done = plan.entries.iter().filter(|entry| entry.status == PlanStatus::Completed).count();

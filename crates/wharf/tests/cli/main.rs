@@ -5,6 +5,8 @@
 mod acp;
 mod ask;
 mod attach;
+#[cfg(target_os = "linux")]
+mod commands;
 mod config;
 mod init;
 mod listing;

@@ -150,7 +150,10 @@ fn cancelled_turns_start_nothing(run: &Run) {
         let turn_id = match effect {
             Effect::CallModel { turn_id, .. } => Some(turn_id),
             Effect::RunCall { call_id, .. } => turn_of.get(call_id).copied(),
-            Effect::StopModel { .. } | Effect::StopCall { .. } => None,
+            Effect::StopModel { .. }
+            | Effect::StopCall { .. }
+            | Effect::StartCommand { .. }
+            | Effect::StopCommand { .. } => None,
         };
         let since = turn_id.and_then(|turn_id| cancelled.get(turn_id));
         assert!(since.is_none_or(|since| seq < since), "{effect:?} after the cancel");

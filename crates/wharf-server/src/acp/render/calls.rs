@@ -6,10 +6,12 @@ use std::sync::Arc;
 
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::{Value, json};
-use wharf_protocol::event::{PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart};
+use wharf_protocol::event::{
+    CommandEnded, CommandStarted, PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
+};
 use wharf_protocol::message::ToolRequest;
 use wharf_protocol::tool::{FileDiff, Location};
-use wharf_protocol::{CallId, PermissionOption, ToolKind, ToolSpec};
+use wharf_protocol::{CallId, CommandStatus, PermissionOption, ToolKind, ToolSpec};
 
 use crate::acp::content::{self, text_block};
 
@@ -225,6 +227,28 @@ pub(super) fn option(option: PermissionOption) -> acp::PermissionOption {
         }
     };
     acp::PermissionOption::new(id, name, kind)
+}
+
+/// A call has another title from here on.
+pub(super) fn renamed(call_id: &CallId, title: String) -> acp::SessionUpdate {
+    acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(
+        id(call_id),
+        acp::ToolCallUpdateFields::new().title(title),
+    ))
+}
+
+/// A command in one line.
+pub(super) fn command_title(started: &CommandStarted) -> String {
+    let line = started.command.split_whitespace().collect::<Vec<_>>().join(" ");
+    line.chars().take(TITLE_CHARS).collect()
+}
+
+/// How a command ended, in a few words.
+pub(super) fn command_end(ended: &CommandEnded) -> String {
+    match (ended.status, ended.exit_code) {
+        (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
+        (status, _) => status.as_str().replace('_', " "),
+    }
 }
 
 fn id(call_id: &CallId) -> acp::ToolCallId {

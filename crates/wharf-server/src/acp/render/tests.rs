@@ -202,3 +202,32 @@ fn long_texts_come_in_pieces() {
     let said: String = seen.iter().map(|line| line.strip_prefix("agent_message_chunk ").unwrap()).collect();
     assert_eq!(said, text);
 }
+
+#[test]
+fn a_commands_end_is_told_at_its_call_and_as_a_notice() {
+    let events = [
+        (
+            "command.started",
+            json!({
+                "command_id": "k", "call_id": "c", "command": "npm  run dev", "directory": "/w", "timeout_ms": 1,
+                "output_max_bytes": 1,
+            }),
+        ),
+        (
+            "command.ended",
+            json!({ "command_id": "k", "status": "exited", "exit_code": 1, "duration_ms": 5, "output_bytes": 0 }),
+        ),
+    ];
+    let at_call = r#"tool_call_update "c" null"#;
+    let mut silent = renderer(Shows::default());
+    assert_eq!(render(&mut silent, Viewer::Other, &events), [at_call]);
+    let mut shows = renderer(Shows { notices: true, compaction: false });
+    assert_eq!(render(&mut shows, Viewer::Other, &events), [at_call, "notice"]);
+    let mut renderer = renderer(Shows::default());
+    let started = event(2, events[0].0, events[0].1.clone());
+    let ended = event(3, events[1].0, events[1].1.clone());
+    renderer.render(&started, |_| Viewer::Other, false);
+    let effects = renderer.render(&ended, |_| Viewer::Other, false);
+    let Some(Effect::Update(update)) = effects.first() else { panic!("{effects:?}") };
+    assert_eq!(serde_json::to_value(update).unwrap()["title"], "npm run dev (exit code 1)");
+}

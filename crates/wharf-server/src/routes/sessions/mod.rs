@@ -3,6 +3,7 @@
 mod answer;
 mod cancel;
 mod clear;
+mod commands;
 mod create;
 mod delete;
 mod events;
@@ -31,7 +32,7 @@ use crate::route::Operation;
 const CHANGE_FAILS: [ErrorCode; 3] = [ErrorCode::SessionNotFound, ErrorCode::Conflict, ErrorCode::MaxSessionsReached];
 
 pub(super) fn operations() -> Vec<Operation> {
-    vec![
+    let mut operations = vec![
         create::operation(),
         list::operation(),
         get::operation(),
@@ -56,5 +57,7 @@ pub(super) fn operations() -> Vec<Operation> {
         tools::operation(),
         permissions::operation(),
         answer::operation(),
-    ]
+    ];
+    operations.extend(commands::operations());
+    operations
 }

@@ -1,5 +1,6 @@
 //! The routes, one file for each part of the address space.
 
+mod commands;
 mod events;
 mod permissions;
 mod prompt;
