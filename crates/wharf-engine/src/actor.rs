@@ -117,6 +117,8 @@ struct Actor {
     answerers: watch::Receiver<usize>,
     draining: watch::Receiver<bool>,
     idle_since: Option<Instant>,
+    /// The last word was that a client has left.
+    is_resting: bool,
     is_busy: bool,
     deleting: Option<(Option<String>, Reply<()>)>,
 }
@@ -179,6 +181,7 @@ impl Actor {
             answerers,
             draining,
             idle_since: None,
+            is_resting: false,
             is_busy: false,
             deleting: None,
         };
@@ -256,13 +259,15 @@ impl Actor {
         }
         let idle_until = is_quiet.then(|| {
             let since = *self.idle_since.get_or_insert_with(Instant::now);
-            since + Duration::from_millis(self.shared.config.idle_unload_ms)
+            let is_left = self.is_resting && self.feed.watcher_count() == 0;
+            since + if is_left { Duration::ZERO } else { Duration::from_millis(self.shared.config.idle_unload_ms) }
         });
         tokio::select! {
             biased;
             () = stop.cancelled() => Wakeup::Stop,
             Some(message) = inbox.recv() => {
                 self.idle_since = None;
+                self.is_resting = false;
                 Wakeup::Message(message)
             }
             event = self.calls.next() => Wakeup::Call(event),
@@ -340,6 +345,10 @@ impl Actor {
                 for command_id in self.core.open_commands() {
                     self.handle(Input::StopCommand { command_id, by: by.clone() }).await?.ok();
                 }
+                Ok(())
+            }
+            Message::Rest => {
+                self.is_resting = true;
                 Ok(())
             }
             Message::Mcp { servers, reply } => {

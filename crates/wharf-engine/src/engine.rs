@@ -529,6 +529,11 @@ impl Engine {
         Ok(SessionCounts { total, busy, idle, max: self.shared.config.limits.live_sessions as u64 })
     }
 
+    /// A client has closed the session: where nobody watches it and nothing runs, what it holds is given back now.
+    pub fn rest(&self, session: &SessionId) {
+        self.shared.rest(session);
+    }
+
     /// Open cursors, by session.
     #[must_use]
     pub fn watchers(&self) -> BTreeMap<SessionId, u64> {

@@ -53,6 +53,8 @@ pub(crate) enum Message {
         by: Option<String>,
         reply: Reply<()>,
     },
+    /// A client has left: without anything to do the session leaves the memory now.
+    Rest,
     /// Other MCP servers than before.
     Mcp {
         servers: Vec<McpServer>,
@@ -83,6 +85,7 @@ impl Message {
             }
             Self::StartCommand { reply, .. } => drop(reply.send(Err(error))),
             Self::Look(look) => look(Err(error)),
+            Self::Rest => {}
         }
     }
 }
@@ -234,6 +237,15 @@ impl Shared {
         let (reply, answer) = oneshot::channel();
         self.send(session, message(reply)).await?;
         answer.await.map_err(|_| EngineError::Overloaded("the request was dropped while the session was reloaded"))?
+    }
+
+    /// Tells a live session that a client has left. A busy one finds out by itself.
+    pub(crate) fn rest(&self, session: &SessionId) {
+        let inbox = self.slots().get(session).and_then(|slot| Some(slot.owner.as_ref()?.inbox.clone()));
+        if let Some(inbox) = inbox {
+            // A full inbox is not at rest.
+            let _ = inbox.try_send(Message::Rest);
+        }
     }
 
     /// Reads a live session's state; loads it where it is not live.

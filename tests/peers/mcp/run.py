@@ -107,7 +107,7 @@ async def python(agent, editor, session, name):
     status, said, _ = await call(agent, editor, session, tool + "add", {"a": 2, "b": 40})
     check(f"{name}: a sum", status == "completed" and "42" in said, said)
     status, said, _ = await call(agent, editor, session, tool + "explode", {})
-    check(f"{name}: a failure is told", status == "failed" and "boom" in said, said)
+    check(f"{name}: a failure is told", status == "failed" and "explode" in said, said)
     status, said, on_the_way = await call(agent, editor, session, tool + "slow", {"steps": 5})
     check(f"{name}: a slow tool", status == "completed" and "arrived" in said, said)
     check(f"{name}: its progress", any("step" in text for text in on_the_way), on_the_way)

@@ -117,6 +117,7 @@ impl Attached {
         };
         self.context.asked().retain(|_, session| *session != self.session_id);
         (self.view, self.closing) = (None, None);
+        self.mcp = Watching::default();
         self.pending.clear();
         self.own.clear();
         end
@@ -139,6 +140,9 @@ impl Attached {
         if self.pending.is_empty()
             && let Some(id) = self.closing.take()
         {
+            // What the session holds, its MCP servers too, is given back where nobody else looks at it.
+            (self.view, self.offer) = (None, None);
+            self.context.app.engine.rest(&self.session_id);
             self.context.out.answer(&id, Ok(json!({}))).await?;
             return Err(End::Closed);
         }

@@ -51,6 +51,7 @@ async fn a_missing_scope_is_403_and_named() {
         (Method::DELETE, format!("/api/v1/sessions/{session}"), "sessions:write"),
         (Method::POST, "/api/v1/permissions/p".to_owned(), "permissions:answer"),
         (Method::POST, "/api/v1/tools/bash/execute".to_owned(), "tools:execute"),
+        (Method::PUT, format!("/api/v1/sessions/{session}/mcp"), "tools:execute"),
         (Method::GET, "/metrics".to_owned(), "admin"),
     ] {
         let (status, body) = read(as_reader(method, path.clone())).await;

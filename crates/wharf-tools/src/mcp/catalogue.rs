@@ -18,6 +18,8 @@ const TITLE_MAX_BYTES: usize = 128;
 const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
 /// A tool whose schema is larger is left out: a part of a schema is none.
 const SCHEMA_MAX_BYTES: usize = 64 << 10;
+/// All of a server's tools, in bytes.
+const ALL_MAX_BYTES: usize = 1 << 20;
 /// What is said of tools that were left out.
 const NOTES_MAX: usize = 16;
 
@@ -39,6 +41,12 @@ pub(super) struct RemoteTool {
     pub(super) schema: Value,
     pub(super) read_only: bool,
     pub(super) open_world: bool,
+}
+
+impl RemoteTool {
+    fn bytes(&self) -> usize {
+        self.description.len() + self.schema.to_string().len()
+    }
 }
 
 #[derive(Deserialize)]
@@ -71,6 +79,7 @@ impl Catalogue {
     pub(super) fn add_page(&mut self, page: Value) -> Result<Option<String>, &'static str> {
         let Value::Object(mut page) = page else { return Err("its list of tools is no object") };
         let Some(Value::Array(tools)) = page.remove("tools") else { return Err("its answer has no list of tools") };
+        let mut bytes: usize = self.tools.iter().map(RemoteTool::bytes).sum();
         let mut known: HashSet<String> = self.tools.iter().map(|tool| tool.name.clone()).collect();
         for listed in tools {
             let shown =
@@ -80,7 +89,11 @@ impl Catalogue {
                 Ok(_) if self.tools.len() >= TOOLS_MAX => {
                     self.note(format!("{shown}: a server may have {TOOLS_MAX} tools"));
                 }
+                Ok(tool) if bytes + tool.bytes() > ALL_MAX_BYTES => {
+                    self.note(format!("{shown}: a server's tools may have {ALL_MAX_BYTES} bytes together"));
+                }
                 Ok(tool) => {
+                    bytes += tool.bytes();
                     known.insert(tool.name.clone());
                     self.tools.push(tool);
                 }

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use reqwest::Client;
+use tokio::sync::Semaphore;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -20,6 +21,9 @@ use crate::supervisor::{Supervisor, SupervisorProgram};
 
 /// For all servers to be left in good order when the process ends.
 const CLOSE_LIMIT: Duration = Duration::from_secs(7);
+
+/// Servers of all sessions together. Beyond them one is not started; it is tried again like one that does not work.
+pub(super) const RUNNING_MAX: usize = 256;
 
 /// What MCP servers are run with.
 #[derive(Debug, Clone, Default)]
@@ -62,6 +66,8 @@ pub(super) struct Ground {
     pub(super) environment: Vec<(String, String)>,
     pub(super) supervisor: Option<Arc<Supervisor>>,
     pub(super) stop: CancellationToken,
+    /// One permit for each server that runs.
+    pub(super) running: Arc<Semaphore>,
     /// As far as it says which proxy to use.
     whole_environment: BTreeMap<String, String>,
     client: OnceLock<Client>,
@@ -91,6 +97,7 @@ impl Mcp {
             environment: exec::allowed(&environment, &pass_environment),
             supervisor: supervisor.map(|program| Arc::new(Supervisor::new(program))),
             stop: CancellationToken::new(),
+            running: Arc::new(Semaphore::new(RUNNING_MAX)),
             whole_environment: environment,
             client: OnceLock::new(),
         };

@@ -15,7 +15,7 @@ use super::catalogue::Catalogue;
 use super::config::{Checked, Place};
 use super::life::{Call, CallError, Command, End, Life, News};
 use super::link::{Link, Tail};
-use super::pool::Ground;
+use super::pool::{Ground, RUNNING_MAX};
 use super::{http, legacy, stdio};
 use crate::Progress;
 use crate::exec::Program;
@@ -204,6 +204,9 @@ impl Task {
     /// One life; `None`: it was asked to stop. Otherwise why it ended, whether it had begun, and whether it is the last.
     async fn live(&mut self) -> Option<(String, bool, bool)> {
         self.tail.clear();
+        let Ok(_permit) = Arc::clone(&self.ground.running).try_acquire_owned() else {
+            return Some((format!("{RUNNING_MAX} MCP servers run already"), false, false));
+        };
         let opening = timeout(OPEN_LIMIT, self.open());
         let opened = tokio::select! {
             biased;

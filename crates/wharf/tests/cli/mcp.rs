@@ -215,6 +215,56 @@ async fn a_turn_that_outlives_its_server_has_its_tools_again() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_question_about_a_tool_outlives_the_server() {
+    let lab = Lab::new().await;
+    let mut running = lab.serve("ask");
+    let (mut editor, session) = lab.editor(&json!([server("test", &[])]));
+    let id = editor.prompt(&session, r#"[[tool mcp__test__echo {"text":"answered late"}]]"#);
+    let asked = question(&mut editor);
+    // What the server lists is kept for the next one.
+    let kept = lab.home.state().join("mcp").join(format!("{session}.json"));
+    until("its tools are kept", || std::fs::read_to_string(&kept).is_ok_and(|text| text.contains("\"echo\"")));
+    running.child.kill().unwrap();
+    running.child.wait().unwrap();
+    drop(running);
+    let _server = lab.serve("ask");
+    answer(&mut editor, &asked, "allow_once");
+    let messages = editor.until_answer(id);
+    assert_eq!(outcomes(&messages), [("completed".to_owned(), "answered late".to_owned())]);
+    editor.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closing_the_session_stops_its_servers() {
+    let lab = Lab::new().await;
+    let _server = lab.serve("full");
+    let log = lab.home.workspace().join("log");
+    let servers = json!([server("test", &["--log", log.to_str().unwrap()])]);
+    let (mut editor, session) = lab.editor(&servers);
+    let id = editor.prompt(&session, r#"[[tool mcp__test__echo {"text":"x"}]]"#);
+    assert_eq!(outcomes(&editor.until_answer(id)), [("completed".to_owned(), "x".to_owned())]);
+    let ended = || std::fs::read_to_string(&log).unwrap().lines().filter(|line| *line == "end").count();
+    editor.call("session/close", json!({ "sessionId": session }));
+    until("the server has ended", || ended() == 1);
+    let mcp = lab.get(&format!("/sessions/{session}/mcp")).await;
+    assert_eq!(
+        (&mcp["servers"][0]["status"], mcp["servers"][0]["tools"].as_array().unwrap().len()),
+        (&json!("stopped"), 13)
+    );
+    // Another list takes the place of the first one; an empty one does not.
+    let load = |servers: Value| json!({ "sessionId": session, "cwd": lab.home.workspace(), "mcpServers": servers });
+    editor.call("session/load", load(json!([])));
+    let id = editor.prompt(&session, r#"[[tool mcp__test__echo {"text":"y"}]]"#);
+    assert_eq!(outcomes(&editor.until_answer(id)), [("completed".to_owned(), "y".to_owned())]);
+    editor.call("session/resume", load(json!([server("other", &[])])));
+    let id = editor.prompt(&session, r#"[[tool mcp__test__echo {"text":"z"}]]"#);
+    let told = outcomes(&editor.until_answer(id));
+    assert!(told.is_empty() || told[0].0 == "failed", "{told:?}");
+    until("the first server has ended again", || ended() == 2);
+    editor.leave();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_server_that_dies_in_a_call_fails_the_call() {
     let lab = Lab::new().await;
     let _server = lab.serve("full");
