@@ -237,3 +237,6 @@ fn leftovers(dir: &Path) -> Vec<SessionId> {
     let old = entries.flatten().filter(is_old);
     old.filter_map(|entry| entry.file_name().to_str()?.strip_suffix(".json")?.parse().ok()).collect()
 }
+
+#[cfg(test)]
+mod tests;

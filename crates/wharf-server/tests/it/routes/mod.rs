@@ -2,6 +2,7 @@
 
 mod commands;
 mod events;
+mod mcp;
 mod permissions;
 mod prompt;
 mod prompt_stream;
