@@ -22,7 +22,7 @@ use wharf_protocol::{
 use wharf_store::{Append, Entry, Lease};
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
-use wharf_tools::{CallContext, Clients, Progress, Workspace};
+use wharf_tools::{CallContext, Progress, Workspace};
 
 use crate::EngineError;
 use crate::commands::{Commands, SessionCommands, Start};
@@ -588,9 +588,10 @@ impl Actor {
                 return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
             }
         };
+        let clients = self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id));
         let clients = match self.core.session().tool_location {
-            ToolLocation::Client => self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id)),
-            ToolLocation::Server => Clients::default(),
+            ToolLocation::Client => clients,
+            ToolLocation::Server => clients.only_to_ask(),
         };
         let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
         let context = CallContext {

@@ -7,6 +7,7 @@ use wharf_protocol::{Agent, Mode};
 pub fn builtin_agents() -> Vec<Agent> {
     let all = [
         "apply_patch",
+        "ask_user",
         "bash",
         "command_input",
         "command_list",
@@ -21,7 +22,7 @@ pub fn builtin_agents() -> Vec<Agent> {
         "todo",
         "write_file",
     ];
-    let reads = ["glob", "grep", "list_dir", "read_file", "think", "todo"];
+    let reads = ["ask_user", "glob", "grep", "list_dir", "read_file", "think", "todo"];
     let names = |list: &[&str]| list.iter().map(|&name| name.to_owned()).collect::<Vec<_>>();
     vec![
         Agent {

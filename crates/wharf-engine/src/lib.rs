@@ -26,4 +26,7 @@ pub use engine::{Caller, Engine, EventPage, Parts, check_mcp};
 pub use error::EngineError;
 pub use wharf_core::{Accepted, Recovery};
 pub use wharf_store::Position;
-pub use wharf_tools::{ClientHost, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
+pub use wharf_tools::{
+    ClientHost, Field, FieldKind, HostError, Offers, Question, Reply, Terminal, TerminalCommand, TerminalExit,
+    TerminalOutput,
+};

@@ -5,9 +5,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_protocol::CallId;
+
+use crate::question::{Question, Reply};
 
 /// What a client can do for tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -15,12 +18,20 @@ pub struct Offers {
     pub read_text: bool,
     pub write_text: bool,
     pub terminal: bool,
+    /// It shows forms to its user.
+    pub forms: bool,
 }
 
 impl Offers {
     #[must_use]
     pub fn is_empty(self) -> bool {
         self == Self::default()
+    }
+
+    /// It does work that else the server does.
+    #[must_use]
+    pub fn works(self) -> bool {
+        self.read_text || self.write_text || self.terminal
     }
 }
 
@@ -38,6 +49,9 @@ pub trait ClientHost: Send + Sync + 'static {
 
     /// Starts a command in a terminal that the client shows with the call.
     async fn open_terminal(&self, call: &CallId, command: TerminalCommand) -> Result<Box<dyn Terminal>, HostError>;
+
+    /// Shows a question to the user, who may take so long.
+    async fn ask(&self, call: &CallId, question: &Question, limit: Duration) -> Result<Reply, HostError>;
 }
 
 /// A command for a client's terminal.
@@ -96,23 +110,36 @@ pub enum HostError {
 
 /// The clients that a call may turn to, in the order in which they are asked for what they offer.
 #[derive(Clone, Default)]
-pub struct Clients(Vec<Arc<dyn ClientHost>>);
+pub struct Clients {
+    hosts: Vec<Arc<dyn ClientHost>>,
+    /// Files and commands are the server's; only the user is asked.
+    only_ask: bool,
+}
 
 impl Clients {
     #[must_use]
     pub fn new(hosts: Vec<Arc<dyn ClientHost>>) -> Self {
-        Self(hosts)
+        Self { hosts, only_ask: false }
+    }
+
+    #[must_use]
+    pub fn only_to_ask(self) -> Self {
+        Self { only_ask: true, ..self }
     }
 
     /// The first that offers all of what `wanted` looks for.
     #[must_use]
     pub fn that(&self, wanted: impl Fn(Offers) -> bool) -> Option<Arc<dyn ClientHost>> {
-        self.0.iter().find(|host| wanted(host.offers())).map(Arc::clone)
+        let offers = |host: &Arc<dyn ClientHost>| match (host.offers(), self.only_ask) {
+            (offers, false) => offers,
+            (Offers { forms, .. }, true) => Offers { forms, ..Offers::default() },
+        };
+        self.hosts.iter().find(|host| wanted(offers(host))).map(Arc::clone)
     }
 }
 
 impl std::fmt::Debug for Clients {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|host| host.offers())).finish()
+        f.debug_list().entries(self.hosts.iter().map(|host| host.offers())).finish()
     }
 }

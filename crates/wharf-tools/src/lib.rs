@@ -12,6 +12,7 @@ mod exec;
 pub mod mcp;
 mod output;
 mod patch;
+mod question;
 pub mod supervisor;
 mod text;
 mod toolbox;
@@ -31,6 +32,7 @@ use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
 
 pub use client::{ClientHost, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
+pub use question::{Field, FieldKind, Question, Reply};
 pub use toolbox::{Toolbox, ToolsConfig};
 pub use workspace::{PathError, Workspace};
 

@@ -1,6 +1,7 @@
 //! The built-in tools, one a file.
 
 mod apply_patch;
+mod ask_user;
 mod bash;
 mod command_input;
 mod command_list;
@@ -35,6 +36,7 @@ const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 pub(crate) fn builtin(config: ToolsConfig) -> Vec<Arc<dyn Tool>> {
     vec![
         Arc::new(apply_patch::ApplyPatch::new()),
+        Arc::new(ask_user::AskUser::new()),
         Arc::new(bash::Bash::new(config)),
         Arc::new(command_input::CommandInput::new()),
         Arc::new(command_list::CommandList::new()),

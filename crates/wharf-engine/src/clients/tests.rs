@@ -1,10 +1,11 @@
 //! Who is asked first, and who no longer.
 
 use std::path::Path;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_protocol::CallId;
-use wharf_tools::{HostError, Offers, Terminal, TerminalCommand};
+use wharf_tools::{HostError, Offers, Question, Reply, Terminal, TerminalCommand};
 
 use super::*;
 
@@ -26,6 +27,10 @@ impl ClientHost for Named {
     }
 
     async fn open_terminal(&self, _: &CallId, _: TerminalCommand) -> Result<Box<dyn Terminal>, HostError> {
+        Err(HostError::Gone)
+    }
+
+    async fn ask(&self, _: &CallId, _: &Question, _: Duration) -> Result<Reply, HostError> {
         Err(HostError::Gone)
     }
 }

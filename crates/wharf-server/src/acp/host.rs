@@ -1,5 +1,6 @@
 //! A client as the place where a session's tools work: its files and its terminals, asked for by ACP's requests.
 
+mod form;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -10,8 +11,9 @@ use agent_client_protocol_schema::v1 as acp;
 use async_trait::async_trait;
 use serde::de::IgnoredAny;
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
-use wharf_engine::{ClientHost, HostError, Offers, Terminal, TerminalCommand};
+use wharf_engine::{ClientHost, HostError, Offers, Question, Reply, Terminal, TerminalCommand};
 use wharf_protocol::{CallId, SessionId};
 
 use super::asking::Asking;
@@ -21,6 +23,9 @@ use super::attached::Command;
 const READ_WAIT: Duration = Duration::from_secs(10);
 /// Some ask the user first.
 const WRITE_WAIT: Duration = Duration::from_secs(30);
+
+/// What ends by another limit: this one only makes that no request waits for ever.
+const LONGEST_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// A client as the place where one session's tools work.
 pub(super) struct Host {
@@ -68,4 +73,16 @@ impl ClientHost for Host {
     async fn open_terminal(&self, call: &CallId, command: TerminalCommand) -> Result<Box<dyn Terminal>, HostError> {
         self.start(call, command).await
     }
+
+    async fn ask(&self, call: &CallId, question: &Question, limit: Duration) -> Result<Reply, HostError> {
+        let request = form::request(self.session(), call, question);
+        // A person who thinks is no client that does not answer.
+        match timeout(limit, self.asking.ask("elicitation/create", &request, LONGEST_WAIT)).await {
+            Ok(answer) => Ok(form::reply(answer?)),
+            Err(_) => Err(HostError::Silent { after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }),
+        }
+    }
 }
+
+#[cfg(test)]
+mod tests;

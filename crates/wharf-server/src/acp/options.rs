@@ -59,7 +59,7 @@ pub(super) async fn config_options(
         .description("The model that answers from the next turn on".to_owned())
         .category(acp::SessionConfigOptionCategory::Model),
     ];
-    if !offers.is_empty() {
+    if offers.works() {
         let places = ToolLocation::ALL.map(|place| {
             let (name, about) = match place {
                 ToolLocation::Client => ("Editor", "As far as the editor offers it: its files, its terminals"),

@@ -6,6 +6,7 @@ mod editor;
 mod envelope;
 mod files;
 mod permissions;
+mod questions;
 mod reconnect;
 mod sessions;
 mod terminals;

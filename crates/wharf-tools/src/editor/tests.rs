@@ -8,6 +8,7 @@ use serde_json::json;
 use wharf_protocol::CallId;
 
 use super::*;
+use crate::question::{Question, Reply};
 use crate::testing::Bench;
 use crate::{Clients, Terminal, TerminalCommand};
 
@@ -101,6 +102,10 @@ impl ClientHost for Editor {
 
     async fn open_terminal(&self, _: &CallId, _: TerminalCommand) -> Result<Box<dyn Terminal>, HostError> {
         Err(HostError::Refused("none".to_owned()))
+    }
+
+    async fn ask(&self, _: &CallId, _: &Question, _: Duration) -> Result<Reply, HostError> {
+        Err(HostError::Gone)
     }
 }
 

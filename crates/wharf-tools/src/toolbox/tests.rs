@@ -31,6 +31,7 @@ fn specs_are_sorted_and_complete() {
     }
     expect![[r#"
         apply_patch files Edit changes - (patch)
+        ask_user planning Other reads - (message fields)
         bash shell Execute changes command (command timeout_ms workdir background terminal input description)
         command_input shell Execute changes content (command_id content close)
         command_list shell Read reads - ()

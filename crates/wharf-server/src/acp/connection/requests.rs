@@ -146,6 +146,7 @@ impl Connection {
             read_text: capabilities.fs.read_text_file,
             write_text: capabilities.fs.write_text_file,
             terminal: capabilities.terminal,
+            forms: capabilities.elicitation.as_ref().is_some_and(acp::ElicitationCapabilities::supports_form),
         };
         self.client = Some(Client { shows, is_bridge, offers });
         let sessions = acp::SessionCapabilities::new()

@@ -12,7 +12,7 @@ use tokio::time::timeout;
 use wharf_engine::{HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
 use wharf_protocol::CallId;
 
-use super::Host;
+use super::{Host, LONGEST_WAIT};
 use crate::acp::asking::Asking;
 use crate::acp::attached::Command;
 
@@ -22,8 +22,6 @@ const OPEN_WAIT: Duration = Duration::from_secs(10);
 const LATE_WAIT: Duration = Duration::from_secs(60);
 const OUTPUT_WAIT: Duration = Duration::from_secs(10);
 const KILL_WAIT: Duration = Duration::from_secs(1);
-/// A command's own limit ends it before; this one only makes that no request waits for ever.
-const EXIT_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 /// For the session's task to learn which terminal to show.
 const SHOW_WAIT: Duration = Duration::from_secs(1);
 
@@ -75,7 +73,7 @@ impl Terminal for AtClient {
     async fn exit(&self) -> Result<TerminalExit, HostError> {
         let request = acp::WaitForTerminalExitRequest::new(self.session_id.clone(), self.id.clone());
         let answer: acp::WaitForTerminalExitResponse =
-            self.asking.ask("terminal/wait_for_exit", &request, EXIT_WAIT).await?;
+            self.asking.ask("terminal/wait_for_exit", &request, LONGEST_WAIT).await?;
         self.is_over.store(true, Ordering::Relaxed);
         let acp::TerminalExitStatus { exit_code, signal, .. } = answer.exit_status;
         Ok(TerminalExit { code: exit_code, signal })
