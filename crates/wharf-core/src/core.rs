@@ -255,6 +255,18 @@ impl Core {
         self.turn.is_none() && self.calls.is_empty() && (self.draining || self.deleted || self.prompts.is_empty())
     }
 
+    /// The agent that the running turn began with, or that the next one will.
+    #[must_use]
+    pub fn agent_name(&self) -> &str {
+        self.turn.as_ref().map_or(&self.session.agent_name, |turn| &turn.agent_name)
+    }
+
+    /// What [`Core::agent_name`] has, where that is another agent than the core was made with.
+    pub fn set_agent(&mut self, tools: Arc<[Arc<ToolSpec>]>, max_steps: u32) {
+        self.tools_tokens = conversation::schema_tokens(&tools);
+        (self.config.tools, self.config.max_steps) = (tools, max_steps);
+    }
+
     /// How much the session's model takes, in tokens, where it is known.
     pub fn set_context_limit(&mut self, tokens: Option<u64>) {
         self.context_limit = tokens;
@@ -281,7 +293,7 @@ impl Core {
 
 /// What `Session::from_created` gives for a `session.created`.
 fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
-    let SessionCreated { cwd, agent_name, model, mode, tool_location, title } = created;
+    let SessionCreated { cwd, agent_name, model, mode, thinking, tool_location, title } = created;
     Session {
         id,
         created_at: now,
@@ -290,6 +302,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         agent_name,
         model,
         mode,
+        thinking: thinking.unwrap_or_default(),
         tool_location: tool_location.unwrap_or_default(),
         title,
         archived: false,

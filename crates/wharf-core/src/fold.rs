@@ -33,7 +33,7 @@ impl Core {
                 }
             }
             EventBody::TurnStarted(started) => {
-                let turn = |turn_id| OpenTurn::new(turn_id, started.message_id.clone(), event.timestamp);
+                let turn = |turn_id| OpenTurn::new(turn_id, started, event.timestamp);
                 self.turn = event.turn_id.clone().map(turn);
             }
             EventBody::TurnCompleted(_) | EventBody::TurnCancelled(_) | EventBody::TurnFailed(_) => self.fold_end(),

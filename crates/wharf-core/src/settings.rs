@@ -7,14 +7,17 @@ use crate::core::Core;
 use crate::{Answer, Rejected};
 
 impl Core {
-    /// Changes what differs. A new model or mode counts from the next model call or decision on.
+    /// Changes what differs. A new model, mode or thinking level counts from the next model call or decision on, a new agent from
+    /// the next turn on.
     pub(crate) fn update(&mut self, change: UpdateSession, by: Option<String>) -> Result<Answer, Rejected> {
-        let UpdateSession { title, model, mode, tool_location, archived } = change;
+        let UpdateSession { title, agent_name, model, mode, thinking, tool_location, archived } = change;
         let session = &self.session;
         let changed = SessionUpdated {
             title: title.filter(|title| session.title.as_ref() != Some(title)),
             model: model.filter(|model| session.model != *model),
+            agent_name: agent_name.filter(|agent| session.agent_name != *agent),
             mode: mode.filter(|mode| session.mode != *mode),
+            thinking: thinking.filter(|thinking| session.thinking != *thinking),
             tool_location: tool_location.filter(|location| session.tool_location != *location),
             archived: archived.filter(|archived| session.archived != *archived),
             by: None,

@@ -24,6 +24,7 @@ const REPEATS_MAX: u32 = 6;
 #[derive(Debug)]
 pub(crate) struct OpenTurn {
     pub(crate) turn_id: TurnId,
+    pub(crate) agent_name: String,
     /// The prompt that it answers, and those that joined it.
     pub(crate) prompts: Vec<MessageId>,
     pub(crate) next: Next,
@@ -136,10 +137,11 @@ impl Repeats {
 }
 
 impl OpenTurn {
-    pub(crate) fn new(turn_id: TurnId, prompt: MessageId, at: Timestamp) -> Self {
+    pub(crate) fn new(turn_id: TurnId, started: &TurnStarted, at: Timestamp) -> Self {
         Self {
             turn_id,
-            prompts: vec![prompt],
+            agent_name: started.agent_name.clone(),
+            prompts: vec![started.message_id.clone()],
             next: Next::AskModel,
             steps: 0,
             attempt: 0,

@@ -102,6 +102,8 @@ struct Actor {
     lease: Lease,
     /// The last seq on disk.
     last: Seq,
+    /// Whose tools and instructions these are.
+    agent_name: String,
     /// The agent's own.
     builtin: Arc<[Arc<ToolSpec>]>,
     /// These, and those of the session's MCP servers.
@@ -151,6 +153,7 @@ impl Actor {
         let tools = mcp.as_mut().and_then(LiveMcp::look).map_or(tools, |more| beside(&builtin, more));
         let config = shared.config.core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
+        let agent_name = saved.session.agent_name.clone();
         let core = Core::load(saved.session, saved.events, config, entropy());
         point("recovery.after_load");
         for permission in core.permissions() {
@@ -170,6 +173,7 @@ impl Actor {
             lease,
             last,
             builtin,
+            agent_name,
             tools,
             mcp,
             system,
@@ -185,11 +189,27 @@ impl Actor {
             is_busy: false,
             deleting: None,
         };
+        // A turn that is taken up goes on with the agent that it began with.
+        actor.follow_agent();
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
         actor.recover(lease.skip_to).await?;
         Ok(actor)
+    }
+
+    /// Takes the tools and instructions of the agent that is at work now, or will be.
+    fn follow_agent(&mut self) {
+        if self.core.agent_name() == self.agent_name {
+            return;
+        }
+        self.agent_name = self.core.agent_name().to_owned();
+        let agent = self.shared.agent(&self.agent_name);
+        self.builtin = self.shared.tools_of(&agent);
+        let more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
+        self.tools = beside(&self.builtin, more);
+        self.system = instructions(&agent, &self.core.session().cwd);
+        self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
     }
 
     /// Takes up what the last owner left, with what its commands came to after its death.
@@ -482,6 +502,7 @@ impl Actor {
         let Outcome { events, effects, answer } = outcome;
         if !events.is_empty() {
             self.append(events).await?;
+            self.follow_agent();
         }
         for effect in effects {
             self.begin(effect);
@@ -556,6 +577,7 @@ impl Actor {
             messages,
             tools: Arc::clone(&self.tools),
             max_tokens: None,
+            thinking: self.core.session().thinking,
         };
         let waited_for = self.mcp.as_ref().filter(|mcp| !mcp.set.is_settled());
         let mcp = waited_for.map(|mcp| (Arc::clone(&mcp.set), Arc::clone(&self.builtin)));

@@ -120,7 +120,8 @@ impl Engine {
 
     pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
         self.is_ready().map_err(|_| EngineError::Stopping)?;
-        let CreateSession { cwd, agent_name, session_id, model, mode, tool_location, title, mcp_servers } = request;
+        let CreateSession { cwd, agent_name, session_id, model, mode, thinking, tool_location, title, mcp_servers } =
+            request;
         let cwd = self.workspace_of(cwd)?;
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
@@ -133,6 +134,7 @@ impl Engine {
             agent_name: agent.name.clone(),
             model,
             mode: mode.or(agent.mode).unwrap_or(self.shared.config.default_mode),
+            thinking,
             tool_location,
             title,
         };
@@ -187,6 +189,9 @@ impl Engine {
         caller: &Caller,
     ) -> Result<Session, EngineError> {
         check_title(change.title.as_deref())?;
+        if let Some(agent) = &change.agent_name {
+            self.agent_of(Some(agent))?;
+        }
         if let Some(model) = &change.model {
             change.model = Some(self.model_of(Some(model)).await?);
         }

@@ -182,6 +182,11 @@ impl LiveMcp {
         Some(specs)
     }
 
+    /// The tools beside the built-in ones, as they are now.
+    pub(crate) fn specs(&self) -> Vec<Arc<ToolSpec>> {
+        self.set.tools().iter().map(|tool| Arc::clone(tool.spec())).collect()
+    }
+
     pub(crate) fn tool(&self, name: &str) -> Option<Arc<dyn Tool>> {
         self.tools.get(name).cloned()
     }

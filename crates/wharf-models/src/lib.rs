@@ -15,7 +15,7 @@ use async_trait::async_trait;
 use futures_util::Stream;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::rest::ModelList;
-use wharf_protocol::{Message, ToolSpec};
+use wharf_protocol::{Message, Thinking, ToolSpec};
 
 pub use demo::DemoModel;
 pub use discovery::{DefaultModel, LocalServer, Models, ModelsConfig, ResolveError};
@@ -44,6 +44,8 @@ pub struct ModelRequest {
     pub tools: Arc<[Arc<ToolSpec>]>,
     /// Most tokens of the reply; absent: the provider's default.
     pub max_tokens: Option<u64>,
+    /// How much the model is to think first.
+    pub thinking: Thinking,
 }
 
 /// The pieces of a reply, in order: any number of `Text` and `Reasoning`, then exactly one `Finished`, or an error.

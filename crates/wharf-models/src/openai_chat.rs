@@ -9,7 +9,7 @@ mod wire;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,8 +17,8 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::header::HeaderValue;
 use reqwest::{Response, Url};
-use wharf_protocol::ContentBlock;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::{ContentBlock, Thinking};
 
 use crate::http::{Endpoint, Transport, failure};
 use crate::key::ApiKey;
@@ -31,7 +31,7 @@ const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Requests that one call may make until the server takes one of them: the first, and one for each `Concession`.
-const MAX_ATTEMPTS: usize = 4;
+const MAX_ATTEMPTS: usize = 5;
 
 /// One model behind a server that speaks chat completions.
 pub(crate) struct OpenAiChat {
@@ -71,6 +71,8 @@ struct Concessions {
     images: AtomicBool,
     stream_options: AtomicBool,
     max_completion_tokens: AtomicBool,
+    /// A bit for each thinking level that was refused.
+    refused_efforts: AtomicU8,
 }
 
 impl fmt::Debug for OpenAiChat {
@@ -96,6 +98,7 @@ impl OpenAiChat {
                 images: AtomicBool::new(true),
                 stream_options: AtomicBool::new(true),
                 max_completion_tokens: AtomicBool::new(max_completion_tokens),
+                refused_efforts: AtomicU8::new(0),
             },
         })
     }
@@ -110,6 +113,7 @@ impl OpenAiChat {
                 stream_options: self.concessions.stream_options.load(Ordering::Relaxed),
             },
             images: self.concessions.images.load(Ordering::Relaxed),
+            effort: self.concessions.effort(request.thinking),
         };
         serde_json::to_vec(&body).map(Bytes::from).map_err(|error| ModelError {
             kind: ModelErrorKind::Refused,
@@ -158,6 +162,19 @@ impl Model for OpenAiChat {
 }
 
 impl Concessions {
+    /// What the request says of thinking; nothing where the model is to do as it does by itself, or has refused the level.
+    fn effort(&self, thinking: Thinking) -> Option<&'static str> {
+        let is_refused = self.refused_efforts.load(Ordering::Relaxed) & bit(thinking) != 0;
+        match thinking {
+            _ if is_refused => None,
+            Thinking::Default => None,
+            Thinking::Off => Some("none"),
+            Thinking::Low => Some("low"),
+            Thinking::Medium => Some("medium"),
+            Thinking::High => Some("high"),
+        }
+    }
+
     /// Takes back what the server refused; whether there was something to take back.
     fn widen(&self, error: &ModelError, request: &ModelRequest) -> bool {
         if error.kind != ModelErrorKind::Refused {
@@ -174,6 +191,11 @@ impl Concessions {
                 return true;
             }
         }
+        // Models without levels refuse the field, others a single level.
+        if said.contains("reasoning_effort") && self.effort(request.thinking).is_some() {
+            self.refused_efforts.fetch_or(bit(request.thinking), Ordering::Relaxed);
+            return true;
+        }
         if said.contains("stream_options") {
             flags.push(&self.stream_options);
         }
@@ -182,6 +204,10 @@ impl Concessions {
         }
         flags.into_iter().any(|flag| flag.swap(false, Ordering::Relaxed))
     }
+}
+
+fn bit(thinking: Thinking) -> u8 {
+    1 << thinking as u8
 }
 
 fn is_image(block: &ContentBlock) -> bool {

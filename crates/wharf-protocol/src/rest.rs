@@ -11,7 +11,7 @@ use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
     Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session,
-    SessionId, SessionStatus, StopReason, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
+    SessionId, SessionStatus, StopReason, Thinking, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -150,6 +150,8 @@ pub struct CreateSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     /// MCP servers whose tools this session's agent gets. Needs the scope `tools:execute`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -160,10 +162,16 @@ pub struct CreateSession {
 pub struct UpdateSession {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    /// Counts from the next turn on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    /// Counts from the next model call on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
     /// Counts from the next tool call on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,

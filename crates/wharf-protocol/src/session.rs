@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, EventBody, Mode, Seq, SessionId, Timestamp, Usage};
+use crate::{Event, EventBody, Mode, Seq, SessionId, Thinking, Timestamp, Usage};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -85,6 +85,8 @@ pub struct Session {
     pub model: String,
     pub mode: Mode,
     #[serde(default)]
+    pub thinking: Thinking,
+    #[serde(default)]
     pub tool_location: ToolLocation,
     pub title: Option<String>,
     pub archived: bool,
@@ -117,6 +119,7 @@ impl Session {
             agent_name: created.agent_name.clone(),
             model: created.model.clone(),
             mode: created.mode,
+            thinking: created.thinking.unwrap_or_default(),
             tool_location: created.tool_location.unwrap_or_default(),
             title: created.title.clone(),
             archived: false,
@@ -145,11 +148,17 @@ impl Session {
                 if let Some(model) = &changed.model {
                     self.model.clone_from(model);
                 }
+                if let Some(agent) = &changed.agent_name {
+                    self.agent_name.clone_from(agent);
+                }
                 if let Some(mode) = changed.mode {
                     self.mode = mode;
                 }
                 if let Some(tool_location) = changed.tool_location {
                     self.tool_location = tool_location;
+                }
+                if let Some(thinking) = changed.thinking {
+                    self.thinking = thinking;
                 }
                 if let Some(archived) = changed.archived {
                     self.archived = archived;

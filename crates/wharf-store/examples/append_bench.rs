@@ -185,6 +185,7 @@ impl Writer {
                 agent_name: "coder".to_owned(),
                 model: "demo/demo".to_owned(),
                 mode: Mode::Ask,
+                thinking: None,
                 tool_location: None,
                 title: Some(id.replace('-', " ")),
             }),

@@ -83,6 +83,7 @@ impl Bench {
             agent_name: "coder".to_owned(),
             model: "demo/one".to_owned(),
             mode,
+            thinking: None,
             tool_location: None,
             title: Some("test".to_owned()),
         };

@@ -235,8 +235,10 @@ impl Names {
 fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {
     let mode = e.mode.map(|mode| format!("mode {mode}"));
     let location = e.tool_location.map(|location| format!("tools at the {}", location.as_str()));
-    let fields =
-        [e.title.clone(), e.model.clone(), mode, location, e.archived.map(|archived| format!("archived {archived}"))];
+    let agent = e.agent_name.as_ref().map(|agent| format!("agent {agent}"));
+    let thinking = e.thinking.map(|thinking| format!("thinking {thinking}"));
+    let archived = e.archived.map(|archived| format!("archived {archived}"));
+    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived];
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

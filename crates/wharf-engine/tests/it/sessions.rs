@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::rest::{CreateSession, MessageQuery, SessionQuery, UpdateSession};
-use wharf_protocol::{Mode, Seq, SessionStatus};
+use wharf_protocol::{EventKind, Mode, Seq, SessionStatus, Thinking};
+use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::{Step, TestEngine};
 
@@ -68,6 +69,54 @@ async fn title_mode_and_archive_change_and_stay() {
         0,
         "archived ones are hidden"
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_agent_counts_from_the_next_turn_on_and_thinking_from_the_next_call_on() {
+    let home = Arc::new(tempfile::tempdir().unwrap());
+    let store = || SqliteStore::open(SqliteConfig::new(home.path().join("wharf.db"))).unwrap();
+    let test = TestEngine::at(Arc::clone(&home), store(), |_| {}).await;
+    let session = test.session().await.id;
+    let gate = Arc::new(tokio::sync::Notify::new());
+    test.model.say([Step::Call("think", serde_json::json!({ "thought": "hm" })), Step::Wait(Arc::clone(&gate))]);
+    let running = test.prompt(&session, "first").await.unwrap();
+    test.wait_for(&session, Seq::ZERO, EventKind::TurnStarted).await;
+    let change = UpdateSession {
+        agent_name: Some("explorer".to_owned()),
+        thinking: Some(Thinking::High),
+        ..UpdateSession::default()
+    };
+    let row = test.engine.update_session(&session, change, &test.caller).await.unwrap();
+    assert_eq!((row.agent_name.as_str(), row.thinking), ("explorer", Thinking::High));
+    let unknown = UpdateSession { agent_name: Some("nobody".to_owned()), ..UpdateSession::default() };
+    let unknown = test.engine.update_session(&session, unknown, &test.caller).await;
+    assert!(matches!(unknown, Err(EngineError::AgentNotFound { .. })), "{unknown:?}");
+    gate.notify_one();
+    test.engine.wait_turn(&session, &running.turn_id).await.unwrap();
+    test.turn(&session, "second").await;
+    let asked = |test: &TestEngine| -> Vec<(bool, bool, Thinking)> {
+        let requests = test.model.requests.lock().unwrap();
+        let edits = |tools: &[Arc<wharf_protocol::ToolSpec>]| tools.iter().any(|tool| tool.name == "edit_file");
+        let asked = requests
+            .iter()
+            .map(|request| (request.system.contains("software engineer"), edits(&request.tools), request.thinking));
+        asked.collect()
+    };
+    let expected = [(true, true, Thinking::Default), (true, true, Thinking::High), (false, false, Thinking::High)];
+    assert_eq!(asked(&test), expected);
+    // A turn that another process takes up goes on with the agent that it began with.
+    test.model.say([Step::Wait(Arc::default())]);
+    let second = test.engine.session(&session).await.unwrap().last_seq;
+    let left = test.prompt(&session, "third").await.unwrap();
+    test.wait_for(&session, second, EventKind::TurnStarted).await;
+    let coder = UpdateSession { agent_name: Some("coder".to_owned()), ..UpdateSession::default() };
+    test.engine.update_session(&session, coder, &test.caller).await.unwrap();
+    test.stop_at_once().await;
+    drop(test);
+    let next = TestEngine::at(Arc::clone(&home), store(), |_| {}).await;
+    next.engine.wait_turn(&session, &left.turn_id).await.unwrap();
+    next.turn(&session, "fourth").await;
+    assert_eq!(asked(&next), [(false, false, Thinking::High), (true, true, Thinking::High)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -65,6 +65,7 @@ async fn turn(prompt: &str, tools: Vec<Arc<ToolSpec>>) -> String {
         ],
         tools: tools.into(),
         max_tokens: None,
+        thinking: wharf_protocol::Thinking::Default,
     };
     let mut text = String::new();
     for step in 0..10 {

@@ -23,12 +23,14 @@ pub(super) struct Body<'a> {
     pub dialect: Dialect,
     /// Off where the model has refused images before.
     pub images: bool,
+    /// `reasoning_effort`, where one is asked for.
+    pub effort: Option<&'static str>,
 }
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, model, request, dialect, images } = *self;
-        let mut body = serializer.serialize_struct("Body", 6)?;
+        let Self { id, model, request, dialect, images, effort } = *self;
+        let mut body = serializer.serialize_struct("Body", 7)?;
         body.serialize_field("model", model)?;
         body.serialize_field("messages", &Messages { id, request, images })?;
         if !request.tools.is_empty() {
@@ -37,6 +39,9 @@ impl Serialize for Body<'_> {
         if let Some(max_tokens) = request.max_tokens {
             let field = if dialect.max_completion_tokens { "max_completion_tokens" } else { "max_tokens" };
             body.serialize_field(field, &max_tokens)?;
+        }
+        if let Some(effort) = effort {
+            body.serialize_field("reasoning_effort", effort)?;
         }
         body.serialize_field("stream", &true)?;
         if dialect.stream_options {

@@ -11,8 +11,8 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
     ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId,
-    PermissionOption, Priority, Role, Seq, SessionStatus, StopReason, TerminalSize, Timestamp, ToolKind, ToolLocation,
-    ToolRequest, TurnId, Usage,
+    PermissionOption, Priority, Role, Seq, SessionStatus, StopReason, TerminalSize, Thinking, Timestamp, ToolKind,
+    ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -22,6 +22,8 @@ pub struct SessionCreated {
     pub model: String,
     pub mode: Mode,
     /// Absent: the default.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,9 +36,13 @@ pub struct SessionUpdated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_name: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub thinking: Option<Thinking>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -9,7 +9,7 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
     ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId,
-    Mode, PermissionId, PermissionOption, Priority, Role, SessionStatus, StopReason, TerminalSize, ToolKind,
+    Mode, PermissionId, PermissionOption, Priority, Role, SessionStatus, StopReason, TerminalSize, Thinking, ToolKind,
     ToolLocation, ToolRequest, Usage,
 };
 
@@ -128,14 +128,17 @@ fn samples() -> Vec<EventBody> {
             agent_name: "coder".to_owned(),
             model: "openai/tiny".to_owned(),
             mode: Mode::AutoEdit,
+            thinking: Some(Thinking::High),
             tool_location: Some(ToolLocation::Server),
             title: Some("Fix it".to_owned()),
         }
         .into(),
         SessionUpdated {
             title: Some("Mend it".to_owned()),
+            agent_name: Some("planner".to_owned()),
             model: Some("demo/demo".to_owned()),
             mode: Some(Mode::Plan),
+            thinking: Some(Thinking::Off),
             tool_location: Some(ToolLocation::Client),
             archived: Some(true),
             by: by(),

@@ -7,6 +7,7 @@ mod command;
 mod opening;
 mod prompting;
 mod showing;
+mod slash;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -219,7 +220,7 @@ impl Attached {
                 Ok(self.context.out.answer(&id, done).await?)
             }
             Command::SetOption { id, config_id, value } => {
-                let done = match options::change(&config_id, &value) {
+                let done = match options::change(&self.context.app.engine, &config_id, &value) {
                     Ok(change) => self.update(change).await,
                     Err(error) => Err(error),
                 };

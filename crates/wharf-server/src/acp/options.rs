@@ -1,11 +1,13 @@
-//! What can be chosen for a session: its permission mode and its model; as modes, and as config options that hold the same.
+//! What can be chosen for a session: its permission mode, model, agent and thinking level, and where its tools work; the mode also
+//! as ACP's modes. Both say the same.
 
 use std::time::Duration;
 
 use agent_client_protocol_schema::v1 as acp;
 use wharf_engine::{Engine, Offers};
+use wharf_protocol::event::SessionUpdated;
 use wharf_protocol::rest::UpdateSession;
-use wharf_protocol::{Mode, Session, ToolLocation};
+use wharf_protocol::{Mode, Session, Thinking, ToolLocation};
 
 use super::rpc::RpcError;
 
@@ -16,7 +18,18 @@ const MODELS_SHOWN: usize = 200;
 
 const MODE: &str = "mode";
 const MODEL: &str = "model";
+const AGENT: &str = "agent";
+const THINKING: &str = "thinking";
 const TOOL_LOCATION: &str = "tool_location";
+
+/// A category of our own: the protocol has none for agents.
+const AGENT_CATEGORY: &str = "_agent";
+
+/// Whether an event changes what is chosen.
+pub(super) fn concerns(changed: &SessionUpdated) -> bool {
+    let SessionUpdated { title: _, agent_name, model, mode, thinking, tool_location, archived: _, by: _ } = changed;
+    mode.is_some() || model.is_some() || agent_name.is_some() || thinking.is_some() || tool_location.is_some()
+}
 
 pub(super) fn modes(session: &Session) -> acp::SessionModeState {
     let modes =
@@ -30,8 +43,21 @@ pub(super) async fn config_options(
     session: &Session,
     offers: Offers,
 ) -> Vec<acp::SessionConfigOption> {
-    let modes = Mode::ALL
-        .map(|mode| acp::SessionConfigSelectOption::new(mode.as_str(), name(mode)).description(about(mode).to_owned()));
+    let mut options = vec![mode(session), model(engine, session).await, agent(engine, session), thinking(session)];
+    if offers.works() {
+        options.push(tool_location(session));
+    }
+    options
+}
+
+fn mode(session: &Session) -> acp::SessionConfigOption {
+    let modes = Mode::ALL.map(|mode| value(mode.as_str(), name(mode)).description(about(mode).to_owned()));
+    acp::SessionConfigOption::select(MODE, "Mode", session.mode.as_str(), modes.to_vec())
+        .description("What the agent may do without asking".to_owned())
+        .category(acp::SessionConfigOptionCategory::Mode)
+}
+
+async fn model(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
     let mut models = vec![session.model.clone()];
     if let Ok(list) = tokio::time::timeout(MODELS_WAIT, engine.models()).await {
         let known =
@@ -42,36 +68,57 @@ pub(super) async fn config_options(
             }
         }
     }
-    let models: Vec<_> = models
+    let models: Vec<_> = models.iter().map(|id| value(id, id)).collect();
+    let current = acp::SessionConfigValueId::new(session.model.as_str());
+    acp::SessionConfigOption::select(MODEL, "Model", current, models)
+        .description("The model that answers from the next call on".to_owned())
+        .category(acp::SessionConfigOptionCategory::Model)
+}
+
+fn agent(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
+    let mut agents: Vec<_> = engine
+        .agents()
         .iter()
-        .map(|id| acp::SessionConfigSelectOption::new(acp::SessionConfigValueId::new(id.as_str()), id.as_str()))
+        .map(|agent| value(&agent.name, &agent.name).description(agent.description.clone()))
         .collect();
-    let mut options = vec![
-        acp::SessionConfigOption::select(MODE, "Mode", session.mode.as_str(), modes.to_vec())
-            .description("What the agent may do without asking".to_owned())
-            .category(acp::SessionConfigOptionCategory::Mode),
-        acp::SessionConfigOption::select(
-            MODEL,
-            "Model",
-            acp::SessionConfigValueId::new(session.model.as_str()),
-            models,
-        )
-        .description("The model that answers from the next turn on".to_owned())
-        .category(acp::SessionConfigOptionCategory::Model),
-    ];
-    if offers.works() {
-        let places = ToolLocation::ALL.map(|place| {
-            let (name, about) = match place {
-                ToolLocation::Client => ("Editor", "As far as the editor offers it: its files, its terminals"),
-                ToolLocation::Server => ("Server", "Files and commands on the server only"),
-            };
-            acp::SessionConfigSelectOption::new(place.as_str(), name).description(about.to_owned())
-        });
-        let place = session.tool_location.as_str();
-        let option = acp::SessionConfigOption::select(TOOL_LOCATION, "Tools work in", place, places.to_vec());
-        options.push(option.description("Where files are read and written, and commands run".to_owned()));
+    // One that the configuration no longer has.
+    if !engine.agents().iter().any(|agent| agent.name == session.agent_name) {
+        agents.push(value(&session.agent_name, &session.agent_name));
     }
-    options
+    let current = acp::SessionConfigValueId::new(session.agent_name.as_str());
+    acp::SessionConfigOption::select(AGENT, "Agent", current, agents)
+        .description("Whose instructions and tools count from the next prompt on".to_owned())
+        .category(acp::SessionConfigOptionCategory::Other(AGENT_CATEGORY.to_owned()))
+}
+
+fn thinking(session: &Session) -> acp::SessionConfigOption {
+    let levels = Thinking::ALL.map(|level| match level {
+        Thinking::Default => value(level.as_str(), "Default").description("As the model does by itself".to_owned()),
+        Thinking::Off => value(level.as_str(), "Off"),
+        Thinking::Low => value(level.as_str(), "Low"),
+        Thinking::Medium => value(level.as_str(), "Medium"),
+        Thinking::High => value(level.as_str(), "High"),
+    });
+    acp::SessionConfigOption::select(THINKING, "Thinking", session.thinking.as_str(), levels.to_vec())
+        .description("How much the model thinks before it answers, where it can be told".to_owned())
+        .category(acp::SessionConfigOptionCategory::ThoughtLevel)
+}
+
+fn tool_location(session: &Session) -> acp::SessionConfigOption {
+    let places = ToolLocation::ALL.map(|place| {
+        let (name, about) = match place {
+            ToolLocation::Client => ("Editor", "As far as the editor offers it: its files, its terminals"),
+            ToolLocation::Server => ("Server", "Files and commands on the server only"),
+        };
+        value(place.as_str(), name).description(about.to_owned())
+    });
+    let place = session.tool_location.as_str();
+    acp::SessionConfigOption::select(TOOL_LOCATION, "Tools work in", place, places.to_vec())
+        .description("Where files are read and written, and commands run".to_owned())
+}
+
+fn value(id: &str, name: &str) -> acp::SessionConfigSelectOption {
+    acp::SessionConfigSelectOption::new(acp::SessionConfigValueId::new(id), name)
 }
 
 pub(super) fn mode_change(mode_id: &str) -> Result<UpdateSession, RpcError> {
@@ -80,19 +127,36 @@ pub(super) fn mode_change(mode_id: &str) -> Result<UpdateSession, RpcError> {
 }
 
 /// What setting an option changes.
-pub(super) fn change(config_id: &str, value: &acp::SessionConfigOptionValue) -> Result<UpdateSession, RpcError> {
+pub(super) fn change(
+    engine: &Engine,
+    config_id: &str,
+    value: &acp::SessionConfigOptionValue,
+) -> Result<UpdateSession, RpcError> {
     let acp::SessionConfigOptionValue::ValueId { value } = value else {
         return Err(RpcError::invalid_params(format!("{config_id}: takes one of its listed values")));
     };
     match config_id {
         MODE => mode_change(&value.0),
         MODEL => Ok(UpdateSession { model: Some(value.0.to_string()), ..UpdateSession::default() }),
+        AGENT => {
+            let known: Vec<&str> = engine.agents().iter().map(|agent| agent.name.as_str()).collect();
+            if !known.contains(&&*value.0) {
+                let reason = format!("there is no agent {:?}; there are {}", value.0, known.join(", "));
+                return Err(RpcError::invalid_params(reason));
+            }
+            Ok(UpdateSession { agent_name: Some(value.0.to_string()), ..UpdateSession::default() })
+        }
+        THINKING => {
+            let thinking = value.0.parse().map_err(RpcError::invalid_params)?;
+            Ok(UpdateSession { thinking: Some(thinking), ..UpdateSession::default() })
+        }
         TOOL_LOCATION => {
             let place = value.0.parse().map_err(RpcError::invalid_params)?;
             Ok(UpdateSession { tool_location: Some(place), ..UpdateSession::default() })
         }
         _ => Err(RpcError::invalid_params(format!(
-            "configId: there is no option {config_id:?}; there are mode, model, tool_location"
+            "configId: there is no option {config_id:?}; there are {}",
+            [MODE, MODEL, AGENT, THINKING, TOOL_LOCATION].join(", ")
         ))),
     }
 }

@@ -19,6 +19,7 @@ use wharf_protocol::{
 };
 
 use super::content::{self, text_block};
+use super::options;
 use calls::Calls;
 
 /// One piece of a long text, in bytes: with every character escaped it still stays below what clients take.
@@ -47,7 +48,7 @@ pub(super) enum Effect {
     Update(Box<acp::SessionUpdate>),
     /// A running call's output; a later one of the same call replaces it.
     Progress(CallId, Box<acp::SessionUpdate>),
-    /// Mode, model or where tools work are different now.
+    /// What can be chosen is different now.
     Settings {
         mode_changed: bool,
     },
@@ -115,10 +116,7 @@ impl Renderer {
         }
         let mut out = Vec::new();
         match &event.body {
-            EventBody::SessionUpdated(changed)
-                if !is_replay
-                    && (changed.mode.is_some() || changed.model.is_some() || changed.tool_location.is_some()) =>
-            {
+            EventBody::SessionUpdated(changed) if !is_replay && options::concerns(changed) => {
                 out.push(Effect::Settings { mode_changed: changed.mode.is_some() });
             }
             EventBody::PromptReceived(PromptReceived { message_id, content, .. }) => {

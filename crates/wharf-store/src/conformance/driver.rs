@@ -104,6 +104,7 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
             agent_name: "coder".to_owned(),
             model: "demo/demo".to_owned(),
             mode: Mode::Ask,
+            thinking: None,
             tool_location: None,
             title: None,
         }),

@@ -39,7 +39,14 @@ async fn commands_are_offered_after_the_session(agent: Agent) {
     let mut client = agent.client().await;
     let id = client.request("session/new", json!({ "cwd": agent.cwd(), "mcpServers": [] })).await;
     assert_eq!(kinds(&client.until_answer(id).await), Vec::<&str>::new());
-    client.update("available_commands_update").await;
+    let commands = client.update("available_commands_update").await;
+    let commands = commands["availableCommands"].as_array().unwrap().clone();
+    assert!(commands.iter().any(|command| command["name"] == "status"), "{commands:?}");
+    let listed = client.call("session/list", json!({})).await;
+    let session = listed["sessions"][0]["sessionId"].as_str().unwrap();
+    let (messages, reason) = client.turn(session, "/status").await;
+    assert_eq!(reason, "end_turn");
+    assert!(text(&messages, "agent_message_chunk").contains("openai/scripted"));
 }
 
 async fn a_big_prompt_and_a_big_answer_go_through(agent: Agent) {

@@ -9,6 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
+use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 use wharf_protocol::{ContentBlock, Role, StopReason};
 
@@ -144,6 +145,7 @@ fn request_with(content: Vec<ContentBlock>) -> ModelRequest {
         messages: vec![Arc::new(message.unwrap())],
         tools: Arc::new([]),
         max_tokens: None,
+        thinking: wharf_protocol::Thinking::Default,
     }
 }
 
@@ -331,6 +333,28 @@ async fn a_server_of_another_dialect_is_asked_again_in_it() {
         seen.push((body.contains("stream_options"), body.contains("image_url")));
     }
     assert_eq!(seen, [(true, true), (false, true), (false, false), (false, false)]);
+}
+
+#[tokio::test]
+async fn thinking_is_asked_for_where_it_is_set_and_taken() {
+    let refuse =
+        Then::Answer(error("400 Bad Request", "", r#"{"error":"'reasoning_effort' does not support 'none'"}"#));
+    let answer = Then::Answer(chunked(&[HELLO, STOP, DONE]));
+    let answers = vec![answer.clone(), answer.clone(), refuse, answer.clone(), answer.clone(), answer];
+    let mut server = server(vec![answers]).await;
+    let model = model(&server, PATIENCE);
+    // `off` is refused once, and not asked for again; other levels still are.
+    for thinking in [Thinking::Default, Thinking::High, Thinking::Off, Thinking::Off, Thinking::Low] {
+        let request = ModelRequest { thinking, ..request() };
+        assert_eq!(ask_with(&model, request).await.0, hello());
+    }
+    let mut seen = Vec::new();
+    for _ in 0..6 {
+        let (_, body) = server.requests.recv().await.unwrap();
+        let (_, rest) = body.split_once(r#""reasoning_effort":""#).unwrap_or_default();
+        seen.push(rest.split_once('"').map_or("", |(effort, _)| effort).to_owned());
+    }
+    assert_eq!(seen, ["", "high", "none", "", "", "low"]);
 }
 
 #[tokio::test]

@@ -35,12 +35,13 @@ fn request(messages: Vec<Message>) -> ModelRequest {
         messages: messages.into_iter().map(Arc::new).collect(),
         tools: Arc::new([]),
         max_tokens: None,
+        thinking: wharf_protocol::Thinking::Default,
     }
 }
 
 fn written(request: &ModelRequest, images: bool) -> Value {
     let dialect = Dialect { max_completion_tokens: false, stream_options: true };
-    let body = Body { id: "test/tiny", model: "tiny", request, dialect, images };
+    let body = Body { id: "test/tiny", model: "tiny", request, dialect, images, effort: None };
     serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
 }
 
@@ -178,7 +179,7 @@ fn tools_limits_and_options() {
 fn a_longer_conversation_begins_with_the_same_bytes() {
     let dialect = Dialect { max_completion_tokens: false, stream_options: true };
     let bytes = |request: &ModelRequest| {
-        let body = Body { id: "test/tiny", model: "tiny", request, dialect, images: true };
+        let body = Body { id: "test/tiny", model: "tiny", request, dialect, images: true, effort: None };
         serde_json::to_string(&body).unwrap()
     };
     let first = message(Role::User, vec![ContentBlock::text("One")]);

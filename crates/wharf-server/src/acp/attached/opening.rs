@@ -10,7 +10,7 @@ use wharf_protocol::event::PermissionRequested;
 use wharf_protocol::rest::CreateSession;
 use wharf_protocol::{McpServer, Seq, Session, SessionStatus};
 
-use super::{Attached, End, View, next};
+use super::{Attached, End, View, next, slash};
 use crate::acp::connection::{check_cwd, unknown_session};
 use crate::acp::host::Host;
 use crate::acp::options;
@@ -117,9 +117,7 @@ impl Attached {
     }
 
     pub(super) async fn introduce(&mut self, session: &Session) -> Result<(), End> {
-        // No commands are offered; saying so clears what a client shows of an earlier session.
-        let commands = acp::SessionUpdate::AvailableCommandsUpdate(acp::AvailableCommandsUpdate::new(Vec::new()));
-        self.context.out.send(vec![outbox::update(&self.session_id, commands, None)]).await?;
+        self.context.out.send(vec![outbox::update(&self.session_id, slash::offered(), None)]).await?;
         // Asking about the permissions of a session that sleeps would wake it.
         if session.status != SessionStatus::Waiting {
             return Ok(());

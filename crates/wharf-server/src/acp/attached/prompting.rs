@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use wharf_protocol::rest::{AnswerPermission, Cancel, UpdateSession};
 use wharf_protocol::{ContentBlock, MessageId, PermissionId, PermissionOption, Prompt, PromptContent, Session};
 
-use super::{Attached, End, Pending};
+use super::{Attached, End, Pending, slash};
 use crate::acp::connection::random_bits;
 use crate::acp::content;
 use crate::acp::render::end_of;
@@ -21,6 +21,11 @@ impl Attached {
     ) -> Result<(), RpcError> {
         self.ensure_view().await?;
         let blocks: Vec<_> = blocks.into_iter().map(content::from_acp).collect::<Result<_, _>>()?;
+        if let Some(command) = slash::command_of(&blocks) {
+            // Whether the client is still there, the reader learns from the writer.
+            let _ = self.slash(id, command).await;
+            return Ok(());
+        }
         let message_id = prompt_id.unwrap_or_else(|| MessageId::from_bits(random_bits()));
         // Plain text is what it is through every other door.
         let content = match <[_; 1]>::try_from(blocks) {

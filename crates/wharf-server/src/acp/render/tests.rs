@@ -21,6 +21,7 @@ fn renderer(shows: Shows) -> Renderer {
         agent_name: "a".to_owned(),
         model: "m/m".to_owned(),
         mode: Mode::Ask,
+        thinking: None,
         tool_location: None,
         title: Some("titled".to_owned()),
     };

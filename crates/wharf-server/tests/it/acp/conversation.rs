@@ -1,5 +1,6 @@
 //! Prompts, updates, cancels.
 
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use super::client::{Client, kinds, prompt, text};
@@ -10,7 +11,6 @@ async fn a_prompt_is_answered_after_the_updates_of_its_turn() {
     let server = TestServer::start().await;
     let mut client = Client::start(&server).await;
     let session = client.new_session(&server).await;
-    assert_eq!(client.update("available_commands_update").await["availableCommands"], json!([]));
     let (messages, reason) = client.turn(&session, "one|two").await;
     assert_eq!(reason, "end_turn");
     assert_eq!(text(&messages, "agent_message_chunk"), "onetwo");
@@ -161,4 +161,70 @@ async fn clients_on_one_session_see_each_others_prompts() {
     server.prompt(&session, "from outside").await;
     assert_eq!(one.update("user_message_chunk").await["content"]["text"], "from outside");
     assert_eq!(one.update("agent_message_chunk").await["content"]["text"], "from outside");
+}
+
+#[tokio::test]
+async fn slash_commands_are_offered_and_answered_without_the_model() {
+    let server = TestServer::start().await;
+    let mut client = Client::start(&server).await;
+    let session = client.new_session(&server).await;
+    let offered = client.update("available_commands_update").await;
+    let offered = offered["availableCommands"].as_array().unwrap();
+    let names: Vec<&str> = offered.iter().map(|command| command["name"].as_str().unwrap()).collect();
+    let expected =
+        ["help", "status", "clear", "agent", "model", "mode", "thinking", "queue", "tools", "agents", "models"];
+    assert_eq!(names, expected);
+    assert!(offered.iter().find(|command| command["name"] == "mode").unwrap()["input"]["hint"].is_string());
+    let before = server.log(&session).await.len();
+    for name in names.iter().filter(|name| **name != "clear") {
+        let (messages, reason) = client.turn(&session, &format!("/{name}")).await;
+        assert_eq!(reason, "end_turn", "{name}");
+        assert!(!text(&messages, "agent_message_chunk").is_empty(), "{name}");
+    }
+    assert_eq!(server.log(&session).await.len(), before, "none of it is on the log");
+    let (messages, _) = client.turn(&session, "/tools").await;
+    assert!(text(&messages, "agent_message_chunk").contains("* `edit_file`: "));
+    client.turn(&session, "/agent explorer").await;
+    assert_eq!(client.update("config_option_update").await["configOptions"][2]["currentValue"], "explorer");
+    let (messages, _) = client.turn(&session, "/tools").await;
+    assert!(!text(&messages, "agent_message_chunk").contains("edit_file"));
+    client.turn(&session, "/thinking high").await;
+    client.turn(&session, "/mode ask").await;
+    let (messages, _) = client.turn(&session, "/status").await;
+    let status = text(&messages, "agent_message_chunk");
+    assert!(status.contains("thinking: `high`") && status.contains("mode: `ask`"), "{status}");
+    for wrong in ["/mode yolo", "/agent nobody", "/thinking hard"] {
+        let error = client.fail("session/prompt", prompt(&session, wrong)).await;
+        assert!(error["code"] == -32602 || error["code"] == -32002, "{wrong}: {error}");
+    }
+    // What only looks like a command is for the model.
+    for prompt in ["/home/me/file", "/sessions", "/what is this"] {
+        let (messages, _) = client.turn(&session, prompt).await;
+        assert_eq!(text(&messages, "agent_message_chunk"), prompt);
+    }
+    client.turn(&session, "/clear").await;
+    let loaded = client.request("session/load", json!({ "sessionId": session, "cwd": "/", "mcpServers": [] })).await;
+    assert_eq!(text(&client.until_answer(loaded).await, "user_message_chunk"), "");
+}
+
+#[tokio::test]
+async fn what_another_client_chooses_is_told_to_all() {
+    let server = TestServer::start().await;
+    let (mut one, mut two) = (Client::start(&server).await, Client::start(&server).await);
+    let session = one.new_session(&server).await;
+    two.call("session/resume", json!({ "sessionId": session, "cwd": "/" })).await;
+    let change = json!({ "agent_name": "planner", "thinking": "low", "mode": "plan" });
+    let path = format!("/api/v1/sessions/{session}");
+    let (status, row) = server.send(Method::PATCH, &path, Some(change)).await;
+    assert_eq!((status.as_u16(), &row["agent_name"], &row["thinking"]), (200, &json!("planner"), &json!("low")));
+    for client in [&mut one, &mut two] {
+        assert_eq!(client.update("current_mode_update").await["currentModeId"], "plan");
+        let options = client.update("config_option_update").await;
+        let values: Vec<&Value> =
+            options["configOptions"].as_array().unwrap().iter().map(|option| &option["currentValue"]).collect();
+        assert_eq!((values[0], values[2], values[3]), (&json!("plan"), &json!("planner"), &json!("low")));
+    }
+    for wrong in [json!({ "agent_name": "nobody" }), json!({ "thinking": "hard" })] {
+        assert!(server.send(Method::PATCH, &path, Some(wrong)).await.0.is_client_error());
+    }
 }

@@ -5,13 +5,14 @@ use std::collections::{HashSet, VecDeque};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
-use wharf_protocol::event::PromptReceived;
+use wharf_protocol::event::{PromptReceived, SessionUpdated};
 use wharf_protocol::rest::{AnswerPermission, Cancel, SessionQuery, UpdateSession};
+use wharf_protocol::slash::Slash;
 use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
 
 use super::input::{Input, Typed};
 use super::screen::Screen;
-use super::slash::{self, Slash};
+use super::slash;
 use crate::commands::{agents, session, sessions, tools};
 use crate::connect::Context;
 use crate::failure::Exit;
@@ -162,7 +163,7 @@ impl<'a> Talk<'a> {
                 Err(error) => Err(error.into()),
             };
         }
-        match slash::parse(line) {
+        match Slash::parse(line) {
             Some(command) => self.command(command).await,
             None => {
                 let answer = self.client.prompt(&self.session.id, Prompt::new(line)).await?;
@@ -175,11 +176,23 @@ impl<'a> Talk<'a> {
     async fn command(&mut self, command: Slash) -> anyhow::Result<Next> {
         match command {
             Slash::Exit => return Ok(Next::Leave),
-            Slash::Help => self.screen.answer(slash::HELP),
-            Slash::Wrong(told) => {
-                self.failed |= !self.screen.is_interactive();
-                self.screen.note(&told);
+            Slash::Help => self.screen.answer(&slash::help()),
+            Slash::Wrong(told) => self.wrong(&told),
+            Slash::Unknown(name) => self.wrong(&slash::unknown(&name)),
+            Slash::Status => {
+                self.session = self.client.session(&self.session.id).await?;
+                let Session { id, status, agent_name, model, mode, thinking, token_usage, .. } = &self.session;
+                let (agent, model, status) = (clean(agent_name), clean(model), status.as_str());
+                let tokens = token_usage.total_tokens;
+                let text = format!(
+                    "{id}  {status}\nagent {agent}  model {model}  mode {mode}  thinking {thinking}\ntokens {tokens}\n"
+                );
+                self.screen.answer(&text);
             }
+            Slash::Agent(None) => self.screen.answer(&format!("{}\n", clean(&self.session.agent_name))),
+            Slash::Agent(agent_name) => self.update(UpdateSession { agent_name, ..UpdateSession::default() }).await?,
+            Slash::Thinking(None) => self.screen.answer(&format!("{}\n", self.session.thinking)),
+            Slash::Thinking(thinking) => self.update(UpdateSession { thinking, ..UpdateSession::default() }).await?,
             Slash::Sessions => {
                 let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
                 let page = self.client.sessions(query).await?;
@@ -317,7 +330,7 @@ impl<'a> Talk<'a> {
             EventBody::PromptStarted(started) if started.steered => {
                 self.open.remove(&started.message_id);
             }
-            EventBody::SessionUpdated(changed) => self.show_update(changed.model.as_deref(), changed.mode),
+            EventBody::SessionUpdated(changed) => self.show_update(changed),
             EventBody::SessionCleared(_) => self.screen.note(&self.screen.style.dim("what was said is forgotten")),
             EventBody::SessionDeleted(_) => {
                 self.open.clear();
@@ -342,15 +355,37 @@ impl<'a> Talk<'a> {
         self.screen.note(&format!("{} {text}", self.screen.style.bold(&format!("{sender} ›"))));
     }
 
-    fn show_update(&mut self, model: Option<&str>, mode: Option<wharf_protocol::Mode>) {
+    fn show_update(&mut self, changed: &SessionUpdated) {
+        let SessionUpdated { title: _, agent_name, model, mode, thinking, tool_location, archived: _, by: _ } = changed;
+        let mut notes = Vec::new();
+        if let Some(agent_name) = agent_name {
+            self.session.agent_name.clone_from(agent_name);
+            notes.push(format!("agent {} from the next prompt on", clean(agent_name)));
+        }
         if let Some(model) = model {
-            self.session.model = model.to_owned();
-            self.screen.note(&self.screen.style.dim(&format!("model {}", clean(model))));
+            self.session.model.clone_from(model);
+            notes.push(format!("model {}", clean(model)));
         }
         if let Some(mode) = mode {
-            self.session.mode = mode;
-            self.screen.note(&self.screen.style.dim(&format!("mode {mode}")));
+            self.session.mode = *mode;
+            notes.push(format!("mode {mode}"));
         }
+        if let Some(thinking) = thinking {
+            self.session.thinking = *thinking;
+            notes.push(format!("thinking {thinking}"));
+        }
+        if let Some(place) = tool_location {
+            self.session.tool_location = *place;
+            notes.push(format!("tools work at the {}", place.as_str()));
+        }
+        for note in notes {
+            self.screen.note(&self.screen.style.dim(&note));
+        }
+    }
+
+    fn wrong(&mut self, told: &str) {
+        self.failed |= !self.screen.is_interactive();
+        self.screen.note(told);
     }
 
     fn question(&mut self, permission: PermissionId, question: String) {

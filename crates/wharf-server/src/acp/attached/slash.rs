@@ -1,0 +1,152 @@
+//! Slash commands, sent as prompts: answered here, without the model and without a trace on the log.
+
+use agent_client_protocol_schema::v1 as acp;
+use wharf_protocol::rest::UpdateSession;
+use wharf_protocol::slash::{COMMANDS, Slash, SlashSpec};
+use wharf_protocol::{ContentBlock, MessageId, Session};
+
+use super::Attached;
+use crate::acp::connection::random_bits;
+use crate::acp::content::text_block;
+use crate::acp::outbox::{self, Gone};
+use crate::acp::rpc::{Id, RpcError};
+
+/// The commands that editors are offered.
+pub(in crate::acp) fn offered() -> acp::SessionUpdate {
+    let command = |spec: &SlashSpec| {
+        let command = acp::AvailableCommand::new(spec.name, spec.description);
+        match spec.hint {
+            Some(hint) => {
+                command.input(acp::AvailableCommandInput::Unstructured(acp::UnstructuredCommandInput::new(hint)))
+            }
+            None => command,
+        }
+    };
+    let commands = COMMANDS.iter().filter(|spec| !spec.is_for_terminals).map(command).collect();
+    acp::SessionUpdate::AvailableCommandsUpdate(acp::AvailableCommandsUpdate::new(commands))
+}
+
+/// The command that a prompt is. What only looks like one is for the model: a path, or a command of its own.
+pub(super) fn command_of(blocks: &[ContentBlock]) -> Option<Slash> {
+    let [ContentBlock::Text { text }] = blocks else { return None };
+    match Slash::parse(text)? {
+        Slash::Unknown(_)
+        | Slash::Exit
+        | Slash::New
+        | Slash::Session(_)
+        | Slash::Sessions
+        | Slash::Cancel
+        | Slash::Permissions => None,
+        command => Some(command),
+    }
+}
+
+impl Attached {
+    /// Does what was asked for, says what came of it, and answers the prompt.
+    pub(super) async fn slash(&mut self, id: &Id, command: Slash) -> Result<(), Gone> {
+        let said = match self.carry_out(command).await {
+            Ok(said) => said,
+            Err(error) => return self.context.out.answer(id, Err::<(), _>(error)).await,
+        };
+        let message_id = MessageId::from_bits(random_bits());
+        let chunk = acp::ContentChunk::new(text_block(said)).message_id(acp::MessageId::new(message_id.as_str()));
+        let update = acp::SessionUpdate::AgentMessageChunk(chunk);
+        self.context.out.send(vec![outbox::update(&self.session_id, update, None)]).await?;
+        self.context.out.answer(id, Ok(acp::PromptResponse::new(acp::StopReason::EndTurn))).await
+    }
+
+    async fn carry_out(&mut self, command: Slash) -> Result<String, RpcError> {
+        self.ensure_view().await?;
+        let engine = self.context.app.engine.clone();
+        let session = engine.session(&self.session_id).await?;
+        let unchanged = UpdateSession::default();
+        Ok(match command {
+            Slash::Help => help(),
+            Slash::Status => status(&session),
+            Slash::Tools => {
+                let agent = engine.agents().iter().find(|agent| agent.name == session.agent_name);
+                let has = |name: &String| agent.is_none_or(|agent| agent.tools.contains(name));
+                let tools = engine.tools();
+                list(tools.iter().filter(|tool| has(&tool.name)).map(|tool| (&*tool.name, &*tool.description)))
+            }
+            Slash::Agents => list(engine.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
+            Slash::Models => {
+                let models = engine.models().await;
+                let usable = models.providers.iter().filter(|provider| provider.available);
+                list(usable.flat_map(|provider| &provider.models).map(|model| (&*model.id, "")))
+            }
+            Slash::Agent(None) => session.agent_name,
+            Slash::Agent(agent_name) => {
+                let changed = self.update(UpdateSession { agent_name, ..unchanged }).await?;
+                format!("The agent is {} from the next prompt on.", changed.agent_name)
+            }
+            Slash::Model(None) => session.model,
+            Slash::Model(model) => {
+                let changed = self.update(UpdateSession { model, ..unchanged }).await?;
+                format!("The model is {}.", changed.model)
+            }
+            Slash::Mode(None) => session.mode.to_string(),
+            Slash::Mode(mode) => {
+                let changed = self.update(UpdateSession { mode, ..unchanged }).await?;
+                format!("The mode is {}.", changed.mode)
+            }
+            Slash::Thinking(None) => session.thinking.to_string(),
+            Slash::Thinking(thinking) => {
+                let changed = self.update(UpdateSession { thinking, ..unchanged }).await?;
+                format!("The thinking level is {}.", changed.thinking)
+            }
+            Slash::Clear => {
+                engine.clear_messages(&self.session_id, &self.context.principal.caller).await?;
+                "What was said is forgotten; the model starts afresh.".to_owned()
+            }
+            Slash::Queue => {
+                let waiting = engine.queue(&self.session_id).await?.prompts;
+                let texts: Vec<String> = waiting.iter().map(|prompt| prompt.content.text()).collect();
+                list(texts.iter().map(|text| (text.lines().next().unwrap_or_default(), "")))
+            }
+            Slash::Wrong(told) => return Err(RpcError::invalid_params(told)),
+            Slash::Unknown(_)
+            | Slash::Exit
+            | Slash::New
+            | Slash::Session(_)
+            | Slash::Sessions
+            | Slash::Cancel
+            | Slash::Permissions => return Err(RpcError::invalid_params("this command is the client's own")),
+        })
+    }
+}
+
+fn help() -> String {
+    let spec = |spec: &SlashSpec| {
+        let hint = spec.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
+        (format!("/{}{hint}", spec.name), spec.description)
+    };
+    let lines: Vec<_> = COMMANDS.iter().filter(|spec| !spec.is_for_terminals).map(spec).collect();
+    list(lines.iter().map(|(name, description)| (name.as_str(), *description)))
+}
+
+fn status(session: &Session) -> String {
+    let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, queued_count, .. } = session;
+    let rows = [
+        ("session", id.to_string()),
+        ("directory", cwd.display().to_string()),
+        ("agent", agent_name.clone()),
+        ("model", model.clone()),
+        ("mode", mode.to_string()),
+        ("thinking", thinking.to_string()),
+        ("status", status.as_str().to_owned()),
+        ("waiting prompts", queued_count.to_string()),
+        ("tokens", token_usage.total_tokens.to_string()),
+    ];
+    rows.iter().map(|(name, value)| format!("* {name}: `{value}`\n")).collect()
+}
+
+/// Names with what they are, as Markdown.
+fn list<'a>(rows: impl Iterator<Item = (&'a str, &'a str)>) -> String {
+    let line = |(name, about): (&str, &str)| match about.lines().next() {
+        Some(about) if !about.is_empty() => format!("* `{name}`: {about}\n"),
+        _ => format!("* `{name}`\n"),
+    };
+    let text: String = rows.map(line).collect();
+    if text.is_empty() { "There is none.".to_owned() } else { text }
+}
