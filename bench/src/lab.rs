@@ -132,6 +132,16 @@ impl Server {
         Ok(self.patient("POST", &path, &[], Some(&json!({ "content": content }))).await?.json().await?)
     }
 
+    /// What a session is doing.
+    pub async fn status_of(&self, session: &str) -> Result<String> {
+        #[derive(Deserialize)]
+        struct Row {
+            status: String,
+        }
+        let row: Row = self.patient("GET", &format!("/api/v1/sessions/{session}"), &[], None).await?.json().await?;
+        Ok(row.status)
+    }
+
     /// A session's events after a seq.
     pub async fn watch(&self, session: &str, after: u64) -> Result<sse::Stream> {
         let path = format!("/api/v1/sessions/{session}/events");

@@ -4,6 +4,7 @@
 //! the model's bytes. The targets are those of the architecture page.
 
 mod bare;
+mod bridge;
 mod crowd;
 mod history;
 mod lab;
@@ -59,6 +60,7 @@ enum Measurement {
     Load,
     Crowd,
     History,
+    Bridge,
 }
 
 fn main() -> ExitCode {
@@ -101,6 +103,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if wanted(Measurement::History) {
         history::measure(&lab, arguments.stored, &mut table).await?;
+    }
+    if wanted(Measurement::Bridge) {
+        bridge::measure(&lab, &mut table).await?;
     }
     if wanted(Measurement::Crowd) {
         crowd::measure(&lab, arguments.sessions, arguments.seconds, &mut table).await?;

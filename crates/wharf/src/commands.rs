@@ -70,12 +70,15 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
     let context = Context { config: layered.config, config_file, environment, state, given };
     let threads =
         if matches!(command, Command::Serve(_)) { context.config.server.workers.clamp(1, 64) } else { WORKERS };
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(threads)
-        .thread_name("wharf")
-        .enable_all()
-        .build()
-        .context("cannot start threads")?;
+    // A bridge only passes messages on: another thread would cost it memory and every message a hop.
+    let is_bridge = matches!(&command, Command::Acp(args) if !args.embedded);
+    let mut runtime = if is_bridge {
+        tokio::runtime::Builder::new_current_thread()
+    } else {
+        tokio::runtime::Builder::new_multi_thread()
+    };
+    let runtime =
+        runtime.worker_threads(threads).thread_name("wharf").enable_all().build().context("cannot start threads")?;
     let exit = runtime.block_on(async {
         match command {
             Command::Serve(_) => serve::run(&context, port_was_chosen).await,

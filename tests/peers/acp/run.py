@@ -136,7 +136,7 @@ async def scenario(name, agent, editor, work):
     check(f"{name}: version 1, and it says who it is", answer.protocol_version == 1 and answer.agent_info.name == "wharf", answer)
     new = await agent.new_session(cwd=str(work), mcp_servers=[])
     session = new.session_id
-    check(f"{name}: modes and options come with the session", new.modes and len(new.config_options) == 2, new)
+    check(f"{name}: modes and options come with the session", new.modes and len(new.config_options) == 4, new)
 
     done = await agent.prompt(session_id=session, prompt=text("[[say Hello there, naïve café.]]"))
     check(f"{name}: a prompt is answered", done.stop_reason == "end_turn", done)
@@ -171,7 +171,7 @@ async def scenario(name, agent, editor, work):
     await agent.set_session_mode(session_id=session, mode_id="plan")
     await editor.until("current_mode_update")
     options = await agent.set_config_option(config_id="mode", session_id=session, value="ask")
-    check(f"{name}: options come back complete", len(options.config_options) == 2, options)
+    check(f"{name}: options come back complete", len(options.config_options) == 4, options)
 
     listed = await agent.list_sessions(cwd=str(work))
     check(f"{name}: the session is listed", session in [s.session_id for s in listed.sessions], listed)

@@ -3,6 +3,7 @@
 
 mod bridge;
 mod memory;
+mod pipes;
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::CommandExt;
@@ -33,20 +34,23 @@ const STOP_WAIT: Duration = Duration::from_secs(2);
 pub async fn run(context: &Context, args: AcpArgs) -> anyhow::Result<Exit> {
     let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let stop = async move {
+    let stop = CancellationToken::new();
+    let asked = stop.clone();
+    let _signals = AbortOnDropHandle::new(tokio::spawn(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-    };
-    let (input, output) = (tokio::io::stdin(), tokio::io::stdout());
+        asked.cancel();
+    }));
+    let (input, output) = (pipes::input()?, pipes::output()?);
     if args.embedded {
         let embedded = Embedded::start(context).await?;
-        let ended = bridge::run(Here(embedded.target.clone()), input, output, stop).await;
+        let ended = bridge::run(Here(embedded.target.clone()), input, output, &stop).await;
         embedded.stop().await;
         ended?;
     } else {
-        bridge::run(Running { context, starts: args.start_server }, input, output, stop).await?;
+        bridge::run(Running { context, starts: args.start_server }, input, output, &stop).await?;
     }
     Ok(Exit::Completed)
 }

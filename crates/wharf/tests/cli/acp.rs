@@ -301,3 +301,45 @@ async fn a_stream_that_a_server_died_in_reaches_the_editor_whole_and_once() {
     assert!(text(&messages).ends_with("Hello from the scripted model."), "{}", text(&messages));
     editor.leave();
 }
+
+/// Asks a process to end, as Toad does, with its input still open.
+fn terminate(editor: &mut Editor) -> Option<i32> {
+    let status = std::process::Command::new("kill").args(["-TERM", &editor.agent.id().to_string()]).status().unwrap();
+    assert!(status.success());
+    let mut ended = None;
+    crate::until("the bridge ends", || {
+        ended = editor.agent.try_wait().unwrap();
+        ended.is_some()
+    });
+    ended.and_then(|status| status.code())
+}
+
+#[test]
+fn a_bridge_that_is_asked_to_end_says_so_to_the_server() {
+    let home = Home::new();
+    let _server = home.serve(&[]);
+    let status = || -> Value { serde_json::from_str(&home.run(&["status", "--json"]).out).unwrap() };
+    let mut editor = Editor::start(&home, &["acp"]);
+    let session = editor.session(&home);
+    assert_eq!(status()["status"]["connections"]["acp"], 1);
+    let id = editor.prompt(&session, "hello");
+    editor.until_answer(id);
+    assert_eq!(terminate(&mut editor), Some(0));
+    // At once, and not when a ping stays without its pong.
+    crate::until("the connection is closed", || status()["status"]["connections"]["acp"] == 0);
+}
+
+#[test]
+fn a_bridge_ends_while_its_server_is_gone() {
+    let home = Home::new();
+    let mut server = home.serve(&[]);
+    let mut editor = Editor::start(&home, &["acp"]);
+    editor.session(&home);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    assert_eq!(terminate(&mut editor), Some(0));
+    // Nor does one without an editor's word wait for ever.
+    let mut silent = Editor::start(&home, &["acp", "--embedded"]);
+    silent.call("initialize", json!({ "protocolVersion": 1 }));
+    assert_eq!(terminate(&mut silent), Some(0));
+}

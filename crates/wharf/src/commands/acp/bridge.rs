@@ -15,6 +15,7 @@ use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
+use tokio_util::sync::CancellationToken;
 use wharf_client::Auth;
 
 use super::memory::{self, Memory, Verdict};
@@ -60,24 +61,18 @@ enum Lost {
     Server,
 }
 
-/// Serves an editor to its end. `stop` ends it from outside.
+/// Serves an editor to its end, or until it is to stop: the server is told then.
 pub async fn run(
     mut find: impl Find,
     input: impl AsyncRead + Send + Unpin + 'static,
     output: impl AsyncWrite + Send + Unpin + 'static,
-    stop: impl Future<Output = ()>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let (lines_in, mut lines) = mpsc::channel(QUEUE);
     let reader = tokio::spawn(read_lines(input, lines_in));
     let (out, messages) = mpsc::channel(QUEUE);
     let writer = tokio::spawn(write_lines(output, messages));
-    let ended = {
-        let mut stop = std::pin::pin!(stop);
-        tokio::select! {
-            ended = serve(&mut find, &mut lines, &out) => ended,
-            () = &mut stop => Ok(()),
-        }
-    };
+    let ended = serve(&mut find, &mut lines, &out, stop).await;
     // It waits for input that may never come.
     reader.abort();
     drop(out);
@@ -90,9 +85,11 @@ async fn serve(
     find: &mut impl Find,
     lines: &mut mpsc::Receiver<String>,
     out: &mpsc::Sender<String>,
+    stop: &CancellationToken,
 ) -> anyhow::Result<()> {
     let mut memory = Memory::default();
-    let mut socket = match connect(find).await {
+    let Some(connected) = stop.run_until_cancelled(connect(find)).await else { return Ok(()) };
+    let mut socket = match connected {
         Ok(socket) => socket,
         Err(error) => {
             // The editor learns why from the answer to what it asks first.
@@ -105,7 +102,7 @@ async fn serve(
         }
     };
     loop {
-        match pump(socket, &mut memory, lines, out).await {
+        match pump(socket, &mut memory, lines, out, stop).await {
             Lost::Editor => return Ok(()),
             Lost::Server => {}
         }
@@ -113,10 +110,10 @@ async fn serve(
         for line in memory.lost() {
             let _ = out.send(line).await;
         }
-        match reconnect(find, lines).await {
-            Ok(Some(again)) => socket = again,
-            Ok(None) => return Ok(()),
-            Err(error) => {
+        match stop.run_until_cancelled(reconnect(find, lines)).await {
+            Some(Ok(Some(again))) => socket = again,
+            Some(Ok(None)) | None => return Ok(()),
+            Some(Err(error)) => {
                 for id in memory.waiting() {
                     let _ = out.send(memory::refusal_of(id, "NO_SERVER", &format!("{error:#}"))).await;
                 }
@@ -175,6 +172,7 @@ async fn pump(
     memory: &mut Memory,
     lines: &mut mpsc::Receiver<String>,
     out: &mpsc::Sender<String>,
+    stop: &CancellationToken,
 ) -> Lost {
     let (mut sink, mut stream) = socket.split();
     let mut begin: Vec<String> = memory.greeting().into_iter().collect();
@@ -221,12 +219,18 @@ async fn pump(
                 }
                 Err(Lost::Server)
             }
+            () = stop.cancelled() => break,
         };
         if let Err(lost) = sent {
             return if editor_is_done { Lost::Editor } else { lost };
         }
     }
-    let _ = timeout(CLOSE_WAIT, sink.close()).await;
+    // Both sides say that they are done; a server that does not, is gone.
+    let close = async {
+        let _ = sink.close().await;
+        while let Some(Ok(_)) = stream.next().await {}
+    };
+    let _ = timeout(CLOSE_WAIT, close).await;
     Lost::Editor
 }
 
