@@ -169,6 +169,8 @@ impl From<ApiError> for ClientError {
             | ErrorCode::MethodNotAllowed
             | ErrorCode::NotAcceptable
             | ErrorCode::Conflict
+            | ErrorCode::SessionSealed
+            | ErrorCode::SessionDamaged
             | ErrorCode::TurnCancelled
             | ErrorCode::CommandClosed
             | ErrorCode::TooManyCommands

@@ -293,7 +293,7 @@ impl Core {
 
 /// What `Session::from_created` gives for a `session.created`.
 fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
-    let SessionCreated { cwd, agent_name, model, mode, thinking, tool_location, title } = created;
+    let SessionCreated { cwd, agent_name, model, mode, thinking, tool_location, title, recovery } = created;
     Session {
         id,
         created_at: now,
@@ -313,5 +313,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         running_commands: 0,
         last_seq: Seq(1),
         first_seq: Seq(1),
+        recovery,
+        sealed: None,
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, TurnResumed};
-use wharf_protocol::{CallId, Seq, Timestamp};
+use wharf_protocol::{CallId, RecoveryPolicy, Seq, Timestamp};
 
 use crate::calls::{CallEnd, Stage};
 use crate::core::Core;
@@ -56,7 +56,7 @@ impl Core {
         let last = self.session.last_seq;
         let Some(skip_to) = skip_to.filter(|skip_to| *skip_to > last) else { return };
         self.skip_to = Some(skip_to);
-        let reason = "the last pieces of text may have been lost in a power cut".to_owned();
+        let reason = "what was written last may have been lost, in a power cut or with the store's log".to_owned();
         self.emit(None, SessionRecovered { reason, last_seq_on_disk: Some(last) });
     }
 
@@ -66,7 +66,12 @@ impl Core {
             return self.stop_work(CallErrorReason::Cancelled, "cancelled");
         }
         let resumes = turn.resumes;
-        if self.config.recovery == Recovery::Interrupt || resumes >= self.config.max_resumes {
+        let policy = match self.session.recovery {
+            RecoveryPolicy::Server => self.config.recovery,
+            RecoveryPolicy::Continue => Recovery::Continue,
+            RecoveryPolicy::Interrupt => Recovery::Interrupt,
+        };
+        if policy == Recovery::Interrupt || resumes >= self.config.max_resumes {
             return self.give_up(Ending::Interrupted, recorded);
         }
         let reason = "the server stopped in the middle of the turn".to_owned();

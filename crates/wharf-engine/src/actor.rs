@@ -7,19 +7,20 @@ mod commands;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
-use wharf_failpoints::{mistake, point};
+use wharf_failpoints::{mistake, point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{
     Agent, CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
 };
-use wharf_store::{Append, Entry, Lease};
+use wharf_store::{Append, Entry, Lease, StoreError};
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 use wharf_tools::{CallContext, Progress, Workspace};
@@ -30,6 +31,7 @@ use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
 use crate::mcp::{LiveMcp, READY_LIMIT};
 use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
+use crate::seal;
 
 /// How long an append may take before the session counts as failed. A disk that slow serves nobody.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -51,17 +53,27 @@ pub(crate) enum Exit {
 }
 
 /// Loads the session, serves it, and takes it out of memory.
-pub(crate) async fn run(shared: &Arc<Shared>, feed: &Arc<Feed>, inbox: &mut mpsc::Receiver<Message>) -> Exit {
+pub(crate) async fn run(
+    shared: &Arc<Shared>,
+    feed: &Arc<Feed>,
+    inbox: &mut mpsc::Receiver<Message>,
+    is_loaded: &AtomicBool,
+) -> Exit {
     let mut actor = match Actor::load(shared, feed).await {
         Ok(actor) => actor,
         Err(error) => {
             let is_final = matches!(
                 error,
-                EngineError::SessionNotFound(_) | EngineError::HeldElsewhere { .. } | EngineError::Stopping
+                EngineError::SessionNotFound(_)
+                    | EngineError::HeldElsewhere { .. }
+                    | EngineError::Sealed { .. }
+                    | EngineError::Damaged { .. }
+                    | EngineError::Stopping
             );
             return Exit::NotLoaded { error, is_final };
         }
     };
+    is_loaded.store(true, Ordering::Relaxed);
     let end = actor.serve(inbox).await;
     actor.shut_down(&end).await;
     let session = feed.session.clone();
@@ -107,6 +119,8 @@ struct Actor {
     /// The agent's own.
     builtin: Arc<[Arc<ToolSpec>]>,
     /// These, and those of the session's MCP servers.
+    /// The same when the session was loaded.
+    loaded_at: Seq,
     tools: Arc<[Arc<ToolSpec>]>,
     mcp: Option<LiveMcp>,
     system: Arc<str>,
@@ -130,14 +144,23 @@ impl Actor {
         let session = feed.session.clone();
         let lease = shared.store.acquire(&session).await?;
         point("recovery.after_lease");
-        match Self::load_leased(shared, feed, lease).await {
+        match Self::load_admitted(shared, feed, lease).await {
             Ok(actor) => Ok(actor),
             Err(error) => {
+                let error = seal::seal_damaged(shared, feed, &lease, error).await;
                 // The error that stopped us tells more than one of giving back.
                 drop(shared.store.release(&session, lease.fence).await);
                 Err(error)
             }
         }
+    }
+
+    async fn load_admitted(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
+        let admitted = seal::admit(shared, feed, &lease).await?;
+        let actor = Self::load_leased(shared, feed, lease).await?;
+        let wrote = actor.last > actor.loaded_at;
+        admitted.done(shared, feed, &lease, wrote).await?;
+        Ok(actor)
     }
 
     async fn load_leased(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
@@ -155,7 +178,7 @@ impl Actor {
         let system = instructions(&agent, &saved.session.cwd);
         let agent_name = saved.session.agent_name.clone();
         let core = Core::load(saved.session, saved.events, config, entropy());
-        point("recovery.after_load");
+        point_for("recovery.after_load", session.as_str());
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
         }
@@ -174,6 +197,7 @@ impl Actor {
             last,
             builtin,
             agent_name,
+            loaded_at: last,
             tools,
             mcp,
             system,
@@ -530,7 +554,8 @@ impl Actor {
         }
         point("engine.before_append");
         let appended = tokio::time::timeout(APPEND_TIMEOUT, self.shared.store.append(append)).await;
-        appended.map_err(|_| EngineError::Storage(format!("an append took longer than {APPEND_TIMEOUT:?}")))??;
+        let late = || StoreError::Disk(format!("an append took longer than {APPEND_TIMEOUT:?}"));
+        appended.map_err(|_| EngineError::Storage(late()))??;
         self.last = self.core.session().last_seq;
         point("engine.after_append");
         if !shows_early {

@@ -31,6 +31,7 @@ use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::history;
 use crate::live::{Message, Shared};
 use crate::mcp::READY_LIMIT;
+use crate::seal;
 use crate::{EngineConfig, EngineError};
 
 /// Most sessions that are taken up at the same time when the engine starts.
@@ -120,8 +121,18 @@ impl Engine {
 
     pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
         self.is_ready().map_err(|_| EngineError::Stopping)?;
-        let CreateSession { cwd, agent_name, session_id, model, mode, thinking, tool_location, title, mcp_servers } =
-            request;
+        let CreateSession {
+            cwd,
+            agent_name,
+            session_id,
+            model,
+            mode,
+            thinking,
+            tool_location,
+            title,
+            mcp_servers,
+            recovery,
+        } = request;
         let cwd = self.workspace_of(cwd)?;
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
@@ -137,6 +148,7 @@ impl Engine {
             thinking,
             tool_location,
             title,
+            recovery: recovery.unwrap_or_default(),
         };
         let config = self.shared.config.core(agent, Arc::new([]), self.shared.subjects());
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
@@ -199,10 +211,28 @@ impl Engine {
         self.session(session).await
     }
 
+    /// Takes a sealed session up again; the answer says whether it stayed so. One that is not sealed is left as it is.
+    pub async fn unseal_session(&self, session: &SessionId, caller: &Caller) -> Result<Session, EngineError> {
+        self.is_ready().map_err(|_| EngineError::Stopping)?;
+        if self.session(session).await?.sealed.is_some() {
+            seal::unseal(&self.shared, session, caller.by()).await?;
+            tracing::info!(session.id = %session, by = %caller.name, "session unsealed");
+            match self.shared.look(session, |_| ()).await {
+                // What made it so is still there.
+                Ok(()) | Err(EngineError::Sealed { .. }) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.session(session).await
+    }
+
     /// Cancels what runs, then removes the session and its log.
     pub async fn delete_session(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
         let by = caller.by();
-        self.shared.ask(session, |reply| Message::Delete { by, reply }).await?;
+        match self.shared.ask(session, |reply| Message::Delete { by: by.clone(), reply }).await {
+            Err(EngineError::Sealed { .. }) => seal::delete(&self.shared, session, by).await?,
+            asked => asked?,
+        }
         let outputs = self.shared.output_dir(session);
         // Most sessions have none.
         drop(tokio::fs::remove_dir_all(outputs).await);
@@ -253,6 +283,9 @@ impl Engine {
             }
             if feed.has_ended() {
                 return Err(EngineError::SessionNotFound(session.clone()));
+            }
+            if let Some(seal) = self.session(session).await?.sealed {
+                return Err(EngineError::Sealed { session: session.clone(), seal: Box::new(seal) });
             }
             turns.changed().await.map_err(|_| EngineError::Stopping)?;
         }
@@ -336,7 +369,8 @@ impl Engine {
         let older = if is_forward { query.after.map(Seq::next) } else { first.filter(|_| is_more) };
         let newer = if is_forward { last.filter(|_| is_more) } else { query.before.and(last) };
         let decoded: Result<Vec<_>, _> = events.iter().map(EncodedEvent::decode).collect();
-        let decoded = decoded.map_err(|error| EngineError::Storage(error.to_string()))?;
+        let decoded =
+            decoded.map_err(|error| EngineError::Damaged { session: session.clone(), reason: error.to_string() })?;
         Ok(MessagePage {
             session_id: session.clone(),
             messages: history::messages(decoded),
@@ -388,7 +422,8 @@ impl Engine {
         events.truncate(limit);
         let next = events.last().filter(|_| is_more).map(|event| event.seq);
         let decoded: Result<Vec<_>, _> = events.iter().map(EncodedEvent::decode).collect();
-        let decoded = decoded.map_err(|error| EngineError::Storage(error.to_string()))?;
+        let decoded =
+            decoded.map_err(|error| EngineError::Damaged { session: session.clone(), reason: error.to_string() })?;
         let entries = decoded.iter().map(history::timeline_entry).collect();
         Ok(Timeline { session_id: session.clone(), entries, next })
     }
@@ -697,7 +732,9 @@ async fn recover(shared: Arc<Shared>) {
         async move {
             let Ok(_permit) = limit.acquire().await else { return };
             // Its answer comes once the session is loaded and its recovery is on disk.
-            if let Err(error) = shared.look(&session, |_| ()).await {
+            if let Err(error) = shared.look(&session, |_| ()).await
+                && !matches!(error, EngineError::Sealed { .. })
+            {
                 tracing::warn!(session.id = %session, %error, "an unfinished session could not be taken up");
             }
         }

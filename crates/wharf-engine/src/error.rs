@@ -3,7 +3,7 @@
 use serde_json::json;
 use wharf_core::Rejected;
 use wharf_protocol::permission::Resolution;
-use wharf_protocol::{ApiError, CommandId, ErrorCode, MessageId, PermissionId, Seq, SessionId, TurnId};
+use wharf_protocol::{ApiError, CommandId, ErrorCode, MessageId, PermissionId, Seal, Seq, SessionId, TurnId};
 use wharf_store::{AcquireError, AppendError, QueryError, ReadError, StoreError};
 
 /// Why a request came to nothing.
@@ -59,7 +59,13 @@ pub enum EngineError {
     #[error("too busy: {0}")]
     Overloaded(&'static str),
     #[error("the storage does not work: {0}")]
-    Storage(String),
+    Storage(StoreError),
+    /// What is stored of this one session cannot be read.
+    #[error("what is stored of session {session} is damaged: {reason}")]
+    Damaged { session: SessionId, reason: String },
+    /// It is not taken up until somebody unseals it.
+    #[error("session {session} is sealed: {}", .seal.message)]
+    Sealed { session: SessionId, seal: Box<Seal> },
     #[error("took longer than {ms} ms")]
     Timeout { ms: u64 },
     /// A bug of ours. The text is for the log, never for a client.
@@ -95,6 +101,8 @@ impl EngineError {
             Self::Model(_) => ErrorCode::ProviderError,
             Self::Stopping | Self::Overloaded(_) => ErrorCode::Unavailable,
             Self::Storage(_) => ErrorCode::StorageUnavailable,
+            Self::Damaged { .. } => ErrorCode::SessionDamaged,
+            Self::Sealed { .. } => ErrorCode::SessionSealed,
             Self::Timeout { .. } => ErrorCode::Timeout,
             Self::Internal(_) => ErrorCode::InternalError,
         };
@@ -107,13 +115,14 @@ impl EngineError {
             Self::CursorExpired { first, .. } => {
                 Some(json!({ "first_seq": first, "start_after": first.0.saturating_sub(1) }))
             }
+            Self::Sealed { seal, .. } => Some(json!(seal)),
             Self::AgentNotFound { known, .. } => Some(json!({ "known": known })),
             _ => None,
         };
         let message = match self {
             Self::Internal(_) => "internal error".to_owned(),
             // Paths and system errors of the store are for the log.
-            Self::Storage(_) => "the storage does not work at the moment; nothing was accepted".to_owned(),
+            Self::Storage(error) => format!("{}; nothing was accepted", trouble(error)),
             other => other.to_string(),
         };
         let error = ApiError::new(code, message);
@@ -134,7 +143,9 @@ impl EngineError {
             Self::Invalid { field, reason } => Self::Invalid { field, reason: reason.clone() },
             Self::Stopping => Self::Stopping,
             Self::Overloaded(what) => Self::Overloaded(what),
-            Self::Storage(reason) => Self::Storage(reason.clone()),
+            Self::Storage(error) => Self::Storage(error.clone()),
+            Self::Damaged { session, reason } => Self::Damaged { session: session.clone(), reason: reason.clone() },
+            Self::Sealed { session, seal } => Self::Sealed { session: session.clone(), seal: seal.clone() },
             other => Self::Internal(other.to_string()),
         }
     }
@@ -160,14 +171,31 @@ impl EngineError {
     }
 }
 
+/// What everybody may know of a store's trouble.
+fn trouble(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Full(_) => "the disk is full",
+        StoreError::ReadOnly(_) => "the disk is read-only",
+        StoreError::Lost(_) => "the files of the storage were deleted or replaced",
+        StoreError::Corrupt(_) | StoreError::Damaged { .. } => "the storage is damaged",
+        StoreError::Disk(_) | StoreError::TooNew { .. } | StoreError::Busy | StoreError::Closed => {
+            "the storage does not work at the moment"
+        }
+    }
+}
+
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Busy => Self::Overloaded("the store has too much waiting"),
             StoreError::Closed => Self::Stopping,
-            StoreError::Disk(_) | StoreError::TooNew { .. } | StoreError::Damaged { .. } => {
-                Self::Storage(error.to_string())
-            }
+            StoreError::Damaged { session, reason } => Self::Damaged { session, reason },
+            StoreError::Full(_)
+            | StoreError::ReadOnly(_)
+            | StoreError::Lost(_)
+            | StoreError::Corrupt(_)
+            | StoreError::Disk(_)
+            | StoreError::TooNew { .. } => Self::Storage(error),
         }
     }
 }

@@ -21,7 +21,7 @@ pub(crate) struct Feed {
     tail: Mutex<Tail>,
     /// The last seq that may be shown.
     head: watch::Sender<Head>,
-    /// Rings when a turn ended or a prompt was withdrawn; for those who wait for a turn and not for its text.
+    /// Rings when a turn ended, a prompt was withdrawn or the session was sealed; for those who wait for a turn and not for its text.
     turns: watch::Sender<u64>,
     /// How many of the watchers may answer a permission.
     answerers: watch::Sender<usize>,
@@ -67,7 +67,8 @@ impl Feed {
             let mut tail = self.tail();
             for event in events {
                 last = Some(event.seq);
-                turn_ended |= event.kind.ends_turn() || event.kind == EventKind::PromptWithdrawn;
+                turn_ended |= event.kind.ends_turn()
+                    || matches!(event.kind, EventKind::PromptWithdrawn | EventKind::SessionSealed);
                 tail.bytes += event.json.len();
                 tail.events.push_back(event);
             }

@@ -17,6 +17,7 @@ mod live;
 mod mcp;
 mod permissions;
 mod run;
+mod seal;
 
 pub use agents::builtin_agents;
 pub use clients::Offer;

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -23,12 +24,13 @@ use crate::commands::CommandIndex;
 use crate::feed::Feed;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
+use crate::seal::{self, RECOVERIES_MAX};
 use crate::{EngineConfig, EngineError};
 
 /// Senders wait when the inbox is full: a busy session slows its own clients, not the process.
 const INBOX_CAPACITY: usize = 64;
-/// Owners that are tried, where one ends just when a message is handed to it.
-const SEND_ATTEMPTS: usize = 3;
+/// Owners that are tried, where one ends just when a message is handed to it: one whose session is sealed does so at once.
+const SEND_ATTEMPTS: usize = 16;
 /// First and longest wait before a session that failed (a disk that does not take data) is taken up again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
@@ -109,6 +111,8 @@ pub(crate) struct Shared {
     pub(crate) command_places: Arc<Semaphore>,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
+    /// Sessions that a process died with are taken up one at a time.
+    pub(crate) suspects: tokio::sync::Mutex<()>,
     slots: Mutex<HashMap<SessionId, Slot>>,
 }
 
@@ -147,6 +151,7 @@ impl Shared {
             commands: Arc::default(),
             command_places,
             trouble: Notify::new(),
+            suspects: tokio::sync::Mutex::default(),
             slots: Mutex::default(),
         })
     }
@@ -221,6 +226,7 @@ impl Shared {
                 // This owner has just ended; the next one is another.
                 Err(returned) => message = returned.0,
             }
+            tokio::task::yield_now().await;
         }
         match self.store.session(session).await? {
             Some(_) => Err(EngineError::Overloaded("the session is being reloaded")),
@@ -360,11 +366,24 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
     let session = feed.session.clone();
     let mut wait = RETRY_FIRST;
     let mut was_live = false;
+    let mut panics = 0;
     loop {
-        let run = AssertUnwindSafe(actor::run(&shared, &feed, &mut inbox)).catch_unwind().await;
+        let is_loaded = AtomicBool::new(false);
+        let run = AssertUnwindSafe(actor::run(&shared, &feed, &mut inbox, &is_loaded)).catch_unwind().await;
+        let died_loading = run.is_err() && !is_loaded.load(Ordering::Relaxed);
+        panics = if died_loading { panics + 1 } else { 0 };
+        if panics >= RECOVERIES_MAX {
+            let error = seal::seal_panicked(&shared, &feed).await;
+            shared.remove(&session);
+            refuse_all(&mut inbox, error).await;
+            return;
+        }
         let error = match run {
             Ok(Exit::Idle) => return,
             Ok(Exit::NotLoaded { error, is_final }) if is_final || !was_live => {
+                if matches!(error, EngineError::Storage(_)) {
+                    shared.trouble.notify_one();
+                }
                 shared.remove(&session);
                 refuse_all(&mut inbox, error).await;
                 return;

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 use wharf_protocol::mcp::{McpServer, McpServerState};
 use wharf_protocol::{SessionId, ToolSpec};
+use wharf_store::StoreError;
 use wharf_tools::mcp::{Catalogue, Mcp, McpSet, Remembered};
 use wharf_tools::{Tool, Toolbox};
 
@@ -73,7 +74,14 @@ impl McpSessions {
         let path = self.path(session);
         let write = move || write(&path, &kept, durable);
         let written = tokio::task::spawn_blocking(write).await.map_err(|_| EngineError::Stopping)?;
-        written.map_err(|error| EngineError::Storage(format!("the MCP servers of a session: {error}")))
+        written.map_err(|error| {
+            let reason = format!("the MCP servers of a session: {error}");
+            EngineError::Storage(match error.kind() {
+                io::ErrorKind::StorageFull => StoreError::Full(reason),
+                io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(reason),
+                _ => StoreError::Disk(reason),
+            })
+        })
     }
 
     async fn read(&self, session: &SessionId) -> Option<Kept> {

@@ -20,10 +20,12 @@ struct Orders {
 #[derive(Debug)]
 struct Kill {
     point: String,
+    /// Only with this one.
+    subject: Option<String>,
     left: AtomicU64,
 }
 
-/// Takes orders: `kill=POINT@N`, `mistake=NAME` and `trace=FILE`, with `;` between them. Once for the whole process.
+/// Takes orders: `kill=POINT@N`, `kill=POINT/SUBJECT@N`, `mistake=NAME` and `trace=FILE`, with `;` between them. Once for the whole process.
 ///
 /// # Errors
 /// An order that is not understood, or orders given twice.
@@ -46,15 +48,28 @@ pub fn arm(orders: &str) -> Result<(), String> {
 fn parse_kill(text: &str) -> Result<Kill, String> {
     let (point, count) = text.split_once('@').unwrap_or((text, "1"));
     let left = count.parse().map_err(|_| format!("not a count: {count:?}"))?;
+    let (point, subject) = match point.split_once('/') {
+        Some((point, subject)) => (point, Some(subject.to_owned())),
+        None => (point, None),
+    };
     if !POINTS.contains(&point) || left == 0 {
         return Err(format!("not a point that can be met so often: {text:?}"));
     }
-    Ok(Kill { point: point.to_owned(), left: AtomicU64::new(left) })
+    Ok(Kill { point: point.to_owned(), subject, left: AtomicU64::new(left) })
 }
 
 pub(crate) fn point(name: &str) {
+    meet(name, None);
+}
+
+pub(crate) fn point_for(name: &str, subject: &str) {
+    meet(name, Some(subject));
+}
+
+fn meet(name: &str, subject: Option<&str>) {
     let Some(orders) = ORDERS.get() else { return };
-    for kill in orders.kills.iter().filter(|kill| kill.point == name) {
+    let is_meant = |kill: &&Kill| kill.point == name && kill.subject.as_deref().is_none_or(|it| Some(it) == subject);
+    for kill in orders.kills.iter().filter(is_meant) {
         if kill.left.fetch_sub(1, Ordering::SeqCst) == 1 {
             die();
         }

@@ -51,6 +51,15 @@ pub fn point(name: &'static str) {
     let _ = name;
 }
 
+/// The process may die here, when it deals with this subject (a session).
+#[inline]
+pub fn point_for(name: &'static str, subject: &str) {
+    #[cfg(feature = "enabled")]
+    armed::point_for(name, subject);
+    #[cfg(not(feature = "enabled"))]
+    let _ = (name, subject);
+}
+
 /// Whether this mistake is to be made. Always false in a build that somebody uses.
 #[inline]
 #[must_use]

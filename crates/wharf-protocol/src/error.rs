@@ -54,6 +54,8 @@ codes! {
     NotAcceptable, "NOT_ACCEPTABLE", 406, false;
     Conflict, "CONFLICT", 409, false;
     SessionBusy, "SESSION_BUSY", 409, true;
+    /// The session can be read and takes no work until it is unsealed; `details` says why.
+    SessionSealed, "SESSION_SEALED", 409, false;
     AlreadyExists, "ALREADY_EXISTS", 409, false;
     AlreadyResolved, "ALREADY_RESOLVED", 409, false;
     /// The command has ended, or takes no input.
@@ -74,6 +76,8 @@ codes! {
     /// As many background commands run as may.
     TooManyCommands, "TOO_MANY_COMMANDS", 429, true;
     InternalError, "INTERNAL_ERROR", 500, false;
+    /// What is stored of the session cannot be read. Other sessions are not concerned.
+    SessionDamaged, "SESSION_DAMAGED", 500, false;
     ProviderError, "PROVIDER_ERROR", 502, false;
     Unavailable, "UNAVAILABLE", 503, true;
     StorageUnavailable, "STORAGE_UNAVAILABLE", 503, true;

@@ -109,6 +109,10 @@ events! {
     SessionStatusChanged = "session.status_changed", Synced;
     /// The server stopped without finishing what it did in this session, and took it up again here.
     SessionRecovered = "session.recovered", Synced;
+    /// The session is not taken up any more: it can be read and takes no work.
+    SessionSealed = "session.sealed", Synced;
+    /// Somebody wants it to be tried again.
+    SessionUnsealed = "session.unsealed", Synced;
     PromptReceived = "prompt.received", Synced;
     PromptQueued = "prompt.queued", Synced;
     PromptStarted = "prompt.started", Synced;

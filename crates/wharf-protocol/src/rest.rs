@@ -10,8 +10,9 @@ use serde_json::Value;
 use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
-    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, Seq, Session,
-    SessionId, SessionStatus, StopReason, Thinking, Timestamp, ToolLocation, ToolSpec, Turn, TurnId, TurnStatus, Usage,
+    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, RecoveryPolicy, Seq,
+    Session, SessionId, SessionStatus, StopReason, Thinking, Timestamp, ToolLocation, ToolSpec, Turn, TurnId,
+    TurnStatus, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -156,6 +157,9 @@ pub struct CreateSession {
     /// MCP servers whose tools this session's agent gets. Needs the scope `tools:execute`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub mcp_servers: Vec<McpServer>,
+    /// Absent: as the server is set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryPolicy>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -177,6 +181,8 @@ pub struct UpdateSession {
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryPolicy>,
 }
 
 /// Which sessions to list.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Event, EventBody, Mode, Seq, SessionId, Thinking, Timestamp, Usage};
+use crate::{Event, EventBody, Mode, RecoveryPolicy, Seal, Seq, SessionId, Thinking, Timestamp, Usage};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -19,6 +19,8 @@ pub enum SessionStatus {
     Cancelled,
     /// The last turn failed.
     Error,
+    /// It can be read and takes no work: see `sealed`.
+    Sealed,
 }
 
 impl SessionStatus {
@@ -30,6 +32,7 @@ impl SessionStatus {
             Self::Waiting => "waiting",
             Self::Cancelled => "cancelled",
             Self::Error => "error",
+            Self::Sealed => "sealed",
         }
     }
 
@@ -101,6 +104,12 @@ pub struct Session {
     pub last_seq: Seq,
     /// The first event that the log still has; cursors below `first_seq - 1` are refused with 410.
     pub first_seq: Seq,
+    /// What happens to a turn that a dead server left behind; absent: as the server is set.
+    #[serde(default, skip_serializing_if = "RecoveryPolicy::is_server")]
+    pub recovery: RecoveryPolicy,
+    /// Why it takes no work, where it takes none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sealed: Option<Seal>,
 }
 
 /// Longest title made from a prompt, in characters.
@@ -130,6 +139,8 @@ impl Session {
             running_commands: 0,
             last_seq: event.seq,
             first_seq: event.seq,
+            recovery: created.recovery,
+            sealed: None,
         })
     }
 
@@ -163,8 +174,20 @@ impl Session {
                 if let Some(archived) = changed.archived {
                     self.archived = archived;
                 }
+                if let Some(recovery) = changed.recovery {
+                    self.recovery = recovery;
+                }
             }
             EventBody::SessionStatusChanged(changed) => self.status = changed.status,
+            EventBody::SessionSealed(sealed) => {
+                self.status = SessionStatus::Sealed;
+                let message = sealed.message.clone();
+                self.sealed = Some(Seal { reason: sealed.reason, message, sealed_at: event.timestamp });
+            }
+            EventBody::SessionUnsealed(_) => {
+                self.status = SessionStatus::Idle;
+                self.sealed = None;
+            }
             EventBody::SessionCleared(_) => {
                 self.message_count = 0;
                 self.first_seq = event.seq;

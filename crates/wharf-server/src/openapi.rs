@@ -222,6 +222,9 @@ fn failures(operation: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
         codes.push(ErrorCode::Unauthorized);
         codes.extend([ErrorCode::Unavailable, ErrorCode::StorageUnavailable]);
     }
+    if operation.path_params.iter().any(|(name, _)| *name == "session_id") {
+        codes.push(ErrorCode::SessionDamaged);
+    }
     if operation.body.is_some() {
         codes.extend([
             ErrorCode::InvalidJson,

@@ -188,6 +188,7 @@ impl Writer {
                 thinking: None,
                 tool_location: None,
                 title: Some(id.replace('-', " ")),
+                recovery: wharf_protocol::RecoveryPolicy::Server,
             }),
         };
         let session = Session::from_created(&event).ok_or("not the first event")?;

@@ -37,6 +37,7 @@ macro_rules! store_conformance {
             leases: an_older_fence_is_refused;
             leases: a_lease_is_handed_over;
             leases: a_dead_owners_lease_is_taken_over;
+            leases: begun_recoveries_are_counted;
             models: a_turn_runs_and_ends_once;
             models: turns_that_do_not_complete;
             models: a_steered_prompt_belongs_to_the_turn_it_joins;

@@ -83,8 +83,13 @@ pub trait Store: Send + Sync + 'static {
     /// Newest first; `before` is the `first_seq` of the last one seen.
     async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError>;
 
-    /// Sessions that have a turn running or queued, or a background command without an end: what a start has to take up again.
+    /// Sessions that have a turn running or queued, or a background command without an end, and are not sealed: what a start has
+    /// to take up again. Those whose taking up never came to its end are last.
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError>;
+
+    /// Notes how often the session was begun to be taken up without coming to an end. Survives the process. An append of more
+    /// than chunks sets it to 0, in its own transaction.
+    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError>;
 
     /// Drops events up to and including `through`, after a `session.cleared`.
     async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError>;
@@ -150,6 +155,12 @@ pub struct Lease {
     pub taken_over: bool,
     /// Set when the machine may have lost the last chunks (a power cut): no seq up to this one may be used again.
     pub skip_to: Option<Seq>,
+    /// How often the session was begun to be taken up since that last came to its end ([`Store::note_recovery`]).
+    pub recoveries: u32,
+    /// A turn runs or waits on the log.
+    pub is_unfinished: bool,
+    /// The session's view says that it is sealed.
+    pub is_sealed: bool,
 }
 
 /// What a session is rebuilt from.
@@ -168,9 +179,21 @@ pub enum Window {
 }
 
 /// The store failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    /// No space, or the disk failed. Nothing was acknowledged; it may work again later.
+    /// No space is left. Nothing was acknowledged; it works again when there is some.
+    #[error("no space is left on the disk: {0}")]
+    Full(String),
+    /// The file system takes no writes.
+    #[error("the file system is read-only: {0}")]
+    ReadOnly(String),
+    /// A file that the store works with was deleted, replaced or cut short.
+    #[error("the store's files are not what they were: {0}")]
+    Lost(String),
+    /// The file is damaged in a place that belongs to no one session.
+    #[error("the database is damaged: {0}")]
+    Corrupt(String),
+    /// The disk failed. Nothing was acknowledged; it may work again later.
     #[error("the disk does not take or give data: {0}")]
     Disk(String),
     /// The file was written by a newer version.

@@ -168,7 +168,7 @@ impl Store for MemoryStore {
         state.logs.insert(session.clone(), Log::new(append.session.clone(), self.owner, number));
         state.write(&session, &append.entries, &append.session);
         self.disk.head.send_replace(Position(state.last_position));
-        Ok(Lease { fence: 1, taken_over: false, skip_to: None })
+        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
     }
 
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {
@@ -184,7 +184,14 @@ impl Store for MemoryStore {
         }
         log.owner = Some(self.owner);
         log.fence += 1;
-        Ok(Lease { fence: log.fence, taken_over: other.is_some(), skip_to: None })
+        Ok(Lease {
+            fence: log.fence,
+            taken_over: other.is_some(),
+            skip_to: None,
+            recoveries: log.recoveries,
+            is_unfinished: log.is_unfinished(),
+            is_sealed: log.is_sealed(),
+        })
     }
 
     async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError> {
@@ -336,9 +343,16 @@ impl Store for MemoryStore {
 
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
         let state = self.state()?;
-        let has_turn = |log: &Log| log.turns().iter().any(|turn| !turn.status.is_final());
-        let open = |log: &&Log| !log.deleted && (has_turn(log) || log.session.running_commands > 0);
-        Ok(state.logs.values().filter(open).map(|log| log.session.id.clone()).collect())
+        let open =
+            |log: &&Log| !log.deleted && !log.is_sealed() && (log.is_unfinished() || log.session.running_commands > 0);
+        let mut found: Vec<&Log> = state.logs.values().filter(open).collect();
+        found.sort_by_key(|log| (log.recoveries, &log.session.id));
+        Ok(found.iter().map(|log| log.session.id.clone()).collect())
+    }
+
+    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError> {
+        self.state()?.owned(session, fence)?.recoveries = count;
+        Ok(())
     }
 
     async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError> {

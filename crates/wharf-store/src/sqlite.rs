@@ -4,8 +4,10 @@ mod batch;
 mod checkpoint;
 mod connect;
 mod error;
+mod files;
 mod kind;
 mod list;
+mod mend;
 mod model;
 mod owner;
 mod purge;
@@ -14,6 +16,7 @@ mod readers;
 mod rebuild;
 mod request;
 mod schema;
+mod sum;
 mod sync;
 mod visibility;
 mod writer;
@@ -34,6 +37,8 @@ use wharf_protocol::rest::{SessionPage, SessionQuery};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
 use self::checkpoint::Checkpoints;
+use self::error::of_session;
+use self::files::{Before, Files};
 use self::owner::Owner;
 use self::readers::Readers;
 use self::request::{Ask, Reply, Request, Write};
@@ -101,24 +106,42 @@ impl SqliteStore {
         prepare: &dyn Fn(&Connection) -> rusqlite::Result<()>,
     ) -> Result<Arc<Self>, StoreError> {
         let SqliteConfig { path, readers, boot_id } = config;
+        let owners = path.with_file_name("owners");
+        let before = files::before_opening(&path, &owners)?;
         connect::prepare_files(&path).map_err(|error| disk(&path, &error))?;
         let mut connection = connect::writer(&path)?;
         connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         schema::migrate(&mut connection, &path)?;
         prepare(&connection)?;
-        let owners = path.with_file_name("owners");
+        if matches!(before, Before::LogLost) {
+            files::leave_out_lost(&mut connection)?;
+        }
         let owner = Owner::register(&owners).map_err(|error| disk(&owners, &error))?;
         let boot = boot_key(&connection, boot_id.as_deref().unwrap_or(&owner.name))?;
         let wal = open_synced_wal(&path, &sync_file).map_err(|error| disk(&path, &error))?;
         let visibility = Arc::new(Visibility::new(writer::last_id(&connection)?));
         let wal_pages = count_pages(&mut connection)?;
+        let files = Arc::new(Files::new(&path).map_err(|error| disk(&path, &error))?);
+        let readers = Readers::new(&path, readers);
+        let shared_readers = Arc::clone(&readers);
         let (inbox, requests) = channel();
         let start = || -> std::io::Result<()> {
+            let sync_thread = SyncThread::start(
+                wal.try_clone()?,
+                Arc::clone(&sync_file),
+                Arc::clone(&visibility),
+                Arc::clone(&files),
+            )?;
             let writer = Writer {
+                database: path.clone(),
                 connection,
+                files,
+                readers: shared_readers,
+                is_detached: false,
+                is_rescued: false,
                 inbox: requests,
                 visibility: Arc::clone(&visibility),
-                sync: SyncThread::start(wal.try_clone()?, Arc::clone(&sync_file), Arc::clone(&visibility))?,
+                sync: sync_thread,
                 checkpoints: Checkpoints::start(&path)?,
                 wal_pages,
                 wal,
@@ -139,7 +162,7 @@ impl SqliteStore {
         Ok(Arc::new(Self {
             inbox,
             permits: Arc::new(Semaphore::new(MAX_IN_FLIGHT)),
-            readers: Readers::new(&path, readers),
+            readers,
             visibility,
             owner,
             closed: AtomicBool::new(false),
@@ -176,6 +199,16 @@ impl SqliteStore {
         self.ask(|reply| Ask::Write(write, Reply::Change(reply))).await?
     }
 
+    /// A query about one session: damage that it meets is that session's.
+    async fn query_of<T, E, F>(&self, session: &SessionId, query: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<StoreError> + OfSession + Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, E> + Send + 'static,
+    {
+        self.query(query).await.map_err(|error: E| error.of_session(session))
+    }
+
     async fn query<T, E, F>(&self, query: F) -> Result<T, E>
     where
         T: Send + 'static,
@@ -188,6 +221,26 @@ impl SqliteStore {
 
     fn open_or_closed(&self) -> Result<(), StoreError> {
         if self.closed.load(Ordering::Acquire) { Err(StoreError::Closed) } else { Ok(()) }
+    }
+}
+
+/// An error that can say whose rows it was about.
+trait OfSession {
+    fn of_session(self, session: &SessionId) -> Self;
+}
+
+impl OfSession for StoreError {
+    fn of_session(self, session: &SessionId) -> Self {
+        of_session(session, self)
+    }
+}
+
+impl OfSession for ReadError {
+    fn of_session(self, session: &SessionId) -> Self {
+        match self {
+            Self::Store(error) => Self::Store(of_session(session, error)),
+            other => other,
+        }
     }
 }
 
@@ -253,13 +306,14 @@ impl Store for SqliteStore {
         limit: usize,
         max_bytes: usize,
     ) -> Result<Vec<EncodedEvent>, ReadError> {
-        let (session, visibility) = (session.clone(), Arc::clone(&self.visibility));
-        self.query(move |connection| read::read(connection, &visibility, &session, after, limit, max_bytes)).await
+        let (id, visibility) = (session.clone(), Arc::clone(&self.visibility));
+        self.query_of(session, move |connection| read::read(connection, &visibility, &id, after, limit, max_bytes))
+            .await
     }
 
     async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {
-        let session = session.clone();
-        self.query(move |connection| read::read_state(connection, &session)).await
+        let id = session.clone();
+        self.query_of(session, move |connection| read::read_state(connection, &id)).await
     }
 
     async fn read_kinds(
@@ -269,8 +323,8 @@ impl Store for SqliteStore {
         window: Window,
         limit: usize,
     ) -> Result<Vec<EncodedEvent>, ReadError> {
-        let (session, kinds) = (session.clone(), kinds.to_vec());
-        self.query(move |connection| read::read_kinds(connection, &session, &kinds, window, limit)).await
+        let (id, kinds) = (session.clone(), kinds.to_vec());
+        self.query_of(session, move |connection| read::read_kinds(connection, &id, &kinds, window, limit)).await
     }
 
     async fn read_all(
@@ -288,8 +342,8 @@ impl Store for SqliteStore {
     }
 
     async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError> {
-        let session = session.clone();
-        self.query(move |connection| read::session(connection, &session)).await
+        let id = session.clone();
+        self.query_of(session, move |connection| read::session(connection, &id)).await
     }
 
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError> {
@@ -302,8 +356,8 @@ impl Store for SqliteStore {
     }
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
-        let (session, turn) = (session.clone(), turn.clone());
-        self.query(move |connection| read::turn(connection, &session, &turn)).await
+        let (id, turn) = (session.clone(), turn.clone());
+        self.query_of(session, move |connection| read::turn(connection, &id, &turn)).await
     }
 
     async fn turn_of_prompt(
@@ -311,17 +365,21 @@ impl Store for SqliteStore {
         session: &SessionId,
         prompt: &MessageId,
     ) -> Result<Option<(Turn, String)>, StoreError> {
-        let (session, prompt) = (session.clone(), prompt.clone());
-        self.query(move |connection| read::turn_of_prompt(connection, &session, &prompt)).await
+        let (id, prompt) = (session.clone(), prompt.clone());
+        self.query_of(session, move |connection| read::turn_of_prompt(connection, &id, &prompt)).await
     }
 
     async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError> {
-        let session = session.clone();
-        self.query(move |connection| read::turns(connection, &session, before, limit)).await
+        let id = session.clone();
+        self.query_of(session, move |connection| read::turns(connection, &id, before, limit)).await
     }
 
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
         self.query(read::unfinished).await
+    }
+
+    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError> {
+        self.change(Write::NoteRecovery { session: session.clone(), fence, count }).await
     }
 
     async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError> {
@@ -350,6 +408,5 @@ impl Store for SqliteStore {
         if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
             let _ = self.send(Ask::Close, permit).await;
         }
-        self.owner.unregister();
     }
 }

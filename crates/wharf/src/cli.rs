@@ -287,6 +287,12 @@ pub enum SessionsCommand {
         #[command(flatten)]
         list: ListArgs,
     },
+    /// Take a session up again that was sealed because the server died with it, or because it is damaged
+    Unseal {
+        id: String,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
     /// Delete a session and everything in it
     Delete {
         id: String,
@@ -477,7 +483,7 @@ impl Command {
                 None => args.list.list.server.flags(),
                 Some(SessionsCommand::List(list)) => list.list.server.flags(),
                 Some(SessionsCommand::Show { list, .. }) => list.server.flags(),
-                Some(SessionsCommand::Delete { server, .. }) => server.flags(),
+                Some(SessionsCommand::Delete { server, .. } | SessionsCommand::Unseal { server, .. }) => server.flags(),
             },
             Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),

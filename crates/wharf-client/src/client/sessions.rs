@@ -136,6 +136,19 @@ impl Client {
         }
     }
 
+    /// Takes a sealed session up again; `sealed` of the answer says whether it stayed so.
+    pub async fn unseal_session(&self, session: &SessionId) -> Result<Session, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                remote.http.fetch(remote.http.request(Method::POST, &["sessions", session.as_str(), "unseal"])).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                embedded.engine.unseal_session(session, &embedded.caller).await.map_err(told)
+            }
+        }
+    }
+
     /// Clears the conversation: the model starts afresh.
     pub async fn clear(&self, session: &SessionId) -> Result<(), ClientError> {
         match &self.backend {

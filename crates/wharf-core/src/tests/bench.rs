@@ -86,6 +86,7 @@ impl Bench {
             thinking: None,
             tool_location: None,
             title: Some("test".to_owned()),
+            recovery: wharf_protocol::RecoveryPolicy::Server,
         };
         let now = Timestamp(1_000_000);
         let (core, event) = Core::create("s1".parse().unwrap(), created, config.clone(), entropy, now);

@@ -141,6 +141,8 @@ impl Names {
                 commands => format!("{} grants, {commands} commands kept", e.grants.len()),
             },
             EventBody::SessionStatusChanged(e) => format!("{} -> {}", e.previous.as_str(), e.status.as_str()),
+            EventBody::SessionSealed(e) => e.message.clone(),
+            EventBody::SessionUnsealed(e) => format!("by {:?}", e.by),
             EventBody::SessionRecovered(e) => format!("seq {} after {:?}", event.seq, e.last_seq_on_disk),
             EventBody::PromptReceived(e) => format!("{}", e.message_id),
             EventBody::PromptQueued(e) => format!("{} at {} {:?}", e.message_id, e.position, e.priority),
@@ -238,7 +240,8 @@ fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {
     let agent = e.agent_name.as_ref().map(|agent| format!("agent {agent}"));
     let thinking = e.thinking.map(|thinking| format!("thinking {thinking}"));
     let archived = e.archived.map(|archived| format!("archived {archived}"));
-    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived];
+    let recovery = e.recovery.map(|recovery| format!("recovery {recovery:?}"));
+    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived, recovery];
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -385,3 +385,24 @@ fn a_turn_whose_time_was_up_ends() {
         "#]],
     );
 }
+
+#[test]
+fn a_session_may_have_its_own_rule() {
+    check(
+        "set recovery=interrupt; quiet; prompt m1; text Half; loud; crash; set recovery=server; quiet; prompt m2; loud; crash",
+        expect![[r#"
+            > set recovery=interrupt
+              session.updated recovery Interrupt by Some("ann")
+            > crash
+              t1 message.error r1 "Half": interrupted
+              t1 turn.failed Interrupted UNAVAILABLE "the server stopped in the middle of the turn, which was not taken up again" after "Half"
+              session.status_changed busy -> error
+              agent.idle
+            > set recovery=server
+              session.updated recovery Server by Some("ann")
+            > crash
+              t2 turn.resumed attempt 1
+              -> call model 1: user do m1 | agent! Half | user do m2
+        "#]],
+    );
+}

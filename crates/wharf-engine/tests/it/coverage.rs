@@ -9,6 +9,7 @@ use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::rest::{Cancel, ExecuteTool, UpdateSession};
 use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, Seq, SessionId, TurnStatus};
+use wharf_store::Store;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::{Step, TestEngine};
@@ -57,6 +58,17 @@ async fn every_declared_event_is_emitted() {
     let test = TestEngine::at(Arc::clone(&home), open("second"), |_| {}).await;
     let turn = test.engine.wait_turn(&broken, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
+    note(&test, &broken, &mut seen).await;
+    test.stop().await;
+
+    // Processes die while they take the session up; somebody wants it tried again.
+    let store = open("second");
+    let lease = store.acquire(&broken).await.unwrap();
+    store.note_recovery(&broken, lease.fence, 3).await.unwrap();
+    drop(store);
+    let test = TestEngine::at(Arc::clone(&home), open("second"), |_| {}).await;
+    assert!(test.prompt(&broken, "more").await.is_err());
+    test.engine.unseal_session(&broken, &test.caller).await.unwrap();
     note(&test, &broken, &mut seen).await;
     test.stop().await;
 

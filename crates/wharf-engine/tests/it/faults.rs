@@ -38,7 +38,7 @@ impl Store for Faulty {
     }
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         if self.is_full.load(Ordering::SeqCst) {
-            return Err(StoreError::Disk("no space".to_owned()).into());
+            return Err(StoreError::Full("no space".to_owned()).into());
         }
         self.inner.append(append).await
     }
@@ -94,6 +94,9 @@ impl Store for Faulty {
     }
     async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
         self.inner.unfinished().await
+    }
+    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError> {
+        self.inner.note_recovery(session, fence, count).await
     }
     async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError> {
         self.inner.truncate(session, fence, through).await

@@ -11,6 +11,7 @@ mod crashes;
 mod cursors;
 mod faults;
 mod permissions;
+mod sealing;
 mod sessions;
 mod support;
 mod turns;

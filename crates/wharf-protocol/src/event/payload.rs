@@ -11,8 +11,8 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
     ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId,
-    PermissionOption, Priority, Role, Seq, SessionStatus, StopReason, TerminalSize, Thinking, Timestamp, ToolKind,
-    ToolLocation, ToolRequest, TurnId, Usage,
+    PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus, StopReason, TerminalSize,
+    Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -28,6 +28,8 @@ pub struct SessionCreated {
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub title: Option<String>,
+    #[serde(default, skip_serializing_if = "RecoveryPolicy::is_server")]
+    pub recovery: RecoveryPolicy,
 }
 
 /// Only what changed is there.
@@ -47,6 +49,8 @@ pub struct SessionUpdated {
     pub tool_location: Option<ToolLocation>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recovery: Option<RecoveryPolicy>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -80,9 +84,22 @@ pub struct SessionRecovered {
     /// In words: what was found.
     pub reason: String,
     /// Set when numbers were left out: the last seq that is on disk. Later ones, up to this event's own, may have been shown
-    /// before a power cut and are not used again.
+    /// before a power cut (or before the store's log was deleted) and are not used again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_seq_on_disk: Option<Seq>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionSealed {
+    pub reason: SealReason,
+    /// In words: what was found.
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct SessionUnsealed {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// A prompt was accepted: it is on disk and will reach exactly one end.

@@ -9,8 +9,8 @@ use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
     ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId,
-    Mode, PermissionId, PermissionOption, Priority, Role, SessionStatus, StopReason, TerminalSize, Thinking, ToolKind,
-    ToolLocation, ToolRequest, Usage,
+    Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, SessionStatus, StopReason,
+    TerminalSize, Thinking, ToolKind, ToolLocation, ToolRequest, Usage,
 };
 
 /// The JSON of every type of event. A change here is a change of the wire and of what is on people's disks: fields may be
@@ -131,6 +131,7 @@ fn samples() -> Vec<EventBody> {
             thinking: Some(Thinking::High),
             tool_location: Some(ToolLocation::Server),
             title: Some("Fix it".to_owned()),
+            recovery: RecoveryPolicy::Interrupt,
         }
         .into(),
         SessionUpdated {
@@ -141,6 +142,7 @@ fn samples() -> Vec<EventBody> {
             thinking: Some(Thinking::Off),
             tool_location: Some(ToolLocation::Client),
             archived: Some(true),
+            recovery: Some(RecoveryPolicy::Continue),
             by: by(),
         }
         .into(),
@@ -340,5 +342,7 @@ fn samples() -> Vec<EventBody> {
             turn_id: Some("turn-a".parse().unwrap()),
         }
         .into(),
+        SessionSealed { reason: SealReason::RecoveryCrashed, message: "died three times".to_owned() }.into(),
+        SessionUnsealed { by: by() }.into(),
     ]
 }

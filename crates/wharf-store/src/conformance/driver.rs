@@ -107,6 +107,7 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
             thinking: None,
             tool_location: None,
             title: None,
+            recovery: wharf_protocol::RecoveryPolicy::Server,
         }),
     };
     let session = Session::from_created(&event).unwrap();
@@ -117,12 +118,12 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
 pub mod bodies {
     use wharf_protocol::event::{
         CommandEnded, CommandStarted, MessageChunk, MessageComplete, PromptReceived, PromptStarted, PromptWithdrawn,
-        SessionCleared, SessionDeleted, SessionStatusChanged, SessionUpdated, TurnCancelled, TurnCompleted, TurnFailed,
-        TurnStarted,
+        SessionCleared, SessionDeleted, SessionSealed, SessionStatusChanged, SessionUpdated, TurnCancelled,
+        TurnCompleted, TurnFailed, TurnStarted,
     };
     use wharf_protocol::{
-        ApiError, CommandStatus, ConflictStrategy, ErrorCode, EventBody, MessageId, Priority, Role, SessionStatus,
-        StopReason, Usage,
+        ApiError, CommandStatus, ConflictStrategy, ErrorCode, EventBody, MessageId, Priority, Role, SealReason,
+        SessionStatus, StopReason, Usage,
     };
 
     pub const USAGE: Usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
@@ -250,6 +251,10 @@ pub mod bodies {
 
     pub fn cleared() -> EventBody {
         SessionCleared::default().into()
+    }
+
+    pub fn sealed() -> EventBody {
+        SessionSealed { reason: SealReason::RecoveryCrashed, message: "died three times".to_owned() }.into()
     }
 
     pub fn deleted() -> EventBody {

@@ -56,3 +56,27 @@ pub async fn a_dead_owners_lease_is_taken_over(backend: &dyn Backend) {
     assert!(lease.taken_over);
     driver.append(vec![(None, bodies::title("on"))]).await.unwrap();
 }
+
+pub async fn begun_recoveries_are_counted(backend: &dyn Backend) {
+    let first = backend.open();
+    let mut driver = Driver::create(&first, "s").await;
+    driver.append(vec![(Some("t"), bodies::received("t", "x"))]).await.unwrap();
+    let mut other = Driver::create(&first, "other").await;
+    other.append(vec![(Some("t"), bodies::received("t", "x"))]).await.unwrap();
+    let (id, other_id) = (driver.id().clone(), other.id().clone());
+    first.note_recovery(&other_id, other.fence, 1).await.unwrap();
+    drop((driver, other));
+    drop(first);
+    let second = backend.open();
+    assert_eq!(second.unfinished().await.unwrap(), [id.clone(), other_id.clone()], "those that failed come last");
+    let lease = second.acquire(&other_id).await.unwrap();
+    assert_eq!(lease.recoveries, 1);
+    let refused = second.note_recovery(&other_id, lease.fence + 1, 2).await;
+    assert!(matches!(refused, Err(AppendError::Conflict { .. })));
+    second.note_recovery(&other_id, lease.fence, 0).await.unwrap();
+    assert_eq!(second.acquire(&other_id).await.unwrap().recoveries, 0);
+
+    let (mut sealed, _) = Driver::take(&second, &id).await;
+    sealed.append(vec![(None, bodies::sealed())]).await.unwrap();
+    assert_eq!(second.unfinished().await.unwrap(), [other_id], "a sealed session is left alone");
+}

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use wharf_protocol::{EventBody, EventKind, MessageId, Seq, Session, Turn, TurnId};
+use wharf_protocol::{EventBody, EventKind, MessageId, Seq, Session, SessionStatus, Turn, TurnId};
 
 use crate::projection::{self, TurnChange};
 use crate::{Entry, page};
@@ -13,6 +13,7 @@ pub(super) struct Log {
     pub owner: Option<u64>,
     pub fence: u64,
     pub deleted: bool,
+    pub recoveries: u32,
     /// Sessions in the order of their making.
     pub number: u64,
     events: BTreeMap<Seq, (u64, Entry)>,
@@ -36,6 +37,7 @@ impl Log {
             owner: Some(owner),
             fence: 1,
             deleted: false,
+            recoveries: 0,
             number,
             events: BTreeMap::new(),
             turns: BTreeMap::new(),
@@ -49,12 +51,21 @@ impl Log {
         self.project(entry);
     }
 
+    pub fn is_sealed(&self) -> bool {
+        self.session.status == SessionStatus::Sealed
+    }
+
+    pub fn is_unfinished(&self) -> bool {
+        self.turns.values().any(|turn| !turn.status.is_final())
+    }
+
     /// Takes over the view that the caller made; chunks change nothing but the last seq.
     pub fn show(&mut self, entries: &[Entry], view: &Session) {
         if entries.iter().all(|entry| entry.event.kind().is_chunk()) {
             self.session.last_seq = view.last_seq;
             return;
         }
+        self.recoveries = 0;
         let first_seq = self.session.first_seq.max(view.first_seq);
         self.session = Session { first_seq, ..view.clone() };
         match &view.title {

@@ -9,7 +9,7 @@ use wharf_protocol::{EventKind, Seq, Session, SessionId};
 use super::error::{count, damaged, int};
 use super::request::{Outcome, Write};
 use super::visibility::{Visibility, position};
-use super::{kind, model, owner};
+use super::{kind, model, owner, sum};
 use crate::memory::in_order;
 use crate::{Append, Entry, Lease, NewLog, StoreError};
 
@@ -89,6 +89,7 @@ struct LogRow {
     fence: i64,
     boot: Option<i64>,
     owner: Option<String>,
+    recoveries: i64,
 }
 
 impl Batch<'_> {
@@ -98,6 +99,7 @@ impl Batch<'_> {
             Write::Append(append) => self.append(append),
             Write::Acquire(session) => self.acquire(session),
             Write::Release { session, fence } => self.release(session, *fence),
+            Write::NoteRecovery { session, fence, count } => self.note_recovery(session, *fence, *count),
             Write::Truncate { session, fence, through } => self.truncate(session, *fence, *through),
             Write::Delete { session, fence } => self.delete(session, *fence),
         }
@@ -127,10 +129,11 @@ impl Batch<'_> {
             ])?;
         let key = self.connection.last_insert_rowid();
         self.remember(&new.session.id, key);
-        self.insert(key, &new.entries)?;
+        self.insert(&new.session.id, key, &new.entries)?;
         model::add(self.connection, key, &new.session)?;
         self.project(key, &new.entries)?;
-        let lease = Lease { fence: 1, taken_over: false, skip_to: None };
+        let lease =
+            Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false };
         Ok(self.after_sync(key, &new.entries, Outcome::Leased(lease)))
     }
 
@@ -152,7 +155,7 @@ impl Batch<'_> {
                 )?
                 .execute(params![key, last, expected, int(append.fence), self.identity.boot])?;
             if changed == 1 {
-                self.insert(key, &append.entries)?;
+                self.insert(session, key, &append.entries)?;
                 let outcome = Outcome::Appended(position(self.next_id - 1));
                 // What follows an event that is not yet on disk may not be shown before it.
                 let behind = self.parts.contains_key(&key) || self.visibility.waits(key);
@@ -162,7 +165,8 @@ impl Batch<'_> {
         let changed = self
             .connection
             .prepare_cached(
-                "UPDATE logs SET last_seq = ?2, seq_ceiling = ?2 + ?6, boot = ?5, first_seq = max(first_seq, ?7)
+                "UPDATE logs SET last_seq = ?2, seq_ceiling = ?2 + ?6, boot = ?5, first_seq = max(first_seq, ?7),
+                     recoveries = CASE ?8 WHEN 1 THEN recoveries ELSE 0 END
                  WHERE key = ?1 AND last_seq = ?3 AND fence = ?4 AND deleted = 0",
             )?
             .execute(params![
@@ -173,12 +177,13 @@ impl Batch<'_> {
                 self.identity.boot,
                 CEILING_STEP,
                 if chunks { 0 } else { int(append.session.first_seq.0) },
+                chunks,
             ])?;
         if changed == 0 {
             let exists = self.log(session)?.is_some();
             return Ok(if exists { Outcome::Conflict } else { Outcome::NotFound }.into());
         }
-        self.insert(key, &append.entries)?;
+        self.insert(session, key, &append.entries)?;
         if !chunks {
             model::update(self.connection, key, &append.session)?;
             self.project(key, &append.entries)?;
@@ -200,7 +205,21 @@ impl Batch<'_> {
             .execute(params![log.key, self.identity.owner])?;
         let rebooted = log.boot.is_some_and(|boot| boot != self.identity.boot);
         let skip_to = (rebooted && log.seq_ceiling > log.last_seq).then(|| Seq(count(log.seq_ceiling)));
-        let lease = Lease { fence: count(log.fence) + 1, taken_over: other.is_some(), skip_to };
+        let (is_unfinished, is_sealed) = self
+            .connection
+            .prepare_cached(
+                "SELECT EXISTS (SELECT 1 FROM turns WHERE session = ?1 AND ended_at IS NULL),
+                        EXISTS (SELECT 1 FROM sessions WHERE key = ?1 AND status = 'sealed')",
+            )?
+            .query_row([log.key], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let lease = Lease {
+            fence: count(log.fence) + 1,
+            taken_over: other.is_some(),
+            skip_to,
+            recoveries: u32::try_from(log.recoveries).unwrap_or(0),
+            is_unfinished,
+            is_sealed,
+        };
         Ok(Outcome::Leased(lease).into())
     }
 
@@ -210,6 +229,17 @@ impl Batch<'_> {
                 "UPDATE logs SET owner = NULL, boot = nullif(boot, ?3) WHERE id = ?1 AND fence = ?2 AND owner = ?4",
             )?
             .execute(params![session.as_str(), int(fence), self.identity.boot, self.identity.owner])?;
+        Ok(Outcome::Done.into())
+    }
+
+    fn note_recovery(&mut self, session: &SessionId, fence: u64, count: u32) -> Result<Executed, Failure> {
+        let log = match self.owned(session, fence)? {
+            Ok(log) => log,
+            Err(refused) => return Ok(refused.into()),
+        };
+        self.connection
+            .prepare_cached("UPDATE logs SET recoveries = ?2 WHERE key = ?1")?
+            .execute(params![log.key, count])?;
         Ok(Outcome::Done.into())
     }
 
@@ -258,19 +288,15 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, key: i64, entries: &[Entry]) -> Result<(), Failure> {
+    fn insert(&mut self, session: &SessionId, key: i64, entries: &[Entry]) -> Result<(), Failure> {
         let mut insert = self
             .connection
-            .prepare_cached("INSERT INTO events (id, session, seq, kind, json) VALUES (?1, ?2, ?3, ?4, ?5)")?;
+            .prepare_cached("INSERT INTO events (id, session, seq, kind, json, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
         for entry in entries {
             let encoded = &entry.encoded;
-            insert.execute(params![
-                self.next_id,
-                key,
-                int(encoded.seq.0),
-                kind::code(encoded.kind),
-                &encoded.json[..],
-            ])?;
+            let (seq, kind) = (int(encoded.seq.0), kind::code(encoded.kind));
+            let sum = sum::sum(session, seq, kind, &encoded.json);
+            insert.execute(params![self.next_id, key, seq, kind, &encoded.json[..], sum])?;
             self.next_id += 1;
         }
         Ok(())
@@ -303,7 +329,7 @@ impl Batch<'_> {
 
     fn log(&self, session: &SessionId) -> Result<Option<LogRow>, Failure> {
         let mut select = self.connection.prepare_cached(
-            "SELECT key, first_seq, last_seq, seq_ceiling, fence, boot, owner FROM logs WHERE id = ?1 AND deleted = 0",
+            "SELECT key, first_seq, last_seq, seq_ceiling, fence, boot, owner, recoveries FROM logs WHERE id = ?1 AND deleted = 0",
         )?;
         let row = select.query_row([session.as_str()], |row| {
             Ok(LogRow {
@@ -314,6 +340,7 @@ impl Batch<'_> {
                 fence: row.get(4)?,
                 boot: row.get(5)?,
                 owner: row.get(6)?,
+                recoveries: row.get(7)?,
             })
         });
         Ok(row.optional()?)

@@ -9,6 +9,9 @@ impl From<Error> for StoreError {
     fn from(error: Error) -> Self {
         match error.sqlite_error_code() {
             Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Busy,
+            Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
+            Some(ErrorCode::ReadOnly) => Self::ReadOnly(error.to_string()),
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
             _ => Self::Disk(error.to_string()),
         }
     }
@@ -39,6 +42,14 @@ pub(super) fn is_disk(error: &Error) -> bool {
                 | ErrorCode::DatabaseLocked
         )
     )
+}
+
+/// Where a session's own rows cannot be read, it is the session that is damaged.
+pub(super) fn of_session(session: &SessionId, error: StoreError) -> StoreError {
+    match error {
+        StoreError::Corrupt(reason) => damaged(session, reason),
+        error => error,
+    }
 }
 
 pub(super) fn damaged(session: &SessionId, reason: impl ToString) -> StoreError {

@@ -10,6 +10,8 @@ pub(super) fn code(kind: EventKind) -> i64 {
         EventKind::SessionCleared => 4,
         EventKind::SessionStatusChanged => 5,
         EventKind::SessionRecovered => 6,
+        EventKind::SessionSealed => 7,
+        EventKind::SessionUnsealed => 8,
         EventKind::PromptReceived => 10,
         EventKind::PromptQueued => 11,
         EventKind::PromptStarted => 12,

@@ -15,7 +15,6 @@ const ATTEMPTS: usize = 16;
 #[derive(Debug)]
 pub(super) struct Owner {
     pub name: String,
-    path: PathBuf,
     _lock: File,
 }
 
@@ -29,16 +28,27 @@ impl Owner {
             let path = file_of(directory, &name);
             let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
             if flock(&file, FlockOperation::NonBlockingLockExclusive).is_ok() && is_at(&file, &path) {
-                return Ok(Self { name, path, _lock: file });
+                return Ok(Self { name, _lock: file });
             }
         }
         Err(io::Error::other("no owner's file could be locked"))
     }
+}
 
-    pub fn unregister(&self) {
-        // A file that stays is removed by the next start.
-        let _ = fs::remove_file(&self.path);
-    }
+/// Gives up a name: whoever has it is not taken for a dead owner from here on. A file that stays is removed by the next start.
+pub(super) fn forget(directory: &Path, name: &str) {
+    let _ = fs::remove_file(file_of(directory, name));
+    // Nor are those who died while this one had the log open all along.
+    let _ = remove_dead(directory);
+}
+
+/// Whether an owner ended without giving up its name.
+pub(super) fn any_dead(directory: &Path) -> bool {
+    let Ok(entries) = fs::read_dir(directory) else { return false };
+    entries.flatten().map(|entry| entry.path()).any(|path| {
+        let is_lock = path.extension().is_some_and(|extension| extension == "lock");
+        is_lock && OpenOptions::new().write(true).open(&path).is_ok_and(|file| can_lock(&file))
+    })
 }
 
 pub(super) fn is_alive(directory: &Path, name: &str) -> bool {

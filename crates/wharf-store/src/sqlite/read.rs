@@ -6,8 +6,8 @@ use rusqlite::{Connection, OptionalExtension, Row, ToSql, params, params_from_it
 use wharf_protocol::{EncodedEvent, Event, EventKind, MessageId, Seq, Session, SessionId, Turn, TurnId};
 
 use super::error::{count, damaged, int};
-use super::kind;
 use super::visibility::{Visibility, position};
+use super::{kind, sum};
 use crate::memory::fits;
 use crate::{Position, ReadError, SavedState, StoreError, Window, projection};
 
@@ -28,19 +28,37 @@ fn log(connection: &Connection, session: &SessionId) -> Result<Log, ReadError> {
     row.ok_or_else(|| ReadError::NotFound { session: session.clone() })
 }
 
-/// The columns `seq, kind, json` of a row, from column `at` on. `None`: the kind is not one of ours.
-fn encoded(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<EncodedEvent>> {
-    let Some(kind) = kind::from_code(row.get(at + 1)?) else { return Ok(None) };
-    let value = row.get_ref(at + 2)?;
-    let json = value
-        .as_bytes()
-        .map_err(|error| rusqlite::Error::FromSqlConversionFailure(at + 2, Type::Blob, Box::new(error)))?;
-    let seq: i64 = row.get(at)?;
-    Ok(Some(EncodedEvent { seq: Seq(count(seq)), kind, json: Bytes::copy_from_slice(json) }))
+/// What became of an event's row.
+enum Stored {
+    Event(EncodedEvent),
+    /// Its type is not one of ours.
+    Unknown,
+    /// It is not what was written.
+    Changed,
 }
 
-fn known(session: &SessionId, event: Option<EncodedEvent>) -> Result<EncodedEvent, StoreError> {
-    event.ok_or_else(|| damaged(session, "an event has a type that is not known"))
+/// The columns `seq, kind, json, sum` of a row of this session.
+fn stored(session: &SessionId, row: &Row<'_>) -> rusqlite::Result<Stored> {
+    let (seq, code): (i64, i64) = (row.get(0)?, row.get(1)?);
+    let value = row.get_ref(2)?;
+    let json =
+        value.as_bytes().map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, Box::new(error)))?;
+    if !sum::holds(row.get(3)?, session, seq, code, json) {
+        return Ok(Stored::Changed);
+    }
+    let Some(kind) = kind::from_code(code) else { return Ok(Stored::Unknown) };
+    Ok(Stored::Event(EncodedEvent { seq: Seq(count(seq)), kind, json: Bytes::copy_from_slice(json) }))
+}
+
+pub(super) fn known(session: &SessionId, row: &Row<'_>) -> Result<EncodedEvent, StoreError> {
+    let seq = || row.get::<_, i64>(0).unwrap_or_default();
+    match stored(session, row) {
+        Ok(Stored::Event(event)) => Ok(event),
+        Ok(Stored::Unknown) => Err(damaged(session, format_args!("event {} has a type that is not known", seq()))),
+        Ok(Stored::Changed) => Err(damaged(session, format_args!("event {} is not what was written", seq()))),
+        Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error.into()),
+        Err(error) => Err(damaged(session, format_args!("event {}: {error}", seq()))),
+    }
 }
 
 fn events(
@@ -53,7 +71,7 @@ fn events(
     let mut rows = select.query(params_from_iter(values))?;
     let mut events = Vec::new();
     while let Some(row) = rows.next()? {
-        events.push(known(session, encoded(row, 0)?)?);
+        events.push(known(session, row)?);
     }
     Ok(events)
 }
@@ -71,13 +89,14 @@ pub(super) fn read(
     if after.next() < log.first_seq {
         return Err(ReadError::Expired { first: log.first_seq });
     }
-    let mut select = snapshot
-        .prepare_cached("SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3")?;
+    let mut select = snapshot.prepare_cached(
+        "SELECT seq, kind, json, sum FROM events WHERE session = ?1 AND seq > ?2 ORDER BY seq LIMIT ?3",
+    )?;
     let mut rows = select.query(params![log.key, int(after.0), int(limit as u64)])?;
     let mut events: Vec<EncodedEvent> = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let event = match known(session, encoded(row, 0)?) {
+        let event = match known(session, row) {
             Ok(event) => event,
             // What comes before it can still be read; the next read meets it first.
             Err(_) if !events.is_empty() => break,
@@ -103,7 +122,7 @@ pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result
     let mut saved = events(
         &snapshot,
         session,
-        "SELECT seq, kind, json FROM events INDEXED BY events_meaning
+        "SELECT seq, kind, json, sum FROM events INDEXED BY events_meaning
          WHERE session = ?1 AND seq >= ?2 AND kind < 100 ORDER BY seq",
         &[&log.key, &first],
     )?;
@@ -112,7 +131,7 @@ pub(super) fn read_state(connection: &Connection, session: &SessionId) -> Result
     saved.extend(events(
         &snapshot,
         session,
-        "SELECT seq, kind, json FROM events WHERE session = ?1 AND seq > ?2 AND kind >= 100 ORDER BY seq",
+        "SELECT seq, kind, json, sum FROM events WHERE session = ?1 AND seq > ?2 AND kind >= 100 ORDER BY seq",
         &[&log.key, &closed],
     )?);
     saved.sort_by_key(|event| event.seq);
@@ -152,7 +171,7 @@ pub(super) fn read_kinds(
     };
     let codes: Vec<String> = kinds.iter().map(|kind| kind::code(*kind).to_string()).collect();
     let sql = format!(
-        "SELECT seq, kind, json FROM events INDEXED BY {index}
+        "SELECT seq, kind, json, sum FROM events INDEXED BY {index}
          WHERE session = ?1 AND seq >= ?2 {meaning} AND kind IN ({}) AND {order} LIMIT ?4",
         codes.join(", ")
     );
@@ -170,17 +189,18 @@ pub(super) fn read_all(
     max_bytes: usize,
 ) -> Result<Vec<(Position, EncodedEvent)>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT e.seq, e.kind, e.json, e.id FROM events e CROSS JOIN logs l ON l.key = e.session
+        "SELECT e.seq, e.kind, e.json, e.sum, e.id, l.id FROM events e CROSS JOIN logs l ON l.key = e.session
          WHERE e.id > ?1 AND e.id <= ?2 AND e.seq >= l.first_seq ORDER BY e.id LIMIT ?3",
     )?;
     let mut rows = select.query(params![int(after.0), int(head.0), int(limit as u64)])?;
     let mut events = Vec::new();
     let mut bytes = 0;
     while let Some(row) = rows.next()? {
-        let id: i64 = row.get(3)?;
-        let Some(event) = encoded(row, 0)? else {
+        let id: i64 = row.get(4)?;
+        let session: Option<SessionId> = row.get::<_, String>(5)?.parse().ok();
+        let Some(Stored::Event(event)) = session.map(|session| stored(&session, row)).transpose()? else {
             // One bad row must not stop everybody's stream for ever. Reading its session says what is wrong.
-            tracing::error!(position = id, "an event has a type that is not known; it is left out");
+            tracing::error!(position = id, "an event cannot be read; it is left out");
             continue;
         };
         if !fits(&mut bytes, event.json.len(), max_bytes) {
@@ -295,10 +315,10 @@ pub(super) fn turns(
 
 pub(super) fn unfinished(connection: &Connection) -> Result<Vec<SessionId>, StoreError> {
     let mut select = connection.prepare_cached(
-        "SELECT id FROM logs WHERE deleted = 0 AND key IN (
+        "SELECT id FROM logs l WHERE deleted = 0 AND key IN (
              SELECT session FROM turns WHERE ended_at IS NULL
              UNION SELECT key FROM sessions WHERE view ->> '$.running_commands' > 0
-         ) ORDER BY id",
+         ) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = l.key AND s.status = 'sealed') ORDER BY recoveries, id",
     )?;
     let ids: Vec<String> = select.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<_>>()?;
     Ok(ids.iter().filter_map(|id| id.parse().ok()).collect())

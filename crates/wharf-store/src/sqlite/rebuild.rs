@@ -1,11 +1,11 @@
 //! Making the read models anew from the events. For a file whose read models are in doubt; appends wait meanwhile.
 
 use rusqlite::{Connection, OptionalExtension, params};
-use wharf_protocol::{EncodedEvent, Seq, Session, SessionId};
+use wharf_protocol::{Seq, Session, SessionId};
 
 use super::batch::Failure;
 use super::error::{count, damaged, int};
-use super::{kind, model, read};
+use super::{model, read};
 
 pub(super) fn rebuild(connection: &Connection) -> Result<(), Failure> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
@@ -48,18 +48,14 @@ fn rebuild_log(connection: &Connection, key: i64, id: &SessionId, first_seq: i64
     let mut view: Option<Session> =
         base.map(|base| serde_json::from_str(&base)).transpose().map_err(|error| damaged(id, error))?;
     let mut select = connection.prepare_cached(
-        "SELECT seq, kind, json FROM events INDEXED BY events_meaning
+        "SELECT seq, kind, json, sum FROM events INDEXED BY events_meaning
          WHERE session = ?1 AND kind < 100 AND seq >= ?2 ORDER BY seq",
     )?;
     // A log that was cleared but not cut yet still has the events that its view begins with.
     let from = if view.is_some() { first_seq } else { 0 };
     let mut rows = select.query(params![key, from])?;
     while let Some(row) = rows.next()? {
-        let (seq, code, json): (i64, i64, Vec<u8>) = (row.get(0)?, row.get(1)?, row.get(2)?);
-        let Some(kind) = kind::from_code(code) else {
-            return Err(damaged(id, "an event has a type that is not known").into());
-        };
-        let event = read::decode(id, &EncodedEvent { seq: Seq(count(seq)), kind, json: json.into() })?;
+        let event = read::decode(id, &read::known(id, row)?)?;
         match &mut view {
             None => view = Session::from_created(&event),
             Some(view) if event.seq > view.last_seq => view.apply(&event),

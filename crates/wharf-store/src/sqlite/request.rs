@@ -26,6 +26,7 @@ pub(super) enum Write {
     Append(Append),
     Acquire(SessionId),
     Release { session: SessionId, fence: u64 },
+    NoteRecovery { session: SessionId, fence: u64, count: u32 },
     Truncate { session: SessionId, fence: u64, through: Seq },
     Delete { session: SessionId, fence: u64 },
 }
@@ -37,6 +38,7 @@ impl Write {
             Self::Append(append) => &append.session.id,
             Self::Acquire(session)
             | Self::Release { session, .. }
+            | Self::NoteRecovery { session, .. }
             | Self::Truncate { session, .. }
             | Self::Delete { session, .. } => session,
         }

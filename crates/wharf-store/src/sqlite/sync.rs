@@ -15,6 +15,7 @@ use std::thread::JoinHandle;
 
 use wharf_failpoints::{mistake, point, trace};
 
+use super::files::{Files, beside};
 use super::request::{Outcome, Waiter};
 use super::visibility::{Ticket, Visibility};
 use crate::StoreError;
@@ -48,12 +49,12 @@ pub(super) struct SyncThread {
 }
 
 impl SyncThread {
-    pub fn start(file: File, sync: SyncFile, visibility: Arc<Visibility>) -> io::Result<Self> {
+    pub fn start(file: File, sync: SyncFile, visibility: Arc<Visibility>, files: Arc<Files>) -> io::Result<Self> {
         let (queue, inbox) = sync_channel(QUEUE_CAPACITY);
         let thread = std::thread::Builder::new()
             .name("wharf-sync".to_owned())
             .stack_size(STACK_BYTES)
-            .spawn(move || run(&inbox, &file, &sync, &visibility))?;
+            .spawn(move || run(&inbox, &file, &sync, &visibility, &files))?;
         Ok(Self { queue: Some(queue), thread: Some(thread) })
     }
 
@@ -73,7 +74,7 @@ impl SyncThread {
     }
 }
 
-fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Visibility) {
+fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Visibility, files: &Files) {
     while let Ok(first) = inbox.recv() {
         let mut through = first.ticket;
         let mut waiters = first.waiters;
@@ -86,11 +87,13 @@ fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Vi
         if visibility.failure().is_none() {
             point("store.before_sync");
             let synced = if mistake("skip_sync") { Ok(()) } else { sync(file) };
-            match synced {
+            let failed = |error| StoreError::Disk(format!("syncing the log failed: {error}"));
+            // A sync of a file that nobody can find again keeps nothing.
+            match synced.map_err(failed).and_then(|()| files.look()) {
                 Ok(()) => visibility.synced(through),
                 Err(error) => {
                     tracing::error!(%error, "the store could not sync its log; it refuses to write until a check succeeds");
-                    visibility.fail(&format!("syncing the log failed: {error}"));
+                    visibility.fail(error);
                 }
             }
         }
@@ -107,9 +110,7 @@ fn answer(waiters: Vec<(Waiter, Outcome)>, failure: impl Fn() -> Option<StoreErr
 }
 
 pub(super) fn wal_path(database: &Path) -> PathBuf {
-    let mut path = database.as_os_str().to_owned();
-    path.push("-wal");
-    path.into()
+    beside(database, "-wal")
 }
 
 pub(super) fn open_wal(database: &Path) -> io::Result<File> {

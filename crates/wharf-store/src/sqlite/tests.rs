@@ -2,6 +2,7 @@
 
 mod durability;
 mod files;
+mod lost;
 mod trouble;
 
 use std::path::PathBuf;

@@ -34,7 +34,7 @@ struct State {
     /// The first position of each waiting commit.
     waiting: VecDeque<(Ticket, i64)>,
     sessions: HashMap<i64, VecDeque<(Ticket, Seq)>>,
-    failure: Option<String>,
+    failure: Option<StoreError>,
 }
 
 impl Visibility {
@@ -95,13 +95,13 @@ impl Visibility {
         self.advance(&state);
     }
 
-    /// A sync failed: what is on disk is not known. Nothing is acknowledged until [`Self::recovered`].
-    pub fn fail(&self, reason: &str) {
-        self.lock().failure.get_or_insert_with(|| reason.to_owned());
+    /// A sync failed, or the files are not those on disk: what is there is not known. Nothing is acknowledged until [`Self::recovered`].
+    pub fn fail(&self, why: StoreError) {
+        self.lock().failure.get_or_insert(why);
     }
 
     pub fn failure(&self) -> Option<StoreError> {
-        self.lock().failure.clone().map(StoreError::Disk)
+        self.lock().failure.clone()
     }
 
     /// All that was committed was written and synced again.

@@ -14,8 +14,11 @@ use wharf_failpoints::{mistake, point, trace};
 
 use super::batch::{Batch, Failure, Identity, Keys};
 use super::checkpoint::Checkpoints;
-use super::error::is_disk;
+use super::error::{is_disk, of_session};
+use super::files::{Files, explain, probe};
+use super::owner;
 use super::purge::{DropChunks, Job, Jobs};
+use super::readers::Readers;
 use super::rebuild;
 use super::request::{Ask, Outcome, Request, Waiter, Write};
 use super::sync::{SyncFile, SyncThread, Unsynced, write_again};
@@ -30,7 +33,15 @@ const BATCH_BYTES: usize = 8 << 20;
 const FOREIGN_POLL: Duration = Duration::from_secs(1);
 
 pub(super) struct Writer {
+    pub database: PathBuf,
     pub connection: Connection,
+    /// The files that `connection` has open.
+    pub files: Arc<Files>,
+    pub readers: Arc<Readers>,
+    /// `connection` is a stand-in: the files could not be opened again yet.
+    pub is_detached: bool,
+    /// A database that was deleted under us was copied.
+    pub is_rescued: bool,
     pub inbox: Receiver<Request>,
     pub visibility: Arc<Visibility>,
     pub sync: SyncThread,
@@ -63,6 +74,8 @@ impl Writer {
         let closed = self.work();
         self.sync.finish();
         self.checkpoints.finish();
+        // In this order: a name that is still there when the log is gone tells of a log that somebody deleted.
+        owner::forget(&self.owners, &self.owner);
         // The file is whole and free before anybody hears that the store is closed.
         drop(self);
         if let Some(reply) = closed {
@@ -99,9 +112,7 @@ impl Writer {
         match self.inbox.recv_timeout(FOREIGN_POLL) {
             Ok(request) => Some(Some(request)),
             Err(RecvTimeoutError::Timeout) => {
-                if let Err(error) = self.look_for_foreign() {
-                    tracing::debug!(%error, "could not look for events of other processes");
-                }
+                self.look_around();
                 Some(None)
             }
             Err(RecvTimeoutError::Disconnected) => None,
@@ -155,8 +166,14 @@ impl Writer {
     }
 
     fn write(&mut self, group: Group) {
-        if let Some(StoreError::Disk(reason)) = self.visibility.failure() {
-            return fail(group.waiters, || StoreError::Disk(reason.clone()));
+        if let Some(error) = self.visibility.failure() {
+            return fail(group.waiters, &error);
+        }
+        if self.files.look().is_err()
+            && let Err(error) = self.reattach()
+        {
+            self.visibility.fail(error.clone());
+            return fail(group.waiters, &error);
         }
         let Group { writes, mut waiters } = group;
         if mistake("acknowledge_before_commit") {
@@ -165,18 +182,24 @@ impl Writer {
         match self.transact(&writes) {
             Ok(committed) => self.publish(committed, waiters),
             Err(Failure::Sql(error)) if is_disk(&error) => {
-                let reason = error.to_string();
-                match StoreError::from(error) {
-                    StoreError::Busy => fail(waiters, || StoreError::Busy),
-                    _ => fail(waiters, || StoreError::Disk(reason.clone())),
+                let error = explain(&self.database, error.into());
+                if error != StoreError::Busy {
+                    // Nothing is taken until there is room for more than the next small write: turns that were taken up and
+                    // stopped again and again would be given up.
+                    tracing::error!(%error, "the store cannot write; it takes nothing until a check succeeds");
+                    self.visibility.fail(error.clone());
                 }
+                fail(waiters, &error);
             }
             // One of them met something that is its own trouble: alone, it spoils no other.
             Err(_) => {
                 for (write, waiter) in writes.into_iter().zip(waiters) {
                     match self.transact(&[write]) {
                         Ok(committed) => self.publish(committed, vec![waiter]),
-                        Err(failure) => waiter.answer(Err(failure.into())),
+                        Err(failure) => {
+                            let error = of_session(&waiter.session, failure.into());
+                            waiter.answer(Err(error));
+                        }
                     }
                 }
             }
@@ -185,6 +208,10 @@ impl Writer {
 
     fn transact(&mut self, writes: &[Write]) -> Result<Committed, Failure> {
         point("store.before_insert");
+        if !self.connection.is_autocommit() {
+            // A disk in trouble may have kept the last one from being undone.
+            self.connection.execute_batch("ROLLBACK")?;
+        }
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let mut ticket = None;
         let result = self.execute(writes, &mut ticket);
@@ -238,6 +265,11 @@ impl Writer {
     }
 
     fn publish(&self, committed: Committed, waiters: Vec<Waiter>) {
+        // What was just written counts only where the next start finds it.
+        if let Err(error) = self.files.look() {
+            self.visibility.fail(error.clone());
+            return fail(waiters, &error);
+        }
         let mut late = Vec::new();
         for (waiter, (outcome, synced)) in waiters.into_iter().zip(committed.outcomes) {
             if synced {
@@ -248,6 +280,26 @@ impl Writer {
         }
         if let Some(ticket) = committed.ticket {
             self.sync.push(Unsynced { ticket, waiters: late });
+        }
+    }
+
+    /// What an idle writer looks after.
+    fn look_around(&mut self) {
+        if self.visibility.failure().is_none()
+            && self.files.look().is_err()
+            && let Err(error) = self.reattach()
+        {
+            tracing::error!(%error, "the store's files are not what they were");
+            self.visibility.fail(error);
+        }
+        if self.visibility.failure().is_some() {
+            if let Err(error) = self.check() {
+                tracing::debug!(%error, "the store still cannot write");
+            }
+            return;
+        }
+        if let Err(error) = self.look_for_foreign() {
+            tracing::debug!(%error, "could not look for events of other processes");
         }
     }
 
@@ -264,6 +316,16 @@ impl Writer {
 
     /// Writes something small; after a failed sync, everything of the log once more.
     fn check(&mut self) -> Result<(), StoreError> {
+        self.write_something().map_err(|error| explain(&self.database, error))
+    }
+
+    fn write_something(&mut self) -> Result<(), StoreError> {
+        if self.is_detached || self.files.look().is_err() {
+            self.reattach().inspect_err(|error| self.visibility.fail(error.clone()))?;
+        }
+        if !self.connection.is_autocommit() {
+            self.connection.execute_batch("ROLLBACK")?;
+        }
         self.connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
         let result = self.check_in_transaction();
         if !self.connection.is_autocommit() {
@@ -277,11 +339,12 @@ impl Writer {
 
     fn check_in_transaction(&self) -> Result<(), StoreError> {
         if self.visibility.failure().is_some() {
+            probe(&self.database).map_err(|error| StoreError::Disk(error.to_string()))?;
             // Inside the transaction nobody else writes to the log.
             write_again(&self.wal, &self.sync_file)
                 .map_err(|error| StoreError::Disk(format!("syncing the log failed again: {error}")))?;
             self.visibility.recovered();
-            tracing::info!("the store could sync its log again");
+            tracing::warn!("the store can write again");
         }
         self.connection.prepare_cached("UPDATE meta SET value = value + 1 WHERE name = 'checks'")?.execute([])?;
         self.connection.prepare_cached("COMMIT")?.execute([])?;
@@ -327,8 +390,8 @@ pub(super) fn last_id(connection: &Connection) -> rusqlite::Result<i64> {
         .query_row([], |row| row.get(0))
 }
 
-fn fail(waiters: Vec<Waiter>, error: impl Fn() -> StoreError) {
+fn fail(waiters: Vec<Waiter>, error: &StoreError) {
     for waiter in waiters {
-        waiter.answer(Err(error()));
+        waiter.answer(Err(error.clone()));
     }
 }

@@ -21,6 +21,7 @@ pub async fn run(context: &Context, args: SessionsArgs) -> anyhow::Result<Exit> 
         None => list(context, &args.list).await,
         Some(SessionsCommand::List(args)) => list(context, &args).await,
         Some(SessionsCommand::Show { id, list }) => show(context, &session::id(&id)?, &list).await,
+        Some(SessionsCommand::Unseal { id, .. }) => unseal(context, &session::id(&id)?).await,
         Some(SessionsCommand::Delete { id, .. }) => delete(context, &session::id(&id)?).await,
     }
 }
@@ -107,10 +108,14 @@ async fn show(context: &Context, id: &SessionId, args: &ListArgs) -> anyhow::Res
         return Ok(Exit::Completed);
     }
     let style = Style::for_stdout();
-    let mut text = table(&[
+    let rows = [
         vec!["session".to_owned(), session.id.to_string()],
         vec!["title".to_owned(), one_line(session.title.as_deref().unwrap_or("(untitled)"), 100)],
         vec!["status".to_owned(), session.status.as_str().to_owned()],
+        vec![
+            "sealed".to_owned(),
+            session.sealed.as_ref().map_or_else(String::new, |seal| one_line(&seal.message, 200)),
+        ],
         vec!["directory".to_owned(), clean(&session.cwd.display().to_string())],
         vec![
             "agent".to_owned(),
@@ -118,7 +123,9 @@ async fn show(context: &Context, id: &SessionId, args: &ListArgs) -> anyhow::Res
         ],
         vec!["tokens".to_owned(), session.token_usage.total_tokens.to_string()],
         vec!["changed".to_owned(), session.updated_at.to_string()],
-    ]);
+    ];
+    let is_said = |row: &Vec<String>| row.iter().all(|cell| !cell.is_empty());
+    let mut text = table(&rows.into_iter().filter(is_said).collect::<Vec<_>>());
     for said in said {
         match said.role {
             Role::User => text.push_str(&format!("\n{} {}\n", style.bold("›"), clean(&said.text))),
@@ -174,6 +181,20 @@ async fn stored(context: &Context, id: &SessionId) -> anyhow::Result<(Session, V
     }
     store.close().await;
     Ok((session, said))
+}
+
+async fn unseal(context: &Context, id: &SessionId) -> anyhow::Result<Exit> {
+    let client = context.client(false).await?;
+    let unsealed = client.unseal_session(id).await;
+    client.shutdown().await;
+    if let Some(seal) = unsealed?.sealed {
+        let message = format!("session {id} is sealed again: {}", clean(&seal.message));
+        return Err(Failure::new(Exit::Failed, message)
+            .hint(format!("`wharf doctor export DIR --session {id}` saves what can be read"))
+            .into());
+    }
+    note(&format!("unsealed {id}"));
+    Ok(Exit::Completed)
 }
 
 async fn delete(context: &Context, id: &SessionId) -> anyhow::Result<Exit> {

@@ -24,6 +24,7 @@ fn renderer(shows: Shows) -> Renderer {
         thinking: None,
         tool_location: None,
         title: Some("titled".to_owned()),
+        recovery: wharf_protocol::RecoveryPolicy::Server,
     };
     let session_id: SessionId = "s".parse().unwrap();
     let body = EventBody::SessionCreated(created);

@@ -21,6 +21,7 @@ mod timeline;
 mod tools;
 mod turn;
 mod turns;
+mod unseal;
 mod update;
 mod withdraw;
 
@@ -28,8 +29,9 @@ use wharf_protocol::ErrorCode;
 
 use crate::route::Operation;
 
-/// What every change of a session can meet: it is gone, it is in use elsewhere, or too many others are live.
-const CHANGE_FAILS: [ErrorCode; 3] = [ErrorCode::SessionNotFound, ErrorCode::Conflict, ErrorCode::MaxSessionsReached];
+/// What every change of a session can meet: it is gone, it is in use elsewhere, it is sealed, or too many others are live.
+const CHANGE_FAILS: [ErrorCode; 4] =
+    [ErrorCode::SessionNotFound, ErrorCode::Conflict, ErrorCode::SessionSealed, ErrorCode::MaxSessionsReached];
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut operations = vec![
@@ -38,6 +40,7 @@ pub(super) fn operations() -> Vec<Operation> {
         get::operation(),
         update::operation(),
         delete::operation(),
+        unseal::operation(),
         prompt::operation(),
         prompt_stream::operation(),
         queue::operation(),

@@ -45,7 +45,10 @@ fn a_newer_file_is_refused() {
 }
 
 /// Each released schema, with rows as that release left them.
-const RELEASED: &[(i64, &str, &str)] = &[(1, include_str!("../v1.sql"), include_str!("v1_rows.sql"))];
+const RELEASED: &[(i64, &str, &str)] = &[
+    (1, include_str!("../v1.sql"), include_str!("v1_rows.sql")),
+    (2, concat!(include_str!("../v1.sql"), include_str!("../v2.sql")), include_str!("v1_rows.sql")),
+];
 
 #[tokio::test]
 async fn files_of_every_released_version_open() {
