@@ -63,8 +63,10 @@ impl Lab {
         self.starts += 1;
         let mut orders = vec![format!("trace={}", self.trace().display())];
         orders.extend(self.mistake.iter().map(|name| format!("mistake={name}")));
-        if let Some(Kill::At { point, count }) = kill {
-            orders.push(format!("kill={point}@{count}"));
+        match kill {
+            Some(Kill::At { point, count }) => orders.push(format!("kill={point}@{count}")),
+            Some(Kill::For { point, subject }) => orders.push(format!("kill={point}/{subject}")),
+            Some(Kill::After(_)) | None => {}
         }
         let server = self.home.server().binary(&self.wharf).model_url(format!("http://{}/v1", self.to_model.address()));
         let server = server

@@ -8,6 +8,7 @@ mod mistakes;
 mod plan;
 mod rng;
 mod round;
+mod sealing;
 mod summary;
 
 use std::path::PathBuf;
@@ -97,6 +98,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
             println!("{} rounds, {} violations", number + 1 - first, summary.violations());
         }
     }
+    summary.add_late(sealing::play(&mut lab).await?);
     summary.add_late(read_again(&mut lab, &logs).await?);
     summary.print(&lab, arguments);
     if summary.violations() > 0 {

@@ -20,6 +20,8 @@ pub enum Kill {
     After(Duration),
     /// When it meets a fail point for the n-th time.
     At { point: &'static str, count: u64 },
+    /// When it meets a fail point with this session.
+    For { point: &'static str, subject: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -111,18 +111,18 @@ async fn after_death(lab: &Lab, plan: &Plan, demands: Demands, outcome: &mut Out
 async fn until_dead(server: &mut WharfProcess, kill: &Kill, began: Instant, clients: &[Clients]) -> String {
     let limit = match kill {
         Kill::After(after) => *after,
-        Kill::At { .. } => POINT_LIMIT,
+        Kill::At { .. } | Kill::For { .. } => POINT_LIMIT,
     };
     loop {
         if server.ended().is_some() {
             return name_of(kill);
         }
-        let is_idle = matches!(kill, Kill::At { .. }) && clients.iter().all(Clients::are_done);
+        let is_idle = !matches!(kill, Kill::After(_)) && clients.iter().all(Clients::are_done);
         if began.elapsed() >= limit || is_idle {
             server.kill();
             return match kill {
                 Kill::After(_) => name_of(kill),
-                Kill::At { .. } => "point not met".to_owned(),
+                Kill::At { .. } | Kill::For { .. } => "point not met".to_owned(),
             };
         }
         tokio::time::sleep(POLL_EVERY).await;
@@ -132,7 +132,7 @@ async fn until_dead(server: &mut WharfProcess, kill: &Kill, began: Instant, clie
 fn name_of(kill: &Kill) -> String {
     match kill {
         Kill::After(_) => "random moment".to_owned(),
-        Kill::At { point, .. } => (*point).to_owned(),
+        Kill::At { point, .. } | Kill::For { point, .. } => (*point).to_owned(),
     }
 }
 
@@ -185,7 +185,7 @@ async fn finish(
     Ok(())
 }
 
-async fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
+pub async fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {
     let deadline = Instant::now() + limit;
     loop {
         if condition() {

@@ -408,6 +408,8 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
             }
         };
         shared.trouble.notify_one();
+        // Nothing runs until it is taken up again: a server that stops need not wait for it.
+        shared.set_busy(&session, false);
         refuse_waiting(&mut inbox, &error);
         // Whatever was under way is on the log; loading decides how it goes on.
         tokio::select! {

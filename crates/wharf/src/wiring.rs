@@ -7,7 +7,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
 use wharf_models::{ApiKey, Models, ModelsConfig};
-use wharf_store::{SqliteConfig, SqliteStore};
+use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::mcp::McpConfig;
 use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
@@ -61,7 +61,16 @@ pub fn check_mcp(config: &Config) -> anyhow::Result<()> {
 /// The store in the state directory.
 pub fn store(config: &Config, state: &StateDir) -> anyhow::Result<Arc<SqliteStore>> {
     let options = SqliteConfig { readers: config.storage.readers.max(1), ..SqliteConfig::new(state.database()) };
-    SqliteStore::open(options).context("cannot open the store")
+    SqliteStore::open(options).map_err(|error| {
+        let failure = Failure::new(Exit::Failed, format!("cannot open the store: {error}"));
+        let failure = match error {
+            StoreError::Corrupt(_) | StoreError::Damaged { .. } => {
+                failure.hint("`wharf doctor` says what is wrong, `wharf doctor export DIR` saves what is sound")
+            }
+            _ => failure,
+        };
+        failure.into()
+    })
 }
 
 /// Where sessions work that name no directory.

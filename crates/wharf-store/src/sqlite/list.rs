@@ -120,7 +120,7 @@ impl Filter {
         }
         self.values.push(Value::Integer(int(limit as u64)));
         let sql = format!(
-            "SELECT s.id, s.updated_at, s.view, l.first_seq, l.last_seq
+            "SELECT s.id, s.updated_at, s.view, l.first_seq, l.last_seq, s.key
              FROM sessions s CROSS JOIN logs l ON l.key = s.key
              WHERE {} ORDER BY s.updated_at DESC, s.id DESC LIMIT ?",
             self.conditions
@@ -133,7 +133,8 @@ impl Filter {
             // An id that is none cannot be shown, nor can a cursor name it.
             let Ok(id) = id.parse::<SessionId>() else { continue };
             let (first, last): (i64, i64) = (row.get(3)?, row.get(4)?);
-            let view = read::with_seqs(&id, &row.get::<_, String>(2)?, Seq(count(first)), Seq(count(last)));
+            let (first, last) = (Seq(count(first)), Seq(count(last)));
+            let view = read::view_or_folded(connection, &id, row.get(5)?, &row.get::<_, String>(2)?, first, last);
             let cursor = Cursor { updated_at: wharf_protocol::Timestamp(row.get(1)?), id };
             found.push(Found { cursor, view });
         }

@@ -33,7 +33,9 @@ pub(super) fn add(connection: &Connection, key: i64, view: &Session) -> Result<(
 
 pub(super) fn update(connection: &Connection, key: i64, view: &Session) -> Result<(), Failure> {
     let before = connection
-        .prepare_cached("SELECT archived, status, view ->> '$.title' FROM sessions WHERE key = ?1")?
+        .prepare_cached(
+            "SELECT archived, status, iif(json_valid(view), view ->> '$.title', NULL) FROM sessions WHERE key = ?1",
+        )?
         .query_row([key], |row| {
             Ok((row.get::<_, bool>(0)?, row.get::<_, String>(1)?, row.get::<_, Option<String>>(2)?))
         })

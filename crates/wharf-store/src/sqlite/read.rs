@@ -231,7 +231,52 @@ fn stored_view(connection: &Connection, session: &SessionId, log: &Log) -> Resul
         .prepare_cached("SELECT view FROM sessions WHERE key = ?1")?
         .query_row([log.key], |row| row.get(0))
         .optional()?;
-    view.map(|view| with_seqs(session, &view, log.first_seq, log.last_seq)).transpose()
+    view.map(|view| view_or_folded(connection, session, log.key, &view, log.first_seq, log.last_seq)).transpose()
+}
+
+/// The view as it is stored; where that cannot be read, made anew from the events that it follows from.
+pub(super) fn view_or_folded(
+    connection: &Connection,
+    session: &SessionId,
+    key: i64,
+    view: &str,
+    first_seq: Seq,
+    last_seq: Seq,
+) -> Result<Session, StoreError> {
+    with_seqs(session, view, first_seq, last_seq).or_else(|damage| {
+        let folded = folded(connection, session, key, first_seq)?.ok_or(damage)?;
+        Ok(Session { first_seq, last_seq, ..folded })
+    })
+}
+
+fn folded(
+    connection: &Connection,
+    session: &SessionId,
+    key: i64,
+    first_seq: Seq,
+) -> Result<Option<Session>, StoreError> {
+    let base: Option<String> = connection
+        .prepare_cached("SELECT view FROM bases WHERE session = ?1")?
+        .query_row([key], |row| row.get(0))
+        .optional()?;
+    let mut view: Option<Session> =
+        base.map(|base| serde_json::from_str(&base)).transpose().map_err(|error| damaged(session, error))?;
+    let mut select = connection.prepare_cached(
+        "SELECT seq, kind, json, sum FROM events INDEXED BY events_meaning
+         WHERE session = ?1 AND kind < 100 AND seq >= ?2 ORDER BY seq",
+    )?;
+    let from = if view.is_some() { int(first_seq.0) } else { 0 };
+    let mut rows = select.query(params![key, from])?;
+    while let Some(row) = rows.next()? {
+        // An event that cannot be read leaves the view a little older than the log.
+        let Ok(event) = known(session, row).and_then(|event| decode(session, &event)) else { continue };
+        match &mut view {
+            None => view = Session::from_created(&event),
+            Some(view) if event.seq > view.last_seq => view.apply(&event),
+            Some(_) => {}
+        }
+    }
+    Ok(view)
 }
 
 /// The log knows the seqs better than the view: chunks move them without writing the view again.

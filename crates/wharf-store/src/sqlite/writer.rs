@@ -172,7 +172,10 @@ impl Writer {
         if self.files.look().is_err()
             && let Err(error) = self.reattach()
         {
-            self.visibility.fail(error.clone());
+            // Somebody reads: the next write tries again.
+            if error != StoreError::Busy {
+                self.visibility.fail(error.clone());
+            }
             return fail(group.waiters, &error);
         }
         let Group { writes, mut waiters } = group;
@@ -289,8 +292,11 @@ impl Writer {
             && self.files.look().is_err()
             && let Err(error) = self.reattach()
         {
-            tracing::error!(%error, "the store's files are not what they were");
-            self.visibility.fail(error);
+            if error != StoreError::Busy {
+                tracing::error!(%error, "the store's files are not what they were");
+                self.visibility.fail(error);
+            }
+            return;
         }
         if self.visibility.failure().is_some() {
             if let Err(error) = self.check() {
@@ -321,7 +327,7 @@ impl Writer {
 
     fn write_something(&mut self) -> Result<(), StoreError> {
         if self.is_detached || self.files.look().is_err() {
-            self.reattach().inspect_err(|error| self.visibility.fail(error.clone()))?;
+            self.reattach()?;
         }
         if !self.connection.is_autocommit() {
             self.connection.execute_batch("ROLLBACK")?;

@@ -90,13 +90,32 @@ async fn a_damaged_row_troubles_its_own_session_only() {
     let state = store.read_state(damaged.id()).await;
     assert!(matches!(&state, Err(ReadError::Store(error)) if names_it(error)));
     connection.execute("UPDATE sessions SET view = '{}' WHERE key = 1", []).unwrap();
-    assert!(matches!(store.session(damaged.id()).await, Err(error) if names_it(&error)));
+    // A view follows from the events: it is made anew.
+    assert_eq!(store.session(damaged.id()).await.unwrap().unwrap().title.as_deref(), Some("y"));
 
     whole.turn("t", "hello", 1).await;
     let all = store.read_all(Position(0), 100, usize::MAX).await.unwrap();
     assert_eq!(all.len(), 9, "the stream of all sessions leaves out the one event");
     let page = store.sessions(&SessionQuery::default()).await.unwrap();
-    assert_eq!(page.sessions.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["whole"]);
+    assert_eq!(page.sessions.iter().map(|session| session.id.as_str()).collect::<Vec<_>>(), ["whole", "damaged"]);
+    connection.execute("DELETE FROM events WHERE session = 1", []).unwrap();
+    assert!(matches!(store.session(damaged.id()).await, Err(error) if names_it(&error)));
+    let page = store.sessions(&SessionQuery::default()).await.unwrap();
+    assert_eq!(page.sessions.len(), 1, "one that cannot be read hides no other");
+    drop(damaged);
+}
+
+#[tokio::test]
+async fn a_view_that_cannot_be_read_is_written_anew_with_the_next_event() {
+    let place = Place::new();
+    let store = place.open();
+    let mut driver = Driver::create(&store, "s").await;
+    driver.append(vec![(None, bodies::title("old"))]).await.unwrap();
+    place.connection().execute("UPDATE sessions SET view = 'x' || view", []).unwrap();
+    assert_eq!(store.session(driver.id()).await.unwrap().as_ref(), Some(&driver.session));
+    driver.append(vec![(None, bodies::title("new"))]).await.unwrap();
+    let stored: String = place.connection().query_row("SELECT view FROM sessions", [], |row| row.get(0)).unwrap();
+    assert!(stored.starts_with('{') && stored.contains("new"), "{stored}");
 }
 
 #[tokio::test]

@@ -356,7 +356,17 @@ impl<'a> Talk<'a> {
     }
 
     fn show_update(&mut self, changed: &SessionUpdated) {
-        let SessionUpdated { title: _, agent_name, model, mode, thinking, tool_location, archived: _, by: _ } = changed;
+        let SessionUpdated {
+            title: _,
+            agent_name,
+            model,
+            mode,
+            thinking,
+            tool_location,
+            archived: _,
+            recovery: _,
+            by: _,
+        } = changed;
         let mut notes = Vec::new();
         if let Some(agent_name) = agent_name {
             self.session.agent_name.clone_from(agent_name);
