@@ -5,6 +5,7 @@ mod checkpoint;
 mod connect;
 mod error;
 mod files;
+mod inspect;
 mod kind;
 mod list;
 mod mend;
@@ -35,6 +36,8 @@ use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use wharf_protocol::rest::{SessionPage, SessionQuery};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
+
+pub use self::inspect::{Inspector, Sink, StoredSession, Verified};
 
 use self::checkpoint::Checkpoints;
 use self::error::of_session;

@@ -78,6 +78,8 @@ pub enum Command {
     Status(StatusArgs),
     /// Stop the server of this machine
     Stop(StopArgs),
+    /// Say what is wrong with this installation, and save what is sound of a damaged store
+    Doctor(DoctorArgs),
     /// Show the configuration, its file or its schema
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -394,6 +396,50 @@ pub struct StopArgs {
     pub now: bool,
 }
 
+#[derive(Debug, Clone, Default, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "\
+Looks at the configuration, the state directory, the key, the server, the disk, the store (its structure and every event) and the
+models. Changes nothing, beside a running server or without one.
+
+Exit codes:
+  0 nothing is wrong (there may be warnings)   1 something is, or could not all be exported   2 wrong usage
+
+Examples:
+  wharf doctor --json | jq '.findings[] | select(.level != \"ok\")'
+  wharf doctor export saved --session session-3f2a"
+)]
+pub struct DoctorArgs {
+    #[command(subcommand)]
+    pub command: Option<DoctorCommand>,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Leave out what takes long in a large store: the events, and the contents of its indexes
+    #[arg(long)]
+    pub quick: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum DoctorCommand {
+    /// Save every event that is sound: a file of JSON lines for each session
+    Export(DoctorExportArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct DoctorExportArgs {
+    /// Directory for the files; made where it is missing. Files that are there are never written over
+    #[arg(value_name = "DIR")]
+    pub dir: PathBuf,
+    /// Only this session
+    #[arg(short, long, value_name = "ID")]
+    pub session: Option<String>,
+    /// A summary as JSON on standard output
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Debug, Clone, Subcommand)]
 pub enum McpCommand {
     /// Connect to the servers of the configuration file and show how they are
@@ -488,7 +534,7 @@ impl Command {
             Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
-            Self::Init(_) | Self::Mcp(_) | Self::Stop(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
+            Self::Init(_) | Self::Mcp(_) | Self::Stop(_) | Self::Doctor(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
         }
     }
 }

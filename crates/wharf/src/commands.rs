@@ -7,6 +7,7 @@ mod attach;
 mod background;
 mod completions;
 mod config;
+mod doctor;
 mod init;
 mod mcp;
 mod models;
@@ -44,6 +45,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         // Needs no configuration of ours, and no state.
         Command::Init(args) => return init::run(&environment, args),
         Command::Config(crate::cli::ConfigCommand::Schema) => return config::schema(),
+        Command::Doctor(args) => return doctor::run(global, args, &environment),
         _ => {}
     }
     let layered = configuration::load(global.config.as_deref(), &environment, command.flags())?;
@@ -93,7 +95,9 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
             Command::Agents(args) => agents::run(&context, &args).await,
             Command::Status(args) => status::run(&context, &args).await,
             Command::Stop(args) => stop::run(&context, &args).await,
-            Command::Init(_) | Command::Config(_) | Command::Completions { .. } => Ok(Exit::Completed),
+            Command::Init(_) | Command::Doctor(_) | Command::Config(_) | Command::Completions { .. } => {
+                Ok(Exit::Completed)
+            }
         }
     });
     // A read of the terminal that nobody waits for any more must not hold the process.

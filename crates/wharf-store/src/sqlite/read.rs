@@ -28,36 +28,51 @@ fn log(connection: &Connection, session: &SessionId) -> Result<Log, ReadError> {
     row.ok_or_else(|| ReadError::NotFound { session: session.clone() })
 }
 
-/// What became of an event's row.
-enum Stored {
-    Event(EncodedEvent),
-    /// Its type is not one of ours.
-    Unknown,
-    /// It is not what was written.
-    Changed,
+/// An event's row, whatever is in it.
+pub(super) struct Raw {
+    pub seq: i64,
+    pub kind: i64,
+    pub json: Bytes,
+    pub sum: Option<i64>,
 }
 
-/// The columns `seq, kind, json, sum` of a row of this session.
-fn stored(session: &SessionId, row: &Row<'_>) -> rusqlite::Result<Stored> {
-    let (seq, code): (i64, i64) = (row.get(0)?, row.get(1)?);
+/// The columns `seq, kind, json, sum` of a row.
+pub(super) fn raw(row: &Row<'_>) -> rusqlite::Result<Raw> {
     let value = row.get_ref(2)?;
     let json =
         value.as_bytes().map_err(|error| rusqlite::Error::FromSqlConversionFailure(2, Type::Blob, Box::new(error)))?;
-    if !sum::holds(row.get(3)?, session, seq, code, json) {
-        return Ok(Stored::Changed);
+    Ok(Raw { seq: row.get(0)?, kind: row.get(1)?, json: Bytes::copy_from_slice(json), sum: row.get(3)? })
+}
+
+impl Raw {
+    /// The bytes of the event, which are those that were written.
+    fn encoded(self, session: &SessionId) -> Result<EncodedEvent, StoreError> {
+        let Self { seq, kind: code, json, sum } = self;
+        if !sum::holds(sum, session, seq, code, &json) {
+            return Err(damaged(session, format_args!("event {seq} is not what was written")));
+        }
+        let kind = kind::from_code(code);
+        let kind = kind.ok_or_else(|| damaged(session, format_args!("event {seq} has a type that is not known")))?;
+        Ok(EncodedEvent { seq: Seq(count(seq)), kind, json })
     }
-    let Some(kind) = kind::from_code(code) else { return Ok(Stored::Unknown) };
-    Ok(Stored::Event(EncodedEvent { seq: Seq(count(seq)), kind, json: Bytes::copy_from_slice(json) }))
+
+    /// The same, and they can be understood.
+    pub fn event(&self, session: &SessionId) -> Result<EncodedEvent, StoreError> {
+        let Self { seq, kind, ref json, sum } = *self;
+        let encoded = Self { seq, kind, json: json.clone(), sum }.encoded(session)?;
+        decode(session, &encoded)?;
+        Ok(encoded)
+    }
 }
 
 pub(super) fn known(session: &SessionId, row: &Row<'_>) -> Result<EncodedEvent, StoreError> {
-    let seq = || row.get::<_, i64>(0).unwrap_or_default();
-    match stored(session, row) {
-        Ok(Stored::Event(event)) => Ok(event),
-        Ok(Stored::Unknown) => Err(damaged(session, format_args!("event {} has a type that is not known", seq()))),
-        Ok(Stored::Changed) => Err(damaged(session, format_args!("event {} is not what was written", seq()))),
+    match raw(row) {
+        Ok(raw) => raw.encoded(session),
         Err(error @ rusqlite::Error::SqliteFailure(..)) => Err(error.into()),
-        Err(error) => Err(damaged(session, format_args!("event {}: {error}", seq()))),
+        Err(error) => {
+            let seq: i64 = row.get(0).unwrap_or_default();
+            Err(damaged(session, format_args!("event {seq}: {error}")))
+        }
     }
 }
 
@@ -198,7 +213,7 @@ pub(super) fn read_all(
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(4)?;
         let session: Option<SessionId> = row.get::<_, String>(5)?.parse().ok();
-        let Some(Stored::Event(event)) = session.map(|session| stored(&session, row)).transpose()? else {
+        let Some(Ok(event)) = session.map(|session| known(&session, row)) else {
             // One bad row must not stop everybody's stream for ever. Reading its session says what is wrong.
             tracing::error!(position = id, "an event cannot be read; it is left out");
             continue;

@@ -32,6 +32,6 @@ fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     })
 }
 
-fn known() -> i64 {
+pub(super) fn known() -> i64 {
     super::error::int(STEPS.len() as u64)
 }
