@@ -23,6 +23,8 @@ use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
 #[derive(Debug)]
 pub struct Core {
     pub(crate) config: CoreConfig,
+    /// Holds from the next turn on.
+    pub(crate) next_config: Option<CoreConfig>,
     pub(crate) session: Session,
     pub(crate) prompts: Prompts,
     pub(crate) conversation: Conversation,
@@ -97,6 +99,7 @@ impl Core {
             session,
             tools_tokens,
             config,
+            next_config: None,
             prompts: Prompts::default(),
             conversation: Conversation::default(),
             turn: None,
@@ -265,6 +268,22 @@ impl Core {
     pub fn set_agent(&mut self, tools: Arc<[Arc<ToolSpec>]>, max_steps: u32) {
         self.tools_tokens = conversation::schema_tokens(&tools);
         (self.config.tools, self.config.max_steps) = (tools, max_steps);
+    }
+
+    /// From the next turn on the session is run with this, but for its tools ([`Core::set_tools`]); a turn that runs keeps what
+    /// it began with.
+    pub fn configure(&mut self, config: CoreConfig) {
+        self.next_config = Some(config);
+        if self.turn.is_none() {
+            self.take_config();
+        }
+    }
+
+    pub(crate) fn take_config(&mut self) {
+        if let Some(config) = self.next_config.take() {
+            // The tools have a way of their own.
+            self.config = CoreConfig { tools: self.tools(), ..config };
+        }
     }
 
     /// How much the session's model takes, in tokens, where it is known.

@@ -210,6 +210,10 @@ impl Core {
         if self.draining {
             return false;
         }
+        if self.prompts.next().is_none() {
+            return false;
+        }
+        self.take_config();
         let Some(prompt) = self.prompts.next() else { return false };
         let (turn_id, message_id) = (prompt.turn_id.clone(), prompt.message_id.clone());
         let started = TurnStarted {

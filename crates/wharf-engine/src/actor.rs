@@ -25,13 +25,13 @@ use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 use wharf_tools::{CallContext, Progress, Workspace};
 
-use crate::EngineError;
 use crate::commands::{Commands, SessionCommands, Start};
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
 use crate::mcp::{LiveMcp, READY_LIMIT};
 use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
 use crate::seal;
+use crate::{EngineConfig, EngineError};
 
 /// How long an append may take before the session counts as failed. A disk that slow serves nobody.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -103,6 +103,7 @@ enum Wakeup {
     Drain,
     /// An MCP server came, went, or has other tools.
     Mcp,
+    Configured,
     IdleTooLong,
 }
 
@@ -114,13 +115,13 @@ struct Actor {
     lease: Lease,
     /// The last seq on disk.
     last: Seq,
+    /// The same when the session was loaded.
+    loaded_at: Seq,
     /// Whose tools and instructions these are.
     agent_name: String,
     /// The agent's own.
     builtin: Arc<[Arc<ToolSpec>]>,
     /// These, and those of the session's MCP servers.
-    /// The same when the session was loaded.
-    loaded_at: Seq,
     tools: Arc<[Arc<ToolSpec>]>,
     mcp: Option<LiveMcp>,
     system: Arc<str>,
@@ -132,6 +133,9 @@ struct Actor {
     starting: Option<Start>,
     answerers: watch::Receiver<usize>,
     draining: watch::Receiver<bool>,
+    configs: watch::Receiver<Arc<EngineConfig>>,
+    /// What the agent has may have changed since it was looked at.
+    is_reconfigured: bool,
     idle_since: Option<Instant>,
     /// The last word was that a client has left.
     is_resting: bool,
@@ -174,7 +178,8 @@ impl Actor {
         let builtin = Arc::clone(&tools);
         // Those that the servers had last are known at once: a call that was asked for finds its tool.
         let tools = mcp.as_mut().and_then(LiveMcp::look).map_or(tools, |more| beside(&builtin, more));
-        let config = shared.config.core(&agent, Arc::clone(&tools), shared.subjects());
+        let mut configs = shared.configs();
+        let config = configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
         let agent_name = saved.session.agent_name.clone();
         let core = Core::load(saved.session, saved.events, config, entropy());
@@ -208,6 +213,8 @@ impl Actor {
             starting: None,
             answerers,
             draining,
+            configs,
+            is_reconfigured: false,
             idle_since: None,
             is_resting: false,
             is_busy: false,
@@ -224,9 +231,11 @@ impl Actor {
 
     /// Takes the tools and instructions of the agent that is at work now, or will be.
     fn follow_agent(&mut self) {
-        if self.core.agent_name() == self.agent_name {
+        let is_another = self.core.agent_name() != self.agent_name;
+        if !is_another && !(self.is_reconfigured && self.core.is_quiet()) {
             return;
         }
+        self.is_reconfigured = false;
         self.agent_name = self.core.agent_name().to_owned();
         let agent = self.shared.agent(&self.agent_name);
         self.builtin = self.shared.tools_of(&agent);
@@ -268,7 +277,7 @@ impl Actor {
         &mut self,
         work: impl FnOnce(&Path, usize) -> T + Send + 'static,
     ) -> T {
-        let (dir, limit) = (self.output_dir(), self.shared.config.limits.tool_output_bytes);
+        let (dir, limit) = (self.output_dir(), self.shared.config().limits.tool_output_bytes);
         // It fails only where the runtime ends, and this session with it.
         tokio::task::spawn_blocking(move || work(&dir, limit)).await.unwrap_or_default()
     }
@@ -304,7 +313,7 @@ impl Actor {
         let idle_until = is_quiet.then(|| {
             let since = *self.idle_since.get_or_insert_with(Instant::now);
             let is_left = self.is_resting && self.feed.watcher_count() == 0;
-            since + if is_left { Duration::ZERO } else { Duration::from_millis(self.shared.config.idle_unload_ms) }
+            since + if is_left { Duration::ZERO } else { Duration::from_millis(self.shared.config().idle_unload_ms) }
         });
         tokio::select! {
             biased;
@@ -321,6 +330,7 @@ impl Actor {
             Ok(()) = self.answerers.changed() => Wakeup::Answerers,
             Ok(()) = self.draining.changed() => Wakeup::Drain,
             () = changed(&mut self.mcp) => Wakeup::Mcp,
+            Ok(()) = self.configs.changed() => Wakeup::Configured,
             () = at(idle_until) => Wakeup::IdleTooLong,
         }
     }
@@ -350,6 +360,14 @@ impl Actor {
                 if let Some(mcp) = &mut self.mcp {
                     mcp.remember(&self.shared.mcp, &self.session).await;
                 }
+            }
+            Wakeup::Configured => {
+                let agent = self.shared.agent(&self.core.session().agent_name);
+                let config =
+                    self.configs.borrow_and_update().core(&agent, Arc::clone(&self.tools), self.shared.subjects());
+                self.core.configure(config);
+                self.is_reconfigured = true;
+                self.follow_agent();
             }
             Wakeup::IdleTooLong => {
                 self.idle_since = None;
@@ -648,7 +666,7 @@ impl Actor {
             clients,
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: Progress::channel().0,
-            output_limit: self.shared.config.limits.tool_output_bytes,
+            output_limit: self.shared.config().limits.tool_output_bytes,
             output_dir: self.output_dir(),
             commands: Some(Arc::new(commands)),
             timeout_ms,

@@ -90,12 +90,10 @@ pub struct Engine {
 impl Engine {
     /// Starts the engine and takes up what a dead one left, in the background.
     pub async fn start(config: EngineConfig, parts: Parts) -> Result<Self, EngineError> {
-        if config.agents.is_empty() {
-            return Err(EngineError::Invalid { field: "agents", reason: "there must be at least one".to_owned() });
-        }
+        check_agents(&config)?;
         let Parts { store, models, tools } = parts;
         let shared = Shared::new(config, store, models, tools);
-        if shared.config.recover_at_start {
+        if shared.config().recover_at_start {
             shared.tasks.spawn(recover(Arc::clone(&shared)));
         }
         shared.tasks.spawn(maintain(Arc::clone(&shared)));
@@ -104,8 +102,17 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn config(&self) -> &EngineConfig {
-        &self.shared.config
+    pub fn config(&self) -> Arc<EngineConfig> {
+        self.shared.config()
+    }
+
+    /// From here on the engine is run with this: sessions that are not live at once, live ones from their next turn on. Where it
+    /// keeps its state cannot be changed.
+    pub fn reconfigure(&self, config: EngineConfig) -> Result<(), EngineError> {
+        check_agents(&config)?;
+        let state_dir = self.shared.config().state_dir.clone();
+        self.shared.reconfigure(EngineConfig { state_dir, ..config });
+        Ok(())
     }
 
     /// `Err` says why no new work is taken. Costs nothing; [`Engine::check`] also asks the store.
@@ -137,20 +144,21 @@ impl Engine {
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
         check_mcp(&mcp_servers)?;
-        let wanted = model.as_deref().or(agent.model.as_deref()).or(self.shared.config.default_model.as_deref());
+        let engine_config = self.shared.config();
+        let wanted = model.as_deref().or(agent.model.as_deref()).or(engine_config.default_model.as_deref());
         let model = self.model_of(wanted).await?;
         let session_id = session_id.unwrap_or_else(|| SessionId::from_bits(entropy()));
         let created = SessionCreated {
             cwd,
             agent_name: agent.name.clone(),
             model,
-            mode: mode.or(agent.mode).unwrap_or(self.shared.config.default_mode),
+            mode: mode.or(agent.mode).unwrap_or(engine_config.default_mode),
             thinking,
             tool_location,
             title,
             recovery: recovery.unwrap_or_default(),
         };
-        let config = self.shared.config.core(agent, Arc::new([]), self.shared.subjects());
+        let config = engine_config.core(&agent, Arc::new([]), self.shared.subjects());
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
         let session = core.session().clone();
         let entries = [Entry::new(event)].into();
@@ -246,7 +254,7 @@ impl Engine {
         if content.is_empty() {
             return Err(EngineError::Invalid { field: "content", reason: "must not be empty".to_owned() });
         }
-        let limit = self.shared.config.limits.prompt_text_bytes;
+        let limit = self.shared.config().limits.prompt_text_bytes;
         let length = content.text().len();
         if length > limit {
             let reason = format!("{length} bytes of text; at most {limit} are taken");
@@ -308,7 +316,7 @@ impl Engine {
 
     pub async fn queue(&self, session: &SessionId) -> Result<Queue, EngineError> {
         let prompts = self.shared.look(session, Core::queue).await?;
-        Ok(Queue { session_id: session.clone(), prompts, limit: self.shared.config.limits.queued_prompts })
+        Ok(Queue { session_id: session.clone(), prompts, limit: self.shared.config().limits.queued_prompts })
     }
 
     pub async fn withdraw(&self, session: &SessionId, prompt: &MessageId, caller: &Caller) -> Result<(), EngineError> {
@@ -529,8 +537,8 @@ impl Engine {
     }
 
     #[must_use]
-    pub fn agents(&self) -> &[Agent] {
-        &self.shared.config.agents
+    pub fn agents(&self) -> Vec<Agent> {
+        self.shared.config().agents.clone()
     }
 
     pub async fn models(&self) -> ModelList {
@@ -566,7 +574,7 @@ impl Engine {
     pub async fn session_counts(&self) -> Result<SessionCounts, EngineError> {
         let total = self.shared.store.session_count().await?;
         let (busy, idle) = self.shared.counts();
-        Ok(SessionCounts { total, busy, idle, max: self.shared.config.limits.live_sessions as u64 })
+        Ok(SessionCounts { total, busy, idle, max: self.shared.config().limits.live_sessions as u64 })
     }
 
     /// A client has closed the session: where nobody watches it and nothing runs, what it holds is given back now.
@@ -608,12 +616,14 @@ impl Engine {
         self.shared.ask(session, |reply| Message::Ask { input, reply }).await
     }
 
-    fn agent_of(&self, name: Option<&str>) -> Result<&Agent, EngineError> {
-        let agents = &self.shared.config.agents;
+    fn agent_of(&self, name: Option<&str>) -> Result<Agent, EngineError> {
+        let config = self.shared.config();
+        let agents = &config.agents;
         match name {
             None => agents.first(),
             Some(name) => agents.iter().find(|agent| agent.name == name),
         }
+        .cloned()
         .ok_or_else(|| EngineError::AgentNotFound {
             name: name.unwrap_or_default().to_owned(),
             known: agents.iter().map(|agent| agent.name.clone()).collect(),
@@ -631,7 +641,7 @@ impl Engine {
     /// The real directory that a session may work in.
     fn workspace_of(&self, cwd: Option<PathBuf>) -> Result<PathBuf, EngineError> {
         let invalid = |reason: String| EngineError::Invalid { field: "cwd", reason };
-        let cwd = cwd.unwrap_or_else(|| self.shared.config.work_dir.clone());
+        let cwd = cwd.unwrap_or_else(|| self.shared.config().work_dir.clone());
         if !cwd.is_absolute() {
             return Err(invalid(format!("{} is not an absolute path", cwd.display())));
         }
@@ -639,7 +649,8 @@ impl Engine {
         if !real.is_dir() {
             return Err(invalid(format!("{} is not a directory", cwd.display())));
         }
-        let roots = &self.shared.config.allowed_roots;
+        let config = self.shared.config();
+        let roots = &config.allowed_roots;
         if !roots.is_empty() && !roots.iter().any(|root| is_below(&real, root)) {
             return Err(invalid(format!("{} is outside the allowed directories", cwd.display())));
         }
@@ -669,6 +680,13 @@ fn check_limit(limit: Option<usize>) -> Result<(), EngineError> {
         }
         _ => Ok(()),
     }
+}
+
+fn check_agents(config: &EngineConfig) -> Result<(), EngineError> {
+    if config.agents.is_empty() {
+        return Err(EngineError::Invalid { field: "agents", reason: "there must be at least one".to_owned() });
+    }
+    Ok(())
 }
 
 fn check_title(title: Option<&str>) -> Result<(), EngineError> {
@@ -780,7 +798,7 @@ async fn maintain(shared: Arc<Shared>) {
             () = shared.stop.cancelled() => return,
         }
         shared.sweep();
-        let retention_ms = shared.config.chunk_retention_ms;
+        let retention_ms = shared.config().chunk_retention_ms;
         if retention_ms == 0 {
             continue;
         }

@@ -94,7 +94,7 @@ impl Message {
 
 /// What every session task works with.
 pub(crate) struct Shared {
-    pub(crate) config: EngineConfig,
+    config: watch::Sender<Arc<EngineConfig>>,
     pub(crate) store: Arc<dyn Store>,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
@@ -139,7 +139,7 @@ impl Shared {
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             mcp: McpSessions::new(&tools, &config.state_dir),
-            config,
+            config: watch::Sender::new(Arc::new(config)),
             store,
             models,
             tools,
@@ -156,9 +156,24 @@ impl Shared {
         })
     }
 
+    /// What the engine is run with at this moment.
+    pub(crate) fn config(&self) -> Arc<EngineConfig> {
+        Arc::clone(&self.config.borrow())
+    }
+
+    /// The same, with news of every change.
+    pub(crate) fn configs(&self) -> watch::Receiver<Arc<EngineConfig>> {
+        self.config.subscribe()
+    }
+
+    pub(crate) fn reconfigure(&self, config: EngineConfig) {
+        self.config.send_replace(Arc::new(config));
+    }
+
     /// The agent of that name; one that the configuration no longer has is replaced by the default.
     pub(crate) fn agent(&self, name: &str) -> Agent {
-        let agents = &self.config.agents;
+        let config = self.config();
+        let agents = &config.agents;
         agents.iter().find(|agent| agent.name == name).or(agents.first()).cloned().unwrap_or_else(|| Agent {
             name: name.to_owned(),
             description: String::new(),
@@ -184,7 +199,7 @@ impl Shared {
 
     /// What the tools of a session put out that is too long for its log, and what its commands put out.
     pub(crate) fn output_dir(&self, session: &SessionId) -> PathBuf {
-        self.config.state_dir.join("outputs").join(session.as_str())
+        self.config().state_dir.join("outputs").join(session.as_str())
     }
 
     fn slots(&self) -> MutexGuard<'_, HashMap<SessionId, Slot>> {
@@ -201,7 +216,7 @@ impl Shared {
             return Ok(owner.inbox.clone());
         }
         let live = slots.values().filter(|slot| slot.owner.is_some()).count();
-        let max = self.config.limits.live_sessions;
+        let max = self.config().limits.live_sessions;
         if live >= max {
             return Err(EngineError::TooManySessions { max });
         }

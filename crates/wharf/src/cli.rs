@@ -468,6 +468,8 @@ pub enum ConfigCommand {
     Path,
     /// JSON Schema of the file
     Schema,
+    /// Let the server of this machine read it again, as SIGHUP does
+    Reload,
 }
 
 fn text(value: impl ToString) -> Value {
@@ -534,7 +536,12 @@ impl Command {
             Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
-            Self::Init(_) | Self::Mcp(_) | Self::Stop(_) | Self::Doctor(_) | Self::Config(_) | Self::Completions { .. } => Flags::new(),
+            Self::Init(_)
+            | Self::Mcp(_)
+            | Self::Stop(_)
+            | Self::Doctor(_)
+            | Self::Config(_)
+            | Self::Completions { .. } => Flags::new(),
         }
     }
 }

@@ -28,6 +28,7 @@ use crate::cli::{Command, Global};
 use crate::config::{self as configuration, Layered, Source};
 use crate::connect::{Context, Given};
 use crate::failure::{Exit, Failure};
+use crate::reload::Origin;
 use crate::state::{self, StateDir};
 use crate::{logging, output};
 
@@ -50,13 +51,16 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
     }
     let layered = configuration::load(global.config.as_deref(), &environment, command.flags())?;
     let Layered { strangers, .. } = &layered;
-    logging::start(&layered.config.log, global.verbose)
+    let flags = command.flags();
+    let log = logging::start(&layered.config.log, global.verbose)
         .map_err(|error| Failure::new(Exit::Usage, format!("log ({}): {error}", layered.source("log"))))?;
     for name in strangers {
         tracing::warn!("the variable {name} is not one of wharf's");
     }
-    if let Command::Config(command) = command {
-        return config::run(&layered, &command);
+    if let Command::Config(command) = &command
+        && !matches!(command, crate::cli::ConfigCommand::Reload)
+    {
+        return config::run(&layered, command);
     }
     let state = StateDir::open(state::locate(&environment)?)?;
     let is_set = |key: &str| *layered.source(key) != Source::Default;
@@ -69,7 +73,9 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         own_models: is_flag("base_url") || is_flag("api_key_env"),
     };
     let config_file = global.config.clone();
-    let context = Context { config: layered.config, config_file, environment, state, given };
+    let origin = Origin { file: global.config.clone(), flags, environment: environment.clone(), log };
+    let config = layered.config.clone();
+    let context = Context { config, config_file, environment, state, given };
     let threads =
         if matches!(command, Command::Serve(_)) { context.config.server.workers.clamp(1, 64) } else { WORKERS };
     // A bridge only passes messages on: another thread would cost it memory and every message a hop.
@@ -83,7 +89,8 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         runtime.worker_threads(threads).thread_name("wharf").enable_all().build().context("cannot start threads")?;
     let exit = runtime.block_on(async {
         match command {
-            Command::Serve(_) => serve::run(&context, port_was_chosen).await,
+            Command::Serve(_) => serve::run(&context, port_was_chosen, origin, layered).await,
+            Command::Config(crate::cli::ConfigCommand::Reload) => config::reload(&context),
             Command::Ask(args) | Command::Run(args) => ask::run(&context, args).await,
             Command::Attach(args) => attach::run(&context, args).await,
             Command::Acp(args) => acp::run(&context, args).await,

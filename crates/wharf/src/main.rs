@@ -7,6 +7,7 @@ mod connect;
 mod failure;
 mod logging;
 mod output;
+mod reload;
 mod state;
 mod terminal;
 mod wiring;

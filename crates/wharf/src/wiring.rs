@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
-use wharf_models::{ApiKey, Models, ModelsConfig};
+use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::mcp::McpConfig;
 use wharf_tools::supervisor::SupervisorProgram;
@@ -91,13 +91,24 @@ pub async fn engine(
 ) -> anyhow::Result<Engine> {
     check_mcp(config)?;
     let models = Arc::new(models(config, environment)?);
+    engine_with(config, is_server, environment, state, models).await
+}
+
+/// The same with models that somebody else looks after.
+pub async fn engine_with(
+    config: &Config,
+    is_server: bool,
+    environment: &BTreeMap<String, String>,
+    state: &StateDir,
+    models: Arc<dyn ModelSource>,
+) -> anyhow::Result<Engine> {
     let store = store(config, state)?;
     let tools = tools(config, environment);
     let engine = Engine::start(engine_config(config, is_server, state)?, Parts { store, models, tools });
     engine.await.context("the engine did not start")
 }
 
-fn engine_config(config: &Config, is_server: bool, state: &StateDir) -> anyhow::Result<EngineConfig> {
+pub fn engine_config(config: &Config, is_server: bool, state: &StateDir) -> anyhow::Result<EngineConfig> {
     let Config { turns, storage, .. } = config;
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),

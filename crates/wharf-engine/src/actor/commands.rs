@@ -18,7 +18,8 @@ impl Actor {
         call_id: CallId,
         launch: Launch,
     ) -> Result<Result<CommandId, Rejected>, EngineError> {
-        let limits = &self.shared.config.limits;
+        let config = self.shared.config();
+        let limits = &config.limits;
         let Ok(permit) = self.shared.command_places.clone().try_acquire_owned() else {
             return Ok(Err(Rejected::TooManyCommands { limit: limits.commands }));
         };

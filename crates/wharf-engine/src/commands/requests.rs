@@ -85,7 +85,7 @@ impl Engine {
 impl Shared {
     pub(super) async fn commands_of(self: &Arc<Self>, session: &SessionId) -> Result<CommandList, EngineError> {
         let commands = self.look(session, Core::commands).await?;
-        Ok(CommandList { session_id: session.clone(), commands, limit: self.config.limits.session_commands })
+        Ok(CommandList { session_id: session.clone(), commands, limit: self.config().limits.session_commands })
     }
 
     pub(super) async fn command(self: &Arc<Self>, session: &SessionId, id: &CommandId) -> Result<Command, EngineError> {

@@ -77,13 +77,11 @@ async fn model(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
 }
 
 fn agent(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
-    let mut agents: Vec<_> = engine
-        .agents()
-        .iter()
-        .map(|agent| value(&agent.name, &agent.name).description(agent.description.clone()))
-        .collect();
+    let known = engine.agents();
+    let mut agents: Vec<_> =
+        known.iter().map(|agent| value(&agent.name, &agent.name).description(agent.description.clone())).collect();
     // One that the configuration no longer has.
-    if !engine.agents().iter().any(|agent| agent.name == session.agent_name) {
+    if !known.iter().any(|agent| agent.name == session.agent_name) {
         agents.push(value(&session.agent_name, &session.agent_name));
     }
     let current = acp::SessionConfigValueId::new(session.agent_name.as_str());
@@ -140,8 +138,8 @@ pub(super) fn change(
         MODE => mode_change(&value.0),
         MODEL => Ok(UpdateSession { model: Some(value.0.to_string()), ..UpdateSession::default() }),
         AGENT => {
-            let known: Vec<&str> = engine.agents().iter().map(|agent| agent.name.as_str()).collect();
-            if !known.contains(&&*value.0) {
+            let known: Vec<String> = engine.agents().into_iter().map(|agent| agent.name).collect();
+            if !known.iter().any(|name| **name == *value.0) {
                 let reason = format!("there is no agent {:?}; there are {}", value.0, known.join(", "));
                 return Err(RpcError::invalid_params(reason));
             }

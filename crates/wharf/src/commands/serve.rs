@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -12,10 +13,11 @@ use wharf_engine::Engine;
 use wharf_protocol::Timestamp;
 use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
 
-use crate::config::AuthChoice;
+use crate::config::{AuthChoice, Layered};
 use crate::connect::Context;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::reload::{LiveModels, Origin, Reload};
 use crate::terminal::Style;
 use crate::wiring;
 
@@ -25,7 +27,7 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Who a request with the key of the state directory is, on the log.
 const OWNER: &str = "owner";
 
-pub async fn run(context: &Context, port_was_chosen: bool) -> anyhow::Result<Exit> {
+pub async fn run(context: &Context, port_was_chosen: bool, origin: Origin, current: Layered) -> anyhow::Result<Exit> {
     let lock = context.state.lock()?;
     // Before anything is announced: a signal from here on ends the server in good order.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -36,7 +38,10 @@ pub async fn run(context: &Context, port_was_chosen: bool) -> anyhow::Result<Exi
         }
         AuthChoice::None => (Auth::None, None),
     };
-    let engine = wiring::engine(&context.config, true, &context.environment, &context.state).await?;
+    let models = LiveModels::new(wiring::models(&context.config, &context.environment)?);
+    let source = Arc::clone(&models);
+    let engine = wiring::engine_with(&context.config, true, &context.environment, &context.state, source).await?;
+    let mut reload = Reload { origin, current, models, engine: engine.clone(), state: context.state.clone() };
     let server = bind(context, auth, port_was_chosen, &engine)?;
     let url = url_of(server.local_addr());
     lock.announce(&Discovery {
@@ -54,7 +59,7 @@ pub async fn run(context: &Context, port_was_chosen: bool) -> anyhow::Result<Exi
         ));
     }
     note(&format!("wharf {} listens on {url}", env!("CARGO_PKG_VERSION")));
-    let served = serve(server, &mut signals).await;
+    let served = serve(server, &mut signals, &mut reload).await;
     engine.stop(if matches!(served, Ok(Stop::Hurried)) { Duration::ZERO } else { CLOSING }).await;
     lock.withdraw();
     served.context("the server failed")?;
@@ -67,16 +72,16 @@ enum Stop {
     Hurried,
 }
 
-async fn serve(server: Server, signals: &mut Signals) -> Result<Stop, ServerError> {
+async fn serve(server: Server, signals: &mut Signals, reload: &mut Reload) -> Result<Stop, ServerError> {
     let shutdown = CancellationToken::new();
     let mut serving = std::pin::pin!(server.serve(shutdown.clone()));
     loop {
         tokio::select! {
             ended = &mut serving => return ended.map(|()| Stop::Drained),
             signal = signals.next() => {
-                if signal == Asked::Nothing {
-                    // The terminal is gone; the server stays.
-                    tracing::info!("the terminal was closed");
+                if signal == Asked::Reload {
+                    // The same signal comes when the terminal is closed: reading the configuration again harms nobody.
+                    reload.run();
                     continue;
                 }
                 if shutdown.is_cancelled() {
@@ -94,7 +99,7 @@ async fn serve(server: Server, signals: &mut Signals) -> Result<Stop, ServerErro
 #[derive(PartialEq, Eq)]
 enum Asked {
     Stop,
-    Nothing,
+    Reload,
 }
 
 struct Signals {
@@ -116,7 +121,7 @@ impl Signals {
         tokio::select! {
             _ = self.terminate.recv() => Asked::Stop,
             _ = self.interrupt.recv() => Asked::Stop,
-            _ = self.hangup.recv() => Asked::Nothing,
+            _ = self.hangup.recv() => Asked::Reload,
         }
     }
 }

@@ -12,6 +12,7 @@ mod init;
 mod listing;
 mod mcp;
 mod serve;
+mod signals;
 mod transports;
 
 use std::io::Write;

@@ -64,8 +64,8 @@ impl Attached {
             Slash::Help => help(),
             Slash::Status => status(&session),
             Slash::Tools => {
-                let agent = engine.agents().iter().find(|agent| agent.name == session.agent_name);
-                let has = |name: &String| agent.is_none_or(|agent| agent.tools.contains(name));
+                let agent = engine.agents().into_iter().find(|agent| agent.name == session.agent_name);
+                let has = |name: &String| agent.as_ref().is_none_or(|agent| agent.tools.contains(name));
                 let tools = engine.tools();
                 list(tools.iter().filter(|tool| has(&tool.name)).map(|tool| (&*tool.name, &*tool.description)))
             }

@@ -70,7 +70,7 @@ async fn sessions_are_listed_by_directory_and_deleted() {
     };
     let all = client.call("session/list", json!({})).await;
     assert_eq!(ids(&all).len(), 2);
-    let cwd = &server.engine.config().work_dir;
+    let cwd = &server.engine.config().work_dir.clone();
     assert_eq!(ids(&client.call("session/list", json!({ "cwd": cwd })).await).len(), 2);
     assert_eq!(client.call("session/list", json!({ "cwd": "/nowhere/at/all" })).await["sessions"], json!([]));
     assert_eq!(client.fail("session/list", json!({ "cwd": "relative" })).await["code"], -32602);
