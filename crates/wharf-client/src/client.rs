@@ -2,6 +2,7 @@
 
 mod commands;
 mod live;
+mod mcp;
 mod prompts;
 mod sessions;
 

@@ -607,7 +607,7 @@ impl Engine {
         self.shared.stop.cancel();
         self.shared.tasks.close();
         self.shared.tasks.wait().await;
-        self.shared.mcp.close().await;
+        self.shared.mcp.close(grace).await;
         self.shared.store.close().await;
     }
 

@@ -152,8 +152,8 @@ impl McpSessions {
     }
 
     /// Stops every server.
-    pub(crate) async fn close(&self) {
-        self.mcp.close().await;
+    pub(crate) async fn close(&self, limit: Duration) {
+        self.mcp.close(limit).await;
     }
 
     /// Sessions of which a file is left, and that may be gone.

@@ -336,6 +336,10 @@ impl<'a> Life<'a> {
     fn command(&mut self, command: Command) -> Result<(), Over> {
         match command {
             Command::Call(Call { id, tool, arguments, progress, reply }) => {
+                if self.pending.len() >= CALLS_MAX {
+                    // Calls that nobody waits for any more, though the server was not told.
+                    self.pending.retain(|_, pending| !pending.reply.is_closed());
+                }
                 let refused = match self.stage {
                     Stage::Ready if self.pending.len() < CALLS_MAX => None,
                     Stage::Ready => Some(format!("{CALLS_MAX} calls of it run already")),

@@ -19,9 +19,6 @@ use super::set::{McpSet, Remembered};
 use crate::exec;
 use crate::supervisor::{Supervisor, SupervisorProgram};
 
-/// For all servers to be left in good order when the process ends.
-const CLOSE_LIMIT: Duration = Duration::from_secs(7);
-
 /// Servers of all sessions together. Beyond them one is not started; it is tried again like one that does not work.
 pub(super) const RUNNING_MAX: usize = 256;
 
@@ -172,12 +169,12 @@ impl Mcp {
         handle
     }
 
-    /// Stops every server: asks, waits, kills.
-    pub async fn close(&self) {
+    /// Stops every server: asks, waits, kills. Those that take longer are ended by their keepers once this process is gone.
+    pub async fn close(&self, limit: Duration) {
         self.pool.ground.stop.cancel();
         self.pool.tasks.close();
-        if timeout(CLOSE_LIMIT, self.pool.tasks.wait()).await.is_err() {
-            tracing::warn!("MCP servers were still ending");
+        if timeout(limit, self.pool.tasks.wait()).await.is_err() {
+            tracing::info!("MCP servers are still ending");
         }
     }
 }

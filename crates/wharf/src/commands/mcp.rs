@@ -21,6 +21,8 @@ use crate::wiring;
 
 /// For every server to be connected or to have failed; some are downloaded first.
 const CONNECT_LIMIT: Duration = Duration::from_secs(90);
+/// For them to end: by themselves, then killed.
+const CLOSE_LIMIT: Duration = Duration::from_secs(7);
 
 pub async fn run(context: &Context, command: McpCommand) -> anyhow::Result<Exit> {
     wiring::check_mcp(&context.config)?;
@@ -44,7 +46,7 @@ pub async fn run(context: &Context, command: McpCommand) -> anyhow::Result<Exit>
     };
     drop(set);
     // None of them outlives the command.
-    mcp.close().await;
+    mcp.close(CLOSE_LIMIT).await;
     exit
 }
 

@@ -6,8 +6,11 @@ use std::sync::Arc;
 use wharf_client::{Auth, AutoConfig, Client, ClientError, EventStream, Follow, RemoteOptions, Resource, Timeouts};
 use wharf_engine::{Caller, Engine, EngineConfig, Parts};
 use wharf_models::{Models, ModelsConfig};
+use wharf_protocol::mcp::McpStatus;
 use wharf_protocol::rest::{AnswerPermission, Cancel, CreateSession};
-use wharf_protocol::{Event, EventBody, EventKind, Mode, PermissionOption, Prompt, Seq, Session, TurnStatus};
+use wharf_protocol::{
+    Event, EventBody, EventKind, McpServer, Mode, PermissionOption, Prompt, Seq, Session, TurnStatus,
+};
 
 use wharf_store::{SqliteConfig, SqliteStore};
 use wharf_tools::{Toolbox, ToolsConfig};
@@ -41,6 +44,19 @@ async fn an_engine_in_this_process_does_what_a_server_does() {
     };
     let engine = Engine::start(EngineConfig::new(home.workspace(), &state), parts).await.unwrap();
     let embedded = Client::embedded(engine, Caller::new("test"), Timeouts::default());
+    for client in [&sse, &embedded] {
+        let session = session(client, &home, Mode::Full).await.id;
+        let missing =
+            McpServer { name: "missing".to_owned(), command: Some("/nonexistent".into()), ..McpServer::default() };
+        let set = client.set_mcp(&session, vec![missing]).await.unwrap();
+        assert_eq!(set.servers[0].name, "missing");
+        // The session's tools wait for the server, which has failed by then.
+        assert_eq!(client.session_tools(&session).await.unwrap(), client.tools().await.unwrap());
+        assert_eq!(client.mcp(&session).await.unwrap().servers[0].status, McpStatus::Failed);
+        let relative = McpServer { name: "a".to_owned(), command: Some("x".into()), ..McpServer::default() };
+        let refused = client.set_mcp(&session, vec![relative]).await.unwrap_err();
+        assert!(refused.to_string().contains("[0].command"), "{refused}");
+    }
     let over_sse = told(&sse, &home).await;
     assert_eq!(over_sse, told(&socket, &home).await);
     assert_eq!(over_sse, told(&embedded, &home).await);

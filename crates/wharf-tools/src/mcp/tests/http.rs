@@ -155,7 +155,7 @@ async fn a_place_is_greeted_called_and_left() {
         assert_eq!(set.tools()[0].spec().name, "mcp__place__echo");
         assert_eq!(echo(&set, "over http").await, "over http");
         drop(set);
-        mcp.close().await;
+        mcp.close(LIMIT).await;
         let seen = place.seen();
         assert!(seen.iter().all(|request| request.head.contains("authorization: bearer key-1234")));
         let later = seen.iter().filter(|request| request.body["method"] != "initialize");
@@ -184,7 +184,7 @@ async fn a_redirect_is_followed_at_the_same_place_only() {
     .await;
     let set = open(&mcp, McpTransport::Http, &here.url);
     until(&set, McpStatus::Connected).await;
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }
 
 #[tokio::test]
@@ -205,7 +205,7 @@ async fn a_place_that_forgot_us_is_greeted_again() {
     let told = echo(&set, "x").await;
     assert_eq!(told, "error: the MCP server place does not answer: it does not know this session any more");
     assert_eq!(echo(&set, "again").await, "again");
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }
 
 #[tokio::test]
@@ -233,7 +233,7 @@ async fn refusals_and_broken_answers_fail_one_call() {
     bad.lock().unwrap().clear();
     assert_eq!(echo(&set, "well").await, "well");
     assert_eq!(state(&set).restarts, 0);
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }
 
 #[tokio::test]
@@ -244,7 +244,7 @@ async fn nobody_there_is_told_without_the_address() {
     let shown = until(&set, McpStatus::Failed).await;
     assert_eq!(shown.target, format!("{gone}/"));
     assert!(!format!("{shown:?}").contains("secret-key"), "{shown:?}");
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }
 
 /// The older way: one stream, which says where to post to; answers come on the stream.
@@ -297,7 +297,7 @@ async fn the_older_way_works_too() {
     let set = open(&mcp, McpTransport::Sse, &url);
     until(&set, McpStatus::Connected).await;
     assert_eq!(echo(&set, "the old way").await, "the old way");
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }
 
 #[tokio::test]
@@ -307,5 +307,5 @@ async fn the_older_way_leads_nowhere_else() {
     let set = open(&mcp, McpTransport::Sse, &url);
     let shown = until(&set, McpStatus::Failed).await;
     assert_eq!(shown.error.as_deref(), Some("the address to post to is at another place"));
-    mcp.close().await;
+    mcp.close(LIMIT).await;
 }

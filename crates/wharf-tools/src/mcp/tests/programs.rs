@@ -125,7 +125,7 @@ async fn a_server_is_greeted_listed_and_called() {
         assert!(!spec.read_only, "a server's own word does not count");
         drop(set);
         wait_until("its input to end", LIMIT, || lab.log().ends_with("end\n")).await;
-        lab.mcp.close().await;
+        lab.mcp.close(LIMIT).await;
     }
 }
 
@@ -187,20 +187,13 @@ async fn a_server_that_cannot_start_is_given_up_and_tried_when_it_is_wanted() {
     let told = lab.tell(&set, "echo", json!({ "text": "x" })).await;
     assert_eq!(told, "error: the MCP server test does not answer: it ended: exit code 1");
     std::fs::remove_file(&flag).unwrap();
-    wait_until("it to be tried again", LIMIT, || {
-        state(&set).status != McpStatus::Failed || {
-            let (context, _pieces, cancel) = lab.bench.context();
-            cancel.cancel();
-            let tool = tool_of(&set, "echo");
-            tokio::spawn(async move { tool.run(json!({}), context).await });
-            let handle = set.tools();
-            let tool = handle.into_iter().find(|tool| tool.spec().name == "mcp__test__echo").unwrap();
-            let (context, _pieces, _cancel) = lab.bench.context();
-            tokio::spawn(async move { tool.run(json!({}), context).await });
-            false
+    // It was tried a moment ago: for some seconds a call does not try it again.
+    let called = async {
+        while lab.call(&set, "echo", json!({ "text": "x" })).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
         }
-    })
-    .await;
+    };
+    within("it to be tried again", called).await;
     until(&set, McpStatus::Connected).await;
     assert_eq!(lab.tell(&set, "echo", json!({ "text": "back" })).await, "back");
 }
@@ -336,6 +329,6 @@ async fn a_stubborn_server_ends_with_all_it_started() {
         wait_until("its children", LIMIT, || living().len() >= 9).await;
         drop(set);
         wait_until("their end", LIMIT, || living().is_empty()).await;
-        lab.mcp.close().await;
+        lab.mcp.close(LIMIT).await;
     }
 }
