@@ -232,7 +232,8 @@ impl Actor {
     /// Takes the tools and instructions of the agent that is at work now, or will be.
     fn follow_agent(&mut self) {
         let is_another = self.core.agent_name() != self.agent_name;
-        if !is_another && !(self.is_reconfigured && self.core.is_quiet()) {
+        let is_due = self.is_reconfigured && self.core.is_quiet();
+        if !is_another && !is_due {
             return;
         }
         self.is_reconfigured = false;

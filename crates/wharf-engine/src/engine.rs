@@ -1,5 +1,7 @@
 //! The one door: everything that a transport or an embedded client can ask for.
 
+mod mcp;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -7,20 +9,18 @@ use std::time::Duration;
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
-use tokio::sync::watch;
 use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
 use wharf_failpoints::mistake;
 use wharf_models::ModelSource;
 use wharf_protocol::event::SessionCreated;
-use wharf_protocol::mcp::McpServers;
 use wharf_protocol::rest::{
     AnswerPermission, Cancel, CancelAnswer, CreateSession, ExecuteTool, MessagePage, MessageQuery, ModelList,
     PermissionAnswered, Permissions, Queue, SessionCounts, SessionPage, SessionQuery, Timeline, ToolExecuted, TurnPage,
     UpdateSession,
 };
 use wharf_protocol::{
-    Agent, CallId, EncodedEvent, EventBody, EventKind, McpServer, MessageId, PermissionId, Priority, Prompt, Seq,
-    Session, SessionId, Timestamp, ToolSpec, Turn, TurnId,
+    Agent, CallId, EncodedEvent, EventBody, EventKind, MessageId, PermissionId, Priority, Prompt, Seq, Session,
+    SessionId, Timestamp, ToolSpec, Turn, TurnId,
 };
 use wharf_store::{AppendError, Entry, NewLog, Position, Store, Window};
 use wharf_tools::{ClientHost, Toolbox};
@@ -30,9 +30,11 @@ use crate::clients::Offer;
 use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::history;
 use crate::live::{Message, Shared};
-use crate::mcp::READY_LIMIT;
 use crate::seal;
 use crate::{EngineConfig, EngineError};
+
+pub use mcp::check_mcp;
+use mcp::forget_leftovers;
 
 /// Most sessions that are taken up at the same time when the engine starts.
 const RECOVERING: usize = 32;
@@ -509,33 +511,6 @@ impl Engine {
         self.shared.clients.add(session, host)
     }
 
-    /// The tools of one session's agent, those of its MCP servers included, which are waited for.
-    pub async fn tools_of(&self, session: &SessionId) -> Result<Arc<[Arc<ToolSpec>]>, EngineError> {
-        self.shared.look(session, |_| ()).await?;
-        if let Some(set) = self.shared.mcp.set(session) {
-            set.settled(READY_LIMIT).await;
-        }
-        self.shared.look(session, |core| core.tools()).await
-    }
-
-    /// How the MCP servers of a session are.
-    pub async fn mcp(&self, session: &SessionId) -> Result<McpServers, EngineError> {
-        self.session(session).await?;
-        Ok(McpServers { session_id: session.clone(), servers: self.shared.mcp.states(session).await })
-    }
-
-    /// Gives a session these MCP servers in place of those that a client gave it before.
-    pub async fn set_mcp(&self, session: &SessionId, servers: Vec<McpServer>) -> Result<(), EngineError> {
-        check_mcp(&servers)?;
-        self.shared.ask(session, |reply| Message::Mcp { servers, reply }).await
-    }
-
-    /// Changes whenever a server of the session does, as long as the session is in use; `None` where it is not, or has none.
-    #[must_use]
-    pub fn watch_mcp(&self, session: &SessionId) -> Option<watch::Receiver<u64>> {
-        self.shared.mcp.set(session).map(|set| set.changes())
-    }
-
     #[must_use]
     pub fn agents(&self) -> Vec<Agent> {
         self.shared.config().agents.clone()
@@ -698,12 +673,6 @@ fn check_title(title: Option<&str>) -> Result<(), EngineError> {
     }
 }
 
-/// Whether a session may have these servers. The error has the place in the list and the reason: transports put their own name of the list before it.
-pub fn check_mcp(servers: &[McpServer]) -> Result<(), EngineError> {
-    wharf_tools::mcp::check(servers)
-        .map_err(|bad| EngineError::Invalid { field: "mcp_servers", reason: bad.to_string() })
-}
-
 fn call_end(event: &EncodedEvent, wanted: &CallId) -> Option<(bool, String, u64)> {
     if !matches!(event.kind, EventKind::ToolCallComplete | EventKind::ToolCallError) {
         return None;
@@ -761,15 +730,6 @@ async fn recover(shared: Arc<Shared>) {
     tokio::select! {
         _ = all => {}
         () = shared.stop.cancelled() => {}
-    }
-}
-
-/// Removes the MCP servers of sessions that are gone: a crash may have come between.
-async fn forget_leftovers(shared: &Arc<Shared>) {
-    for session in shared.mcp.leftovers().await {
-        if matches!(shared.store.session(&session).await, Ok(None)) {
-            shared.mcp.forget(&session).await;
-        }
     }
 }
 
