@@ -6,4 +6,5 @@ ALTER TABLE events ADD COLUMN sum INTEGER;
 ALTER TABLE logs ADD COLUMN recoveries INTEGER NOT NULL DEFAULT 0;
 
 -- A start looks for sessions whose background commands a dead server left without an end.
-CREATE INDEX sessions_commands ON sessions (key) WHERE view ->> '$.running_commands' > 0;
+-- A view that is damaged is no JSON, and must not keep its row from being written, nor the others from being found.
+CREATE INDEX sessions_commands ON sessions (key) WHERE iif(json_valid(view), view ->> '$.running_commands', 0) > 0;

@@ -113,6 +113,7 @@ async fn a_view_that_cannot_be_read_is_written_anew_with_the_next_event() {
     driver.append(vec![(None, bodies::title("old"))]).await.unwrap();
     place.connection().execute("UPDATE sessions SET view = 'x' || view", []).unwrap();
     assert_eq!(store.session(driver.id()).await.unwrap().as_ref(), Some(&driver.session));
+    assert_eq!(store.unfinished().await.unwrap(), [], "it hides no other that is");
     driver.append(vec![(None, bodies::title("new"))]).await.unwrap();
     let stored: String = place.connection().query_row("SELECT view FROM sessions", [], |row| row.get(0)).unwrap();
     assert!(stored.starts_with('{') && stored.contains("new"), "{stored}");
