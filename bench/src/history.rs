@@ -58,7 +58,7 @@ pub async fn measure(lab: &Lab, stored: usize, table: &mut Table) -> Result<()> 
 }
 
 /// The events of one real turn.
-async fn template(process: &wharf_testkit::WharfProcess, home: &WharfHome) -> Result<Vec<Event>> {
+pub async fn template(process: &wharf_testkit::WharfProcess, home: &WharfHome) -> Result<Vec<Event>> {
     let client = process.client();
     let body = serde_json::json!({ "cwd": home.work.path() });
     let session: Value = client.post_json("/api/v1/sessions", &body).await?;
@@ -72,7 +72,7 @@ async fn template(process: &wharf_testkit::WharfProcess, home: &WharfHome) -> Re
 }
 
 /// The database in a state directory, whatever its name.
-fn database(state: &Path) -> Result<PathBuf> {
+pub fn database(state: &Path) -> Result<PathBuf> {
     for entry in std::fs::read_dir(state)? {
         let path = entry?.path();
         let mut magic = [0; 15];
@@ -100,7 +100,7 @@ async fn fill(path: &Path, template: &[Event], stored: usize) -> Result<()> {
     while let Some(written) = writing.join_next().await {
         written??;
     }
-    fill_long(&*store, template, stored).await?;
+    write_long(&*store, &LONG_SESSION.parse()?, template, stored).await?;
     store.close().await;
     Ok(())
 }
@@ -112,7 +112,7 @@ async fn write(store: &dyn Store, id: &SessionId, log: NewLog) -> Result<()> {
 }
 
 /// The template under another id.
-fn log_of(id: &SessionId, events: &[Event]) -> Result<NewLog> {
+pub fn log_of(id: &SessionId, events: &[Event]) -> Result<NewLog> {
     let events: Vec<Event> = events.iter().map(|event| Event { session_id: id.clone(), ..event.clone() }).collect();
     let session = view(&events)?;
     Ok(NewLog { entries: events.into_iter().map(Entry::new).collect(), session })
@@ -125,8 +125,7 @@ fn view(events: &[Event]) -> Result<Session> {
 }
 
 /// The template with its first chunk repeated, in one session.
-async fn fill_long(store: &dyn Store, template: &[Event], chunks: usize) -> Result<()> {
-    let id: SessionId = LONG_SESSION.parse()?;
+pub async fn write_long(store: &dyn Store, id: &SessionId, template: &[Event], chunks: usize) -> Result<()> {
     let first =
         template.iter().position(|event| matches!(event.body, EventBody::MessageChunk(_))).context("a chunk")?;
     let (head, tail) = template.split_at(first);
@@ -151,7 +150,7 @@ async fn fill_long(store: &dyn Store, template: &[Event], chunks: usize) -> Resu
         let entries = batch.iter().cloned().map(Entry::new).collect();
         store.append(Append { fence, expected, entries, session: session.clone() }).await?;
     }
-    store.release(&id, fence).await?;
+    store.release(id, fence).await?;
     Ok(())
 }
 

@@ -12,6 +12,7 @@ mod latency;
 mod load;
 mod memory;
 mod reader;
+mod ready;
 mod start;
 mod table;
 
@@ -22,6 +23,9 @@ use clap::{Parser, Subcommand};
 
 use crate::lab::Lab;
 use crate::table::Table;
+
+/// Sessions of the large store.
+const READY_SESSIONS: usize = 10_000;
 
 #[derive(Parser)]
 #[command(about = "Measures a release build of Wharf")]
@@ -40,6 +44,9 @@ struct Arguments {
     /// Stored sessions, and events of the long session.
     #[arg(long, default_value_t = 100_000)]
     stored: usize,
+    /// Events of the large store that a server starts on (about 450 bytes of disk each), in 10,000 sessions.
+    #[arg(long, default_value_t = 1_000_000)]
+    events: usize,
 }
 
 #[derive(Subcommand)]
@@ -60,6 +67,7 @@ enum Measurement {
     Load,
     Crowd,
     History,
+    Ready,
     Bridge,
 }
 
@@ -106,6 +114,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if wanted(Measurement::Bridge) {
         bridge::measure(&lab, &mut table).await?;
+    }
+    if wanted(Measurement::Ready) {
+        ready::measure(&lab, READY_SESSIONS, arguments.events, &mut table).await?;
     }
     if wanted(Measurement::Crowd) {
         crowd::measure(&lab, arguments.sessions, arguments.seconds, &mut table).await?;
