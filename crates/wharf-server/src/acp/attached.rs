@@ -171,6 +171,12 @@ impl Attached {
     }
 
     async fn command(&mut self, command: Command) -> Result<(), End> {
+        if let Some(id) = command.request_id()
+            && self.context.out.token(id).is_cancelled()
+        {
+            // Taken back before it began.
+            return Ok(self.context.out.answer(id, Err::<(), _>(RpcError::cancelled())).await?);
+        }
         match command {
             Command::New { id, request, mcp } => match self.create(request, mcp).await {
                 Ok(session) => {
@@ -187,9 +193,21 @@ impl Attached {
                 }
             },
             Command::Load { id, cwd, mcp } => {
-                let loaded = match self.set_mcp(mcp).await {
-                    Ok(()) => self.load().await?,
-                    Err(error) => Err(error),
+                if let Err(error) = self.set_mcp(mcp).await {
+                    return self.opened(&id, Err(error), Some(&cwd)).await;
+                }
+                let cancelled = self.context.out.token(&id);
+                // A prompt that waits for its answer needs the view.
+                let may_stop = self.pending.is_empty();
+                let loaded = tokio::select! {
+                    biased;
+                    () = cancelled.cancelled(), if may_stop => None,
+                    loaded = self.load() => Some(loaded?),
+                };
+                let Some(loaded) = loaded else {
+                    // Half of a conversation is no view to go on from.
+                    self.view = None;
+                    return Ok(self.context.out.answer(&id, Err::<(), _>(RpcError::cancelled())).await?);
                 };
                 self.opened(&id, loaded, Some(&cwd)).await
             }

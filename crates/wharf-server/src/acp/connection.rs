@@ -91,7 +91,7 @@ impl Connection {
     pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
         let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits())));
-        let context = Context { app, principal, out: Outbox(out), asking, asked: Mutex::default() };
+        let context = Context { app, principal, out: Outbox::new(out), asking, asked: Mutex::default() };
         Self {
             context: Arc::new(context),
             peer,
@@ -157,8 +157,7 @@ impl Connection {
     }
 
     async fn close(&self, code: u16, reason: &'static str) -> Result<(), Gone> {
-        // The client may be gone already.
-        let _ = self.context.out.0.send(Outgoing::Close(code, reason)).await;
+        self.context.out.close(code, reason).await;
         Err(Gone)
     }
 

@@ -1,10 +1,14 @@
 //! What goes to one client: frames in order, bounded in size and number.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
 use agent_client_protocol_schema::v1 as acp;
 use axum::extract::ws::Utf8Bytes;
 use serde::Serialize;
 use serde_json::json;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 use wharf_protocol::{Seq, SessionId};
 
 use super::content::text_block;
@@ -19,21 +23,56 @@ pub(super) const META: &str = "_wharf";
 
 /// The client's writer. Senders wait while it is full, so a slow client slows its own sessions' rendering and nobody else.
 #[derive(Clone)]
-pub(super) struct Outbox(pub(super) mpsc::Sender<Outgoing>);
+pub(super) struct Outbox {
+    out: mpsc::Sender<Outgoing>,
+    /// The client's requests without an answer that it may take back; prompts have their own way.
+    open: Arc<Mutex<HashMap<Id, CancellationToken>>>,
+}
 
 /// The client has gone.
 #[derive(Debug)]
 pub(super) struct Gone;
 
 impl Outbox {
+    pub(super) fn new(out: mpsc::Sender<Outgoing>) -> Self {
+        Self { out, open: Arc::default() }
+    }
+
+    fn open(&self) -> MutexGuard<'_, HashMap<Id, CancellationToken>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request that is to be answered here. Cancelled, it may end with [`RpcError::cancelled`].
+    pub(super) fn opened(&self, id: &Id) {
+        self.open().insert(id.clone(), CancellationToken::new());
+    }
+
+    /// Never cancelled for a request that cannot be taken back.
+    pub(super) fn token(&self, id: &Id) -> CancellationToken {
+        self.open().get(id).cloned().unwrap_or_default()
+    }
+
+    /// The client takes a request back, if it has no answer yet.
+    pub(super) fn cancel(&self, id: &Id) {
+        if let Some(token) = self.open().get(id) {
+            token.cancel();
+        }
+    }
+
+    pub(super) async fn close(&self, code: u16, reason: &'static str) {
+        // The client may be gone already.
+        let _ = self.out.send(Outgoing::Close(code, reason)).await;
+    }
+
     pub(super) async fn send(&self, frames: Vec<Utf8Bytes>) -> Result<(), Gone> {
         if frames.is_empty() {
             return Ok(());
         }
-        self.0.send(Outgoing::Frames(frames)).await.map_err(|_| Gone)
+        self.out.send(Outgoing::Frames(frames)).await.map_err(|_| Gone)
     }
 
     pub(super) async fn answer(&self, id: &Id, outcome: Result<impl Serialize, RpcError>) -> Result<(), Gone> {
+        self.open().remove(id);
         let frame = match outcome {
             Ok(result) => rpc::response(id, &result),
             Err(error) => rpc::error(id, &error),

@@ -17,6 +17,8 @@ pub(super) const INVALID_REQUEST: i32 = -32600;
 pub(super) const METHOD_NOT_FOUND: i32 = -32601;
 pub(super) const INVALID_PARAMS: i32 = -32602;
 pub(super) const INTERNAL_ERROR: i32 = -32603;
+/// ACP: the request was taken back.
+pub(super) const CANCELLED: i32 = -32800;
 /// ACP: a session or file that is not there.
 pub(super) const NOT_FOUND: i32 = -32002;
 
@@ -149,6 +151,11 @@ pub(super) struct RpcError {
 impl RpcError {
     pub(super) fn new(code: i32, message: impl Into<String>) -> Self {
         Self { code, message: message.into(), data: None }
+    }
+
+    /// The client took its request back.
+    pub(super) fn cancelled() -> Self {
+        Self::new(CANCELLED, "Request cancelled")
     }
 
     pub(super) fn invalid_params(reason: impl Into<String>) -> Self {

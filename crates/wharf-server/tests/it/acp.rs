@@ -1,5 +1,6 @@
 //! The Agent Client Protocol: its conformance list, over a WebSocket.
 
+mod cancels;
 mod client;
 mod conversation;
 mod editor;

@@ -58,3 +58,22 @@ pub(in crate::acp) enum Command {
         outcome: Option<acp::RequestPermissionOutcome>,
     },
 }
+
+impl Command {
+    /// The request that may be taken back before it begins, if it is one.
+    pub(super) fn request_id(&self) -> Option<&Id> {
+        match self {
+            Self::New { id, .. }
+            | Self::Load { id, .. }
+            | Self::Attach { id, .. }
+            | Self::SetMode { id, .. }
+            | Self::SetOption { id, .. }
+            | Self::Close { id } => Some(id),
+            Self::Prompt { .. }
+            | Self::Cancel
+            | Self::CancelRequest(_)
+            | Self::ShowTerminal { .. }
+            | Self::Answered { .. } => None,
+        }
+    }
+}

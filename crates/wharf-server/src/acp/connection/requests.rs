@@ -41,6 +41,9 @@ impl Connection {
             let text = format!("ACP initialization must complete before {method}");
             return Err(RpcError::new(INVALID_REQUEST, text));
         };
+        if method != "session/prompt" {
+            self.context.out.opened(&id);
+        }
         match method {
             "authenticate" => {
                 let request: acp::AuthenticateRequest = params.read()?;
@@ -53,6 +56,7 @@ impl Connection {
                 principal.require(Scope::SessionsWrite)?;
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::NewSessionRequest = params.read()?;
+                no_more_directories(&request.additional_directories)?;
                 let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
                 let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
                 self.pass(&session_id, Command::New { id, request, mcp }).await
@@ -60,6 +64,7 @@ impl Connection {
             "session/load" => {
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::LoadSessionRequest = params.read()?;
+                no_more_directories(&request.additional_directories)?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
                 self.pass(&session_id, Command::Load { id, cwd: request.cwd, mcp }).await
@@ -67,6 +72,7 @@ impl Connection {
             "session/resume" => {
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::ResumeSessionRequest = params.read()?;
+                no_more_directories(&request.additional_directories)?;
                 check_cwd(&request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
                 self.pass(&session_id, Command::Attach { id, after: None, cwd: Some(request.cwd), mcp }).await
@@ -81,7 +87,12 @@ impl Connection {
                 let request: acp::ListSessionsRequest = params.read()?;
                 let context = Arc::clone(&self.context);
                 self.requests.spawn(async move {
-                    let answer = list(&context, request).await;
+                    let cancelled = context.out.token(&id);
+                    let answer = tokio::select! {
+                        biased;
+                        () = cancelled.cancelled() => Err(RpcError::cancelled()),
+                        answer = list(&context, request) => answer,
+                    };
                     let _ = context.out.answer(&id, answer).await;
                 });
                 Ok(())
@@ -184,6 +195,7 @@ impl Connection {
             "$/cancel_request" => {
                 let Ok(request) = params.read::<Map>() else { return };
                 let Some(id) = request.get("requestId").and_then(Id::from_value) else { return };
+                self.context.out.cancel(&id);
                 // Few sessions, and only the one that knows the request does something.
                 for handle in self.sessions.values() {
                     let _ = handle.commands.send(Command::CancelRequest(id.clone())).await;
@@ -203,6 +215,14 @@ fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {
         return None;
     }
     meta.get(META)?.get("id")?.as_str()?.parse().ok()
+}
+
+/// A session has one workspace; an agent that silently saw less than it was given would be worse than none.
+fn no_more_directories(directories: &[std::path::PathBuf]) -> Result<(), RpcError> {
+    if directories.is_empty() {
+        return Ok(());
+    }
+    Err(RpcError::invalid_params("additionalDirectories: not supported; a session works in its cwd"))
 }
 
 fn session_id(text: &str) -> Result<SessionId, RpcError> {

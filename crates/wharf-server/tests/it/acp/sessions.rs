@@ -165,3 +165,17 @@ async fn modes_and_config_options_say_the_same_to_everybody() {
     assert_eq!(one.fail("session/set_config_option", set).await["code"], -32602);
     assert_eq!(one.fail("session/set_mode", json!({ "sessionId": session, "modeId": "x" })).await["code"], -32602);
 }
+
+#[tokio::test]
+async fn further_directories_are_refused() {
+    let server = TestServer::start().await;
+    let mut client = Client::start(&server).await;
+    let session = client.new_session(&server).await;
+    let cwd = server.engine.config().work_dir.clone();
+    let more = json!({ "sessionId": session, "cwd": cwd, "mcpServers": [], "additionalDirectories": ["/tmp"] });
+    for method in ["session/new", "session/load", "session/resume"] {
+        let error = client.fail(method, more.clone()).await;
+        assert_eq!(error["code"], -32602, "{method}");
+        assert!(error["message"].as_str().unwrap().contains("additionalDirectories"), "{error}");
+    }
+}
