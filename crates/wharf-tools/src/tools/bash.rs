@@ -122,11 +122,10 @@ impl Tool for Bash {
         let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
         let Arguments { background: outlives_call, terminal, input, .. } = arguments;
         let line = command.clone();
-        let editor = context.clients.that(|offers| offers.terminal);
-        if editor.is_some() && (outlives_call || terminal || input) {
-            return Err(background::not_in_editor());
-        }
-        if let Some(host) = editor {
+        // What goes on after the call, or is typed into, needs our keeper: an editor's terminal gives neither.
+        if !(outlives_call || terminal || input)
+            && let Some(host) = context.clients.that(|offers| offers.terminal)
+        {
             let command = TerminalCommand {
                 // Another machine may have it elsewhere.
                 program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),

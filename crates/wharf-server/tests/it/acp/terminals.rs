@@ -160,3 +160,10 @@ async fn a_refused_terminal_is_an_error_and_runs_nothing() {
     assert_eq!((is_done, told.as_str()), (false, "the editor could not open a terminal: no shell"));
     assert!(!server.engine.config().work_dir.join("made").exists());
 }
+
+#[tokio::test]
+async fn what_goes_on_after_the_call_is_the_servers() {
+    let (_server, mut editor, session) = opened().await;
+    editor.turn(&session, r#"call bash {"command":"true","background":true}"#).await;
+    assert_eq!(editor.asked(), Vec::<String>::new());
+}

@@ -20,14 +20,6 @@ pub(in crate::tools) fn unavailable() -> ToolError {
     ToolError::Failed("this server runs no background commands and no terminals: it has no exec supervisor".into())
 }
 
-/// Commands of the session run where its editor is, and an editor's terminal ends with the call.
-pub(super) fn not_in_editor() -> ToolError {
-    ToolError::Failed(
-        "commands of this session run in the editor's terminals: there are no background, terminal or input there"
-            .into(),
-    )
-}
-
 /// Starts the command and leaves it.
 pub(super) async fn start(launch: Launch, context: &CallContext) -> Result<ToolOutput, ToolError> {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
