@@ -26,6 +26,8 @@ pub struct ServerConfig {
     /// How long running turns get to end after a stop was asked for.
     pub drain_grace: Duration,
     pub timeouts: Timeouts,
+    /// Each ACP connection's messages go to a file in this directory.
+    pub trace: Option<PathBuf>,
 }
 
 impl ServerConfig {
@@ -42,6 +44,7 @@ impl ServerConfig {
             work_dir: PathBuf::from("."),
             drain_grace: Duration::from_secs(25),
             timeouts: Timeouts::default(),
+            trace: None,
         }
     }
 }

@@ -21,6 +21,7 @@ mod routes;
 mod server;
 mod sse;
 mod ticket;
+pub mod trace;
 mod turn_frames;
 mod ws;
 

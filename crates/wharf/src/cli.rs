@@ -103,6 +103,9 @@ pub struct ServeArgs {
     /// Who may connect
     #[arg(long, value_name = "HOW")]
     pub auth: Option<AuthChoice>,
+    /// Write the messages of each ACP connection to a file in this directory, to look for mistakes; with all that is said
+    #[arg(long, value_name = "DIR")]
+    pub trace: Option<PathBuf>,
     /// Stay in the foreground (the default; put & behind the command for the background)
     #[arg(long)]
     pub foreground: bool,
@@ -233,6 +236,9 @@ pub struct AcpArgs {
     /// Run the agent in this process, without a server
     #[arg(long)]
     pub embedded: bool,
+    /// Write every message to this file, to look for mistakes; with all that is said, but without keys
+    #[arg(long, value_name = "FILE")]
+    pub trace: Option<PathBuf>,
 }
 
 /// An editor that speaks the Agent Client Protocol.

@@ -89,7 +89,7 @@ pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
         runtime.worker_threads(threads).thread_name("wharf").enable_all().build().context("cannot start threads")?;
     let exit = runtime.block_on(async {
         match command {
-            Command::Serve(_) => serve::run(&context, port_was_chosen, origin, layered).await,
+            Command::Serve(args) => serve::run(&context, port_was_chosen, args.trace, origin, layered).await,
             Command::Config(crate::cli::ConfigCommand::Reload) => config::reload(&context),
             Command::Ask(args) | Command::Run(args) => ask::run(&context, args).await,
             Command::Attach(args) => attach::run(&context, args).await,

@@ -27,6 +27,7 @@ use super::rpc::{self, INTERNAL_ERROR, Id, Incoming, Malformed, RpcError};
 use crate::app::App;
 use crate::auth::Principal;
 use crate::connection::Peer;
+use crate::trace::{self, Trace};
 use crate::ws::writer::{CAPACITY, Outgoing, Writer};
 
 /// Sessions that one connection may have attached.
@@ -81,6 +82,7 @@ enum Wakeup {
 pub(super) struct Connection {
     context: Arc<Context>,
     peer: Option<Peer>,
+    trace: Option<Arc<Trace>>,
     client: Option<Client>,
     sessions: HashMap<SessionId, Handle>,
     requests: JoinSet<()>,
@@ -88,13 +90,14 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>) -> Self {
+    pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>, trace: Option<Arc<Trace>>) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
         let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits())));
         let context = Context { app, principal, out: Outbox::new(out), asking, asked: Mutex::default() };
         Self {
             context: Arc::new(context),
             peer,
+            trace,
             client: None,
             sessions: HashMap::new(),
             requests: JoinSet::new(),
@@ -109,7 +112,9 @@ impl Connection {
         let app = self.context.app.clone();
         let writer_wait = WRITER_WAIT + app.config.timeouts.stall;
         let traffic = self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic));
-        let mut writer = AbortOnDropHandle::new(tokio::spawn(Writer { sink, traffic, app }.run(outgoing)));
+        let mut writer = AbortOnDropHandle::new(tokio::spawn(
+            Writer { sink, traffic, trace: self.trace.clone(), app }.run(outgoing),
+        ));
         self.read(stream, &mut writer).await;
         self.context.asking.close();
         // Whoever still makes frames ends first; then the writer has nobody left to wait for.
@@ -134,6 +139,9 @@ impl Connection {
             let done = match wakeup {
                 Wakeup::Frame(Some(Ok(message))) => {
                     heard_at = Instant::now();
+                    if let (Some(trace), Message::Text(_) | Message::Binary(_)) = (&self.trace, &message) {
+                        trace.message(trace::Side::Client, &String::from_utf8_lossy(&message.clone().into_data()));
+                    }
                     match message {
                         Message::Text(text) => self.serve(text.as_bytes()).await,
                         Message::Binary(bytes) => self.serve(&bytes).await,

@@ -34,6 +34,7 @@ use crate::error::{Failure, Result};
 use crate::extract::random_id;
 use crate::presence::Present;
 use crate::route::{Answer, Operation};
+use crate::trace::Trace;
 use connection::Connection;
 
 /// The WebSocket subprotocol that asks for ACP.
@@ -82,6 +83,17 @@ pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upg
     let present = Present::new(&app.presence.acp);
     let limit = app.config.limits.frame_bytes;
     let tasks = app.sockets.clone();
+    let connection_id = random_id();
+    let trace = app.config.trace.as_ref().and_then(|dir| match Trace::in_directory(dir, &connection_id) {
+        Ok(trace) => {
+            trace.event(&format!("an ACP connection of {}", principal.caller.name));
+            Some(Arc::new(trace))
+        }
+        Err(error) => {
+            tracing::warn!(%error, directory = %dir.display(), "an ACP connection is not traced");
+            None
+        }
+    });
     let mut response = upgrade
         .protocols([SUBPROTOCOL])
         .max_message_size(limit)
@@ -91,11 +103,11 @@ pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upg
         .on_upgrade(move |stream| {
             // Tracked: the server waits for it when it stops.
             tasks.track_future(async move {
-                Connection::new(app, principal, peer.clone()).run(stream).await;
+                Connection::new(app, principal, peer.clone(), trace).run(stream).await;
                 drop((present, peer));
             })
         });
-    if let Ok(id) = HeaderValue::try_from(random_id()) {
+    if let Ok(id) = HeaderValue::try_from(connection_id) {
         response.headers_mut().insert(CONNECTION_ID, id);
     }
     response

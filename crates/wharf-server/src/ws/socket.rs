@@ -93,8 +93,12 @@ impl Socket {
     pub(super) async fn run(mut self, stream: WebSocket, start: Start) {
         let Some(outgoing) = self.outgoing.take() else { return };
         let (sink, stream) = stream.split();
-        let writer =
-            Writer { sink, traffic: self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic)), app: self.app.clone() };
+        let writer = Writer {
+            sink,
+            traffic: self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic)),
+            trace: None,
+            app: self.app.clone(),
+        };
         let mut writer = AbortOnDropHandle::new(tokio::spawn(writer.run(outgoing)));
         if self.begin(start).await.is_some() {
             self.read(stream, &mut writer).await;

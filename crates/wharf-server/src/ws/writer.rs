@@ -13,6 +13,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, timeout};
 
 use crate::app::App;
 use crate::connection::Traffic;
+use crate::trace::{self, Trace};
 
 /// Batches that wait for the writer; whoever makes more of them waits.
 pub(crate) const CAPACITY: usize = 8;
@@ -36,6 +37,7 @@ enum Stuck {
 pub(crate) struct Writer {
     pub(crate) sink: SplitSink<WebSocket, Message>,
     pub(crate) traffic: Option<Arc<Traffic>>,
+    pub(crate) trace: Option<Arc<Trace>>,
     pub(crate) app: App,
 }
 
@@ -48,7 +50,12 @@ impl Writer {
         loop {
             let written = tokio::select! {
                 next = outgoing.recv() => match next {
-                    Some(Outgoing::Frames(frames)) => self.write(frames.into_iter().map(Message::Text)).await,
+                    Some(Outgoing::Frames(frames)) => {
+                        if let Some(trace) = &self.trace {
+                            frames.iter().for_each(|frame| trace.message(trace::Side::Agent, frame));
+                        }
+                        self.write(frames.into_iter().map(Message::Text)).await
+                    }
                     Some(Outgoing::Close(code, reason)) => return self.close(code, reason).await,
                     None => {
                         // The answer to the client's own close, if it sent one, is waiting to be flushed.

@@ -8,6 +8,7 @@ mod pipes;
 use std::net::{IpAddr, Ipv4Addr};
 use std::os::unix::process::CommandExt;
 use std::process::Stdio;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wharf_client::{ApiKey, Auth};
 use wharf_engine::Engine;
+use wharf_server::trace::Trace;
 use wharf_server::{Key, Scopes, Server, ServerConfig};
 
 use crate::cli::AcpArgs;
@@ -43,14 +45,19 @@ pub async fn run(context: &Context, args: AcpArgs) -> anyhow::Result<Exit> {
         }
         asked.cancel();
     }));
-    let (input, output) = (pipes::input()?, pipes::output()?);
+    let trace = args.trace.as_ref().map(|path| {
+        let trace = Trace::open(path).with_context(|| format!("cannot write the trace {}", path.display()))?;
+        trace.event("started");
+        anyhow::Ok(Arc::new(trace))
+    });
+    let editor = bridge::Editor { input: pipes::input()?, output: pipes::output()?, trace: trace.transpose()? };
     if args.embedded {
         let embedded = Embedded::start(context).await?;
-        let ended = bridge::run(Here(embedded.target.clone()), input, output, &stop).await;
+        let ended = bridge::run(Here(embedded.target.clone()), editor, &stop).await;
         embedded.stop().await;
         ended?;
     } else {
-        bridge::run(Running { context, starts: args.start_server }, input, output, &stop).await?;
+        bridge::run(Running { context, starts: args.start_server }, editor, &stop).await?;
     }
     Ok(Exit::Completed)
 }

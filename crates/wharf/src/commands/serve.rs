@@ -2,6 +2,7 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -27,7 +28,13 @@ const CLOSING: Duration = Duration::from_secs(2);
 /// Who a request with the key of the state directory is, on the log.
 const OWNER: &str = "owner";
 
-pub async fn run(context: &Context, port_was_chosen: bool, origin: Origin, current: Layered) -> anyhow::Result<Exit> {
+pub async fn run(
+    context: &Context,
+    port_was_chosen: bool,
+    trace: Option<PathBuf>,
+    origin: Origin,
+    current: Layered,
+) -> anyhow::Result<Exit> {
     let lock = context.state.lock()?;
     // Before anything is announced: a signal from here on ends the server in good order.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
@@ -42,7 +49,7 @@ pub async fn run(context: &Context, port_was_chosen: bool, origin: Origin, curre
     let source = Arc::clone(&models);
     let engine = wiring::engine_with(&context.config, true, &context.environment, &context.state, source).await?;
     let mut reload = Reload { origin, current, models, engine: engine.clone(), state: context.state.clone() };
-    let server = bind(context, auth, port_was_chosen, &engine)?;
+    let server = bind(context, auth, port_was_chosen, trace, &engine)?;
     let url = url_of(server.local_addr());
     lock.announce(&Discovery {
         url: url.clone(),
@@ -127,7 +134,13 @@ impl Signals {
 }
 
 /// Binds the wished port. Where nobody wished one and the usual one is taken, a free one: clients find it anyway.
-fn bind(context: &Context, auth: Auth, port_was_chosen: bool, engine: &Engine) -> anyhow::Result<Server> {
+fn bind(
+    context: &Context,
+    auth: Auth,
+    port_was_chosen: bool,
+    trace: Option<PathBuf>,
+    engine: &Engine,
+) -> anyhow::Result<Server> {
     let section = &context.config.server;
     let config = ServerConfig {
         host: section.host,
@@ -137,6 +150,7 @@ fn bind(context: &Context, auth: Auth, port_was_chosen: bool, engine: &Engine) -
         limits: context.config.limits.clone(),
         work_dir: engine.config().work_dir.clone(),
         drain_grace: Duration::from_millis(section.drain_ms),
+        trace,
         ..ServerConfig::new(auth)
     };
     let address = SocketAddr::new(section.host, section.port);

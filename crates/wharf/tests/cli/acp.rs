@@ -343,3 +343,32 @@ fn a_bridge_ends_while_its_server_is_gone() {
     silent.call("initialize", json!({ "protocolVersion": 1 }));
     assert_eq!(terminate(&mut silent), Some(0));
 }
+
+#[test]
+fn traces_hold_every_message_and_no_key() {
+    let home = Home::new();
+    let traces = home.state().join("traces");
+    let _server = home.serve(&["--trace", traces.to_str().unwrap()]);
+    let file = home.workspace().join("trace.jsonl");
+    let mut editor = Editor::start(&home, &["acp", "--trace", file.to_str().unwrap()]);
+    let session = editor.session(&home);
+    let id = editor.prompt(&session, "hello");
+    let messages = editor.until_answer(id);
+    editor.leave();
+    let read = |path: &std::path::Path| -> Vec<Value> {
+        std::fs::read_to_string(path).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let lines = read(&file);
+    let from = |who: &str| lines.iter().filter(|line| line["from"] == who).count();
+    assert_eq!(from("client"), 3);
+    assert_eq!(lines.iter().rfind(|line| line["from"] == "agent").unwrap()["message"], messages[messages.len() - 1]);
+    assert!(lines.iter().any(|line| line["event"] == "connected to the server"));
+    assert_eq!(crate::mode_of(&file), 0o600);
+    let files: Vec<_> = std::fs::read_dir(&traces).unwrap().map(|entry| entry.unwrap().path()).collect();
+    assert_eq!((files.len(), crate::mode_of(&files[0]), crate::mode_of(&traces)), (1, 0o600, 0o700));
+    assert!(read(&files[0]).iter().any(|line| line["message"]["result"]["stopReason"] == "end_turn"));
+    let key = std::fs::read_to_string(home.state().join("key")).unwrap();
+    for path in [&files[0], &file] {
+        assert!(!std::fs::read_to_string(path).unwrap().contains(key.trim()), "{}", path.display());
+    }
+}

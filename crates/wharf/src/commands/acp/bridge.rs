@@ -1,5 +1,6 @@
 //! Lines on one side, frames on the other; and a lost connection that the editor does not notice.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -17,6 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use tokio_util::sync::CancellationToken;
 use wharf_client::Auth;
+use wharf_server::trace::{self, Trace};
 
 use super::memory::{self, Memory, Verdict};
 use crate::failure::{Exit, Failure};
@@ -49,6 +51,14 @@ pub struct Target {
     pub auth: Auth,
 }
 
+/// The editor's side.
+pub struct Editor<I, O> {
+    pub input: I,
+    pub output: O,
+    /// As the editor sees them, all messages go there.
+    pub trace: Option<Arc<Trace>>,
+}
+
 /// Finds the server again, each time it is needed: a new one may listen elsewhere.
 pub trait Find {
     async fn find(&mut self) -> anyhow::Result<Target>;
@@ -64,15 +74,17 @@ enum Lost {
 /// Serves an editor to its end, or until it is to stop: the server is told then.
 pub async fn run(
     mut find: impl Find,
-    input: impl AsyncRead + Send + Unpin + 'static,
-    output: impl AsyncWrite + Send + Unpin + 'static,
+    editor: Editor<impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
+    let Editor { input, output, trace } = editor;
     let (lines_in, mut lines) = mpsc::channel(QUEUE);
-    let reader = tokio::spawn(read_lines(input, lines_in));
+    let reader = tokio::spawn(read_lines(input, lines_in, trace.clone()));
     let (out, messages) = mpsc::channel(QUEUE);
-    let writer = tokio::spawn(write_lines(output, messages));
-    let ended = serve(&mut find, &mut lines, &out, stop).await;
+    let writer = tokio::spawn(write_lines(output, messages, trace.clone()));
+    let happened = |event: &str| trace.iter().for_each(|trace| trace.event(event));
+    let ended = serve(&mut find, &mut lines, &out, stop, &happened).await;
+    happened("ended");
     // It waits for input that may never come.
     reader.abort();
     drop(out);
@@ -86,6 +98,7 @@ async fn serve(
     lines: &mut mpsc::Receiver<String>,
     out: &mpsc::Sender<String>,
     stop: &CancellationToken,
+    happened: &impl Fn(&str),
 ) -> anyhow::Result<()> {
     let mut memory = Memory::default();
     let Some(connected) = stop.run_until_cancelled(connect(find)).await else { return Ok(()) };
@@ -102,11 +115,13 @@ async fn serve(
         }
     };
     loop {
+        happened("connected to the server");
         match pump(socket, &mut memory, lines, out, stop).await {
             Lost::Editor => return Ok(()),
             Lost::Server => {}
         }
         tracing::info!("the connection to the server is lost; trying again");
+        happened("the connection to the server is lost");
         for line in memory.lost() {
             let _ = out.send(line).await;
         }
@@ -277,7 +292,7 @@ async fn receive<'a>(stream: &mut SplitStream<Socket>, out: &'a mpsc::Sender<Str
     }
 }
 
-async fn read_lines(input: impl AsyncRead + Unpin, lines: mpsc::Sender<String>) {
+async fn read_lines(input: impl AsyncRead + Unpin, lines: mpsc::Sender<String>, trace: Option<Arc<Trace>>) {
     let mut input = BufReader::with_capacity(64 << 10, input);
     loop {
         let mut line = Vec::new();
@@ -290,6 +305,9 @@ async fn read_lines(input: impl AsyncRead + Unpin, lines: mpsc::Sender<String>) 
             }
         }
         let text = String::from_utf8_lossy(line.trim_ascii());
+        if let Some(trace) = trace.as_ref().filter(|_| !text.is_empty()) {
+            trace.message(trace::Side::Client, &text);
+        }
         if !text.is_empty() && lines.send(text.into_owned()).await.is_err() {
             return;
         }
@@ -297,12 +315,19 @@ async fn read_lines(input: impl AsyncRead + Unpin, lines: mpsc::Sender<String>) 
 }
 
 /// One message a line; what has come together is written together.
-async fn write_lines(mut output: impl AsyncWrite + Unpin, mut messages: mpsc::Receiver<String>) {
+async fn write_lines(
+    mut output: impl AsyncWrite + Unpin,
+    mut messages: mpsc::Receiver<String>,
+    trace: Option<Arc<Trace>>,
+) {
     let mut buffer = Vec::new();
     while let Some(message) = messages.recv().await {
         buffer.clear();
         let mut next = Some(message);
         while let Some(message) = next {
+            if let Some(trace) = &trace {
+                trace.message(trace::Side::Agent, &message);
+            }
             // Text of JSON has no line break outside its strings but what a sender put there for looks.
             buffer.extend(message.bytes().map(|byte| if byte == b'\n' || byte == b'\r' { b' ' } else { byte }));
             buffer.push(b'\n');
