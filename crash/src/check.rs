@@ -35,6 +35,7 @@ impl Evidence<'_> {
         self.check_permissions(&mut found);
         self.check_texts(&mut found);
         self.check_calls(&mut found);
+        self.check_commands(&mut found);
         for refusal in &self.recorded.refusals {
             found.add("refused", refusal.clone());
         }
@@ -178,6 +179,8 @@ impl Evidence<'_> {
     fn check_calls(&self, found: &mut Findings<'_>) {
         let mut outcomes: BTreeMap<&str, Vec<&Seen>> = BTreeMap::new();
         let mut effects: HashMap<&str, &str> = HashMap::new();
+        // Such a call has completed when its command has begun, which may then be cut off before its effect.
+        let mut background: HashSet<&str> = HashSet::new();
         for event in self.log {
             match event.kind.as_str() {
                 "message.complete" => {
@@ -187,6 +190,9 @@ impl Evidence<'_> {
                         outcomes.entry(id).or_default();
                         if let Some(effect) = call["arguments"]["command"].as_str().and_then(effect_of) {
                             effects.insert(id, effect);
+                        }
+                        if call["arguments"]["background"] == true {
+                            background.insert(id);
                         }
                     }
                 }
@@ -203,7 +209,7 @@ impl Evidence<'_> {
             let Some(effect) = effects.get(call) else { continue };
             let count = self.effects.get(*effect).copied().unwrap_or(0);
             let wanted = match ends.first() {
-                Some(end) if end.kind == "tool.call_complete" => 1..=1,
+                Some(end) if end.kind == "tool.call_complete" && !background.contains(call) => 1..=1,
                 Some(end) if end.text("reason") == "denied" => 0..=0,
                 _ => 0..=1,
             };
@@ -211,6 +217,39 @@ impl Evidence<'_> {
                 let end = ends.first().map_or("nothing", |end| end.kind.as_str());
                 let reason = ends.first().map_or("", |end| end.text("reason"));
                 found.add("one_effect", format!("{call} ({end} {reason}) took effect {count} times: {effect}"));
+            }
+        }
+    }
+
+    /// Every background command has one end, took effect at most once, and exactly once where it is told to have ended well.
+    fn check_commands(&self, found: &mut Findings<'_>) {
+        let mut commands: BTreeMap<&str, (Option<&str>, Vec<&Seen>)> = BTreeMap::new();
+        for event in self.log {
+            let id = event.text("command_id");
+            match event.kind.as_str() {
+                "command.started" => {
+                    if commands.insert(id, (effect_of(event.text("command")), Vec::new())).is_some() {
+                        found.add("one_command_end", format!("{id} was started twice"));
+                    }
+                }
+                "command.ended" => match commands.get_mut(id) {
+                    Some((_, ends)) => ends.push(event),
+                    None => found.add("one_command_end", format!("{id} ended and was never started")),
+                },
+                _ => {}
+            }
+        }
+        for (id, (effect, ends)) in &commands {
+            let [end] = ends[..] else {
+                found.add("one_command_end", format!("{id} has {} ends", ends.len()));
+                continue;
+            };
+            let Some(effect) = effect else { continue };
+            let count = self.effects.get(*effect).copied().unwrap_or(0);
+            let ended_well = end.text("status") == "exited" && end.number("exit_code") == Some(0);
+            if count > 1 || (ended_well && count != 1) {
+                let status = end.text("status");
+                found.add("one_effect", format!("{id} ({status}) took effect {count} times: {effect}"));
             }
         }
     }

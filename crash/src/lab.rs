@@ -17,7 +17,7 @@ use wharf_testkit::{Client, FaultProxy, Faults, WharfProcess};
 
 use crate::check::{Violation, check_syncs, count_effects};
 use crate::clients::Rest;
-use crate::plan::Kill;
+use crate::plan::{HelperKill, Kill};
 
 /// How long what a dead server had started may live.
 const ORPHAN_LIMIT: Duration = Duration::from_secs(2);
@@ -59,7 +59,12 @@ impl Lab {
     }
 
     /// Starts a server that dies as `kill` says, if it meets that point. `Ok(None)`: it died before it answered.
-    pub async fn start(&mut self, kill: Option<&Kill>, interrupt: bool) -> Result<Option<WharfProcess>> {
+    pub async fn start(
+        &mut self,
+        kill: Option<&Kill>,
+        helper: Option<&HelperKill>,
+        interrupt: bool,
+    ) -> Result<Option<WharfProcess>> {
         self.starts += 1;
         let mut orders = vec![format!("trace={}", self.trace().display())];
         orders.extend(self.mistake.iter().map(|name| format!("mistake={name}")));
@@ -67,6 +72,9 @@ impl Lab {
             Some(Kill::At { point, count }) => orders.push(format!("kill={point}@{count}")),
             Some(Kill::For { point, subject }) => orders.push(format!("kill={point}/{subject}")),
             Some(Kill::After(_)) | None => {}
+        }
+        if let Some(HelperKill::At { point, count }) = helper {
+            orders.push(format!("kill={point}@{count}"));
         }
         let server = self.home.server().binary(&self.wharf).model_url(format!("http://{}/v1", self.to_model.address()));
         let server = server
@@ -112,6 +120,25 @@ impl Lab {
                 return Some(lines.join("; "));
             }
             tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// Kills one process of this name that the server has started.
+    pub fn kill_helper(&self, server: &WharfProcess, name: &str) {
+        let Ok(server_id) = i32::try_from(server.pid()) else { return };
+        let all = processes();
+        let below = |pid: i32, of: i32| all.iter().any(|(it, parent, _)| *it == pid && *parent == of);
+        let supervisors: Vec<i32> = all
+            .iter()
+            .filter(|(pid, _, comm)| comm == "exec-supervisor" && below(*pid, server_id))
+            .map(|(pid, ..)| *pid)
+            .collect();
+        let found = all
+            .iter()
+            .find(|(pid, parent, comm)| comm == name && (supervisors.contains(pid) || supervisors.contains(parent)));
+        if let Some(pid) = found.and_then(|(pid, ..)| Pid::from_raw(*pid)) {
+            // It may have ended by itself.
+            let _ = kill_process(pid, Signal::KILL);
         }
     }
 
@@ -194,6 +221,19 @@ impl Drop for Model {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Number, parent and name of every process.
+fn processes() -> Vec<(i32, i32, String)> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    let pids = entries.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.filter_map(|pid| {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let (open, close) = (stat.find('(')?, stat.rfind(')')?);
+        let parent = stat[close + 1..].split_whitespace().nth(1)?.parse().ok()?;
+        Some((pid, parent, stat[open + 1..close].to_owned()))
+    })
+    .collect()
 }
 
 fn describe(pid: u32) -> String {

@@ -110,7 +110,7 @@ async fn run(arguments: &Arguments) -> Result<()> {
 
 /// What was on the log once is there in the end, unchanged by all that came after it.
 async fn read_again(lab: &mut Lab, logs: &[(String, Vec<history::Seen>)]) -> Result<Vec<Violation>> {
-    let Some(server) = lab.start(None, false).await? else { bail!("a server died that nobody killed") };
+    let Some(server) = lab.start(None, None, false).await? else { bail!("a server died that nobody killed") };
     let rest = lab.rest(&server, false)?;
     let mut violations = Vec::new();
     for (session, log) in logs {

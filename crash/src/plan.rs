@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use wharf_failpoints::POINTS;
+use wharf_failpoints::{HELPER_POINTS, POINTS};
 
 use crate::rng::Rng;
 
@@ -11,7 +11,8 @@ use crate::rng::Rng;
 const SESSIONS: u64 = 4;
 
 /// Where a recovery dies.
-const RECOVERY: [&str; 3] = ["recovery.after_lease", "recovery.after_load", "recovery.after_append"];
+const RECOVERY: [&str; 4] =
+    ["recovery.after_lease", "recovery.after_load", "recovery.after_append", "recovery.before_command_end"];
 
 /// When the server dies.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -24,12 +25,23 @@ pub enum Kill {
     For { point: &'static str, subject: String },
 }
 
+/// The death of a process between the server and its commands, in the life of the first server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum HelperKill {
+    /// One process of this name, so long after the server's start.
+    After { name: &'static str, after: Duration },
+    /// Each one that meets this point for the n-th time.
+    At { point: &'static str, count: u64 },
+}
+
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plan {
     /// Of one server after the other; the server after them is left alone.
     pub kills: Vec<Kill>,
     /// The next server starts at once, beside what the dead one may have left.
     pub hurry: bool,
+    /// What dies besides, in the life of the first server.
+    pub helper: Option<HelperKill>,
     /// Turns that a dead server left are ended instead of taken up.
     pub interrupt: bool,
     pub sessions: Vec<SessionPlan>,
@@ -88,8 +100,9 @@ impl Plan {
         }
         let hurry = rng.chance(50);
         let interrupt = rng.chance(10);
+        let helper = rng.chance(35).then(|| HelperKill::new(&mut rng));
         let sessions = (0..SESSIONS).map(|number| SessionPlan::new(seed, round, number, mark, &mut rng)).collect();
-        Self { kills, hurry, interrupt, sessions }
+        Self { kills, hurry, helper, interrupt, sessions }
     }
 
     /// A round in which a mistake has its best chance to show.
@@ -97,6 +110,7 @@ impl Plan {
         let mut plan = Self::new(seed, round, mark);
         let mut rng = Rng::new(seed, round ^ 0xffff);
         plan.interrupt = false;
+        plan.helper = None;
         let kill = match mistake {
             "acknowledge_before_commit" => Kill::At { point: "store.before_insert", count: rng.range(12, 40) },
             "reuse_seq" => Kill::At { point: "engine.before_append", count: rng.range(12, 60) },
@@ -115,9 +129,23 @@ impl Kill {
         let most = match point.split_once('.') {
             Some(("recovery", _)) => 4,
             _ if point.contains("call") => 4,
+            _ if point.contains("command") => 3,
             _ => 70,
         };
         Self::At { point, count: rng.range(1, most) }
+    }
+}
+
+impl HelperKill {
+    fn new(rng: &mut Rng) -> Self {
+        if rng.chance(50) {
+            let name = rng.pick(&["exec-keeper", "exec-supervisor"]);
+            return Self::After { name, after: Duration::from_millis(rng.range(50, 1_000)) };
+        }
+        let point = rng.pick(&HELPER_POINTS);
+        // A keeper meets each of its points once.
+        let count = if point.starts_with("supervisor") { rng.range(1, 3) } else { 1 };
+        Self::At { point, count }
     }
 }
 
@@ -161,7 +189,12 @@ fn text(name: &str, mark: &str, asks: bool, rng: &mut Rng) -> String {
                     if rng.chance(15) {
                         return json!({ "name": "read_file", "arguments": { "path": "effects.log" } });
                     }
-                    let command = command(&format!("effect-{name}-{round}-{call}"), mark, rng);
+                    let effect = format!("effect-{name}-{round}-{call}");
+                    if rng.chance(25) {
+                        let command = background(&effect, mark, rng);
+                        return json!({ "name": "bash", "arguments": { "command": command, "background": true } });
+                    }
+                    let command = command(&effect, mark, rng);
                     json!({ "name": "bash", "arguments": { "command": command } })
                 })
                 .collect();
@@ -181,6 +214,12 @@ fn command(effect: &str, mark: &str, rng: &mut Rng) -> String {
         2 => format!("echo before; {count}; sleep 0.2; echo after"),
         _ => format!("export CRASH_MARK={mark}; {count}; {STUBBORN} sleep 0.2; echo started"),
     }
+}
+
+/// A command that goes on after its call, for a while.
+fn background(effect: &str, mark: &str, rng: &mut Rng) -> String {
+    let pause = rng.range(0, 9);
+    format!("export CRASH_MARK={mark}; echo {effect} >> effects.log; {STUBBORN} echo begun; sleep 0.{pause}; echo over")
 }
 
 /// Children that do not want to die: a session of their own, two forks, no hang-up, deaf to TERM. They end by themselves

@@ -12,7 +12,7 @@ use crate::check::{Evidence, Violation};
 use crate::clients::{Clients, Rest};
 use crate::history::Seen;
 use crate::lab::Lab;
-use crate::plan::{Kill, Plan};
+use crate::plan::{HelperKill, Kill, Plan};
 
 /// A server whose fail point is not met by then is killed anyway.
 const POINT_LIMIT: Duration = Duration::from_millis(2_500);
@@ -49,9 +49,10 @@ pub async fn play(lab: &mut Lab, plan: &Plan, demands: Demands) -> Result<Outcom
     let mut outcome = Outcome::default();
     let (tasks, stop) = (TaskTracker::new(), CancellationToken::new());
     let mut clients: Vec<Clients> = Vec::new();
-    for kill in &plan.kills {
+    for (number, kill) in plan.kills.iter().enumerate() {
         let began = Instant::now();
-        let Some(mut server) = lab.start(Some(kill), plan.interrupt).await? else {
+        let helper = plan.helper.as_ref().filter(|_| number == 0);
+        let Some(mut server) = lab.start(Some(kill), helper, plan.interrupt).await? else {
             outcome.deaths.push(name_of(kill));
             after_death(lab, plan, demands, &mut outcome).await;
             continue;
@@ -60,12 +61,12 @@ pub async fn play(lab: &mut Lab, plan: &Plan, demands: Demands) -> Result<Outcom
         if clients.is_empty() {
             clients = start_clients(lab, &server, plan, &tasks, &stop)?;
         }
-        outcome.deaths.push(until_dead(&mut server, kill, began, &clients).await);
+        outcome.deaths.push(until_dead(lab, &mut server, (kill, helper), began, &clients).await);
         lab.to_server.set_target(None);
         after_death(lab, plan, demands, &mut outcome).await;
     }
     let began = Instant::now();
-    let Some(server) = lab.start(None, plan.interrupt).await? else { bail!("a server died that nobody killed") };
+    let Some(server) = lab.start(None, None, plan.interrupt).await? else { bail!("a server died that nobody killed") };
     outcome.ready.push(began.elapsed());
     if clients.is_empty() {
         clients = start_clients(lab, &server, plan, &tasks, &stop)?;
@@ -108,7 +109,17 @@ async fn after_death(lab: &Lab, plan: &Plan, demands: Demands, outcome: &mut Out
 }
 
 /// Waits until the server is dead, and kills it when its time has come. Says where it died.
-async fn until_dead(server: &mut WharfProcess, kill: &Kill, began: Instant, clients: &[Clients]) -> String {
+async fn until_dead(
+    lab: &Lab,
+    server: &mut WharfProcess,
+    (kill, helper): (&Kill, Option<&HelperKill>),
+    began: Instant,
+    clients: &[Clients],
+) -> String {
+    let mut helper_at = match helper {
+        Some(HelperKill::After { name, after }) => Some((*name, *after)),
+        _ => None,
+    };
     let limit = match kill {
         Kill::After(after) => *after,
         Kill::At { .. } | Kill::For { .. } => POINT_LIMIT,
@@ -116,6 +127,9 @@ async fn until_dead(server: &mut WharfProcess, kill: &Kill, began: Instant, clie
     loop {
         if server.ended().is_some() {
             return name_of(kill);
+        }
+        if let Some((name, _)) = helper_at.take_if(|(_, after)| began.elapsed() >= *after) {
+            lab.kill_helper(server, name);
         }
         let is_idle = !matches!(kill, Kill::After(_)) && clients.iter().all(Clients::are_done);
         if began.elapsed() >= limit || is_idle {
@@ -146,8 +160,17 @@ async fn finish(
 ) -> Result<()> {
     let rest = lab.rest(&server, false)?;
     wait_for(demands.settle, || clients.iter().all(Clients::are_done)).await;
-    for session in clients {
-        outcome.logs.push((session.plan.id.clone(), read_log(&rest, &session.plan.id).await?));
+    // Background commands outlive their turns, and end by themselves.
+    let deadline = Instant::now() + demands.settle;
+    loop {
+        outcome.logs.clear();
+        for session in clients {
+            outcome.logs.push((session.plan.id.clone(), read_log(&rest, &session.plan.id).await?));
+        }
+        if outcome.logs.iter().all(|(_, log)| !has_open_command(log)) || Instant::now() > deadline {
+            break;
+        }
+        tokio::time::sleep(POLL_EVERY * 10).await;
     }
     let has_all = |session: &Clients| {
         let last = outcome.logs.iter().find(|(id, _)| *id == session.plan.id).map_or(0, |(_, log)| log.len() as u64);
@@ -183,6 +206,11 @@ async fn finish(
         outcome.events += log.len();
     }
     Ok(())
+}
+
+fn has_open_command(log: &[Seen]) -> bool {
+    let count = |kind: &str| log.iter().filter(|event| event.kind == kind).count();
+    count("command.started") > count("command.ended")
 }
 
 pub async fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {

@@ -168,6 +168,30 @@ fn calls_have_one_outcome_and_one_effect() {
 }
 
 #[test]
+fn background_commands_have_one_end() {
+    let started = json!({ "command_id": "k", "call_id": "c", "command": "echo effect-2 >> effects.log" });
+    let ended = |status: &str| json!({ "command_id": "k", "status": status, "exit_code": 0 });
+    let of = |payloads: &[(&str, Value)], effects: usize| {
+        let mut events = sound_log();
+        for (kind, payload) in payloads {
+            events.push(json!({ "type": kind, "session_id": "s", "timestamp": "now", "payload": payload }));
+        }
+        let mut case = Case::of(events);
+        case.effects.insert("effect-2".to_owned(), effects);
+        case.findings()
+    };
+    let start = ("command.started", started);
+    let sound: [&str; 0] = [];
+    assert_eq!(of(&[start.clone(), ("command.ended", ended("exited"))], 1), sound);
+    assert_eq!(of(&[start.clone(), ("command.ended", ended("interrupted"))], 0), sound);
+    assert_eq!(of(&[start.clone()], 1), ["one_command_end"]);
+    let twice = [start.clone(), ("command.ended", ended("exited")), ("command.ended", ended("exited"))];
+    assert_eq!(of(&twice, 1), ["one_command_end"]);
+    assert_eq!(of(&[start.clone(), ("command.ended", ended("exited"))], 0), ["one_effect"]);
+    assert_eq!(of(&[start, ("command.ended", ended("interrupted"))], 2), ["one_effect"]);
+}
+
+#[test]
 fn acknowledgements_come_after_their_sync() {
     assert_eq!(
         check_syncs("1 commit 1\n1 sync 0\n1 acknowledge 1\n2 commit 1\n2 commit 2\n2 sync 0\n2 acknowledge 2\n"),

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{MISTAKES, POINTS};
+use crate::{HELPER_POINTS, MISTAKES, POINTS};
 
 static ORDERS: OnceLock<Orders> = OnceLock::new();
 
@@ -52,7 +52,7 @@ fn parse_kill(text: &str) -> Result<Kill, String> {
         Some((point, subject)) => (point, Some(subject.to_owned())),
         None => (point, None),
     };
-    if !POINTS.contains(&point) || left == 0 {
+    if !(POINTS.contains(&point) || HELPER_POINTS.contains(&point)) || left == 0 {
         return Err(format!("not a point that can be met so often: {text:?}"));
     }
     Ok(Kill { point: point.to_owned(), subject, left: AtomicU64::new(left) })
@@ -89,9 +89,13 @@ pub(crate) fn mistake(name: &str) -> bool {
 }
 
 pub(crate) fn inherited() -> Option<(&'static str, String)> {
-    let mistakes = &ORDERS.get()?.mistakes;
-    let orders = mistakes.iter().map(|name| format!("mistake={name};")).collect();
-    (!mistakes.is_empty()).then_some(("WHARF_FAILPOINTS", orders))
+    let orders = ORDERS.get()?;
+    let mistakes = orders.mistakes.iter().map(|name| format!("mistake={name};"));
+    let helpers = orders.kills.iter().filter(|kill| HELPER_POINTS.contains(&kill.point.as_str()));
+    // The server meets none of these points, so the count is the one that was ordered.
+    let kills = helpers.map(|kill| format!("kill={}@{};", kill.point, kill.left.load(Ordering::SeqCst)));
+    let handed_on: String = mistakes.chain(kills).collect();
+    (!handed_on.is_empty()).then_some(("WHARF_FAILPOINTS", handed_on))
 }
 
 pub(crate) fn trace(step: &str, number: u64) {

@@ -10,7 +10,7 @@ mod armed;
 pub use armed::arm;
 
 /// Every [`point`], in the order in which a prompt meets them.
-pub const POINTS: [&str; 15] = [
+pub const POINTS: [&str; 19] = [
     "engine.before_append",
     "store.before_insert",
     "store.before_commit",
@@ -23,9 +23,25 @@ pub const POINTS: [&str; 15] = [
     "engine.after_run_call",
     "engine.call_finished",
     "engine.after_outcome",
+    "engine.before_start_command",
+    "engine.command_over",
+    "engine.after_command_end",
     "recovery.after_lease",
     "recovery.after_load",
     "recovery.after_append",
+    "recovery.before_command_end",
+];
+
+/// The points of the exec supervisor and of its keepers, which are processes of their own: the server hands the orders on.
+pub const HELPER_POINTS: [&str; 8] = [
+    "supervisor.before_start",
+    "supervisor.after_start",
+    "keeper.before_spawn",
+    "keeper.after_spawn",
+    "keeper.before_kill",
+    "keeper.before_record",
+    "keeper.after_record",
+    "keeper.after_report",
 ];
 
 /// Every [`mistake`].

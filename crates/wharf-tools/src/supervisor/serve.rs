@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec};
+use wharf_failpoints::point;
 
 use super::signals::{self, Children};
 use super::{KEEP, control, descendants, wire};
@@ -46,7 +47,11 @@ pub(super) fn run() -> io::Result<()> {
             match wire::receive_with(&control, &mut [0; 1]) {
                 Ok((0, _)) | Err(_) => farewell = Some(Instant::now() + FAREWELL),
                 // A keeper that cannot be started is told by the end of its socket.
-                Ok((_, Some(socket))) => keepers.extend(start(socket).ok()),
+                Ok((_, Some(socket))) => {
+                    point("supervisor.before_start");
+                    keepers.extend(start(socket).ok());
+                    point("supervisor.after_start");
+                }
                 Ok((_, None)) => {}
             }
         }
