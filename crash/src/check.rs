@@ -228,7 +228,9 @@ impl Evidence<'_> {
             let id = event.text("command_id");
             match event.kind.as_str() {
                 "command.started" => {
-                    if commands.insert(id, (effect_of(event.text("command")), Vec::new())).is_some() {
+                    let effect = effect_of(event.text("command"));
+                    let earlier = commands.insert(id, (effect, Vec::new()));
+                    if earlier.is_some() {
                         found.add("one_command_end", format!("{id} was started twice"));
                     }
                 }

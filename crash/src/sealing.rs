@@ -26,7 +26,7 @@ pub async fn play(lab: &mut Lab) -> Result<Vec<Violation>> {
             violations.push(Violation { check: "sealed", what });
         }
     };
-    let server = lab.start(None, false).await?.context("a server died that nobody killed")?;
+    let server = lab.start(None, None, false).await?.context("a server died that nobody killed")?;
     let rest = lab.rest(&server, false)?;
     for (number, session) in SESSIONS.into_iter().enumerate() {
         send(&rest, "POST", "", &json!({ "session_id": session, "mode": "full" })).await?;
@@ -40,7 +40,7 @@ pub async fn play(lab: &mut Lab) -> Result<Vec<Violation>> {
 
     let kill = Kill::For { point: "recovery.after_load", subject: SESSIONS[0].to_owned() };
     for _ in 0..DEATHS {
-        let mut server = match lab.start(Some(&kill), false).await? {
+        let mut server = match lab.start(Some(&kill), None, false).await? {
             Some(server) => server,
             None => continue,
         };
@@ -48,7 +48,7 @@ pub async fn play(lab: &mut Lab) -> Result<Vec<Violation>> {
         ensure!(died, "the server did not come to take the session up");
     }
 
-    let server = lab.start(Some(&kill), false).await?.context("a sealed session killed the server")?;
+    let server = lab.start(Some(&kill), None, false).await?.context("a sealed session killed the server")?;
     let rest = lab.rest(&server, false)?;
     demand(until_idle(&rest, SESSIONS[1]).await?, "the session beside it did not come to its end".to_owned());
     let view = send(&rest, "GET", &format!("/{}", SESSIONS[0]), &Value::Null).await?;
@@ -62,7 +62,7 @@ pub async fn play(lab: &mut Lab) -> Result<Vec<Violation>> {
     drop((server, rest));
 
     // Whatever it was is gone: the turn goes on from where it was.
-    let server = lab.start(None, false).await?.context("a server died that nobody killed")?;
+    let server = lab.start(None, None, false).await?.context("a server died that nobody killed")?;
     let rest = lab.rest(&server, false)?;
     let view = send(&rest, "POST", &format!("/{}/unseal", SESSIONS[0]), &Value::Null).await?;
     demand(view["status"] != "sealed", format!("unsealed: {view}"));

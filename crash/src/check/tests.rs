@@ -184,7 +184,7 @@ fn background_commands_have_one_end() {
     let sound: [&str; 0] = [];
     assert_eq!(of(&[start.clone(), ("command.ended", ended("exited"))], 1), sound);
     assert_eq!(of(&[start.clone(), ("command.ended", ended("interrupted"))], 0), sound);
-    assert_eq!(of(&[start.clone()], 1), ["one_command_end"]);
+    assert_eq!(of(std::slice::from_ref(&start), 1), ["one_command_end"]);
     let twice = [start.clone(), ("command.ended", ended("exited")), ("command.ended", ended("exited"))];
     assert_eq!(of(&twice, 1), ["one_command_end"]);
     assert_eq!(of(&[start.clone(), ("command.ended", ended("exited"))], 0), ["one_effect"]);

@@ -82,7 +82,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["info"])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(embedded.info()),
+            Backend::Embedded(embedded) => Ok(embedded.info().await),
         }
     }
 

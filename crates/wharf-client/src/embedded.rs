@@ -59,7 +59,7 @@ impl Embedded {
         })
     }
 
-    pub(crate) fn info(&self) -> Info {
+    pub(crate) async fn info(&self) -> Info {
         Info {
             name: "wharf".to_owned(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -68,6 +68,7 @@ impl Embedded {
             agents: self.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
             tools_count: self.engine.tools().len(),
             limits: self.engine.config().limits.clone(),
+            containment: self.engine.containment().await,
         }
     }
 
@@ -79,6 +80,7 @@ impl Embedded {
             sessions: self.engine.session_counts().await.map_err(told)?,
             connections: ConnectionCounts::default(),
             config: ServerConfigView { host: String::new(), port: 0, work_dir: self.engine.config().work_dir.clone() },
+            containment: self.engine.containment().await,
         })
     }
 

@@ -14,9 +14,9 @@ use wharf_failpoints::mistake;
 use wharf_models::ModelSource;
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::rest::{
-    AnswerPermission, Cancel, CancelAnswer, CreateSession, ExecuteTool, MessagePage, MessageQuery, ModelList,
-    PermissionAnswered, Permissions, Queue, SessionCounts, SessionPage, SessionQuery, Timeline, ToolExecuted, TurnPage,
-    UpdateSession,
+    AnswerPermission, Cancel, CancelAnswer, Containment, CreateSession, ExecuteTool, MessagePage, MessageQuery,
+    ModelList, PermissionAnswered, Permissions, Queue, SessionCounts, SessionPage, SessionQuery, Timeline,
+    ToolExecuted, TurnPage, UpdateSession,
 };
 use wharf_protocol::{
     Agent, CallId, EncodedEvent, EventBody, EventKind, MessageId, PermissionId, Priority, Prompt, Seq, Session,
@@ -463,6 +463,12 @@ impl Engine {
         let input = Input::Answer { permission_id: permission.clone(), option, by: caller.by(), message };
         self.ask(&session, input).await?;
         Ok(PermissionAnswered { status: "resolved".to_owned(), permission_id: permission.clone(), option })
+    }
+
+    /// Whether commands run in a process namespace of their own. The first answer takes the time of one attempt.
+    pub async fn containment(&self) -> Containment {
+        let tools = self.shared.tools.clone();
+        tokio::task::spawn_blocking(move || tools.containment()).await.unwrap_or_default()
     }
 
     #[must_use]

@@ -34,6 +34,32 @@ pub struct Info {
     pub agents: Vec<String>,
     pub tools_count: usize,
     pub limits: Limits,
+    /// Whether commands run in a process namespace of their own.
+    #[serde(default)]
+    pub containment: Containment,
+}
+
+/// Whether commands run in a process namespace of their own.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ContainmentSetting {
+    /// They do not.
+    #[default]
+    None,
+    /// They do where the machine can.
+    Auto,
+    /// They do, or do not run at all.
+    Require,
+}
+
+/// What is set, and what came of it.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Containment {
+    pub setting: ContainmentSetting,
+    pub active: bool,
+    /// Why not, where it is wanted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
 }
 
 /// What the server refuses to exceed; the names carry the units.
@@ -93,6 +119,8 @@ pub struct Status {
     pub sessions: SessionCounts,
     pub connections: ConnectionCounts,
     pub config: ServerConfigView,
+    #[serde(default)]
+    pub containment: Containment,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

@@ -2,6 +2,7 @@
 
 mod background;
 pub(crate) mod capture;
+pub(crate) mod containment;
 mod environment;
 mod local;
 mod outbox;
@@ -48,6 +49,8 @@ pub(crate) struct Execution {
     /// Held open, so that the command starts there whatever the directory is called by then.
     pub(crate) directory: OwnedFd,
     pub(crate) environment: Vec<(String, String)>,
+    /// The program makes a process namespace and runs the command in it.
+    pub(crate) contained: bool,
     /// Asked for by the call itself.
     pub(crate) timeout: Option<Duration>,
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
+use wharf_protocol::rest::ContainmentSetting;
 use wharf_protocol::{CallId, SessionId};
 
 use crate::supervisor::SupervisorProgram;
@@ -18,6 +19,10 @@ pub(crate) fn supervisor() -> SupervisorProgram {
     let path = test.ancestors().nth(2).unwrap().join("examples/supervisor");
     assert!(path.is_file(), "{} is not there: `cargo build -p wharf-tools --examples` makes it", path.display());
     SupervisorProgram { path }
+}
+
+fn environment() -> std::collections::BTreeMap<String, String> {
+    std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME").collect()
 }
 
 pub(crate) struct Bench {
@@ -40,11 +45,19 @@ impl Bench {
         Self::with(Some(supervisor()))
     }
 
+    /// The same, each in a process namespace of its own where this machine can make one.
+    pub(crate) fn contained() -> Self {
+        let environment = environment();
+        let (supervisor, containment) = (Some(supervisor()), ContainmentSetting::Auto);
+        let config = ToolsConfig { environment, supervisor, containment, ..ToolsConfig::default() };
+        Self { toolbox: Toolbox::builtin(config), ..Self::supervised() }
+    }
+
     fn with(supervisor: Option<SupervisorProgram>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("work")).unwrap();
         let workspace = Workspace::open(dir.path().join("work")).unwrap();
-        let environment = std::env::vars().filter(|(name, _)| name == "PATH" || name == "HOME").collect();
+        let environment = environment();
         let toolbox = Toolbox::builtin(ToolsConfig { environment, supervisor, ..ToolsConfig::default() });
         Self { dir, workspace, toolbox, output_limit: 30_000, clients: Clients::default() }
     }

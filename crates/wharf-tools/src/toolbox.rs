@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wharf_protocol::rest::{Containment, ContainmentSetting};
 use wharf_protocol::{McpServer, ToolSpec};
 
+use crate::exec::containment::Namespaces;
 use crate::mcp::{Mcp, McpConfig};
 use crate::supervisor::SupervisorProgram;
 use crate::tools;
@@ -22,6 +24,8 @@ pub struct ToolsConfig {
     /// What runs commands so that none outlives this process. Without it they are this process's own children, and survive
     /// where it is killed. Linux only.
     pub supervisor: Option<SupervisorProgram>,
+    /// Whether commands get a process namespace of their own.
+    pub containment: ContainmentSetting,
     /// MCP servers that every session has.
     pub mcp_servers: Vec<McpServer>,
 }
@@ -33,6 +37,7 @@ impl Default for ToolsConfig {
             pass_environment: Vec::new(),
             bash_timeout_ms: 600_000,
             supervisor: None,
+            containment: ContainmentSetting::None,
             mcp_servers: Vec::new(),
         }
     }
@@ -44,6 +49,7 @@ pub struct Toolbox {
     tools: BTreeMap<String, Arc<dyn Tool>>,
     specs: Arc<[Arc<ToolSpec>]>,
     mcp: Mcp,
+    namespaces: Arc<Namespaces>,
 }
 
 impl Toolbox {
@@ -62,7 +68,15 @@ impl Toolbox {
             call_timeout_ms: config.bash_timeout_ms,
             supervisor: config.supervisor.clone(),
         });
-        Self { mcp, ..tools::builtin(config).into_iter().collect() }
+        let path = config.environment.get("PATH").map_or("", String::as_str);
+        let namespaces = Arc::new(Namespaces::new(config.containment, path, config.supervisor.is_some()));
+        Self { mcp, namespaces: Arc::clone(&namespaces), ..tools::builtin(config, namespaces).into_iter().collect() }
+    }
+
+    /// Whether commands get a process namespace of their own, and why not. Blocks when it is asked for the first time.
+    #[must_use]
+    pub fn containment(&self) -> Containment {
+        self.namespaces.describe()
     }
 
     /// The MCP servers, which bring further tools to the sessions that have them.
@@ -85,7 +99,7 @@ impl Toolbox {
     /// These tools and `more`; a tool of the same name replaces the one here.
     #[must_use]
     pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        Self { mcp: self.mcp, ..self.tools.into_values().chain(more).collect() }
+        Self { mcp: self.mcp, namespaces: self.namespaces, ..self.tools.into_values().chain(more).collect() }
     }
 }
 
@@ -93,7 +107,8 @@ impl FromIterator<Arc<dyn Tool>> for Toolbox {
     fn from_iter<I: IntoIterator<Item = Arc<dyn Tool>>>(tools: I) -> Self {
         let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
         let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
-        Self { tools, specs, mcp: Mcp::new(McpConfig::default()) }
+        let namespaces = Arc::new(Namespaces::new(ContainmentSetting::None, "", false));
+        Self { tools, specs, mcp: Mcp::new(McpConfig::default()), namespaces }
     }
 }
 

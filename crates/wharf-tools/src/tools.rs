@@ -25,6 +25,7 @@ use schemars::JsonSchema;
 use wharf_protocol::tool::{Location, ToolSource};
 use wharf_protocol::{ToolKind, ToolSpec};
 
+use crate::exec::containment::Namespaces;
 use crate::{Tool, ToolError, ToolsConfig, Workspace};
 
 /// Longest run of a tool that only handles files.
@@ -33,11 +34,11 @@ const FILE_TIMEOUT_MS: u64 = 60_000;
 /// Largest file that is changed or compared.
 const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
 
-pub(crate) fn builtin(config: ToolsConfig) -> Vec<Arc<dyn Tool>> {
+pub(crate) fn builtin(config: ToolsConfig, namespaces: Arc<Namespaces>) -> Vec<Arc<dyn Tool>> {
     vec![
         Arc::new(apply_patch::ApplyPatch::new()),
         Arc::new(ask_user::AskUser::new()),
-        Arc::new(bash::Bash::new(config)),
+        Arc::new(bash::Bash::new(config, namespaces)),
         Arc::new(command_input::CommandInput::new()),
         Arc::new(command_list::CommandList::new()),
         Arc::new(command_output::CommandOutput::new()),

@@ -13,7 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wharf_client::Timeouts;
-use wharf_protocol::rest::Limits;
+use wharf_protocol::rest::{ContainmentSetting, Limits};
 use wharf_protocol::{Mode, Rule};
 
 pub use keys::known_keys;
@@ -49,6 +49,8 @@ pub struct Config {
     pub rules: Vec<Rule>,
     /// What happens to a turn that a dead server left behind.
     pub recovery: RecoveryChoice,
+    /// Whether the agent's commands run in a process namespace of their own: `none`, `auto` (where the machine can) or `require`.
+    pub containment: ContainmentSetting,
     /// Further environment variables that commands of the agent may see.
     pub pass_environment: Vec<String>,
     /// MCP servers that every session has, by their names.
@@ -180,6 +182,7 @@ impl Default for Config {
             permission: Mode::Ask,
             rules: Vec::new(),
             recovery: RecoveryChoice::Continue,
+            containment: ContainmentSetting::None,
             pass_environment: Vec::new(),
             mcp: BTreeMap::new(),
             log: "warn".to_owned(),

@@ -42,6 +42,7 @@ pub fn tools(config: &Config, environment: &BTreeMap<String, String>) -> Toolbox
         pass_environment: config.pass_environment.clone(),
         bash_timeout_ms: config.limits.tool_time_ms,
         supervisor: Some(SupervisorProgram::this()),
+        containment: config.containment,
         mcp_servers: mcp_servers(&config.mcp),
     })
 }

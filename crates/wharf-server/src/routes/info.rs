@@ -37,5 +37,6 @@ async fn info(State(app): State<App>) -> Json<Info> {
         agents: app.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
         tools_count: app.engine.tools().len(),
         limits: app.config.limits.clone(),
+        containment: app.engine.containment().await,
     })
 }

@@ -29,5 +29,6 @@ async fn status(State(app): State<App>) -> Result<Json<Status>> {
             port: app.port,
             work_dir: app.config.work_dir.clone(),
         },
+        containment: app.engine.containment().await,
     }))
 }

@@ -57,6 +57,7 @@ impl Launch {
             timeout_ms: Some(timeout_ms),
             output_dir: output_dir.as_os_str().to_owned(),
             output_max_bytes,
+            contained: self.execution.contained,
             background: Some(Background { terminal: self.terminal, takes_input: self.takes_input }),
         };
         let request = wire::json_frame(wire::REQUEST, &request)?;

@@ -38,6 +38,7 @@ impl Execution {
             output_dir: context.output_dir.clone().into_os_string(),
             output_max_bytes: OUTPUT_FILE_MAX_BYTES,
             background: None,
+            contained: self.contained,
         };
         let request = wire::json_frame(wire::REQUEST, &request)?;
         let supervisor = Arc::clone(supervisor);

@@ -45,9 +45,9 @@ pub(super) fn living(spared: &HashSet<i32>) -> Vec<Process> {
     found
 }
 
-/// Asks every process to end.
-pub(super) fn ask() {
-    for process in living(&HashSet::new()) {
+/// Asks every process to end, but one.
+pub(super) fn ask(spared: Option<i32>) {
+    for process in living(&HashSet::new()).into_iter().filter(|process| Some(process.pid) != spared) {
         let _ = process.send(Signal::TERM);
         // A stopped process hears nothing until it goes on.
         let _ = process.send(Signal::CONT);

@@ -90,7 +90,7 @@ impl Keeper {
             server.send(wire::BEGUN, &[]);
         }
         let deadline = request.timeout_ms.map(|timeout| started + Duration::from_millis(timeout));
-        let life = Life::new(children, main, deadline);
+        let life = Life::new(children, main, deadline).in_namespace(request.contained);
         Ok(Self { server, life, output: Some(output), sink, input, told_taken: 0, directory, status })
     }
 
@@ -107,6 +107,8 @@ impl Keeper {
         let killed = descendants::kill(&HashSet::new());
         self.read_rest();
         let strays = killed.pids.iter().filter(|pid| **pid != self.life.main).count();
+        // What a namespace ends with its first process was not left by the command.
+        let strays = if self.life.is_in_namespace() { 0 } else { strays };
         self.finish(end, strays, killed.survivors)
     }
 

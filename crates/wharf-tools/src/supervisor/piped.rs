@@ -102,7 +102,7 @@ impl Watch {
     }
 
     fn end(&mut self, why: End, grace: Duration) {
-        descendants::ask();
+        descendants::ask(None);
         self.ending = Some((why, Instant::now() + grace));
     }
 

@@ -67,6 +67,10 @@ pub(crate) struct Request {
     pub(crate) timeout_ms: Option<u64>,
     pub(crate) output_dir: std::ffi::OsString,
     pub(crate) output_max_bytes: u64,
+    /// The program makes a process namespace and runs the command in it: it has to outlive the request to end, or the command
+    /// would have no time to.
+    #[serde(default)]
+    pub(crate) contained: bool,
     /// Outlives its call.
     #[serde(default)]
     pub(crate) background: Option<Background>,

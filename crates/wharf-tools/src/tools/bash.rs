@@ -16,6 +16,7 @@ use wharf_protocol::{TerminalSize, ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
+use crate::exec::containment::{self, Namespaces};
 use crate::exec::{self, End, Execution, Finished, Launch};
 use crate::supervisor::Supervisor;
 use crate::workspace::OpenDir;
@@ -56,10 +57,11 @@ pub(super) struct Bash {
     shell: PathBuf,
     environment: Vec<(String, String)>,
     supervisor: Option<Arc<Supervisor>>,
+    namespaces: Arc<Namespaces>,
 }
 
 impl Bash {
-    pub(super) fn new(config: ToolsConfig) -> Self {
+    pub(super) fn new(config: ToolsConfig, namespaces: Arc<Namespaces>) -> Self {
         let about = About {
             name: "bash",
             description: "Run a command with bash in the workspace; gives its output and exit code. Processes that it leaves are stopped when it ends; what is to go on (a server, a watcher) is started with background=true and read with command_output.",
@@ -72,7 +74,21 @@ impl Bash {
         let environment = exec::allowed(&config.environment, &config.pass_environment);
         let shell = shell(&environment);
         let supervisor = config.supervisor.map(|program| Arc::new(Supervisor::new(program)));
-        Self { spec: about.with_arguments::<Arguments>(), shell, environment, supervisor }
+        Self { spec: about.with_arguments::<Arguments>(), shell, environment, supervisor, namespaces }
+    }
+}
+
+impl Bash {
+    /// The program that runs commands in a namespace of their own, where that is wanted.
+    async fn namespace(&self) -> Result<Option<PathBuf>, ToolError> {
+        let namespaces = Arc::clone(&self.namespaces);
+        let found = tokio::task::spawn_blocking(move || namespaces.program()).await;
+        let found = found.map_err(|_| crate::blocking::stopped())?;
+        found.map_err(|reason| {
+            ToolError::Failed(format!(
+                "the configuration requires containment, and it cannot be had: {reason}. Nothing was run."
+            ))
+        })
     }
 }
 
@@ -136,9 +152,17 @@ impl Tool for Bash {
             };
             return in_terminal::run(host, command, timeout.map(Duration::from_millis), &context).await;
         }
+        let namespace = self.namespace().await?;
+        let contained = namespace.is_some();
+        let arguments_of_shell = vec!["-c".to_owned(), command];
+        let (program, arguments_of_program) = match namespace {
+            Some(program) => (program, containment::arguments(&self.shell, arguments_of_shell)),
+            None => (self.shell.clone(), arguments_of_shell),
+        };
         let execution = Execution {
-            program: self.shell.clone(),
-            arguments: vec!["-c".into(), command],
+            program,
+            arguments: arguments_of_program,
+            contained,
             directory,
             environment: self.environment.clone(),
             timeout: timeout.map(Duration::from_millis),

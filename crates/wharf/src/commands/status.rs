@@ -2,6 +2,7 @@
 
 use serde_json::json;
 use wharf_client::Discovery;
+use wharf_protocol::rest::{Containment, ContainmentSetting};
 
 use super::print_json;
 use crate::cli::StatusArgs;
@@ -9,6 +10,15 @@ use crate::connect::Context;
 use crate::failure::Exit;
 use crate::output;
 use crate::terminal::{clean, table};
+
+/// Whether commands have a process namespace, in words.
+fn contained(containment: &Containment) -> String {
+    match (containment.setting, containment.active, &containment.reason) {
+        (ContainmentSetting::None, ..) => "none".to_owned(),
+        (_, true, _) => "each command in a process namespace".to_owned(),
+        (_, false, reason) => format!("not possible: {}", clean(reason.as_deref().unwrap_or("unknown"))),
+    }
+}
 
 pub async fn run(context: &Context, args: &StatusArgs) -> anyhow::Result<Exit> {
     let (client, discovery): (_, Option<Discovery>) = match context.named_server()? {
@@ -37,6 +47,7 @@ pub async fn run(context: &Context, args: &StatusArgs) -> anyhow::Result<Exit> {
             "sessions".to_owned(),
             format!("{} ({} busy, {} idle in memory)", sessions.total, sessions.busy, sessions.idle),
         ],
+        vec!["containment".to_owned(), contained(&status.containment)],
         vec!["clients".to_owned(), status.connections.total.to_string()],
     ]);
     output::out(&table(&rows));

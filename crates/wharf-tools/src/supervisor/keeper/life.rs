@@ -19,6 +19,8 @@ pub(super) struct Life {
     pub(super) children: Children,
     /// The first process; its end is the end of all.
     pub(super) main: i32,
+    /// With it everything else would be killed: it ends when the others have.
+    main_is_asked_last: bool,
     exit: Option<WaitStatus>,
     has_children: bool,
     deadline: Option<Instant>,
@@ -41,7 +43,25 @@ enum Stage {
 
 impl Life {
     pub(super) fn new(children: Children, main: i32, deadline: Option<Instant>) -> Self {
-        Self { children, main, exit: None, has_children: true, deadline, stage: Stage::Running }
+        Self {
+            children,
+            main,
+            main_is_asked_last: false,
+            exit: None,
+            has_children: true,
+            deadline,
+            stage: Stage::Running,
+        }
+    }
+
+    /// The first process holds the namespace of the others.
+    pub(super) fn in_namespace(mut self, is_in_one: bool) -> Self {
+        self.main_is_asked_last = is_in_one;
+        self
+    }
+
+    pub(super) fn is_in_namespace(&self) -> bool {
+        self.main_is_asked_last
     }
 
     pub(super) fn is_running(&self) -> bool {
@@ -90,7 +110,7 @@ impl Life {
     }
 
     fn end(&mut self, why: End, grace: Duration) {
-        descendants::ask();
+        descendants::ask(self.main_is_asked_last.then_some(self.main));
         self.stage = Stage::Ending { why, kill_at: Instant::now() + grace };
     }
 

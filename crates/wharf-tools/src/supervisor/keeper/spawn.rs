@@ -50,6 +50,10 @@ pub(super) fn spawn(request: &Request) -> io::Result<Spawned> {
 /// Consumes the command, so that our copies of its ends are closed.
 fn start(mut command: Command, request: &Request) -> io::Result<i32> {
     let environment = request.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
+    if request.contained {
+        // By itself it would go elsewhere where the directory has no name any more.
+        command.arg("--chdir").arg(std::env::current_dir()?);
+    }
     let child = command.args(&request.arguments).env_clear().envs(environment).spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
 }

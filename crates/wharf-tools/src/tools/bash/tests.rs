@@ -45,6 +45,45 @@ both! {
     what_cannot_be_run_is_refused_in_words
 }
 
+/// The same in a process namespace; where this machine makes none, it is once more what it is without one.
+macro_rules! contained {
+    ($($name:ident)*) => {
+        #[cfg(target_os = "linux")]
+        mod contained {
+            use super::*;
+
+            $(#[tokio::test]
+            async fn $name() {
+                super::$name(Bench::contained()).await;
+            })*
+        }
+    };
+}
+
+contained! {
+    a_command_runs_in_the_workspace_without_input_and_secrets
+    progress_has_every_byte_in_order
+    a_cancel_ends_the_whole_tree_in_time
+    a_process_that_listens_may_say_its_last_words
+    a_time_limit_of_the_call_is_told
+    an_abandoned_call_leaves_nothing_running
+    a_fork_storm_ends
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_contained_command_sees_its_own_processes_only() {
+    let bench = Bench::contained();
+    let containment = bench.toolbox.containment();
+    let told = bench.tell("bash", json!({"command": "ls /proc | grep -c '^[0-9]'"})).await;
+    let count: usize = told.trim().parse().unwrap();
+    if !containment.active {
+        return eprintln!("no process namespace here: {:?}", containment.reason);
+    }
+    // The namespace's first process, the shell, and what it has started.
+    assert!(count <= 6, "{count} processes");
+}
+
 /// Processes that have `marker` among their arguments, zombies aside: `sleep` keeps it, whatever else it gave up.
 fn running(marker: &str) -> Vec<String> {
     let mut found = Vec::new();
