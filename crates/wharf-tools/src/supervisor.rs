@@ -11,6 +11,8 @@
 //! socket to the server: when that ends, by whatever signal the server died, everything below them is killed.
 
 #[cfg(target_os = "linux")]
+mod cgroup;
+#[cfg(target_os = "linux")]
 mod descendants;
 #[cfg(target_os = "linux")]
 mod inherited;

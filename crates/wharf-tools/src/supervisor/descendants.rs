@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal};
 
+use super::cgroup::Cgroup;
 use super::signals;
 use crate::exec::process::{Process, processes};
 
@@ -54,9 +55,10 @@ pub(super) fn ask(spared: Option<i32>) {
     }
 }
 
-/// Kills every process, and waits until it is gone and reaped.
-pub(super) fn kill(spared: &HashSet<i32>) -> Killed {
+/// Kills every process, those in the control group too, and waits until they are gone and reaped; then the group goes.
+pub(super) fn kill(spared: &HashSet<i32>, cgroup: Option<Cgroup>) -> Killed {
     if wharf_failpoints::mistake("leave_child") {
+        std::mem::forget(cgroup);
         return Killed::default();
     }
     let own_group = rustix::process::getpgrp().as_raw_pid();
@@ -87,10 +89,17 @@ pub(super) fn kill(spared: &HashSet<i32>) -> Killed {
                     killed.pids.insert(process.pid);
                 }
                 Err(Errno::SRCH) => {}
+                // Another user's process, which only the group's end reaches.
+                Err(_) if cgroup.as_ref().is_some_and(Cgroup::is_populated) => {}
                 Err(_) => {
                     untouchable.insert((process.pid, process.start));
                 }
             }
+        }
+        // After the signals, so that what was still there is counted and parents come first; whatever was forked in between
+        // is caught by it.
+        if let Some(cgroup) = &cgroup {
+            cgroup.kill();
         }
         std::thread::sleep(KILL_PAUSE);
     }

@@ -22,6 +22,7 @@ use self::life::Life;
 use self::output::Sink;
 use self::server::Server;
 use self::spawn::{Spawned, spawn};
+use super::cgroup::Cgroup;
 use super::signals::Children;
 use super::spool::{Spool, Status};
 use super::wire::{self, End, Ended, Request};
@@ -61,6 +62,7 @@ fn is_gone(control: &UnixStream) -> bool {
 struct Keeper {
     server: Server,
     life: Life,
+    cgroup: Option<Cgroup>,
     /// A pipe, or our end of the command's terminal.
     output: Option<File>,
     sink: Sink,
@@ -84,14 +86,15 @@ impl Keeper {
         status.write(&directory, false)?;
         let mut server = Server::new(control)?;
         point("keeper.before_spawn");
-        let Spawned { main, output, input } = spawn(request)?;
+        let (spawned, cgroup) = Cgroup::around(|| spawn(request));
+        let Spawned { main, output, input } = spawned?;
         point("keeper.after_spawn");
         if request.background.is_some() {
             server.send(wire::BEGUN, &[]);
         }
         let deadline = request.timeout_ms.map(|timeout| started + Duration::from_millis(timeout));
         let life = Life::new(children, main, deadline).in_namespace(request.contained);
-        Ok(Self { server, life, output: Some(output), sink, input, told_taken: 0, directory, status })
+        Ok(Self { server, life, cgroup, output: Some(output), sink, input, told_taken: 0, directory, status })
     }
 
     /// To the end of the command, of its tree, and of what the server has to be told.
@@ -104,7 +107,7 @@ impl Keeper {
             self.wait()?;
         };
         point("keeper.before_kill");
-        let killed = descendants::kill(&HashSet::new());
+        let killed = descendants::kill(&HashSet::new(), self.cgroup.take());
         self.read_rest();
         let strays = killed.pids.iter().filter(|pid| **pid != self.life.main).count();
         // What a namespace ends with its first process was not left by the command.

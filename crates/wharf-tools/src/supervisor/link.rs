@@ -28,7 +28,10 @@ struct Link {
 }
 
 impl Supervisor {
+    /// Ends what a server left that was killed together with its supervisor and its keepers.
     pub(crate) fn new(program: SupervisorProgram) -> Self {
+        #[cfg(target_os = "linux")]
+        super::cgroup::end_abandoned();
         Self { program, link: Mutex::new(None) }
     }
 

@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::process::WaitStatus;
 
+use super::cgroup::Cgroup;
 use super::descendants;
 use super::signals::{self, Children};
 use super::wire::{self, End, First, Frames, Serve};
@@ -25,7 +26,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(20);
 const LAST_WORD: Duration = Duration::from_secs(1);
 
 pub(super) fn run(control: UnixStream, children: Children, first: First) -> io::Result<()> {
-    let main = match start(first) {
+    let (started, cgroup) = Cgroup::around(|| start(first));
+    let main = match started {
         Ok(main) => main,
         Err(error) => {
             return (&control).write_all(&wire::frame(wire::NOT_STARTED, error.to_string().as_bytes())?);
@@ -41,7 +43,7 @@ pub(super) fn run(control: UnixStream, children: Children, first: First) -> io::
         }
         watch.wait()?;
     };
-    let killed = descendants::kill(&HashSet::new());
+    let killed = descendants::kill(&HashSet::new(), cgroup);
     if let Some(mut control) = watch.control {
         control.set_nonblocking(false)?;
         control.set_write_timeout(Some(LAST_WORD))?;

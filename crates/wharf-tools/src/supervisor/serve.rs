@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, Timespec};
 use wharf_failpoints::point;
 
 use super::signals::{self, Children};
-use super::{KEEP, control, descendants, wire};
+use super::{KEEP, cgroup, control, descendants, wire};
 
 /// After the server's end: how long the keepers have to end theirs. Together with the fight that may follow it stays below
 /// the 2 s within which everything is dead.
@@ -27,7 +27,8 @@ pub(super) fn run() -> io::Result<()> {
     let mut farewell: Option<Instant> = None;
     loop {
         if farewell.is_some_and(|until| keepers.is_empty() || Instant::now() >= until) {
-            descendants::kill(&HashSet::new());
+            descendants::kill(&HashSet::new(), None);
+            cgroup::end_abandoned();
             return Ok(());
         }
         let (asked, ended) = wait(&control, &children, farewell)?;
@@ -39,7 +40,8 @@ pub(super) fn run() -> io::Result<()> {
                 is_clean &= was_keeper && status.exit_status() == Some(0);
             }
             if !is_clean {
-                let killed = descendants::kill(&keepers);
+                cgroup::end_abandoned();
+                let killed = descendants::kill(&keepers, None);
                 keepers.retain(|keeper| !killed.reaped.iter().any(|(pid, _)| pid.as_raw_pid() == *keeper));
             }
         }
