@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use rustix::process::Signal;
 use wharf_testkit::process::processes_with;
@@ -14,18 +15,22 @@ until [ -s here ] && pgrep -f '^sleep MARK' >/dev/null; do :; done
 echo ready
 ";
 
-/// The control group of a process, and where a group below our own would be; `None` where none may be made.
+static TRIED: AtomicU32 = AtomicU32::new(0);
+
+/// Where the machine's control groups are.
 struct Groups {
     mount: PathBuf,
 }
 
 impl Groups {
-    /// Finds out by doing it, with a process that may be killed.
+    /// `None` where none may be made: found out by doing it, with a process that may be killed.
     fn here() -> Option<Self> {
         let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap();
         let mount = mounts.lines().find(|line| line.contains(" - cgroup2 ")).and_then(|line| line.split(' ').nth(4));
         let found = mount.map(|mount| Self { mount: mount.into() }).filter(|groups| {
-            let group = groups.of(rustix::process::getpid().as_raw_pid()).join(format!("try-{}", std::process::id()));
+            let number = TRIED.fetch_add(1, Ordering::Relaxed);
+            let own = groups.of(rustix::process::getpid().as_raw_pid());
+            let group = own.join(format!("try-{}-{number}", std::process::id()));
             let Ok(()) = std::fs::create_dir(&group) else { return false };
             let mut child = Command::new("sleep").arg("60").spawn().unwrap();
             let is_in = std::fs::write(group.join("cgroup.procs"), child.id().to_string()).is_ok();
