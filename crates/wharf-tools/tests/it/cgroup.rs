@@ -11,7 +11,7 @@ use crate::server::{DEAD_WITHIN, Server, is_alive, signal, wait_for};
 
 /// A process that does all there is to get away: a session of its own, two forks, nothing open, nothing in its environment.
 const RUNAWAY: &str = "( env -i $(command -v setsid) $(command -v sh) nap </dev/null >/dev/null 2>&1 & )
-until [ -s here ] && pgrep -f '^sleep MARK' >/dev/null; do :; done
+until [ -s here ]; do :; done
 echo ready
 ";
 
@@ -54,6 +54,7 @@ impl Groups {
 
     /// The one group of all that the command has started; neither its keeper nor anybody else is in it.
     fn of_command(&self, server: &Server, keeper: i32) -> PathBuf {
+        wait_for("the sleeper", || !processes_with(&server.mark).is_empty());
         let found: Vec<PathBuf> =
             processes_with(&server.mark).into_iter().map(|pid| self.of(i32::try_from(pid).unwrap())).collect();
         let group = found.first().unwrap().clone();

@@ -327,8 +327,28 @@ async fn a_stubborn_server_ends_with_all_it_started() {
         let set = lab.ready(&["--stubborn", &mark]).await;
         let living = || wharf_testkit::process::processes_with(&mark);
         wait_until("its children", LIMIT, || living().len() >= 9).await;
+        if is_supervised {
+            all_are_held_as_commands_are(&living()).await;
+        }
         drop(set);
         wait_until("their end", LIMIT, || living().is_empty()).await;
         lab.mcp.close(LIMIT).await;
     }
 }
+
+/// In one control group of their own, where the machine lets one be made, which a command shows.
+#[cfg(target_os = "linux")]
+async fn all_are_held_as_commands_are(pids: &[u32]) {
+    let command = Bench::supervised().tell("bash", json!({ "command": "cat /proc/self/cgroup" })).await;
+    let depth = |groups: &str| groups.matches("/wharf-").count();
+    let groups = pids.iter().filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok());
+    let groups: std::collections::BTreeSet<String> = groups.collect();
+    assert_eq!(
+        groups.iter().map(|groups| depth(groups)).collect::<Vec<_>>(),
+        [depth(&command)],
+        "{groups:?}, {command}"
+    );
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn all_are_held_as_commands_are(_: &[u32]) {}
