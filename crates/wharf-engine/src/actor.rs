@@ -23,7 +23,7 @@ use wharf_protocol::{
 use wharf_store::{Append, Entry, Lease, StoreError};
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
-use wharf_tools::{CallContext, Progress, Workspace};
+use wharf_tools::{CallContext, ClientTool, Progress, Workspace};
 
 use crate::commands::{Commands, SessionCommands, Start};
 use crate::feed::Feed;
@@ -121,8 +121,11 @@ struct Actor {
     agent_name: String,
     /// The agent's own.
     builtin: Arc<[Arc<ToolSpec>]>,
-    /// These, and those of the session's MCP servers.
+    /// These, those of the session's MCP servers, and those that its clients have.
     tools: Arc<[Arc<ToolSpec>]>,
+    /// Counts changes of the clients' tools; and whether they count, when they were looked at last.
+    client_tools: watch::Receiver<u64>,
+    tool_location: ToolLocation,
     mcp: Option<LiveMcp>,
     system: Arc<str>,
     workspace: Option<Arc<Workspace>>,
@@ -174,10 +177,11 @@ impl Actor {
         let last = saved.session.last_seq;
         let agent = shared.agent(&saved.session.agent_name);
         let tools = shared.tools_of(&agent);
-        let mut mcp = shared.mcp.open(&session, &saved.session.cwd).await;
         let builtin = Arc::clone(&tools);
-        // Those that the servers had last are known at once: a call that was asked for finds its tool.
-        let tools = mcp.as_mut().and_then(LiveMcp::look).map_or(tools, |more| beside(&builtin, more));
+        let mcp = shared.mcp.open(&session, &saved.session.cwd).await;
+        let tool_location = saved.session.tool_location;
+        let mut client_tools = shared.clients.changes(&session);
+        client_tools.mark_changed();
         let mut configs = shared.configs();
         let config = configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects());
         let system = instructions(&agent, &saved.session.cwd);
@@ -204,6 +208,8 @@ impl Actor {
             agent_name,
             loaded_at: last,
             tools,
+            client_tools,
+            tool_location,
             mcp,
             system,
             workspace: None,
@@ -222,6 +228,8 @@ impl Actor {
         };
         // A turn that is taken up goes on with the agent that it began with.
         actor.follow_agent();
+        // The tools that the session's servers had last are known at once: a call that was asked for finds its tool.
+        actor.look_at_tools();
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
@@ -240,8 +248,7 @@ impl Actor {
         self.agent_name = self.core.agent_name().to_owned();
         let agent = self.shared.agent(&self.agent_name);
         self.builtin = self.shared.tools_of(&agent);
-        let more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
-        self.tools = beside(&self.builtin, more);
+        self.tools = self.all_tools();
         self.system = instructions(&agent, &self.core.session().cwd);
         self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
     }
@@ -342,7 +349,7 @@ impl Actor {
 
     async fn on(&mut self, wakeup: Wakeup, inbox: &mpsc::Receiver<Message>) -> Result<Option<End>, EngineError> {
         // First: whatever comes next may be about a tool that has just come.
-        self.look_at_mcp();
+        self.look_at_tools();
         match wakeup {
             Wakeup::Stop => return Ok(Some(End::Stop)),
             Wakeup::Message(message) => self.on_message(message).await?,
@@ -425,7 +432,7 @@ impl Actor {
                 match replaced {
                     Ok(mcp) => {
                         self.mcp = Some(mcp);
-                        self.look_at_mcp();
+                        self.look_at_tools();
                         drop(reply.send(Ok(())));
                     }
                     Err(error) => {
@@ -627,12 +634,23 @@ impl Actor {
             max_tokens: None,
             thinking: self.core.session().thinking,
         };
-        let waited_for = self.mcp.as_ref().filter(|mcp| !mcp.set.is_settled());
-        let mcp = waited_for.map(|mcp| (Arc::clone(&mcp.set), Arc::clone(&self.builtin)));
+        let clients = self.asks_clients().then(|| (Arc::clone(&self.shared.clients), self.session.clone()));
+        let is_settled = self.mcp.as_ref().is_none_or(|mcp| mcp.set.is_settled())
+            && clients.as_ref().is_none_or(|(clients, session)| clients.is_settled(session));
+        let waited_for = (!is_settled)
+            .then(|| (self.mcp.as_ref().map(|mcp| Arc::clone(&mcp.set)), clients, Arc::clone(&self.builtin)));
         let connecting = async move {
-            if let Some((set, builtin)) = mcp {
-                set.settled(READY_LIMIT).await;
-                request.tools = beside(&builtin, set.tools().iter().map(|tool| Arc::clone(tool.spec())).collect());
+            if let Some((set, clients, builtin)) = waited_for {
+                let mut more = Vec::new();
+                if let Some(set) = set {
+                    set.settled(READY_LIMIT).await;
+                    more.extend(set.tools().iter().map(|tool| Arc::clone(tool.spec())));
+                }
+                if let Some((clients, session)) = clients {
+                    clients.settled(&session).await;
+                    more.extend(clients.specs(&session));
+                }
+                request.tools = beside(&builtin, more);
             }
             let model = tokio::time::timeout(RESOLVE_TIMEOUT, models.resolve(Some(&name))).await;
             let model = match model {
@@ -647,8 +665,13 @@ impl Actor {
     }
 
     fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
+        let prompt = self.core.prompt_of_call(&call_id);
         let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
-        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp) else {
+        let from_client = || {
+            let is_client = self.asks_clients() && tool_name.starts_with(ClientTool::PREFIX);
+            is_client.then(|| self.shared.clients.tool(&self.session, prompt, tool_name)).flatten()
+        };
+        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp).or_else(from_client) else {
             return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
         };
         let workspace = match self.workspace() {
@@ -688,12 +711,31 @@ impl Actor {
         Ok(workspace)
     }
 
-    /// Takes over the tools of the session's MCP servers, where they have changed.
-    fn look_at_mcp(&mut self) {
-        if let Some(more) = self.mcp.as_mut().and_then(LiveMcp::look) {
-            self.tools = beside(&self.builtin, more);
-            self.core.set_tools(Arc::clone(&self.tools));
+    /// Takes over the tools of the session's MCP servers and clients, where they have changed.
+    fn look_at_tools(&mut self) {
+        let of_servers = self.mcp.as_mut().is_some_and(LiveMcp::look);
+        let of_clients = self.client_tools.has_changed().unwrap_or(false);
+        let location = self.core.session().tool_location;
+        if !of_servers && !of_clients && location == self.tool_location {
+            return;
         }
+        self.client_tools.mark_unchanged();
+        self.tool_location = location;
+        self.tools = self.all_tools();
+        self.core.set_tools(Arc::clone(&self.tools));
+    }
+
+    fn asks_clients(&self) -> bool {
+        self.core.session().tool_location == ToolLocation::Client
+    }
+
+    /// The agent's own tools, and all others that the session has now.
+    fn all_tools(&self) -> Arc<[Arc<ToolSpec>]> {
+        let mut more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
+        if self.asks_clients() {
+            more.extend(self.shared.clients.specs(&self.session));
+        }
+        beside(&self.builtin, more)
     }
 
     /// Stops what runs and gives the lease back.
@@ -712,7 +754,7 @@ impl Actor {
     }
 }
 
-/// The agent's own tools and those of MCP servers, which never hide one of ours.
+/// The agent's own tools and those of MCP servers and clients, whose names never hide one of ours.
 fn beside(builtin: &[Arc<ToolSpec>], more: Vec<Arc<ToolSpec>>) -> Arc<[Arc<ToolSpec>]> {
     builtin.iter().cloned().chain(more).collect()
 }

@@ -23,7 +23,7 @@ use wharf_protocol::{
     SessionId, Timestamp, ToolSpec, Turn, TurnId,
 };
 use wharf_store::{AppendError, Entry, NewLog, Position, Store, Window};
-use wharf_tools::{ClientHost, Toolbox};
+use wharf_tools::{ClientHost, ClientTool, Toolbox};
 
 use crate::actor::entropy;
 use crate::clients::Offer;
@@ -485,8 +485,8 @@ impl Engine {
     ) -> Result<ToolExecuted, EngineError> {
         let ExecuteTool { session_id, arguments } = request;
         if self.shared.tools.get(name).is_none() {
-            // Only a session knows the tools of its MCP servers.
-            if !name.starts_with("mcp__") {
+            // Only a session knows the tools of its MCP servers and of its clients.
+            if !name.starts_with("mcp__") && !name.starts_with(ClientTool::PREFIX) {
                 return Err(EngineError::ToolNotFound(name.to_owned()));
             }
             self.tools_of(&session_id).await?;
@@ -514,7 +514,14 @@ impl Engine {
     /// What an attached client does for the session's tools from here on, until the offer is dropped.
     #[must_use]
     pub fn offer(&self, session: &SessionId, host: Arc<dyn ClientHost>) -> Offer {
-        self.shared.clients.add(session, host)
+        let has_tools = host.offers().tools;
+        let offer = self.shared.clients.add(session, Arc::clone(&host));
+        if has_tools {
+            let discovering = offer.discovering(host);
+            let stop = self.shared.stop.clone();
+            self.shared.tasks.spawn(async move { stop.run_until_cancelled(discovering).await });
+        }
+        offer
     }
 
     #[must_use]

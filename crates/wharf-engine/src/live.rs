@@ -322,6 +322,7 @@ impl Shared {
 
     /// Drops the entries of sessions that nobody uses.
     pub(crate) fn sweep(&self) {
+        self.clients.sweep();
         let mut slots = self.slots();
         slots.retain(|_, slot| slot.owner.is_some() || slot.feed.strong_count() > 0);
         if slots.capacity() > 4 * (slots.len() + 64) {

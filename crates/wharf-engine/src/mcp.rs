@@ -171,8 +171,8 @@ impl LiveMcp {
         }
     }
 
-    /// The tools beside the built-in ones, if they are others than at the last look.
-    pub(crate) fn look(&mut self) -> Option<Vec<Arc<ToolSpec>>> {
+    /// Takes over the tools that the servers have now; whether they are others than at the last look.
+    pub(crate) fn look(&mut self) -> bool {
         let now = self.set.catalogues();
         let is_same = |before: &Vec<Option<Arc<Catalogue>>>| {
             before.iter().zip(&now).all(|(before, now)| match (before, now) {
@@ -181,13 +181,11 @@ impl LiveMcp {
             })
         };
         if self.seen.as_ref().is_some_and(is_same) {
-            return None;
+            return false;
         }
         self.seen = Some(now);
-        let tools = self.set.tools();
-        let specs = tools.iter().map(|tool| Arc::clone(tool.spec())).collect();
-        self.tools = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
-        Some(specs)
+        self.tools = self.set.tools().into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
+        true
     }
 
     /// The tools beside the built-in ones, as they are now.

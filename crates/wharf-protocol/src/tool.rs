@@ -21,12 +21,14 @@ pub enum ToolKind {
     Other,
 }
 
+/// Who has the tool: Wharf itself, an MCP server, an attached client, or a plugin.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ToolSource {
     #[default]
     Builtin,
     Mcp,
+    Client,
     Plugin,
 }
 

@@ -3,14 +3,19 @@
 //!
 //! A port: transports that can ask their clients implement it. What a call may touch was decided before a client is asked.
 
+mod tool;
+
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use wharf_protocol::CallId;
 
 use crate::question::{Question, Reply};
+
+pub use tool::ClientTool;
 
 /// What a client can do for tools.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub struct Offers {
     pub terminal: bool,
     /// It shows forms to its user.
     pub forms: bool,
+    /// It has tools of its own.
+    pub tools: bool,
 }
 
 impl Offers {
@@ -31,7 +38,7 @@ impl Offers {
     /// It does work that else the server does.
     #[must_use]
     pub fn works(self) -> bool {
-        self.read_text || self.write_text || self.terminal
+        self.read_text || self.write_text || self.terminal || self.tools
     }
 }
 
@@ -52,6 +59,13 @@ pub trait ClientHost: Send + Sync + 'static {
 
     /// Shows a question to the user, who may take so long.
     async fn ask(&self, call: &CallId, question: &Question, limit: Duration) -> Result<Reply, HostError>;
+
+    /// The tools of its own that it has now, in its words: `{"tools": [...]}`.
+    async fn discover(&self) -> Result<Value, HostError>;
+
+    /// Runs one of them, to its end: the caller has the limit, and drops what it does not wait for any more. The answer is in
+    /// the client's words too.
+    async fn call(&self, call: &CallId, tool: &str, arguments: Value) -> Result<Value, HostError>;
 }
 
 /// A command for a client's terminal.

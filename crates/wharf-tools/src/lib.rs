@@ -13,6 +13,7 @@ pub mod mcp;
 mod output;
 mod patch;
 mod question;
+mod remote;
 pub mod supervisor;
 mod text;
 mod toolbox;
@@ -31,7 +32,9 @@ use tokio_util::sync::CancellationToken;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
 
-pub use client::{ClientHost, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
+pub use client::{
+    ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
+};
 pub use question::{Field, FieldKind, Question, Reply};
 pub use toolbox::{Toolbox, ToolsConfig};
 pub use workspace::{PathError, Workspace};

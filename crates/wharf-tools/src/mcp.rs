@@ -15,14 +15,13 @@ mod legacy;
 mod life;
 mod link;
 mod message;
-mod names;
 mod pool;
-mod result;
 mod server;
 mod set;
 mod stdio;
 mod tool;
-mod visible;
+
+use crate::remote::{description, names, result, visible};
 
 pub use catalogue::Catalogue;
 pub use config::{BadServer, check};

@@ -112,6 +112,14 @@ class Editor:
             await asyncio.wait_for(self.changed.wait_for(lambda: self.ended and not self.terminals), LIMIT_S)
         return self.ended.pop()
 
+    async def ext_method(self, method, params):
+        if method == "discover_tools":
+            usages = {"name": "usages", "kind": "search", "description": "Finds usages.", "requires_permission": False}
+            return {"tools": [usages]}
+        if method == "call_tool":
+            return {"content": [{"type": "text", "text": f"usages of {params['arguments']['of']}: two"}]}
+        raise acp.RequestError.method_not_found(method)
+
     def on_connect(self, conn):
         pass
 
@@ -197,7 +205,9 @@ async def scenario(name, agent, editor, work):
 
 async def tools(name, agent, editor, work):
     """Files and commands of the agent, in the client."""
-    offers = ClientCapabilities(fs=FileSystemCapabilities(read_text_file=True, write_text_file=True), terminal=True)
+    offers = ClientCapabilities(
+        fs=FileSystemCapabilities(read_text_file=True, write_text_file=True), terminal=True, field_meta={"_discover_tools": {}}
+    )
     await agent.initialize(protocol_version=acp.PROTOCOL_VERSION, client_capabilities=offers)
     new = await agent.new_session(cwd=str(work), mcp_servers=[])
     session = new.session_id
@@ -235,6 +245,12 @@ async def tools(name, agent, editor, work):
     ended = await editor.until_released()
     await asyncio.wait_for(ended.process.wait(), LIMIT_S)
     check(f"{name}: a cancel kills the terminal", done.stop_reason == "cancelled" and ended.process.returncode == -9, done)
+
+    editor.forget()
+    done = await agent.prompt(session_id=session, prompt=text('[[tool client__usages {"of": "main"}]]'))
+    outcome = editor.of("tool_call_update")[-1]
+    found = outcome.status == "completed" and "usages of main: two" in str(outcome.content)
+    check(f"{name}: a tool of the client's own is found and run", found, outcome)
 
     await agent.set_config_option(config_id="tool_location", session_id=session, value="server")
     done = await agent.prompt(session_id=session, prompt=text(edit.replace("typed", "saved")))

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use wharf_protocol::CallId;
 use wharf_tools::{HostError, Offers, Question, Reply, Terminal, TerminalCommand};
 
@@ -31,6 +32,14 @@ impl ClientHost for Named {
     }
 
     async fn ask(&self, _: &CallId, _: &Question, _: Duration) -> Result<Reply, HostError> {
+        Err(HostError::Gone)
+    }
+
+    async fn discover(&self) -> Result<Value, HostError> {
+        Err(HostError::Gone)
+    }
+
+    async fn call(&self, _: &CallId, _: &str, _: Value) -> Result<Value, HostError> {
         Err(HostError::Gone)
     }
 }

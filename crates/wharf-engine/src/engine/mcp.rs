@@ -12,12 +12,13 @@ use crate::live::{Message, Shared};
 use crate::mcp::READY_LIMIT;
 
 impl Engine {
-    /// The tools of one session's agent, those of its MCP servers included, which are waited for.
+    /// The tools of one session's agent, those of its MCP servers and of its clients included, which are waited for.
     pub async fn tools_of(&self, session: &SessionId) -> Result<Arc<[Arc<ToolSpec>]>, EngineError> {
         self.shared.look(session, |_| ()).await?;
         if let Some(set) = self.shared.mcp.set(session) {
             set.settled(READY_LIMIT).await;
         }
+        self.shared.clients.settled(session).await;
         self.shared.look(session, |core| core.tools()).await
     }
 

@@ -178,13 +178,14 @@ impl Attached {
             return Ok(self.context.out.answer(id, Err::<(), _>(RpcError::cancelled())).await?);
         }
         match command {
-            Command::New { id, request, mcp } => match self.create(request, mcp).await {
+            Command::New { id, request, mcp } => match self.create(&request, mcp).await {
                 Ok(session) => {
                     let answer = acp::NewSessionResponse::new(acp::SessionId::new(self.session_id.as_str()))
                         .modes(options::modes(&session))
                         .config_options(self.config_options(&session).await)
                         .meta(self.stand());
                     self.context.out.answer(&id, Ok(answer)).await?;
+                    self.offer_tools(&session, Some(&request.cwd));
                     self.introduce(&session).await
                 }
                 Err(error) => {
@@ -252,6 +253,12 @@ impl Attached {
             Command::CancelRequest(id) => {
                 if let Some(at) = self.pending.iter().position(|pending| pending.id == id) {
                     self.cancel_prompt(at).await;
+                }
+                Ok(())
+            }
+            Command::ToolsChanged => {
+                if let Some(offer) = &self.offer {
+                    offer.tools_changed();
                 }
                 Ok(())
             }

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use agent_client_protocol_schema::v1 as acp;
 use async_trait::async_trait;
+use serde::Serialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::task::TaskTracker;
@@ -18,6 +20,10 @@ use wharf_protocol::{CallId, SessionId};
 
 use super::asking::Asking;
 use super::attached::Command;
+
+/// The request by which a client is asked for its own tools. One that advertises it in its `_meta` has some.
+pub(super) const DISCOVER_TOOLS: &str = "_discover_tools";
+const CALL_TOOL: &str = "_call_tool";
 
 /// An editor has the text in memory, or reads a file.
 const READ_WAIT: Duration = Duration::from_secs(10);
@@ -37,6 +43,23 @@ pub(super) struct Host {
     /// Weak: calls that still run do not keep the session attached.
     pub(super) commands: mpsc::WeakSender<Command>,
     pub(super) tasks: TaskTracker,
+}
+
+/// Our extension: what the client has for tools of its own.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct DiscoverTools {
+    session_id: acp::SessionId,
+}
+
+/// Our extension: one call of such a tool.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct CallTool<'a> {
+    session_id: acp::SessionId,
+    tool_call_id: &'a str,
+    name: &'a str,
+    arguments: Value,
 }
 
 impl Host {
@@ -81,6 +104,17 @@ impl ClientHost for Host {
             Ok(answer) => Ok(form::reply(answer?)),
             Err(_) => Err(HostError::Silent { after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }),
         }
+    }
+
+    async fn discover(&self) -> Result<Value, HostError> {
+        let request = DiscoverTools { session_id: self.session() };
+        self.asking.ask(DISCOVER_TOOLS, &request, READ_WAIT).await
+    }
+
+    async fn call(&self, call: &CallId, tool: &str, arguments: Value) -> Result<Value, HostError> {
+        let request = CallTool { session_id: self.session(), tool_call_id: call.as_str(), name: tool, arguments };
+        // The call's own limit ends it, and takes the request back.
+        self.asking.ask(CALL_TOOL, &request, LONGEST_WAIT).await
     }
 }
 

@@ -6,6 +6,7 @@ mod conversation;
 mod editor;
 mod envelope;
 mod files;
+mod own_tools;
 mod permissions;
 mod questions;
 mod reconnect;

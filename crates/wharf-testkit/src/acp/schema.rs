@@ -101,6 +101,15 @@ impl Schema {
                 self.needs(&format!("/elicitation/{mode}"), message);
                 same::<acp::CreateElicitationRequest>(params);
             }
+            "_discover_tools" => {
+                self.needs("/_meta/_discover_tools", message);
+                assert!(params["sessionId"].is_string(), "{message}");
+            }
+            "_call_tool" => {
+                self.needs("/_meta/_discover_tools", message);
+                let texts = ["sessionId", "toolCallId", "name"].iter().all(|field| params[field].is_string());
+                assert!(texts && params["arguments"].is_object(), "{message}");
+            }
             _ if method.starts_with("terminal/") => {
                 self.needs("/terminal", message);
                 match method {

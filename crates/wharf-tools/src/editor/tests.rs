@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard};
 
 use async_trait::async_trait;
-use serde_json::json;
+use serde_json::{Value, json};
 use wharf_protocol::CallId;
 
 use super::*;
@@ -105,6 +105,14 @@ impl ClientHost for Editor {
     }
 
     async fn ask(&self, _: &CallId, _: &Question, _: Duration) -> Result<Reply, HostError> {
+        Err(HostError::Gone)
+    }
+
+    async fn discover(&self) -> Result<Value, HostError> {
+        Err(HostError::Gone)
+    }
+
+    async fn call(&self, _: &CallId, _: &str, _: Value) -> Result<Value, HostError> {
         Err(HostError::Gone)
     }
 }

@@ -3,9 +3,9 @@
 use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::Value;
 
-use super::visible;
+use super::{description, visible};
 
 /// Tools of one server. What it lists beyond them is left out.
 pub(super) const TOOLS_MAX: usize = 128;
@@ -14,10 +14,6 @@ pub(super) const PAGES_MAX: usize = 64;
 /// A tool's name as its server has it, in bytes.
 const NAME_MAX_BYTES: usize = 256;
 const TITLE_MAX_BYTES: usize = 128;
-/// What is cut off is not missed by a model; what a longer one is for is no description.
-const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
-/// A tool whose schema is larger is left out: a part of a schema is none.
-const SCHEMA_MAX_BYTES: usize = 64 << 10;
 /// All of a server's tools, in bytes.
 const ALL_MAX_BYTES: usize = 1 << 20;
 /// What is said of tools that were left out.
@@ -118,48 +114,13 @@ fn taken(listed: Value) -> Result<RemoteTool, String> {
         return Err(format!("a name has 1 to {NAME_MAX_BYTES} bytes"));
     }
     let annotations = annotations.unwrap_or_default();
-    let size = input_schema.to_string().len();
-    if size > SCHEMA_MAX_BYTES {
-        return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));
-    }
     let title = title.or(annotations.title).map(|title| visible::line(&title, TITLE_MAX_BYTES));
     Ok(RemoteTool {
         name,
         title: title.filter(|title| !title.is_empty()),
-        description: visible::shortened(visible::text(description.unwrap_or_default().trim()), DESCRIPTION_MAX_BYTES),
-        schema: object_schema(input_schema),
+        description: description::text(&description.unwrap_or_default()),
+        schema: description::schema(input_schema)?,
         read_only: annotations.read_only_hint,
         open_world: annotations.open_world_hint,
     })
-}
-
-/// Providers want an object's schema, whatever a server says.
-fn object_schema(schema: Value) -> Value {
-    let Value::Object(mut schema) = cleaned(schema) else { return json!({ "type": "object", "properties": {} }) };
-    if schema.get("type") != Some(&json!("object")) {
-        schema.insert("type".to_owned(), json!("object"));
-    }
-    if !schema.get("properties").is_some_and(Value::is_object) {
-        schema.insert("properties".to_owned(), Value::Object(Map::new()));
-    }
-    Value::Object(schema)
-}
-
-/// The texts in it made visible; what arguments are called stays, or a call would not fit.
-fn cleaned(value: Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, value)| match (name.as_str(), value) {
-                    ("description" | "title" | "$comment", Value::String(text)) => {
-                        let text = visible::shortened(visible::text(&text), DESCRIPTION_MAX_BYTES);
-                        (name, Value::String(text))
-                    }
-                    (_, value) => (name, cleaned(value)),
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.into_iter().map(cleaned).collect()),
-        other => other,
-    }
 }

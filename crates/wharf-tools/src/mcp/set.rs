@@ -75,7 +75,7 @@ fn hash(identity: &str) -> String {
 
 fn names_in(part: &str, catalogue: &Catalogue) -> Vec<String> {
     let tools: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
-    names::tool_names(part, &tools)
+    names::tool_names(&format!("mcp__{part}__"), &tools)
 }
 
 impl McpSet {

@@ -27,7 +27,7 @@ fn what_hides_in_a_text_is_shown() {
 fn names_fit_every_provider_and_stay_apart() {
     let long = "long".repeat(20);
     let tools = ["echo", "a.b", "a/b", "a_b", "", &long, "ünïcödé", "read file\u{1b}[2J"];
-    let named = names::tool_names("github", &tools);
+    let named = names::tool_names("mcp__github__", &tools);
     let fits =
         |name: &String| name.len() <= 64 && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"_-".contains(&b));
     assert!(named.iter().all(fits), "{named:?}");

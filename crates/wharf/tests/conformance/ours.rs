@@ -10,6 +10,7 @@ crate::through_every_door!(
     commands_are_offered_after_the_session,
     a_big_prompt_and_a_big_answer_go_through,
     a_late_answer_does_no_harm,
+    a_tool_of_the_clients_own_is_found_and_run,
 );
 
 const WRITE: &str = r#"[[tool write_file {"path":"asked.txt","content":"new\n"}]]"#;
@@ -72,4 +73,21 @@ async fn a_late_answer_does_no_harm(agent: Agent) {
     client.send(json!({ "jsonrpc": "2.0", "id": question["id"], "result": outcome })).await;
     assert_eq!(client.turn(&session, "[[say on]]").await.1, "end_turn");
     assert!(!agent.exists("asked.txt"));
+}
+
+async fn a_tool_of_the_clients_own_is_found_and_run(agent: Agent) {
+    let mut client = agent.client_with(json!({ "_meta": { "_discover_tools": {} } })).await;
+    let session = agent.session(&mut client).await;
+    let question = client.until(|message| message["method"] == "_discover_tools").await.pop().unwrap();
+    assert_eq!(question["params"], json!({ "sessionId": session }));
+    let tool = json!({ "name": "usages", "kind": "search", "requires_permission": false });
+    let tools = json!({ "tools": [tool] });
+    client.send(json!({ "jsonrpc": "2.0", "id": question["id"], "result": tools })).await;
+    let id = client.prompt(&session, r#"[[tool client__usages {"of":"main"}]]"#).await;
+    let call = client.until(|message| message["method"] == "_call_tool").await.pop().unwrap();
+    assert_eq!((&call["params"]["name"], &call["params"]["arguments"]["of"]), (&json!("usages"), &json!("main")));
+    client.send(json!({ "jsonrpc": "2.0", "id": call["id"], "result": "two places" })).await;
+    let messages = client.until_answer(id).await;
+    let results = messages.iter().map(|message| message["params"]["update"]["content"].to_string());
+    assert_eq!(results.filter(|content| content.contains("two places")).count(), 1);
 }

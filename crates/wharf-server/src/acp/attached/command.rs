@@ -47,6 +47,8 @@ pub(in crate::acp) enum Command {
         id: Id,
     },
     CancelRequest(Id),
+    /// The client's own tools may be others.
+    ToolsChanged,
     /// A call runs in this terminal of the client's.
     ShowTerminal {
         call_id: CallId,
@@ -72,6 +74,7 @@ impl Command {
             Self::Prompt { .. }
             | Self::Cancel
             | Self::CancelRequest(_)
+            | Self::ToolsChanged
             | Self::ShowTerminal { .. }
             | Self::Answered { .. } => None,
         }

@@ -27,7 +27,7 @@ const TURNS: usize = 200;
 impl Attached {
     pub(super) async fn create(
         &mut self,
-        request: acp::NewSessionRequest,
+        request: &acp::NewSessionRequest,
         mcp_servers: Vec<McpServer>,
     ) -> Result<Session, RpcError> {
         check_cwd(&request.cwd)?;
@@ -45,13 +45,13 @@ impl Attached {
         };
         let cursor = engine.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
         self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
-        self.offer_tools(&session, Some(&request.cwd));
         Ok(session)
     }
 
     /// What the client does for tools, it does for this session's from here on. That takes the right to say what the session
-    /// does: what a client answers, the agent believes.
-    fn offer_tools(&mut self, session: &Session, cwd: Option<&Path>) {
+    /// does: what a client answers, the agent believes. The client knows by now that the session is open: it is asked for its own
+    /// tools at once.
+    pub(super) fn offer_tools(&mut self, session: &Session, cwd: Option<&Path>) {
         let offers = self.client.offers;
         if offers.is_empty() || self.context.principal.require(Scope::SessionsWrite).is_err() {
             return;
@@ -83,12 +83,12 @@ impl Attached {
                 return if self.view.is_none() { Err(End::Closed) } else { Ok(()) };
             }
         };
-        self.offer_tools(&session, cwd);
         let answer = acp::LoadSessionResponse::new()
             .modes(options::modes(&session))
             .config_options(self.config_options(&session).await)
             .meta(self.stand());
         self.context.out.answer(id, Ok(answer)).await?;
+        self.offer_tools(&session, cwd);
         self.introduce(&session).await
     }
 

@@ -12,6 +12,7 @@ use wharf_protocol::{Seq, SessionId};
 use super::sessions::{delete, list};
 use super::{Client, Connection, check_cwd, random_bits, unknown_session};
 use crate::acp::attached::Command;
+use crate::acp::host::DISCOVER_TOOLS;
 use crate::acp::mcp;
 use crate::acp::outbox::META;
 use crate::acp::render::Shows;
@@ -157,6 +158,7 @@ impl Connection {
             read_text: capabilities.fs.read_text_file,
             write_text: capabilities.fs.write_text_file,
             terminal: capabilities.terminal,
+            tools: capabilities.meta.as_ref().and_then(|meta| meta.get(DISCOVER_TOOLS)).is_some_and(is_advertised),
             forms: capabilities.elicitation.as_ref().is_some_and(acp::ElicitationCapabilities::supports_form),
         };
         self.client = Some(Client { shows, is_bridge, offers });
@@ -167,6 +169,7 @@ impl Connection {
             .close(acp::SessionCloseCapabilities::new());
         let mut extensions = acp::Meta::new();
         extensions.insert(META.to_owned(), json!({ "session/attach": {}, "seq": {}, "prompt_id": {} }));
+        extensions.insert(DISCOVER_TOOLS.to_owned(), json!({}));
         // One version is spoken, whatever was asked for: who cannot speak it, leaves.
         acp::InitializeResponse::new(ProtocolVersion::V1)
             .agent_capabilities(
@@ -201,6 +204,14 @@ impl Connection {
                     let _ = handle.commands.send(Command::CancelRequest(id.clone())).await;
                 }
             }
+            "_tools_changed" => {
+                let Ok(request) = params.read::<acp::CancelNotification>() else { return };
+                let Ok(session_id) = session_id(&request.session_id.0) else { return };
+                // A session that is not open here has none of this client's tools.
+                if let Some(handle) = self.sessions.get(&session_id) {
+                    let _ = handle.commands.send(Command::ToolsChanged).await;
+                }
+            }
             // Notifications that are not known are to be ignored.
             _ => {}
         }
@@ -208,6 +219,11 @@ impl Connection {
 }
 
 type Map = serde_json::Map<String, Value>;
+
+/// An object, or anything else but a plain no.
+fn is_advertised(value: &Value) -> bool {
+    !matches!(value, Value::Null | Value::Bool(false))
+}
 
 /// The id that our bridge gives what it may have to send twice.
 fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {

@@ -22,6 +22,9 @@ pub struct Editor {
     pub runs_on: bool,
     /// What every command puts out.
     pub output: String,
+    /// What it says of its own tools, and what each of them answers.
+    pub tools: Value,
+    pub tool_answer: Value,
     /// Requests of these methods get no answer.
     pub mute: Vec<&'static str>,
     terminals: HashMap<String, Terminal>,
@@ -50,6 +53,8 @@ impl Editor {
             exit_code: 0,
             runs_on: false,
             output: "made by the terminal\n".to_owned(),
+            tools: json!([]),
+            tool_answer: json!("done by the editor"),
             mute: Vec::new(),
             terminals: HashMap::new(),
         }
@@ -103,8 +108,8 @@ impl Editor {
     async fn answer(&mut self, request: &Value) {
         let (method, params) = (request["method"].as_str().unwrap(), &request["params"]);
         assert!(request["id"].is_string(), "our ids are strings: {request}");
-        let about =
-            params["path"].as_str().map(|path| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned());
+        let of_path = |path: &str| Path::new(path).file_name().unwrap().to_str().unwrap().to_owned();
+        let about = params["path"].as_str().map(of_path).or(params["name"].as_str().map(ToOwned::to_owned));
         self.asked.push(format!("{method} {}", about.unwrap_or_default()).trim().to_owned());
         if self.mute.contains(&method) {
             return;
@@ -155,6 +160,8 @@ impl Editor {
                 assert!(self.terminals.remove(params["terminalId"].as_str().unwrap()).is_some(), "{request}");
                 Ok(json!({}))
             }
+            "_discover_tools" => Ok(json!({ "tools": self.tools })),
+            "_call_tool" => Ok(self.tool_answer.clone()),
             "session/request_permission" => return,
             other => panic!("nobody expects {other}"),
         };

@@ -1,4 +1,4 @@
-//! What a call came to: the server's content blocks as ours.
+//! What a call came to: foreign content blocks, in the shape of MCP's results, as ours.
 
 use serde_json::Value;
 use wharf_protocol::ContentBlock;
@@ -17,15 +17,15 @@ const URI_MAX_BYTES: usize = 2 << 10;
 
 /// A result, before its text is cut to what a call may have.
 #[derive(Debug, Default, PartialEq)]
-pub(super) struct Told {
-    pub(super) text: String,
+pub(crate) struct Told {
+    pub(crate) text: String,
     /// Pictures, sounds and links. Text is in `text` alone.
-    pub(super) content: Vec<ContentBlock>,
-    pub(super) is_error: bool,
+    pub(crate) content: Vec<ContentBlock>,
+    pub(crate) is_error: bool,
 }
 
-/// Takes over what `tools/call` was answered with.
-pub(super) fn told(result: &Value) -> Told {
+/// Takes over what a call was answered with.
+pub(crate) fn told(result: &Value) -> Told {
     let mut told =
         Told { is_error: result.get("isError").and_then(Value::as_bool).unwrap_or(false), ..Told::default() };
     let mut media = 0;

@@ -1,7 +1,7 @@
 //! Foreign text, with what hides in it made visible.
 
 /// Text of several lines: tabs and line ends stay, other control characters and characters without a form are escaped.
-pub(super) fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     let is_plain = |letter: char| matches!(letter, '\n' | '\t') || !is_hidden(letter);
     if text.chars().all(is_plain) {
         return text.to_owned();
@@ -19,7 +19,7 @@ pub(super) fn text(text: &str) -> String {
 }
 
 /// The same on one line, and no longer than so many bytes.
-pub(super) fn line(text: &str, max_bytes: usize) -> String {
+pub(crate) fn line(text: &str, max_bytes: usize) -> String {
     let mut out = String::new();
     for letter in text.trim().chars() {
         if is_hidden(letter) {
@@ -34,7 +34,7 @@ pub(super) fn line(text: &str, max_bytes: usize) -> String {
     shortened(out, max_bytes)
 }
 
-pub(super) fn shortened(mut text: String, max_bytes: usize) -> String {
+pub(crate) fn shortened(mut text: String, max_bytes: usize) -> String {
     if text.len() > max_bytes {
         text.truncate(text.floor_char_boundary(max_bytes.saturating_sub('…'.len_utf8())));
         text.push('…');

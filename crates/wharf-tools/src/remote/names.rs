@@ -7,11 +7,10 @@ use sha2::{Digest, Sha256};
 const NAME_MAX: usize = 64;
 /// Of a server's part: the tool's own name has to fit beside it.
 const SERVER_MAX: usize = 24;
-const PREFIX: &str = "mcp__";
 
 /// The servers' parts of their tools' names, in the servers' order. Without `__`, so that the end of a part is plain; two
 /// that would be the same are told apart by a hash of what they were called.
-pub(super) fn server_parts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub(crate) fn server_parts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let names: Vec<&str> = names.collect();
     let plain: Vec<String> = names.iter().map(|name| server_part(name)).collect();
     let mut count: HashMap<&str, usize> = HashMap::new();
@@ -39,10 +38,9 @@ fn server_part(name: &str) -> String {
     if part.len() > SERVER_MAX { marked(part, name, SERVER_MAX) } else { part.to_owned() }
 }
 
-/// The names of a server's tools, in the order of `tools`, which holds no name twice. One that had to be changed and would
-/// then be another's is told apart by a hash of what it was.
-pub(super) fn tool_names(server_part: &str, tools: &[&str]) -> Vec<String> {
-    let prefix = format!("{PREFIX}{server_part}__");
+/// The names of somebody's tools behind a prefix, in the order of `tools`, which holds no name twice. One that had to be
+/// changed and would then be another's is told apart by a hash of what it was.
+pub(crate) fn tool_names(prefix: &str, tools: &[&str]) -> Vec<String> {
     let room = NAME_MAX - prefix.len();
     let fitted = |tool: &str| {
         let plain = sanitised(tool);

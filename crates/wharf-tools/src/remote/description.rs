@@ -1,0 +1,49 @@
+//! What somebody else says of a tool, bounded and made visible.
+
+use serde_json::{Map, Value, json};
+
+use super::visible;
+
+/// What is cut off is not missed by a model; what a longer one is for is no description.
+const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
+/// A tool whose schema is larger is left out: a part of a schema is none.
+const SCHEMA_MAX_BYTES: usize = 64 << 10;
+
+/// A description, for a model and for people.
+pub(crate) fn text(text: &str) -> String {
+    visible::shortened(visible::text(text.trim()), DESCRIPTION_MAX_BYTES)
+}
+
+/// A schema of arguments. Providers want an object's, whatever the tool's owner says.
+pub(crate) fn schema(schema: Value) -> Result<Value, String> {
+    let size = schema.to_string().len();
+    if size > SCHEMA_MAX_BYTES {
+        return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));
+    }
+    let Value::Object(mut schema) = cleaned(schema) else { return Ok(json!({ "type": "object", "properties": {} })) };
+    if schema.get("type") != Some(&json!("object")) {
+        schema.insert("type".to_owned(), json!("object"));
+    }
+    if !schema.get("properties").is_some_and(Value::is_object) {
+        schema.insert("properties".to_owned(), Value::Object(Map::new()));
+    }
+    Ok(Value::Object(schema))
+}
+
+/// The texts in it made visible; what arguments are called stays, or a call would not fit.
+fn cleaned(value: Value) -> Value {
+    match value {
+        Value::Object(map) => Value::Object(
+            map.into_iter()
+                .map(|(name, value)| match (name.as_str(), value) {
+                    ("description" | "title" | "$comment", Value::String(text)) => {
+                        (name, Value::String(self::text(&text)))
+                    }
+                    (_, value) => (name, cleaned(value)),
+                })
+                .collect(),
+        ),
+        Value::Array(items) => Value::Array(items.into_iter().map(cleaned).collect()),
+        other => other,
+    }
+}
