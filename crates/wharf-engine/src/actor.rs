@@ -706,7 +706,9 @@ impl Actor {
         if let Some(workspace) = &self.workspace {
             return Ok(Arc::clone(workspace));
         }
-        let workspace = Workspace::open(&self.core.session().cwd)?;
+        let config = self.shared.config();
+        let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
+        let workspace = Workspace::open_masking(&self.core.session().cwd, &masked)?;
         self.workspace = Some(Arc::clone(&workspace));
         Ok(workspace)
     }

@@ -18,6 +18,9 @@ pub struct EngineConfig {
     pub allowed_roots: Vec<PathBuf>,
     /// Ours: outputs that were too long for the log go there.
     pub state_dir: PathBuf,
+    /// Ours too, files or directories: where the configuration is. The tools that handle files neither read nor write in
+    /// them, nor in `state_dir`, whatever directory a session works in.
+    pub masked: Vec<PathBuf>,
     /// `provider/name`; absent: what the models find.
     pub default_model: Option<String>,
     pub default_mode: Mode,
@@ -48,6 +51,7 @@ impl EngineConfig {
             work_dir: work_dir.into(),
             allowed_roots: Vec::new(),
             state_dir: state_dir.into(),
+            masked: Vec::new(),
             default_model: None,
             default_mode: Mode::Ask,
             agents: builtin_agents(),

@@ -35,7 +35,7 @@ pub struct Workspace {
     root: PathBuf,
     /// As the client named it: agents are told this name and use it.
     given: PathBuf,
-    /// Resolved directories that tools neither read nor write, also where they lie inside.
+    /// Files and directories that tools neither read nor write, also where they lie inside; without symbolic links.
     masked: Vec<PathBuf>,
     has_openat2: bool,
 }
@@ -92,14 +92,14 @@ impl Workspace {
         Self::open_masking(cwd, &[])
     }
 
-    /// Like `open`; tools neither read nor write what lies in the directories `masked` (our own state and
-    /// configuration), which need not exist yet.
+    /// Like `open`; tools neither read nor write the files and directories `masked` (our own state and configuration),
+    /// nor what lies in them. They need not exist yet.
     pub fn open_masking(cwd: impl AsRef<Path>, masked: &[PathBuf]) -> io::Result<Arc<Self>> {
         let given = cwd.as_ref().to_path_buf();
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let dir = rustix::fs::openat(CWD, &given, flags, Mode::empty())?;
         let root = name_of(&dir).or_else(|_| given.canonicalize())?;
-        let masked = masked.iter().map(|path| path.canonicalize().unwrap_or_else(|_| path.clone())).collect();
+        let masked = masked.iter().map(|path| resolved(path)).collect();
         let has_openat2 = probe(&dir);
         if !has_openat2 {
             tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
@@ -275,6 +275,8 @@ impl Workspace {
             let Ok(fd) = self.beneath(parent, flags, Mode::empty()) else {
                 return Some(format!("; the directory {} does not exist either", shown(parent.to_str()?.as_bytes())));
             };
+            // Names are content too.
+            self.real(&fd, path).ok()?;
             let mut close: Vec<(f32, String)> = Vec::new();
             for entry in rustix::fs::Dir::read_from(&fd).ok()?.flatten().take(NAMES_MAX) {
                 let Ok(name) = entry.file_name().to_str() else { continue };
@@ -294,6 +296,12 @@ impl Workspace {
         };
         hint().unwrap_or_default()
     }
+}
+
+/// `path` without symbolic links, as far as it exists.
+fn resolved(path: &Path) -> PathBuf {
+    let as_far = |above: &Path| Some(above.canonicalize().ok()?.join(path.strip_prefix(above).ok()?));
+    path.ancestors().find_map(as_far).unwrap_or_else(|| path.to_path_buf())
 }
 
 /// Whether the kernel has `openat2` and lets us use it.

@@ -17,7 +17,7 @@ use wharf_protocol::rest::{ContainmentSetting, Limits};
 use wharf_protocol::{Mode, Rule};
 
 pub use keys::known_keys;
-pub use layers::{ConfigError, Flags, Layered, Source, load};
+pub use layers::{ConfigError, Flags, Layered, Source, default_path, load};
 pub use mcp::{McpSection, servers as mcp_servers};
 pub use show::show;
 

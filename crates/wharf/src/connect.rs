@@ -144,7 +144,8 @@ impl Context {
         if !attended {
             config.turns.unattended_permission_ms = 0;
         }
-        let engine = wiring::engine(&config, false, &self.environment, &self.state).await?;
+        let engine =
+            wiring::engine(&config, self.config_file.as_deref(), false, &self.environment, &self.state).await?;
         let name = self.environment.get("USER").filter(|name| !name.is_empty()).map_or("local", String::as_str);
         Ok(Client::embedded(engine, Caller::new(name), self.config.client.timeouts()))
     }

@@ -99,7 +99,8 @@ impl Reload {
             configuration::load(file.as_deref(), environment, flags.clone()).map_err(|error| error.to_string())?;
         // Everything that can fail comes before anything that changes something.
         let models = wiring::models(&next.config, environment).map_err(text)?;
-        let engine = wiring::engine_config(&next.config, true, &self.state).map_err(text)?;
+        let engine =
+            wiring::engine_config(&next.config, file.as_deref(), true, environment, &self.state).map_err(text)?;
         log.check(&next.config.log)?;
         let engine = EngineConfig { work_dir: self.engine.config().work_dir.clone(), ..engine };
         self.engine.reconfigure(engine).map_err(|error| error.to_string())?;

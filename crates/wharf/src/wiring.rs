@@ -1,7 +1,7 @@
 //! Puts the parts together: from the configuration to models, tools, store and engine.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -12,7 +12,7 @@ use wharf_tools::mcp::McpConfig;
 use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
-use crate::config::{Config, RecoveryChoice, mcp_servers};
+use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};
 use crate::failure::{Exit, Failure};
 use crate::state::StateDir;
 
@@ -83,21 +83,34 @@ pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
     dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
 }
 
+/// What is ours beside the state, so that no agent reads it: the configuration, in its directory or where it was named, and a
+/// key for another server.
+fn masked(config: &Config, config_file: Option<&Path>, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
+    let usual = default_path(environment);
+    let named = config_file.and_then(|path| std::path::absolute(path).ok());
+    let key = config.client.key_file.as_ref().and_then(|path| std::path::absolute(path).ok());
+    // The file beside its directory: it may be a link to another place.
+    let directory = usual.as_deref().and_then(Path::parent).map(Path::to_owned);
+    [directory, usual, named, key].into_iter().flatten().collect()
+}
+
 /// An engine with everything it needs, at work. A server takes up all that was left unfinished.
 pub async fn engine(
     config: &Config,
+    config_file: Option<&Path>,
     is_server: bool,
     environment: &BTreeMap<String, String>,
     state: &StateDir,
 ) -> anyhow::Result<Engine> {
     check_mcp(config)?;
     let models = Arc::new(models(config, environment)?);
-    engine_with(config, is_server, environment, state, models).await
+    engine_with(config, config_file, is_server, environment, state, models).await
 }
 
 /// The same with models that somebody else looks after.
 pub async fn engine_with(
     config: &Config,
+    config_file: Option<&Path>,
     is_server: bool,
     environment: &BTreeMap<String, String>,
     state: &StateDir,
@@ -105,14 +118,22 @@ pub async fn engine_with(
 ) -> anyhow::Result<Engine> {
     let store = store(config, state)?;
     let tools = tools(config, environment);
-    let engine = Engine::start(engine_config(config, is_server, state)?, Parts { store, models, tools });
+    let config = engine_config(config, config_file, is_server, environment, state)?;
+    let engine = Engine::start(config, Parts { store, models, tools });
     engine.await.context("the engine did not start")
 }
 
-pub fn engine_config(config: &Config, is_server: bool, state: &StateDir) -> anyhow::Result<EngineConfig> {
+pub fn engine_config(
+    config: &Config,
+    config_file: Option<&Path>,
+    is_server: bool,
+    environment: &BTreeMap<String, String>,
+    state: &StateDir,
+) -> anyhow::Result<EngineConfig> {
     let Config { turns, storage, .. } = config;
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),
+        masked: masked(config, config_file, environment),
         // With a base URL the models know best what its default is.
         default_model: config.model.clone().filter(|_| config.base_url.is_none()),
         default_mode: config.permission,

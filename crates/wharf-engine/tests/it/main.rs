@@ -9,6 +9,7 @@ mod coverage;
 #[cfg(target_os = "linux")]
 mod crashes;
 mod cursors;
+mod directories;
 mod faults;
 mod permissions;
 mod sealing;

@@ -184,6 +184,23 @@ fn our_own_directories_are_masked() {
         );
     }
     assert!(told(workspace.locate("state/new")).contains("Wharf's own state"));
+    assert_eq!(told(workspace.open_file("state/toke")), "state/toke: not found");
+}
+
+#[test]
+fn what_is_ours_is_masked_before_it_is_there_and_behind_links() {
+    let bench = bench();
+    bench.write("dotfiles/ours.toml", "key");
+    std::fs::create_dir(bench.path("config")).unwrap();
+    symlink("../dotfiles/ours.toml", bench.path("config/config.toml")).unwrap();
+    let masked = [bench.path("dirlink/later"), bench.path("config"), bench.path("config/config.toml")];
+    let workspace = Workspace::open_masking(bench.path(""), &masked).unwrap();
+    bench.write("real/later/token", "key");
+    for path in ["real/later/token", "dirlink/later/token", "dotfiles/ours.toml", "config/config.toml"] {
+        assert!(told(workspace.open_file(path)).contains("Wharf's own state"), "{path}");
+        assert!(told(workspace.locate(path)).contains("Wharf's own state"), "{path}");
+    }
+    assert_eq!(told(workspace.open_file("real/.keep")), "fine");
 }
 
 #[test]

@@ -148,7 +148,8 @@ struct Embedded {
 
 impl Embedded {
     async fn start(context: &Context) -> anyhow::Result<Self> {
-        let engine = wiring::engine(&context.config, false, &context.environment, &context.state).await?;
+        let Context { config, config_file, environment, state, .. } = context;
+        let engine = wiring::engine(config, config_file.as_deref(), false, environment, state).await?;
         let secret = format!("wharf_{}{}{}", fresh_id(), fresh_id(), fresh_id());
         let keys = vec![Key::from_secret("editor", &secret, Scopes::ALL)];
         let config = ServerConfig {

@@ -47,7 +47,8 @@ pub async fn run(
     };
     let models = LiveModels::new(wiring::models(&context.config, &context.environment)?);
     let source = Arc::clone(&models);
-    let engine = wiring::engine_with(&context.config, true, &context.environment, &context.state, source).await?;
+    let Context { config, config_file, environment, state, .. } = context;
+    let engine = wiring::engine_with(config, config_file.as_deref(), true, environment, state, source).await?;
     let mut reload = Reload { origin, current, models, engine: engine.clone(), state: context.state.clone() };
     let server = bind(context, auth, port_was_chosen, trace, &engine)?;
     let url = url_of(server.local_addr());

@@ -69,6 +69,21 @@ fn without_anybody_to_ask_it_says_how_to_allow() {
 }
 
 #[test]
+fn our_own_files_are_not_read_in_whatever_directory() {
+    let home = Home::new();
+    let config = home.user().join(".config/wharf");
+    std::fs::create_dir_all(&config).unwrap();
+    std::fs::write(config.join("config.toml"), "log = \"error\"\n").unwrap();
+    std::fs::write(home.workspace().join("named.toml"), "log = \"error\"\n").unwrap();
+    for file in ["state/wharf.db", "home/.config/wharf/config.toml", "workspace/named.toml"] {
+        let named = home.workspace().join("named.toml");
+        let prompt = format!("read {file}");
+        let ran = home.run(&["ask", "--unattended", "--config", named.to_str().unwrap(), "-C", "..", &prompt]);
+        assert!(ran.err.contains("protected: it belongs to Wharf's own state"), "{file}: {} {}", ran.err, ran.out);
+    }
+}
+
+#[test]
 fn input_from_a_pipe_comes_along() {
     let home = Home::new();
     let ran = home.run_with_input(&["ask", "--unattended"], "read notes.txt\n");
