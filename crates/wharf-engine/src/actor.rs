@@ -708,7 +708,7 @@ impl Actor {
         }
         let config = self.shared.config();
         let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
-        let workspace = Workspace::open_masking(&self.core.session().cwd, &masked)?;
+        let workspace = Workspace::open_with(&self.core.session().cwd, &[], &masked)?;
         self.workspace = Some(Arc::clone(&workspace));
         Ok(workspace)
     }

@@ -38,7 +38,7 @@ impl Want {
 pub(crate) struct Buffer {
     host: Arc<dyn ClientHost>,
     path: PathBuf,
-    /// Resolved, relative to the workspace.
+    /// Resolved; relative to the workspace, or absolute in a further directory.
     pub(crate) rel: PathBuf,
     /// As it was read.
     pub(crate) text: String,

@@ -1,17 +1,21 @@
-//! The directory a session works in, held as a capability: paths resolve inside it or not at all.
+//! The directories a session works in, each held as a capability: paths resolve inside one of them or not at all.
+//!
+//! A file of the session's `cwd` is named relative to it, one of a further directory by its absolute path: each file has one
+//! name, and tools need not know of how many directories there are.
 //!
 //! Every access goes from the held descriptor through `openat2` with `RESOLVE_BENEATH`, so what was checked is what is
 //! used. A kernel without `openat2` gets a walk of one component at a time that refuses `..` and every symbolic link.
 
 mod place;
 mod protected;
+mod root;
 mod walk;
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
-use std::os::unix::ffi::OsStringExt;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
@@ -20,6 +24,7 @@ use rustix::io::Errno;
 
 pub(crate) use place::{Place, Prepared};
 pub(crate) use protected::protection;
+use root::Root;
 pub(crate) use walk::{Entry, Shown, Step, Walk, WalkEnd};
 
 use crate::text::shown;
@@ -27,14 +32,13 @@ use crate::text::shown;
 /// The kernel asks to try again when a rename elsewhere made it unsure that a path stays inside.
 const RACE_RETRIES: usize = 16;
 
-/// The directory a session works in, held as a capability: paths resolve inside it or not at all.
+/// The directories a session works in, each held as a capability: paths resolve inside one of them or not at all.
 #[derive(Debug)]
 pub struct Workspace {
-    dir: OwnedFd,
-    /// Resolved, as it was when opened.
-    root: PathBuf,
-    /// As the client named it: agents are told this name and use it.
-    given: PathBuf,
+    /// The session's `cwd`, from which relative paths start.
+    cwd: Root,
+    /// The directories beside it, whose files are named by absolute paths.
+    further: Vec<Root>,
     /// Files and directories that tools neither read nor write, also where they lie inside; without symbolic links.
     masked: Vec<PathBuf>,
     has_openat2: bool,
@@ -46,9 +50,11 @@ pub enum PathError {
     #[error("{path}: this is not a path: {why}")]
     Invalid { path: String, why: &'static str },
     #[error(
-        "{path}: the path is outside the workspace {root}. Only files inside it can be used, and symbolic links may not lead out of it"
+        "{path}: the path is outside the workspace {roots}. Only files inside can be used, and symbolic links that lead out are not followed"
     )]
-    Outside { path: String, root: String },
+    Outside { path: String, roots: String },
+    #[error("{path}: the directory {root} cannot be used: {why}. The other directories of this session can")]
+    Gone { path: String, root: String, why: String },
     #[error("{path}: not found{hint}")]
     NotFound { path: String, hint: String },
     #[error("{path}: this is {what}, not {wanted}")]
@@ -74,7 +80,7 @@ impl From<PathError> for crate::ToolError {
 pub(crate) struct OpenFile {
     pub(crate) file: File,
     pub(crate) stat: Stat,
-    /// Resolved, relative to the workspace.
+    /// Resolved; relative to the workspace, or absolute in a further directory.
     pub(crate) rel: PathBuf,
 }
 
@@ -82,50 +88,65 @@ pub(crate) struct OpenFile {
 #[derive(Debug)]
 pub(crate) struct OpenDir {
     pub(crate) fd: OwnedFd,
-    /// Resolved, relative to the workspace; empty for the workspace itself.
+    /// Resolved; relative to the workspace and empty for the workspace itself, or absolute in a further directory.
     pub(crate) rel: PathBuf,
 }
 
 impl Workspace {
     /// Opens the directory `cwd`.
     pub fn open(cwd: impl AsRef<Path>) -> io::Result<Arc<Self>> {
-        Self::open_masking(cwd, &[])
+        Self::open_with(cwd, &[], &[])
     }
 
-    /// Like `open`; tools neither read nor write the files and directories `masked` (our own state and configuration),
+    /// Like `open`, with the directories `further` beside it, which are real paths: one that is not there, or is a link by
+    /// now, costs only itself. Tools neither read nor write the files and directories `masked` (our own state and configuration),
     /// nor what lies in them. They need not exist yet.
-    pub fn open_masking(cwd: impl AsRef<Path>, masked: &[PathBuf]) -> io::Result<Arc<Self>> {
-        let given = cwd.as_ref().to_path_buf();
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let dir = rustix::fs::openat(CWD, &given, flags, Mode::empty())?;
-        let root = name_of(&dir).or_else(|_| given.canonicalize())?;
+    pub fn open_with(cwd: impl AsRef<Path>, further: &[PathBuf], masked: &[PathBuf]) -> io::Result<Arc<Self>> {
+        let cwd = Root::open(cwd.as_ref())?;
+        let has_openat2 = cwd.dir().is_ok_and(probe);
+        let further = further.iter().map(|path| Root::open_real(path)).collect();
         let masked = masked.iter().map(|path| resolved(path)).collect();
-        let has_openat2 = probe(&dir);
         if !has_openat2 {
             tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
         }
-        Ok(Arc::new(Self { dir, root, given, masked, has_openat2 }))
+        Ok(Arc::new(Self { cwd, further, masked, has_openat2 }))
     }
 
-    /// The resolved directory.
+    /// The resolved directory that relative paths start from.
     #[must_use]
     pub fn root(&self) -> &Path {
-        &self.root
+        &self.cwd.real
+    }
+
+    /// Whether every directory could be opened.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.roots().all(|root| root.dir().is_ok())
+    }
+
+    fn roots(&self) -> impl Iterator<Item = &Root> {
+        std::iter::once(&self.cwd).chain(&self.further)
     }
 
     /// The absolute, resolved path that `path` stands for, for permission rules; it need not exist yet. A tool that
     /// uses the path resolves it again, and never by this text.
     pub fn resolve(&self, path: &str) -> Result<PathBuf, PathError> {
-        let rel = self.relative(path)?;
-        match self.beneath(&rel, OFlags::PATH, Mode::empty()) {
-            Ok(fd) => Ok(self.absolute(&self.real(&fd, path)?)),
+        let (root, inner) = self.find(path)?;
+        match self.beneath(root, &inner, OFlags::PATH, Mode::empty()) {
+            Ok(fd) => Ok(self.absolute(&self.real(root, &fd, path)?)),
             Err(Errno::NOENT) => Ok(self.absolute(self.locate(path)?.rel())),
             Err(error) => Err(self.refusal(path, error)),
         }
     }
 
     pub(crate) fn absolute(&self, rel: &Path) -> PathBuf {
-        if rel.as_os_str().is_empty() { self.root.clone() } else { self.root.join(rel) }
+        // A name that is absolute already stays what it is.
+        if rel.as_os_str().is_empty() { self.cwd.real.clone() } else { self.cwd.real.join(rel) }
+    }
+
+    /// The directory of the session that `path` lies in, if that is a further one.
+    pub(crate) fn further_top(&self, path: &Path) -> Option<&Path> {
+        self.root_of(path).filter(|root| !std::ptr::eq(*root, &self.cwd)).map(|root| root.real.as_path())
     }
 
     /// `path` as a text for locations and diffs.
@@ -135,47 +156,48 @@ impl Workspace {
 
     /// The regular file `path`, open for reading.
     pub(crate) fn open_file(&self, path: &str) -> Result<OpenFile, PathError> {
-        let rel = self.relative(path)?;
-        self.open_file_at(&rel, path)
-    }
-
-    fn open_file_at(&self, rel: &Path, path: &str) -> Result<OpenFile, PathError> {
+        let (root, inner) = self.find(path)?;
+        let open = |flags| self.beneath(root, &inner, flags, Mode::empty()).map_err(|error| self.refusal(path, error));
         // Opening a pipe or a device has effects of its own: look first, and once more at what was opened.
-        let probe = self.beneath(rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
-        regular(&stat(&probe, path)?, path)?;
-        let fd = self
-            .beneath(rel, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())
-            .map_err(|error| self.refusal(path, error))?;
+        regular(&stat(&open(OFlags::PATH)?, path)?, path)?;
+        let fd = open(OFlags::RDONLY | OFlags::NONBLOCK)?;
         let stat = stat(&fd, path)?;
         regular(&stat, path)?;
-        let rel = self.real(&fd, path)?;
+        let rel = self.real(root, &fd, path)?;
         Ok(OpenFile { file: File::from(fd), stat, rel })
     }
 
     /// The directory `path`, open for reading.
     pub(crate) fn open_dir(&self, path: &str) -> Result<OpenDir, PathError> {
-        let rel = self.relative(path)?;
-        let probe = self.beneath(&rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
-        let kind = FileType::from_raw_mode(stat(&probe, path)?.st_mode);
+        let (root, inner) = self.find(path)?;
+        let open = |flags| self.beneath(root, &inner, flags, Mode::empty()).map_err(|error| self.refusal(path, error));
+        let kind = FileType::from_raw_mode(stat(&open(OFlags::PATH)?, path)?.st_mode);
         if kind != FileType::Directory {
             return Err(PathError::Kind { path: shown(path.as_bytes()), what: kind_name(kind), wanted: "a directory" });
         }
-        let fd = self
-            .beneath(&rel, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty())
-            .map_err(|error| self.refusal(path, error))?;
-        let rel = self.real(&fd, path)?;
+        let fd = open(OFlags::RDONLY | OFlags::DIRECTORY)?;
+        let rel = self.real(root, &fd, path)?;
         Ok(OpenDir { fd, rel })
+    }
+
+    /// The directory that is named `rel`, for what stands about other files in it.
+    fn open_above(&self, rel: &Path) -> Option<OwnedFd> {
+        let root = self.root_of(rel)?;
+        let inner = if rel.is_absolute() { root.inner(rel)? } else { rel };
+        let at = if inner.as_os_str().is_empty() { Path::new(".") } else { inner };
+        self.beneath(root, at, OFlags::RDONLY | OFlags::DIRECTORY, Mode::empty()).ok()
     }
 
     /// What `path` is, symbolic links followed.
     pub(crate) fn kind(&self, path: &str) -> Result<FileType, PathError> {
-        let rel = self.relative(path)?;
-        let probe = self.beneath(&rel, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
+        let (root, inner) = self.find(path)?;
+        let probe =
+            self.beneath(root, &inner, OFlags::PATH, Mode::empty()).map_err(|error| self.refusal(path, error))?;
         Ok(FileType::from_raw_mode(stat(&probe, path)?.st_mode))
     }
 
-    /// `path` relative to the workspace, by its text alone: what it leads to is decided when it is opened.
-    pub(crate) fn relative(&self, path: &str) -> Result<PathBuf, PathError> {
+    /// The directory that `path` is in and the way in it, by its text alone: what it leads to is decided when it is opened.
+    fn find(&self, path: &str) -> Result<(&Root, PathBuf), PathError> {
         let invalid = |why| PathError::Invalid { path: shown(path.as_bytes()), why };
         if path.trim().is_empty() {
             return Err(invalid("it is empty"));
@@ -188,28 +210,41 @@ impl Workspace {
             return Err(self.outside(&path.to_string_lossy()));
         }
         if path.is_relative() {
-            return Ok(if path.as_os_str().is_empty() { ".".into() } else { path.to_path_buf() });
+            return Ok((&self.cwd, path.to_path_buf()));
         }
-        // Whole components are compared: `/work-evil` is not inside `/work`.
-        let inside = path.strip_prefix(&self.root).or_else(|_| path.strip_prefix(&self.given));
-        let inside = inside.map_err(|_| self.outside(&path.to_string_lossy()))?;
-        Ok(if inside.as_os_str().is_empty() { ".".into() } else { inside.to_path_buf() })
+        let root = self.root_of(path).ok_or_else(|| self.outside(&path.to_string_lossy()))?;
+        if let Err(why) = root.dir() {
+            let root = root.real.to_string_lossy().into_owned();
+            return Err(PathError::Gone { path: shown(path.as_os_str().as_bytes()), root, why: why.to_owned() });
+        }
+        let inner = root.inner(path).unwrap_or(Path::new(""));
+        Ok((root, if inner.as_os_str().is_empty() { ".".into() } else { inner.to_path_buf() }))
     }
 
-    /// Opens `rel` without ever leaving the workspace.
-    pub(crate) fn beneath(&self, rel: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+    /// The innermost of the directories that `path` is in, by its text; a relative path is in none but the first.
+    fn root_of(&self, path: &Path) -> Option<&Root> {
+        if path.is_relative() {
+            return Some(&self.cwd);
+        }
+        let inside = self.roots().filter_map(|root| Some((root.inner(path)?.components().count(), root)));
+        inside.min_by_key(|(depth, _)| *depth).map(|(_, root)| root)
+    }
+
+    /// Opens `inner` without ever leaving `root`.
+    fn beneath(&self, root: &Root, inner: &Path, flags: OFlags, mode: Mode) -> Result<OwnedFd, Errno> {
+        let dir = root.dir().map_err(|_| Errno::NOENT)?;
         let mut flags = flags | OFlags::CLOEXEC;
         // `openat2` refuses flags that mean nothing together.
         if !flags.contains(OFlags::PATH) {
             flags |= OFlags::NOCTTY;
         }
         if !self.has_openat2 {
-            return step_by_step(&self.dir, rel, flags, mode);
+            return step_by_step(dir, inner, flags, mode);
         }
         let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         let mut opened = Err(Errno::AGAIN);
         for _ in 0..RACE_RETRIES {
-            opened = rustix::fs::openat2(&self.dir, rel, flags, mode, resolve);
+            opened = rustix::fs::openat2(dir, inner, flags, mode, resolve);
             if !matches!(opened, Err(Errno::AGAIN | Errno::INTR)) {
                 break;
             }
@@ -217,17 +252,38 @@ impl Workspace {
         opened
     }
 
-    /// Where an open file lies, relative to the workspace.
-    fn real(&self, fd: &OwnedFd, path: &str) -> Result<PathBuf, PathError> {
+    /// Where a file that was opened beneath `root` lies: its name.
+    fn real(&self, root: &Root, fd: &OwnedFd, path: &str) -> Result<PathBuf, PathError> {
+        Ok(self.name(root, &self.inner(root, fd, path)?))
+    }
+
+    /// Where a file that was opened beneath `root` lies in it.
+    fn inner(&self, root: &Root, fd: &OwnedFd, path: &str) -> Result<PathBuf, PathError> {
         let io = |error: io::Error| PathError::Io { path: shown(path.as_bytes()), source: error };
         let real = name_of(fd).map_err(io)?;
+        let dir = root.dir().map_err(|_| self.refusal(path, Errno::NOENT))?;
         // The directory may have been renamed since it was opened.
-        let root = name_of(&self.dir).map_err(io)?;
+        let top = name_of(dir).map_err(io)?;
         if self.is_masked(&real) {
             let why = "it belongs to Wharf's own state";
             return Err(PathError::Protected { path: shown(path.as_bytes()), why });
         }
-        real.strip_prefix(&root).map(Path::to_path_buf).map_err(|_| self.outside(path))
+        real.strip_prefix(&top).map(Path::to_path_buf).map_err(|_| self.outside(path))
+    }
+
+    /// The one name of the file that lies at `inner` in `root`, whatever directory led to it.
+    fn name(&self, root: &Root, inner: &Path) -> PathBuf {
+        if std::ptr::eq(root, &self.cwd) {
+            return inner.to_path_buf();
+        }
+        let absolute = if inner.as_os_str().is_empty() { root.real.clone() } else { root.real.join(inner) };
+        absolute.strip_prefix(&self.cwd.real).map(Path::to_path_buf).unwrap_or(absolute)
+    }
+
+    /// Why the file `rel` may not be written, if so: in any of the directories that it lies in.
+    fn protection(&self, rel: &Path) -> Option<&'static str> {
+        let absolute = self.absolute(rel);
+        self.roots().filter_map(|root| absolute.strip_prefix(&root.real).ok()).find_map(protection)
     }
 
     fn is_masked(&self, real: &Path) -> bool {
@@ -240,7 +296,13 @@ impl Workspace {
     }
 
     fn outside(&self, path: &str) -> PathError {
-        PathError::Outside { path: shown(path.as_bytes()), root: self.root.to_string_lossy().into_owned() }
+        let mut roots = self.cwd.real.to_string_lossy().into_owned();
+        for (at, root) in self.further.iter().enumerate() {
+            let joint = if at == 0 { " and the further directories " } else { ", " };
+            roots.push_str(joint);
+            roots.push_str(&root.real.to_string_lossy());
+        }
+        PathError::Outside { path: shown(path.as_bytes()), roots }
     }
 
     /// What the kernel's refusal of `path` means for the model.
@@ -268,15 +330,17 @@ impl Workspace {
     fn hint(&self, path: &str) -> String {
         const NAMES_MAX: usize = 2000;
         let hint = || -> Option<String> {
-            let rel = self.relative(path).ok()?;
+            let (root, rel) = self.find(path).ok()?;
             let wanted = rel.file_name()?.to_str()?.to_lowercase();
-            let parent = rel.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+            let parent = rel.parent().unwrap_or(Path::new(""));
+            let named = self.name(root, parent);
+            let at = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            let Ok(fd) = self.beneath(parent, flags, Mode::empty()) else {
-                return Some(format!("; the directory {} does not exist either", shown(parent.to_str()?.as_bytes())));
+            let Ok(fd) = self.beneath(root, at, flags, Mode::empty()) else {
+                return Some(format!("; the directory {} does not exist either", shown(named.to_str()?.as_bytes())));
             };
             // Names are content too.
-            self.real(&fd, path).ok()?;
+            self.real(root, &fd, path).ok()?;
             let mut close: Vec<(f32, String)> = Vec::new();
             for entry in rustix::fs::Dir::read_from(&fd).ok()?.flatten().take(NAMES_MAX) {
                 let Ok(name) = entry.file_name().to_str() else { continue };
@@ -287,7 +351,7 @@ impl Workspace {
                 let likeness = similar::TextDiff::from_chars(wanted.as_str(), lower.as_str()).ratio();
                 let contains = lower.contains(&wanted) || wanted.contains(&lower);
                 if likeness >= 0.6 || contains {
-                    close.push((likeness, shown(parent.join(name).to_str()?.trim_start_matches("./").as_bytes())));
+                    close.push((likeness, shown(named.join(name).to_str()?.trim_start_matches("./").as_bytes())));
                 }
             }
             close.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));

@@ -292,3 +292,23 @@ async fn a_patch_that_fails_in_the_editor_leaves_everything_as_it_was() {
     assert!(told.contains("c.txt: the editor has changes of it that are not saved"), "{told}");
     assert_eq!(editor.text(&bench, "a.txt").as_deref(), Some("typed\na\n"));
 }
+
+#[tokio::test]
+async fn a_file_of_a_further_directory_is_the_editors_too() {
+    let mut bench = Bench::new();
+    let lib = bench.dir.path().canonicalize().unwrap().join("lib");
+    std::fs::create_dir(&lib).unwrap();
+    std::fs::write(lib.join("a.txt"), "saved\n").unwrap();
+    bench.workspace = Workspace::open_with(bench.path(""), std::slice::from_ref(&lib), &[]).unwrap();
+    let editor = Editor::whole(&mut bench);
+    editor.state().buffers.insert(lib.join("a.txt"), "typed\n".to_owned());
+    let path = lib.join("a.txt").to_str().unwrap().to_owned();
+    assert_eq!(bench.tell("read_file", json!({ "path": path })).await, "     1\ttyped\n");
+    let edit = json!({ "path": path, "old_string": "typed", "new_string": "changed" });
+    assert!(bench.tell("edit_file", edit).await.starts_with("edited"));
+    assert_eq!(editor.state().buffers[&lib.join("a.txt")], "changed\n");
+    let new = lib.join("new/b.txt").to_str().unwrap().to_owned();
+    assert!(bench.tell("write_file", json!({ "path": new, "content": "b" })).await.starts_with("created"));
+    assert_eq!(editor.state().buffers[&lib.join("new/b.txt")], "b");
+    assert!(lib.join("new").is_dir());
+}

@@ -1,6 +1,6 @@
 //! `glob`: files by the pattern of their path, newest first.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -86,11 +86,14 @@ impl Tool for Glob {
 
 fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
     let limit = arguments.limit.unwrap_or(FILES_DEFAULT).clamp(1, FILES_MAX) as usize;
-    let start = workspace.open_dir(&arguments.path)?;
-    let base = start.rel.clone();
-    // An absolute pattern means the same below the workspace.
-    let root = workspace.absolute_text(&base);
     let pattern = arguments.pattern.trim();
+    // An absolute pattern says itself where to look, where no path does.
+    let start = match workspace.further_top(Path::new(pattern)).filter(|_| arguments.path == here()) {
+        Some(top) => workspace.open_dir(&top.to_string_lossy())?,
+        None => workspace.open_dir(&arguments.path)?,
+    };
+    let base = start.rel.clone();
+    let root = workspace.absolute_text(&base);
     let pattern = pattern.strip_prefix(&format!("{}/", root.trim_end_matches('/'))).unwrap_or(pattern);
     let matcher = glob_matcher(pattern)?;
     let mut found: Vec<((i64, i64), PathBuf)> = Vec::new();

@@ -10,7 +10,7 @@ use std::path::{Component, Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
-use super::{PathError, Workspace, protection, regular, stat_entry};
+use super::{PathError, Root, Workspace, regular, stat_entry};
 use crate::text::shown;
 
 const LINKS_MAX: usize = 16;
@@ -24,7 +24,7 @@ pub(crate) struct Place {
     /// Directories to make beneath it.
     missing: Vec<OsString>,
     name: OsString,
-    /// Resolved, relative to the workspace.
+    /// Resolved; relative to the workspace, or absolute in a further directory.
     rel: PathBuf,
     existing: Option<Fingerprint>,
     /// As the call named it.
@@ -60,7 +60,7 @@ impl Fingerprint {
 impl Workspace {
     /// Where to write `path`. A symbolic link stands for its target; protected files are refused.
     pub(crate) fn locate(&self, path: &str) -> Result<Place, PathError> {
-        let mut rel = self.relative(path)?;
+        let (root, mut rel) = self.find(path)?;
         let text = || shown(path.as_bytes());
         if path.ends_with('/') {
             return Err(PathError::Invalid { path: text(), why: "it names a directory" });
@@ -70,8 +70,8 @@ impl Workspace {
                 return Err(PathError::Kind { path: text(), what: "a directory", wanted: "a file" });
             };
             let parent = rel.parent().unwrap_or(Path::new(""));
-            let (ancestor, missing) = self.deepest(parent, path)?;
-            let mut real = self.real(&ancestor, path)?;
+            let (ancestor, missing) = self.deepest(root, parent, path)?;
+            let mut real = self.inner(root, &ancestor, path)?;
             real.extend(&missing);
             let existing = match stat_entry(&ancestor, &name) {
                 _ if !missing.is_empty() => None,
@@ -91,8 +91,8 @@ impl Workspace {
                     Some(Fingerprint::of(&stat))
                 }
             };
-            let rel = real.join(&name);
-            if let Some(why) = protection(&rel) {
+            let rel = self.name(root, &real.join(&name));
+            if let Some(why) = self.protection(&rel) {
                 return Err(PathError::Protected { path: text(), why });
             }
             if self.hides(&rel) {
@@ -103,13 +103,13 @@ impl Workspace {
         Err(self.refusal(path, Errno::LOOP))
     }
 
-    /// The deepest existing directory on the way to `rel`, and what is missing beneath it.
-    fn deepest(&self, rel: &Path, path: &str) -> Result<(OwnedFd, Vec<OsString>), PathError> {
-        let mut here = rel;
+    /// The deepest existing directory on the way to `inner` of `root`, and what is missing beneath it.
+    fn deepest(&self, root: &Root, inner: &Path, path: &str) -> Result<(OwnedFd, Vec<OsString>), PathError> {
+        let mut here = inner;
         let mut missing = Vec::new();
         for _ in 0..DEPTH_MAX {
             let at = if here.as_os_str().is_empty() { Path::new(".") } else { here };
-            match self.beneath(at, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
+            match self.beneath(root, at, OFlags::PATH | OFlags::DIRECTORY, Mode::empty()) {
                 Ok(fd) => {
                     missing.reverse();
                     return Ok((fd, missing));
@@ -129,7 +129,7 @@ impl Workspace {
 }
 
 impl Place {
-    /// Resolved, relative to the workspace.
+    /// Resolved; relative to the workspace, or absolute in a further directory.
     pub(crate) fn rel(&self) -> &Path {
         &self.rel
     }

@@ -175,7 +175,7 @@ fn our_own_directories_are_masked() {
     let bench = bench();
     bench.write("state/token", "key");
     symlink("state", bench.path("alias")).unwrap();
-    let workspace = Workspace::open_masking(bench.path(""), &[bench.path("state")]).unwrap();
+    let workspace = Workspace::open_with(bench.path(""), &[], &[bench.path("state")]).unwrap();
     for path in ["state/token", "alias/token", "state"] {
         assert!(
             told(workspace.open_dir(path)).contains("Wharf's own state")
@@ -194,7 +194,7 @@ fn what_is_ours_is_masked_before_it_is_there_and_behind_links() {
     std::fs::create_dir(bench.path("config")).unwrap();
     symlink("../dotfiles/ours.toml", bench.path("config/config.toml")).unwrap();
     let masked = [bench.path("dirlink/later"), bench.path("config"), bench.path("config/config.toml")];
-    let workspace = Workspace::open_masking(bench.path(""), &masked).unwrap();
+    let workspace = Workspace::open_with(bench.path(""), &[], &masked).unwrap();
     bench.write("real/later/token", "key");
     for path in ["real/later/token", "dirlink/later/token", "dotfiles/ours.toml", "config/config.toml"] {
         assert!(told(workspace.open_file(path)).contains("Wharf's own state"), "{path}");
@@ -287,4 +287,115 @@ fn a_missing_file_has_neighbours() {
         told(bench.workspace.open_file("none/x")),
         "none/x: not found; the directory none does not exist either"
     );
+}
+
+/// The same workspace with a directory `lib` beside it, and one whose name begins like that.
+fn with_further() -> (Bench, PathBuf) {
+    let bench = bench();
+    let lib = bench.dir.path().canonicalize().unwrap().join("lib");
+    for directory in ["lib/src", "lib/.git/hooks", "lib-evil"] {
+        std::fs::create_dir_all(bench.dir.path().join(directory)).unwrap();
+    }
+    std::fs::write(lib.join("src/b.txt"), "further").unwrap();
+    std::fs::write(bench.dir.path().join("lib-evil/a"), "evil").unwrap();
+    symlink("../secret", lib.join("out")).unwrap();
+    symlink("../work/src/a.txt", lib.join("across")).unwrap();
+    symlink(&lib, bench.path("across")).unwrap();
+    symlink("../lib/src/b.txt", bench.path("over")).unwrap();
+    symlink("src", lib.join("alias")).unwrap();
+    let workspace = Workspace::open_with(bench.path(""), std::slice::from_ref(&lib), &[]).unwrap();
+    (Bench { workspace, ..bench }, lib)
+}
+
+#[test]
+fn files_of_a_further_directory_have_absolute_names() {
+    let (bench, lib) = with_further();
+    let (workspace, named) = (&bench.workspace, lib.join("src/b.txt"));
+    for way in ["src/b.txt", "./src/../src/b.txt", "alias/b.txt"] {
+        let way = format!("{}/{way}", lib.display());
+        assert_eq!(workspace.open_file(&way).unwrap().rel, named, "{way}");
+        assert_eq!(workspace.locate(&way).unwrap().rel(), named, "{way}");
+        assert_eq!(workspace.resolve(&way).unwrap(), named, "{way}");
+    }
+    assert_eq!(workspace.open_dir(lib.to_str().unwrap()).unwrap().rel, lib);
+    assert_eq!(
+        workspace.open_file("src/a.txt").unwrap().rel,
+        Path::new("src/a.txt"),
+        "relative ones stay what they were"
+    );
+    let inside = workspace.root().join("src/a.txt");
+    assert_eq!(workspace.open_file(inside.to_str().unwrap()).unwrap().rel, Path::new("src/a.txt"));
+    let missing = told(workspace.open_file(&format!("{}/src/c.txt", lib.display())));
+    assert!(missing.ends_with(&format!("did you mean {}?", named.display())), "{missing}");
+}
+
+#[test]
+fn no_way_leads_out_of_a_further_directory() {
+    let (bench, lib) = with_further();
+    let (work, lib) = (bench.workspace.root().display(), lib.display());
+    for way in [
+        format!("{lib}/../secret"),
+        format!("{lib}/out"),
+        format!("{lib}-evil/a"),
+        format!("{work}-evil/a"),
+        // Into another directory of the session: a link leads nowhere but into its own.
+        format!("{lib}/across"),
+        format!("{lib}/../work/src/a.txt"),
+        "across/src/b.txt".to_owned(),
+        "over".to_owned(),
+        "../lib/src/b.txt".to_owned(),
+    ] {
+        for answer in [told(bench.workspace.open_file(&way)), told(bench.workspace.locate(&way))] {
+            let roots = format!("outside the workspace {work} and the further directories {lib}. Only");
+            assert!(answer.contains(&roots), "{way}: {answer}");
+        }
+    }
+}
+
+#[test]
+fn every_directory_is_protected_and_masked_alike() {
+    let (bench, lib) = with_further();
+    std::fs::create_dir(lib.join("state")).unwrap();
+    std::fs::write(lib.join("state/key"), "key").unwrap();
+    symlink(".git/hooks", lib.join("innocent")).unwrap();
+    for path in [".git/hooks/pre-commit", "innocent/pre-commit", ".bashrc", "deep/.ssh/config"] {
+        let path = format!("{}/{path}", lib.display());
+        assert!(told(bench.workspace.locate(&path)).contains("protected"), "{path}");
+    }
+    let masked = [lib.join("state")];
+    let workspace = Workspace::open_with(bench.path(""), std::slice::from_ref(&lib), &masked).unwrap();
+    assert!(told(workspace.open_file(&format!("{}/state/key", lib.display()))).contains("Wharf's own state"));
+    // The directory around the workspace: what it protects and names does not depend on the way to it.
+    let around = bench.workspace.root().parent().unwrap().to_path_buf();
+    bench.write("src/.git/config", "");
+    let inner = Workspace::open_with(bench.path("src/.git"), &[bench.workspace.root().to_path_buf(), around], &[]);
+    let inner = inner.unwrap();
+    assert!(told(inner.locate("config")).contains("protected"));
+    let absolute = bench.workspace.root().join("src/.git/config");
+    assert_eq!(inner.open_file(absolute.to_str().unwrap()).unwrap().rel, Path::new("config"));
+}
+
+#[test]
+fn a_directory_that_is_gone_costs_only_itself() {
+    let (bench, lib) = with_further();
+    let other = bench.dir.path().canonicalize().unwrap().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::write(other.join("c.txt"), "there").unwrap();
+    std::fs::rename(&lib, bench.dir.path().join("moved")).unwrap();
+    let open = || Workspace::open_with(bench.path(""), &[lib.clone(), other.clone()], &[]).unwrap();
+    let path = format!("{}/src/b.txt", lib.display());
+    let gone = open();
+    assert!(!gone.is_whole());
+    let told_of = told(gone.open_file(&path));
+    assert!(told_of.contains(&format!("the directory {} cannot be used: No such file", lib.display())), "{told_of}");
+    assert_eq!(told(gone.locate(&path)), told_of);
+    assert_eq!(told(gone.open_file(other.join("c.txt").to_str().unwrap())), "fine");
+    assert_eq!(told(gone.open_file("src/a.txt")), "fine");
+    // A link in its place leads elsewhere.
+    symlink(bench.dir.path().join("moved"), &lib).unwrap();
+    assert!(told(open().open_file(&path)).contains("a symbolic link has taken its place"));
+    std::fs::remove_file(&lib).unwrap();
+    std::fs::rename(bench.dir.path().join("moved"), &lib).unwrap();
+    assert!(open().is_whole());
+    assert_eq!(told(open().open_file(&path)), "fine");
 }

@@ -41,7 +41,7 @@ pub(crate) enum Shown {
 /// One entry of a directory.
 #[derive(Debug)]
 pub(crate) struct Entry<'a> {
-    /// Relative to the workspace.
+    /// Relative to the workspace, or absolute in a further directory.
     pub(crate) rel: &'a Path,
     pub(crate) name: &'a OsStr,
     pub(crate) kind: FileType,
@@ -161,17 +161,16 @@ impl Walk<'_> {
     /// The rules of the directories above the start, outermost first.
     fn rules_above(&self, start: &Path) -> Vec<Gitignore> {
         let mut rules = Vec::new();
-        if let Ok(info) = self.workspace.open_dir(".git/info") {
-            let mut builder = GitignoreBuilder::new("");
-            add_lines(&mut builder, &info.fd, "exclude");
+        let top = self.workspace.further_top(start).unwrap_or(Path::new(""));
+        if let Some(info) = self.workspace.open_above(&top.join(".git/info")) {
+            let mut builder = GitignoreBuilder::new(top);
+            add_lines(&mut builder, &info, "exclude");
             rules.push(builder.build().unwrap_or_else(|_| Gitignore::empty()));
         }
-        let mut above: Vec<&Path> = start.ancestors().skip(1).collect();
+        let mut above: Vec<&Path> = start.ancestors().skip(1).take_while(|above| above.starts_with(top)).collect();
         above.reverse();
         for rel in above {
-            let at = if rel.as_os_str().is_empty() { Path::new(".") } else { rel };
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-            if let Ok(fd) = self.workspace.beneath(at, flags, Mode::empty()) {
+            if let Some(fd) = self.workspace.open_above(rel) {
                 rules.push(rules_of(&fd, rel));
             }
         }
