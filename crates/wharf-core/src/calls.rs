@@ -266,6 +266,7 @@ impl Core {
             rules: &self.config.rules,
             grants: &self.permissions.grants,
             cwd: &self.session.cwd,
+            further: &self.session.additional_directories,
         };
         match policy.judge(&spec, &proposal.arguments, &self.subjects(&spec, &proposal.arguments)) {
             Verdict::Allow(reason) => Ruling::Run(Decision { allowed: true, reason, permission_id: None }),

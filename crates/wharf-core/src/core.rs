@@ -312,12 +312,23 @@ impl Core {
 
 /// What `Session::from_created` gives for a `session.created`.
 fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
-    let SessionCreated { cwd, agent_name, model, mode, thinking, tool_location, title, recovery } = created;
+    let SessionCreated {
+        cwd,
+        additional_directories,
+        agent_name,
+        model,
+        mode,
+        thinking,
+        tool_location,
+        title,
+        recovery,
+    } = created;
     Session {
         id,
         created_at: now,
         updated_at: now,
         cwd,
+        additional_directories,
         agent_name,
         model,
         mode,

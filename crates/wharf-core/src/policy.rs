@@ -1,6 +1,6 @@
 //! May a call run? Mode, rules and remembered answers, weighed for one call.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use wharf_protocol::permission::Grant;
@@ -22,6 +22,8 @@ pub(crate) struct Policy<'a> {
     pub(crate) rules: &'a [Rule],
     pub(crate) grants: &'a [Grant],
     pub(crate) cwd: &'a Path,
+    /// The session's directories beside it.
+    pub(crate) further: &'a [PathBuf],
 }
 
 /// A decision and its reason, in words.
@@ -40,7 +42,8 @@ impl Policy<'_> {
     /// A rule that denies wins over everything; then an answer that was to be remembered; then plan mode over what is not a
     /// read; then rules that ask, rules that allow, and at last the mode.
     pub(crate) fn judge(&self, spec: &ToolSpec, arguments: &Value, subjects: &[String]) -> Verdict {
-        let subjects: Vec<Subject> = subjects.iter().map(|text| Subject::new(spec, text, self.cwd)).collect();
+        let subjects: Vec<Subject> =
+            subjects.iter().map(|text| Subject::new(spec, text, self.cwd, self.further)).collect();
         if let Some(rule) = self.rule(RuleAction::Deny, spec, &subjects) {
             return deny(rule, "Do it another way, or say what is missing.");
         }
@@ -72,7 +75,7 @@ impl Policy<'_> {
         let runs = spec.read_only
             || match self.mode {
                 Mode::Full => true,
-                Mode::AutoEdit => is_edit && !subjects.iter().any(Subject::is_outside),
+                Mode::AutoEdit => is_edit && !subjects.iter().any(|subject| subject.is_outside),
                 Mode::Plan | Mode::Ask => false,
             };
         if runs { Verdict::Allow(reason) } else { Verdict::Ask(reason) }
@@ -144,25 +147,23 @@ struct Subject {
     written: String,
     /// For paths: seen from the workspace, if inside it, and absolute; without `.` and `..`.
     paths: Vec<String>,
+    /// A path that leads out of the session's directories, as far as text tells.
+    is_outside: bool,
 }
 
 impl Subject {
-    fn new(spec: &ToolSpec, text: &str, cwd: &Path) -> Self {
+    fn new(spec: &ToolSpec, text: &str, cwd: &Path, further: &[PathBuf]) -> Self {
         let written = text.trim().to_owned();
-        let mut paths = Vec::new();
+        let (mut paths, mut is_outside) = (Vec::new(), false);
         if is_path_subject(spec) {
             let absolute = normalize(cwd, &written);
-            if let Ok(inside) = absolute.strip_prefix(normalize(cwd, "")) {
-                paths.push(inside.to_string_lossy().into_owned());
+            match absolute.strip_prefix(normalize(cwd, "")) {
+                Ok(inside) => paths.push(inside.to_string_lossy().into_owned()),
+                Err(_) => is_outside = !further.iter().any(|directory| absolute.starts_with(directory)),
             }
             paths.push(absolute.to_string_lossy().into_owned());
         }
-        Self { kind: spec.kind, written, paths }
-    }
-
-    /// A path that leads out of the workspace, as far as text tells.
-    fn is_outside(&self) -> bool {
-        self.paths.len() == 1
+        Self { kind: spec.kind, written, paths, is_outside }
     }
 
     /// Whether a pattern that allows covers the whole of it. `src/*` covers no `src/../../etc/passwd`, and `cargo *` no

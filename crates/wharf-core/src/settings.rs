@@ -10,7 +10,17 @@ impl Core {
     /// Changes what differs. A new model, mode or thinking level counts from the next model call or decision on, a new agent from
     /// the next turn on.
     pub(crate) fn update(&mut self, change: UpdateSession, by: Option<String>) -> Result<Answer, Rejected> {
-        let UpdateSession { title, agent_name, model, mode, thinking, tool_location, archived, recovery } = change;
+        let UpdateSession {
+            title,
+            agent_name,
+            model,
+            mode,
+            thinking,
+            tool_location,
+            additional_directories,
+            archived,
+            recovery,
+        } = change;
         let session = &self.session;
         let changed = SessionUpdated {
             title: title.filter(|title| session.title.as_ref() != Some(title)),
@@ -19,6 +29,7 @@ impl Core {
             mode: mode.filter(|mode| session.mode != *mode),
             thinking: thinking.filter(|thinking| session.thinking != *thinking),
             tool_location: tool_location.filter(|location| session.tool_location != *location),
+            additional_directories: additional_directories.filter(|all| session.additional_directories != *all),
             archived: archived.filter(|archived| session.archived != *archived),
             recovery: recovery.filter(|recovery| session.recovery != *recovery),
             by: None,

@@ -18,7 +18,8 @@ use wharf_failpoints::{mistake, point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{
-    Agent, CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
+    Agent, CallId, CommandId, Event, EventBody, Message as Said, Seq, Session, SessionId, Timestamp, ToolLocation,
+    ToolSpec,
 };
 use wharf_store::{Append, Entry, Lease, StoreError};
 use wharf_tools::commands::CommandOver;
@@ -184,7 +185,7 @@ impl Actor {
         client_tools.mark_changed();
         let mut configs = shared.configs();
         let config = configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects());
-        let system = instructions(&agent, &saved.session.cwd);
+        let system = instructions(&agent, &saved.session);
         let agent_name = saved.session.agent_name.clone();
         let core = Core::load(saved.session, saved.events, config, entropy());
         point_for("recovery.after_load", session.as_str());
@@ -249,8 +250,14 @@ impl Actor {
         let agent = self.shared.agent(&self.agent_name);
         self.builtin = self.shared.tools_of(&agent);
         self.tools = self.all_tools();
-        self.system = instructions(&agent, &self.core.session().cwd);
+        self.system = instructions(&agent, self.core.session());
         self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
+    }
+
+    /// Calls that begin from here on reach the directories that the session has now, and the model is told of them.
+    fn follow_directories(&mut self) {
+        self.workspace = None;
+        self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
     }
 
     /// Takes up what the last owner left, with what its commands came to after its death.
@@ -555,7 +562,11 @@ impl Actor {
     async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
         let Outcome { events, effects, answer } = outcome;
         if !events.is_empty() {
+            let is_other = events.iter().any(has_other_directories);
             self.append(events).await?;
+            if is_other {
+                self.follow_directories();
+            }
             self.follow_agent();
         }
         for effect in effects {
@@ -708,8 +719,10 @@ impl Actor {
         }
         let config = self.shared.config();
         let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
-        let workspace = Workspace::open_with(&self.core.session().cwd, &[], &masked)?;
-        self.workspace = Some(Arc::clone(&workspace));
+        let session = self.core.session();
+        let workspace = Workspace::open_with(&session.cwd, &session.additional_directories, &masked)?;
+        // A directory that is missing may be there at the next call.
+        self.workspace = workspace.is_whole().then(|| Arc::clone(&workspace));
         Ok(workspace)
     }
 
@@ -797,9 +810,20 @@ pub(crate) fn entropy() -> u128 {
     u128::from_ne_bytes(bytes)
 }
 
-/// The agent's instructions and what it has to know of the workspace. The same for the whole life of the session, so that
-/// providers can cache it.
-fn instructions(agent: &Agent, cwd: &Path) -> Arc<str> {
+fn has_other_directories(event: &Event) -> bool {
+    matches!(&event.body, EventBody::SessionUpdated(changed) if changed.additional_directories.is_some())
+}
+
+/// The agent's instructions and what it has to know of the workspace. The same as long as the session's directories are, so
+/// that providers can cache it.
+fn instructions(agent: &Agent, session: &Session) -> Arc<str> {
     let os = std::env::consts::OS;
-    format!("{}\n\nWorkspace: {}\nOperating system: {os}", agent.instructions, cwd.display()).into()
+    let mut text = format!("{}\n\nWorkspace: {}\n", agent.instructions, session.cwd.display());
+    if !session.additional_directories.is_empty() {
+        let further: Vec<String> =
+            session.additional_directories.iter().map(|path| path.display().to_string()).collect();
+        text.push_str(&format!("Further directories, by absolute paths: {}\n", further.join(", ")));
+    }
+    text.push_str(&format!("Operating system: {os}"));
+    text.into()
 }

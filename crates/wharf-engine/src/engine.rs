@@ -1,9 +1,10 @@
 //! The one door: everything that a transport or an embedded client can ask for.
 
+mod directories;
 mod mcp;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -132,6 +133,7 @@ impl Engine {
         self.is_ready().map_err(|_| EngineError::Stopping)?;
         let CreateSession {
             cwd,
+            additional_directories,
             agent_name,
             session_id,
             model,
@@ -143,6 +145,7 @@ impl Engine {
             recovery,
         } = request;
         let cwd = self.workspace_of(cwd)?;
+        let additional_directories = directories::further(&self.shared.config(), &cwd, additional_directories, &[])?;
         let agent = self.agent_of(agent_name.as_deref())?;
         check_title(title.as_deref())?;
         check_mcp(&mcp_servers)?;
@@ -152,6 +155,7 @@ impl Engine {
         let session_id = session_id.unwrap_or_else(|| SessionId::from_bits(entropy()));
         let created = SessionCreated {
             cwd,
+            additional_directories,
             agent_name: agent.name.clone(),
             model,
             mode: mode.or(agent.mode).unwrap_or(engine_config.default_mode),
@@ -216,6 +220,10 @@ impl Engine {
         }
         if let Some(model) = &change.model {
             change.model = Some(self.model_of(Some(model)).await?);
+        }
+        if let Some(wanted) = change.additional_directories.take() {
+            let Session { cwd, additional_directories: known, .. } = self.session(session).await?;
+            change.additional_directories = Some(directories::further(&self.shared.config(), &cwd, wanted, &known)?);
         }
         self.ask(session, Input::Update { change, by: caller.by() }).await?;
         self.session(session).await
@@ -628,27 +636,10 @@ impl Engine {
 
     /// The real directory that a session may work in.
     fn workspace_of(&self, cwd: Option<PathBuf>) -> Result<PathBuf, EngineError> {
-        let invalid = |reason: String| EngineError::Invalid { field: "cwd", reason };
-        let cwd = cwd.unwrap_or_else(|| self.shared.config().work_dir.clone());
-        if !cwd.is_absolute() {
-            return Err(invalid(format!("{} is not an absolute path", cwd.display())));
-        }
-        let real = cwd.canonicalize().map_err(|error| invalid(format!("{}: {error}", cwd.display())))?;
-        if !real.is_dir() {
-            return Err(invalid(format!("{} is not a directory", cwd.display())));
-        }
         let config = self.shared.config();
-        let roots = &config.allowed_roots;
-        if !roots.is_empty() && !roots.iter().any(|root| is_below(&real, root)) {
-            return Err(invalid(format!("{} is outside the allowed directories", cwd.display())));
-        }
-        Ok(real)
+        let cwd = cwd.unwrap_or_else(|| config.work_dir.clone());
+        directories::real(&config, "cwd", &cwd)
     }
-}
-
-/// Compares path components, so that `/work-evil` is not below `/work`.
-fn is_below(path: &Path, root: &Path) -> bool {
-    root.canonicalize().is_ok_and(|root| path.starts_with(root))
 }
 
 fn check_cursor(after: Seq, last: Seq, first: Seq) -> Result<(), EngineError> {

@@ -165,6 +165,9 @@ pub struct CreateSession {
     /// Absent: the server's working directory.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cwd: Option<PathBuf>,
+    /// Directories that the tools reach beside `cwd`: absolute paths of directories that are there, at most 16.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_directories: Vec<PathBuf>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_name: Option<String>,
     /// Absent: a new id is made.
@@ -207,6 +210,9 @@ pub struct UpdateSession {
     /// Counts from the next tool call on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,
+    /// In place of those that the session has. Counts from the next tool call on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additional_directories: Option<Vec<PathBuf>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

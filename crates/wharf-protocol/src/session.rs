@@ -83,6 +83,9 @@ pub struct Session {
     pub created_at: Timestamp,
     pub updated_at: Timestamp,
     pub cwd: PathBuf,
+    /// Directories that the tools reach beside `cwd`, by absolute paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_directories: Vec<PathBuf>,
     pub agent_name: String,
     /// `provider/name`
     pub model: String,
@@ -125,6 +128,7 @@ impl Session {
             created_at: event.timestamp,
             updated_at: event.timestamp,
             cwd: created.cwd.clone(),
+            additional_directories: created.additional_directories.clone(),
             agent_name: created.agent_name.clone(),
             model: created.model.clone(),
             mode: created.mode,
@@ -167,6 +171,9 @@ impl Session {
                 }
                 if let Some(tool_location) = changed.tool_location {
                     self.tool_location = tool_location;
+                }
+                if let Some(directories) = &changed.additional_directories {
+                    self.additional_directories.clone_from(directories);
                 }
                 if let Some(thinking) = changed.thinking {
                     self.thinking = thinking;

@@ -182,6 +182,7 @@ impl Writer {
             timestamp: Timestamp::now(),
             body: EventBody::SessionCreated(SessionCreated {
                 cwd: format!("/work/{digit}").into(),
+                additional_directories: Vec::new(),
                 agent_name: "coder".to_owned(),
                 model: "demo/demo".to_owned(),
                 mode: Mode::Ask,

@@ -23,7 +23,7 @@ fn judge(mode: &str, rules: &str, grants: &[Grant], tool: &str, arguments: &Valu
     let rules: Vec<Rule> = rules.split(", ").filter(|rule| !rule.is_empty()).map(read_rule).collect();
     let config = config();
     let spec = config.tools.iter().find(|spec| spec.name == tool).unwrap();
-    let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/repo") };
+    let policy = Policy { mode: mode.parse().unwrap(), rules: &rules, grants, cwd: Path::new("/repo"), further: &[] };
     let subjects: Vec<String> = crate::describe::subject_text(spec, arguments).into_iter().collect();
     policy.judge(spec, arguments, &subjects)
 }
@@ -256,7 +256,7 @@ fn a_rule_sees_what_the_tool_acts_on_and_every_file_of_a_patch() {
     let rules: Vec<Rule> = ["deny edit secret/*", "allow edit src/*"].map(read_rule).into();
     let config = config();
     let spec = config.tools.iter().find(|spec| spec.name == "edit").unwrap();
-    let policy = Policy { mode: Mode::Ask, rules: &rules, grants: &[], cwd: Path::new("/repo") };
+    let policy = Policy { mode: Mode::Ask, rules: &rules, grants: &[], cwd: Path::new("/repo"), further: &[] };
     let judge = |files: &[&str]| {
         let subjects: Vec<String> = files.iter().map(|&file| file.to_owned()).collect();
         print(&policy.judge(spec, &json!({ "alias": "the arguments do not matter" }), &subjects))
@@ -265,6 +265,25 @@ fn a_rule_sees_what_the_tool_acts_on_and_every_file_of_a_patch() {
     assert!(judge(&["src/a", "docs/b"]).starts_with("ask"), "one of them is not covered");
     assert!(judge(&["src/a", "secret/b"]).starts_with("deny"));
     assert!(judge(&[]).starts_with("ask"), "a pattern never allows what names nothing");
+}
+
+#[test]
+fn a_further_directory_is_no_outside_and_rules_see_its_absolute_paths() {
+    let config = config();
+    let spec = config.tools.iter().find(|spec| spec.name == "edit").unwrap();
+    let further = [PathBuf::from("/lib")];
+    let judge = |mode: Mode, rules: &[&str], file: &str| {
+        let rules: Vec<Rule> = rules.iter().copied().map(read_rule).collect();
+        let policy = Policy { mode, rules: &rules, grants: &[], cwd: Path::new("/repo"), further: &further };
+        print(&policy.judge(spec, &json!({}), &[file.to_owned()]))
+    };
+    assert!(judge(Mode::AutoEdit, &[], "/lib/a").starts_with("allow"));
+    for outside in ["/lib-evil/a", "/lib/../etc/a", "../lib-evil/a", "/etc/a"] {
+        assert!(judge(Mode::AutoEdit, &[], outside).starts_with("ask"), "{outside}");
+    }
+    assert!(judge(Mode::AutoEdit, &["deny edit /lib/secret/*"], "/lib/x/../secret/a").starts_with("deny"));
+    assert!(judge(Mode::Ask, &["allow edit /lib/*"], "/lib/a").starts_with("allow"));
+    assert!(judge(Mode::Ask, &["allow edit src/*"], "/lib/src/a").starts_with("ask"), "it is not the workspace's src");
 }
 
 #[test]

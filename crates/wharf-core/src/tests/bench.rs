@@ -80,6 +80,7 @@ impl Bench {
     pub(crate) fn new(config: CoreConfig, mode: Mode, entropy: u128) -> Self {
         let created = SessionCreated {
             cwd: "/repo".into(),
+            additional_directories: Vec::new(),
             agent_name: "coder".to_owned(),
             model: "demo/one".to_owned(),
             mode,

@@ -1,11 +1,14 @@
 //! The directories that a session's tools reach, and what in them is out of reach.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use serde_json::{Value, json};
-use wharf_protocol::SessionId;
-use wharf_protocol::rest::{CreateSession, ExecuteTool};
+use wharf_engine::EngineError;
+use wharf_protocol::rest::{CreateSession, ExecuteTool, SessionQuery, UpdateSession};
+use wharf_protocol::{Mode, Rule, RuleAction, SessionId};
 use wharf_store::memory::MemoryStore;
+use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::TestEngine;
 
@@ -62,4 +65,157 @@ async fn a_workspace_that_holds_our_own_directories_shows_nothing_of_them() {
     let listed = test.told(&session, "list_dir", json!({ "depth": 2 })).await;
     assert!(!listed.contains("key") && !listed.contains("config") && !listed.contains("wharf.toml"), "{listed}");
     assert_eq!(std::fs::read_to_string(home.join("state/key")).unwrap(), "needle");
+}
+
+/// A directory with `name` in it, under its real path.
+fn directory(names: &[&str]) -> (tempfile::TempDir, std::path::PathBuf) {
+    let dir = tempfile::tempdir().unwrap();
+    let real = dir.path().canonicalize().unwrap();
+    for name in names {
+        std::fs::create_dir_all(real.join(name)).unwrap();
+        std::fs::write(real.join(name).join("file.txt"), "content").unwrap();
+    }
+    (dir, real)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn further_directories_are_real_distinct_and_allowed() {
+    let (_dir, home) = directory(&["work/inner", "lib/inner", "other", "work-evil"]);
+    let (_outside, outside) = directory(&["x"]);
+    std::os::unix::fs::symlink("lib", home.join("alias")).unwrap();
+    std::os::unix::fs::symlink(&outside, home.join("out")).unwrap();
+    let test = TestEngine::with(MemoryStore::new(), |config| config.allowed_roots = vec![home.clone()]).await;
+    let create = async |wanted: Vec<std::path::PathBuf>| {
+        let cwd = Some(home.join("work"));
+        let request = CreateSession { cwd, additional_directories: wanted, ..CreateSession::default() };
+        test.engine.create_session(request, &test.caller).await
+    };
+    let at = |names: &[&str]| names.iter().map(|name| home.join(name)).collect::<Vec<_>>();
+    for (wanted, found) in [
+        (at(&["other", "lib"]), at(&["other", "lib"])),
+        (at(&["alias", "lib", "lib/."]), at(&["lib"])),
+        (at(&["work", "work/inner", "work-evil"]), at(&["work-evil"])),
+        (at(&["lib/inner", "other", "lib"]), at(&["other", "lib"])),
+        (at(&["lib", "lib/inner"]), at(&["lib"])),
+        // Around the workspace: it holds all others.
+        (at(&["lib", ""]), vec![home.clone()]),
+    ] {
+        let made = create(wanted.clone()).await.unwrap();
+        assert_eq!(made.additional_directories, found, "{wanted:?}");
+        assert_eq!(test.engine.session(&made.id).await.unwrap().additional_directories, found);
+    }
+    let before = test.engine.sessions(SessionQuery::default()).await.unwrap().total;
+    let session = create(at(&["lib"])).await.unwrap().id;
+    let many = vec![home.join("lib"); 17];
+    for (bad, reason) in [
+        (vec!["relative".into()], "relative is not an absolute path".to_owned()),
+        (at(&["lib", "none"]), format!("{}: No such file or directory (os error 2)", home.join("none").display())),
+        (at(&["lib/inner/file.txt"]), format!("{}/file.txt is not a directory", home.join("lib/inner").display())),
+        (at(&["out"]), format!("{} is outside the allowed directories", home.join("out").display())),
+        (vec![outside.clone()], format!("{} is outside the allowed directories", outside.display())),
+        (many, "17 directories; at most 16 are taken".to_owned()),
+    ] {
+        let change = UpdateSession { additional_directories: Some(bad.clone()), ..UpdateSession::default() };
+        let changed = test.engine.update_session(&session, change, &test.caller).await;
+        for refused in [create(bad.clone()).await, changed] {
+            let Err(EngineError::Invalid { field: "additional_directories", reason: told }) = refused else {
+                panic!("{bad:?}: {refused:?}")
+            };
+            assert_eq!(told, reason);
+        }
+    }
+    assert_eq!(test.engine.sessions(SessionQuery::default()).await.unwrap().total, before + 1, "nothing was made");
+    assert_eq!(test.engine.session(&session).await.unwrap().additional_directories, at(&["lib"]));
+    assert_eq!(test.kinds(&session).await, ["session.created"], "nothing was changed");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_counts_at_once_is_told_to_the_model_and_stays() {
+    let (_dir, home) = directory(&["lib", "other"]);
+    let (lib, other) = (home.join("lib"), home.join("other"));
+    let kept = Arc::new(tempfile::tempdir().unwrap());
+    let store = || SqliteStore::open(SqliteConfig::new(kept.path().join("wharf.db"))).unwrap();
+    let test = TestEngine::at(Arc::clone(&kept), store(), |_| {}).await;
+    let request = CreateSession { additional_directories: vec![lib.clone()], ..CreateSession::default() };
+    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    let path = |directory: &Path| json!({ "path": directory.join("file.txt") });
+    assert!(test.told(&session, "read_file", path(&lib)).await.contains("content"));
+    let refused = test.told(&session, "read_file", path(&other)).await;
+    assert!(refused.contains(&format!("and the further directories {}", lib.display())), "{refused}");
+    test.turn(&session, "one").await;
+    let set = async |all: Vec<std::path::PathBuf>| {
+        let change = UpdateSession { additional_directories: Some(all), ..UpdateSession::default() };
+        test.engine.update_session(&session, change, &test.caller).await.unwrap()
+    };
+    let before = test.engine.session(&session).await.unwrap().last_seq;
+    assert_eq!(set(vec![lib.clone()]).await.last_seq, before, "the same is no change");
+    assert_eq!(set(vec![other.clone()]).await.additional_directories, std::slice::from_ref(&other));
+    assert!(test.told(&session, "read_file", path(&other)).await.contains("content"));
+    assert!(test.told(&session, "read_file", path(&lib)).await.contains("outside the workspace"));
+    test.turn(&session, "two").await;
+    set(Vec::new()).await;
+    test.turn(&session, "three").await;
+    let systems: Vec<String> = {
+        let requests = test.model.requests.lock().unwrap();
+        requests.iter().map(|request| request.system.to_string()).collect()
+    };
+    let line = |directory: &Path| format!("Further directories, by absolute paths: {}\n", directory.display());
+    assert!(systems[0].contains(&line(&lib)) && systems[1].contains(&line(&other)), "{systems:?}");
+    assert!(!systems[2].contains("Further"));
+    // Gone after a restart: it costs only itself, and may stay while others are added.
+    set(vec![lib.clone(), other.clone()]).await;
+    test.stop().await;
+    std::fs::rename(&lib, home.join("moved")).unwrap();
+    let next = TestEngine::at(Arc::clone(&kept), store(), |_| {}).await;
+    let gone = next.told(&session, "read_file", path(&lib)).await;
+    assert!(gone.contains(&format!("the directory {} cannot be used: No such file", lib.display())), "{gone}");
+    assert!(next.told(&session, "read_file", path(&other)).await.contains("content"));
+    assert!(next.told(&session, "write_file", json!({ "path": "a.txt", "content": "x" })).await.contains("created"));
+    let all = vec![lib.clone(), other.clone(), home.join("moved")];
+    let change = UpdateSession { additional_directories: Some(all.clone()), ..UpdateSession::default() };
+    assert_eq!(next.engine.update_session(&session, change, &next.caller).await.unwrap().additional_directories, all);
+    std::fs::create_dir(&lib).unwrap();
+    std::fs::write(lib.join("file.txt"), "back").unwrap();
+    assert!(next.told(&session, "read_file", path(&lib)).await.contains("back"), "it is looked for again");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn our_own_files_are_hidden_in_further_directories_too() {
+    let (_dir, home) = directory(&["state", "config"]);
+    let test = TestEngine::with(MemoryStore::new(), |config| {
+        config.state_dir = home.join("state");
+        config.masked = vec![home.join("config")];
+    })
+    .await;
+    let request = CreateSession { additional_directories: vec![home.clone()], ..CreateSession::default() };
+    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    for directory in ["state", "config"] {
+        let read = test.told(&session, "read_file", json!({ "path": home.join(directory).join("file.txt") })).await;
+        assert!(read.contains("protected: it belongs to Wharf's own state"), "{read}");
+    }
+    let found = test.told(&session, "grep", json!({ "pattern": "content", "path": home })).await;
+    assert_eq!(found.trim(), "no match for content");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn edits_in_further_directories_are_edits_in_the_workspace() {
+    let (_dir, home) = directory(&["lib", "other"]);
+    let test = TestEngine::with(MemoryStore::new(), |config| {
+        config.default_mode = Mode::AutoEdit;
+        config.unattended_permission_timeout_ms = 20;
+        config.rules = vec![Rule {
+            action: RuleAction::Deny,
+            tool: "write_file".to_owned(),
+            pattern: Some(format!("{}/secret*", home.join("lib").display())),
+        }];
+    })
+    .await;
+    let request = CreateSession { additional_directories: vec![home.join("lib")], ..CreateSession::default() };
+    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    let write = |path: &str| json!({ "path": home.join(path), "content": "x" });
+    assert!(test.told(&session, "write_file", write("lib/new.txt")).await.contains("created"));
+    assert!(test.told(&session, "write_file", write("lib/x/../secret.txt")).await.contains("not allowed (rule deny"));
+    test.told(&session, "write_file", write("other/new.txt")).await;
+    assert!(test.kinds(&session).await.contains(&"permission.requested"));
+    assert!(!home.join("other/new.txt").exists() && !home.join("lib/secret.txt").exists());
 }

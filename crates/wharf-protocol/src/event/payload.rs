@@ -18,6 +18,9 @@ use crate::{
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionCreated {
     pub cwd: PathBuf,
+    /// Directories that the tools reach beside `cwd`: absolute, real paths.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub additional_directories: Vec<PathBuf>,
     pub agent_name: String,
     pub model: String,
     pub mode: Mode,
@@ -47,6 +50,9 @@ pub struct SessionUpdated {
     pub thinking: Option<Thinking>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tool_location: Option<ToolLocation>,
+    /// All of them as they are from here on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub additional_directories: Option<Vec<PathBuf>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -125,6 +125,7 @@ fn samples() -> Vec<EventBody> {
     vec![
         SessionCreated {
             cwd: "/repo".into(),
+            additional_directories: vec!["/lib".into()],
             agent_name: "coder".to_owned(),
             model: "openai/tiny".to_owned(),
             mode: Mode::AutoEdit,
@@ -141,6 +142,7 @@ fn samples() -> Vec<EventBody> {
             mode: Some(Mode::Plan),
             thinking: Some(Thinking::Off),
             tool_location: Some(ToolLocation::Client),
+            additional_directories: Some(Vec::new()),
             archived: Some(true),
             recovery: Some(RecoveryPolicy::Continue),
             by: by(),

@@ -27,8 +27,18 @@ const AGENT_CATEGORY: &str = "_agent";
 
 /// Whether an event changes what is chosen.
 pub(super) fn concerns(changed: &SessionUpdated) -> bool {
-    let SessionUpdated { title: _, agent_name, model, mode, thinking, tool_location, archived: _, recovery: _, by: _ } =
-        changed;
+    let SessionUpdated {
+        title: _,
+        agent_name,
+        model,
+        mode,
+        thinking,
+        tool_location,
+        additional_directories: _,
+        archived: _,
+        recovery: _,
+        by: _,
+    } = changed;
     mode.is_some() || model.is_some() || agent_name.is_some() || thinking.is_some() || tool_location.is_some()
 }
 

@@ -101,6 +101,7 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
         timestamp: now,
         body: EventBody::SessionCreated(SessionCreated {
             cwd: cwd.into(),
+            additional_directories: Vec::new(),
             agent_name: "coder".to_owned(),
             model: "demo/demo".to_owned(),
             mode: Mode::Ask,

@@ -18,6 +18,7 @@ fn event(seq: u64, kind: &str, payload: Value) -> Event {
 fn renderer(shows: Shows) -> Renderer {
     let created = wharf_protocol::event::SessionCreated {
         cwd: PathBuf::from("/w"),
+        additional_directories: Vec::new(),
         agent_name: "a".to_owned(),
         model: "m/m".to_owned(),
         mode: Mode::Ask,

@@ -65,3 +65,33 @@ async fn turns_messages_and_timeline_tell_of_a_prompt() {
     let start = expired["details"]["start_after"].as_u64().unwrap();
     assert_eq!(server.get(&format!("{base}/events?after={start}")).await.0, 200);
 }
+
+#[tokio::test]
+async fn further_directories_are_taken_changed_and_refused() {
+    let server = TestServer::start().await;
+    let (dir, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let (lib, other) = (dir.path().canonicalize().unwrap(), other.path().canonicalize().unwrap());
+    let missing = lib.join("missing");
+    let body = json!({ "session_id": "wide", "additional_directories": [lib, missing] });
+    let (status, refused) = server.post("/api/v1/sessions", body).await;
+    let text = refused["error"].as_str().unwrap_or_default().to_owned() + &refused.to_string();
+    assert_eq!((status.as_u16(), refused["code"].as_str()), (400, Some("VALIDATION_ERROR")), "{refused}");
+    assert!(text.contains("additional_directories") && text.contains(missing.to_str().unwrap()), "{refused}");
+    assert_eq!(server.get("/api/v1/sessions/wide").await.0, 404);
+    let (_, made) =
+        server.post("/api/v1/sessions", json!({ "session_id": "wide", "additional_directories": [lib] })).await;
+    assert_eq!(made["additional_directories"], json!([lib]));
+    let change = async |all: serde_json::Value| {
+        server.send(Method::PATCH, "/api/v1/sessions/wide", Some(json!({ "additional_directories": all }))).await
+    };
+    assert_eq!(change(json!([other, "relative"])).await.0, 400);
+    assert_eq!(server.get("/api/v1/sessions/wide").await.1["additional_directories"], json!([lib]));
+    assert_eq!(change(json!([other])).await.1["additional_directories"], json!([other]));
+    let (_, renamed) = server.send(Method::PATCH, "/api/v1/sessions/wide", Some(json!({ "title": "x" }))).await;
+    assert_eq!(renamed["additional_directories"], json!([other]), "what is not named stays");
+    assert_eq!(change(json!([])).await.1.get("additional_directories"), None);
+    let log = server.log("wide").await;
+    assert_eq!(log[0]["payload"]["additional_directories"], json!([lib]));
+    let changes: Vec<_> = log[1..].iter().map(|event| &event["payload"]["additional_directories"]).collect();
+    assert_eq!(changes, [&json!([other]), &json!(null), &json!([])]);
+}

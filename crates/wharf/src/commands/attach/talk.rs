@@ -363,6 +363,7 @@ impl<'a> Talk<'a> {
             mode,
             thinking,
             tool_location,
+            additional_directories,
             archived: _,
             recovery: _,
             by: _,
@@ -387,6 +388,15 @@ impl<'a> Talk<'a> {
         if let Some(place) = tool_location {
             self.session.tool_location = *place;
             notes.push(format!("tools work at the {}", place.as_str()));
+        }
+        if let Some(further) = additional_directories {
+            self.session.additional_directories.clone_from(further);
+            let names: Vec<String> = further.iter().map(|path| clean(&path.display().to_string())).collect();
+            notes.push(if names.is_empty() {
+                "no further directories".to_owned()
+            } else {
+                format!("further directories: {}", names.join(", "))
+            });
         }
         for note in notes {
             self.screen.note(&self.screen.style.dim(&note));
