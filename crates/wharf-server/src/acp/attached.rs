@@ -178,14 +178,14 @@ impl Attached {
             return Ok(self.context.out.answer(id, Err::<(), _>(RpcError::cancelled())).await?);
         }
         match command {
-            Command::New { id, request, mcp } => match self.create(&request, mcp).await {
+            Command::New { id, directories, mcp } => match self.create(&directories, mcp).await {
                 Ok(session) => {
                     let answer = acp::NewSessionResponse::new(acp::SessionId::new(self.session_id.as_str()))
                         .modes(options::modes(&session))
                         .config_options(self.config_options(&session).await)
                         .meta(self.stand());
                     self.context.out.answer(&id, Ok(answer)).await?;
-                    self.offer_tools(&session, Some(&request.cwd));
+                    self.offer_tools(&session, &directories);
                     self.introduce(&session).await
                 }
                 Err(error) => {
@@ -193,9 +193,9 @@ impl Attached {
                     Err(End::Closed)
                 }
             },
-            Command::Load { id, cwd, mcp } => {
-                if let Err(error) = self.set_mcp(mcp).await {
-                    return self.opened(&id, Err(error), Some(&cwd)).await;
+            Command::Load { id, directories, mcp } => {
+                if let Err(error) = self.take_over(&directories, mcp).await {
+                    return self.opened(&id, Err(error), &directories).await;
                 }
                 let cancelled = self.context.out.token(&id);
                 // A prompt that waits for its answer needs the view.
@@ -210,14 +210,14 @@ impl Attached {
                     self.view = None;
                     return Ok(self.context.out.answer(&id, Err::<(), _>(RpcError::cancelled())).await?);
                 };
-                self.opened(&id, loaded, Some(&cwd)).await
+                self.opened(&id, loaded, &directories).await
             }
-            Command::Attach { id, after, cwd, mcp } => {
-                let attached = match self.set_mcp(mcp).await {
+            Command::Attach { id, after, directories, mcp } => {
+                let attached = match self.take_over(&directories, mcp).await {
                     Ok(()) => self.attach(after).await,
                     Err(error) => Err(error),
                 };
-                self.opened(&id, attached, cwd.as_deref()).await
+                self.opened(&id, attached, &directories).await
             }
             Command::Prompt { id, blocks, prompt_id } => {
                 if let Err(error) = self.prompt(&id, blocks, prompt_id).await {

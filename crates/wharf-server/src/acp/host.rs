@@ -38,8 +38,8 @@ pub(super) struct Host {
     pub(super) asking: Arc<Asking>,
     pub(super) session_id: SessionId,
     pub(super) offers: Offers,
-    /// The workspace: resolved, and as this client names it, where that differs.
-    pub(super) root: Option<(PathBuf, PathBuf)>,
+    /// The session's directories: resolved, and as this client names them, where that differs.
+    pub(super) aliases: Vec<(PathBuf, PathBuf)>,
     /// Weak: calls that still run do not keep the session attached.
     pub(super) commands: mpsc::WeakSender<Command>,
     pub(super) tasks: TaskTracker,
@@ -69,8 +69,10 @@ impl Host {
 
     /// An editor knows its files by the names under which it opened them.
     fn named(&self, path: &Path) -> PathBuf {
-        let below = self.root.as_ref().and_then(|(real, given)| Some(given.join(path.strip_prefix(real).ok()?)));
-        below.unwrap_or_else(|| path.to_owned())
+        let around = self.aliases.iter().filter(|(real, _)| path.starts_with(real));
+        let innermost = around.max_by_key(|(real, _)| real.components().count());
+        let named = innermost.and_then(|(real, given)| Some(given.join(path.strip_prefix(real).ok()?)));
+        named.unwrap_or_else(|| path.to_owned())
     }
 }
 

@@ -7,6 +7,7 @@ mod asking;
 mod attached;
 mod connection;
 mod content;
+mod directories;
 mod host;
 mod mcp;
 mod options;

@@ -15,7 +15,7 @@ crate::through_every_door!(
     an_idle_session_is_closed,
     closing_ends_a_running_prompt,
     a_session_that_is_not_there_is_not_found,
-    additional_directories_are_not_offered,
+    additional_directories_are_accepted,
 );
 
 async fn new_sessions_have_ids_of_their_own(agent: Agent) {
@@ -131,9 +131,39 @@ async fn a_session_that_is_not_there_is_not_found(agent: Agent) {
     assert_eq!(client.fail("session/set_config_option", set).await["code"], -32002);
 }
 
-async fn additional_directories_are_not_offered(agent: Agent) {
+async fn additional_directories_are_accepted(agent: Agent) {
     let mut client = agent.connect().await;
     let answer = client.call("initialize", json!({ "protocolVersion": 1 })).await;
     let can = &answer["agentCapabilities"]["sessionCapabilities"];
-    assert_eq!(can.get("additionalDirectories"), None::<&Value>, "a client may not send any");
+    assert_eq!(can["additionalDirectories"], json!({}));
+    let dir = tempfile::tempdir().unwrap();
+    let lib = dir.path().canonicalize().unwrap();
+    std::fs::write(lib.join("a.txt"), "in the other root").unwrap();
+    let new = json!({ "cwd": agent.cwd(), "mcpServers": [], "additionalDirectories": [lib] });
+    let session = client.call("session/new", new).await["sessionId"].as_str().unwrap().to_owned();
+    let read = format!("[[tool read_file {}]]", json!({ "path": lib.join("a.txt") }));
+    let shown = async |client: &mut wharf_testkit::acp::Peer| -> String {
+        let (messages, reason) = client.turn(&session, &read).await;
+        assert_eq!(reason, "end_turn");
+        Value::from(messages).to_string()
+    };
+    assert!(shown(&mut client).await.contains("in the other root"));
+    let listed = client.call("session/list", json!({})).await;
+    assert_eq!(listed["sessions"][0]["additionalDirectories"], json!([lib]));
+    let further = |all: Value| {
+        let mut open = agent.open(&session);
+        open["additionalDirectories"] = all;
+        open
+    };
+    client.call("session/resume", further(json!([]))).await;
+    let refused = shown(&mut client).await;
+    assert!(refused.contains("outside the workspace") && !refused.contains("in the other root"), "{refused}");
+    client.call("session/load", further(json!([lib]))).await;
+    client.settle().await;
+    assert!(shown(&mut client).await.contains("in the other root"));
+    for (method, wrong) in [("session/new", "relative"), ("session/load", "/not/there/at/all")] {
+        let error = client.fail(method, further(json!([wrong]))).await;
+        assert_eq!(error["code"], -32602, "{error}");
+        assert!(error.to_string().contains(wrong), "{error}");
+    }
 }

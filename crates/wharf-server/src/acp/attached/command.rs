@@ -1,31 +1,29 @@
 //! What a client wants of a session.
 
-use std::path::PathBuf;
-
 use agent_client_protocol_schema::v1 as acp;
 use wharf_protocol::{CallId, McpServer, MessageId, PermissionId, Seq};
 
+use crate::acp::directories::Directories;
 use crate::acp::rpc::Id;
 
 #[derive(Debug)]
 pub(in crate::acp) enum Command {
     New {
         id: Id,
-        request: acp::NewSessionRequest,
+        directories: Directories,
         mcp: Vec<McpServer>,
     },
     /// Replays the conversation before it answers.
     Load {
         id: Id,
-        /// The workspace, as the client names it.
-        cwd: PathBuf,
+        directories: Directories,
         mcp: Vec<McpServer>,
     },
     /// From the present, or after an event that the client has seen.
     Attach {
         id: Id,
         after: Option<Seq>,
-        cwd: Option<PathBuf>,
+        directories: Directories,
         mcp: Vec<McpServer>,
     },
     Prompt {

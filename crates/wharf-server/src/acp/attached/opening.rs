@@ -1,17 +1,17 @@
 //! How a client comes to see a session: a new one, one that it loads, one that it goes on with.
 
-use std::path::Path;
 use std::sync::Arc;
 
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::event::PermissionRequested;
-use wharf_protocol::rest::CreateSession;
+use wharf_protocol::rest::{CreateSession, UpdateSession};
 use wharf_protocol::{McpServer, Seq, Session, SessionStatus};
 
 use super::{Attached, End, View, next, slash};
 use crate::acp::connection::{check_cwd, unknown_session};
+use crate::acp::directories::{Directories, refused};
 use crate::acp::host::Host;
 use crate::acp::options;
 use crate::acp::outbox::{self, META};
@@ -27,13 +27,16 @@ const TURNS: usize = 200;
 impl Attached {
     pub(super) async fn create(
         &mut self,
-        request: &acp::NewSessionRequest,
+        directories: &Directories,
         mcp_servers: Vec<McpServer>,
     ) -> Result<Session, RpcError> {
-        check_cwd(&request.cwd)?;
+        if let Some(cwd) = &directories.cwd {
+            check_cwd(cwd)?;
+        }
         let engine = &self.context.app.engine;
         let create = CreateSession {
-            cwd: Some(request.cwd.clone()),
+            cwd: directories.cwd.clone(),
+            additional_directories: directories.further.clone().unwrap_or_default(),
             session_id: Some(self.session_id.clone()),
             mcp_servers,
             ..CreateSession::default()
@@ -41,7 +44,7 @@ impl Attached {
         let session = match engine.create_session(create, &self.context.principal.caller).await {
             // Our bridge asks again for what it may have got already.
             Err(EngineError::SessionExists(_)) if self.client.is_bridge => engine.session(&self.session_id).await?,
-            created => created?,
+            created => created.map_err(refused)?,
         };
         let cursor = engine.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
         self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
@@ -51,17 +54,16 @@ impl Attached {
     /// What the client does for tools, it does for this session's from here on. That takes the right to say what the session
     /// does: what a client answers, the agent believes. The client knows by now that the session is open: it is asked for its own
     /// tools at once.
-    pub(super) fn offer_tools(&mut self, session: &Session, cwd: Option<&Path>) {
+    pub(super) fn offer_tools(&mut self, session: &Session, directories: &Directories) {
         let offers = self.client.offers;
         if offers.is_empty() || self.context.principal.require(Scope::SessionsWrite).is_err() {
             return;
         }
-        let given = cwd.filter(|cwd| **cwd != session.cwd && cwd.canonicalize().is_ok_and(|real| real == session.cwd));
         let host = Host {
             asking: Arc::clone(&self.context.asking),
             session_id: self.session_id.clone(),
             offers,
-            root: given.map(|given| (session.cwd.clone(), given.to_owned())),
+            aliases: directories.aliases(session),
             commands: self.commands.clone(),
             tasks: self.context.app.sockets.clone(),
         };
@@ -74,7 +76,7 @@ impl Attached {
         &mut self,
         id: &Id,
         opened: Result<Session, RpcError>,
-        cwd: Option<&Path>,
+        directories: &Directories,
     ) -> Result<(), End> {
         let session = match opened {
             Ok(session) => session,
@@ -88,7 +90,7 @@ impl Attached {
             .config_options(self.config_options(&session).await)
             .meta(self.stand());
         self.context.out.answer(id, Ok(answer)).await?;
-        self.offer_tools(&session, cwd);
+        self.offer_tools(&session, directories);
         self.introduce(&session).await
     }
 
@@ -100,8 +102,28 @@ impl Attached {
         Some(meta)
     }
 
+    /// Gives the session what the client that opens it has: directories, then servers.
+    pub(super) async fn take_over(&self, directories: &Directories, servers: Vec<McpServer>) -> Result<(), RpcError> {
+        self.set_directories(directories).await?;
+        self.set_mcp(servers).await
+    }
+
+    async fn set_directories(&self, directories: &Directories) -> Result<(), RpcError> {
+        if directories.further.is_none() {
+            return Ok(());
+        }
+        let engine = &self.context.app.engine;
+        let session = engine.session(&self.session_id).await?;
+        // A sealed session is read, and no tool of it works.
+        let Some(wanted) = directories.change(&session).filter(|_| session.sealed.is_none()) else { return Ok(()) };
+        self.context.principal.require(Scope::SessionsWrite)?;
+        let change = UpdateSession { additional_directories: Some(wanted), ..UpdateSession::default() };
+        let updated = engine.update_session(&self.session_id, change, &self.context.principal.caller).await;
+        updated.map(drop).map_err(refused)
+    }
+
     /// Gives the session the servers that the client has. One that has none takes nobody else's away.
-    pub(super) async fn set_mcp(&self, servers: Vec<McpServer>) -> Result<(), RpcError> {
+    async fn set_mcp(&self, servers: Vec<McpServer>) -> Result<(), RpcError> {
         if servers.is_empty() {
             return Ok(());
         }
@@ -221,7 +243,7 @@ impl Attached {
     pub(super) async fn ensure_view(&mut self) -> Result<(), RpcError> {
         if self.view.is_none() {
             let session = self.attach(None).await?;
-            self.offer_tools(&session, None);
+            self.offer_tools(&session, &Directories::default());
         }
         Ok(())
     }

@@ -127,9 +127,10 @@ fn help() -> String {
 
 fn status(session: &Session) -> String {
     let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, queued_count, .. } = session;
-    let rows = [
-        ("session", id.to_string()),
-        ("directory", cwd.display().to_string()),
+    let further = session.additional_directories.iter().map(|path| ("further directory", path.display().to_string()));
+    let mut rows = vec![("session", id.to_string()), ("directory", cwd.display().to_string())];
+    rows.extend(further);
+    rows.extend([
         ("agent", agent_name.clone()),
         ("model", model.clone()),
         ("mode", mode.to_string()),
@@ -137,7 +138,7 @@ fn status(session: &Session) -> String {
         ("status", status.as_str().to_owned()),
         ("waiting prompts", queued_count.to_string()),
         ("tokens", token_usage.total_tokens.to_string()),
-    ];
+    ]);
     rows.iter().map(|(name, value)| format!("* {name}: `{value}`\n")).collect()
 }
 

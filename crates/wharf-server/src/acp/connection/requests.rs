@@ -12,6 +12,7 @@ use wharf_protocol::{Seq, SessionId};
 use super::sessions::{delete, list};
 use super::{Client, Connection, check_cwd, random_bits, unknown_session};
 use crate::acp::attached::Command;
+use crate::acp::directories::Directories;
 use crate::acp::host::DISCOVER_TOOLS;
 use crate::acp::mcp;
 use crate::acp::outbox::META;
@@ -57,32 +58,32 @@ impl Connection {
                 principal.require(Scope::SessionsWrite)?;
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::NewSessionRequest = params.read()?;
-                no_more_directories(&request.additional_directories)?;
+                let directories = Directories::of(params, &request.cwd)?;
                 let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
                 let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
-                self.pass(&session_id, Command::New { id, request, mcp }).await
+                self.pass(&session_id, Command::New { id, directories, mcp }).await
             }
             "session/load" => {
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::LoadSessionRequest = params.read()?;
-                no_more_directories(&request.additional_directories)?;
                 check_cwd(&request.cwd)?;
+                let directories = Directories::of(params, &request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Load { id, cwd: request.cwd, mcp }).await
+                self.pass(&session_id, Command::Load { id, directories, mcp }).await
             }
             "session/resume" => {
                 let mcp = mcp::servers(params, &principal)?;
                 let request: acp::ResumeSessionRequest = params.read()?;
-                no_more_directories(&request.additional_directories)?;
                 check_cwd(&request.cwd)?;
+                let directories = Directories::of(params, &request.cwd)?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Attach { id, after: None, cwd: Some(request.cwd), mcp }).await
+                self.pass(&session_id, Command::Attach { id, after: None, directories, mcp }).await
             }
             "_wharf/session/attach" => {
                 let request: AttachRequest = params.read()?;
                 let session_id = session_id(&request.session_id)?;
-                let (after, mcp) = (Some(request.after), Vec::new());
-                self.pass(&session_id, Command::Attach { id, after, cwd: None, mcp }).await
+                let (after, directories, mcp) = (Some(request.after), Directories::default(), Vec::new());
+                self.pass(&session_id, Command::Attach { id, after, directories, mcp }).await
             }
             "session/list" => {
                 let request: acp::ListSessionsRequest = params.read()?;
@@ -165,6 +166,7 @@ impl Connection {
         let sessions = acp::SessionCapabilities::new()
             .list(acp::SessionListCapabilities::new())
             .delete(acp::SessionDeleteCapabilities::new())
+            .additional_directories(acp::SessionAdditionalDirectoriesCapabilities::new())
             .resume(acp::SessionResumeCapabilities::new())
             .close(acp::SessionCloseCapabilities::new());
         let mut extensions = acp::Meta::new();
@@ -231,14 +233,6 @@ fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {
         return None;
     }
     meta.get(META)?.get("id")?.as_str()?.parse().ok()
-}
-
-/// A session has one workspace; an agent that silently saw less than it was given would be worse than none.
-fn no_more_directories(directories: &[std::path::PathBuf]) -> Result<(), RpcError> {
-    if directories.is_empty() {
-        return Ok(());
-    }
-    Err(RpcError::invalid_params("additionalDirectories: not supported; a session works in its cwd"))
 }
 
 fn session_id(text: &str) -> Result<SessionId, RpcError> {

@@ -29,6 +29,7 @@ pub(super) async fn list(
 
 fn session_info(session: &Session) -> acp::SessionInfo {
     acp::SessionInfo::new(acp::SessionId::new(session.id.as_str()), session.cwd.clone())
+        .additional_directories(session.additional_directories.clone())
         .title(session.title.clone())
         .updated_at(session.updated_at.to_string())
 }

@@ -28,7 +28,7 @@ async fn a_person_who_thinks_is_no_client_that_does_not_answer() {
         asking: Arc::clone(&asking),
         session_id: SessionId::from_bits(1),
         offers: Offers { forms: true, ..Offers::default() },
-        root: None,
+        aliases: Vec::new(),
         commands: mpsc::channel(1).0.downgrade(),
         tasks: TaskTracker::new(),
     });

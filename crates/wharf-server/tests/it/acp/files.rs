@@ -258,3 +258,25 @@ async fn where_tools_work_is_the_sessions_setting() {
     let (status, made) = server.post("/api/v1/sessions", json!({ "tool_location": "server" })).await;
     assert_eq!((status.as_u16(), &made["tool_location"]), (200, &json!("server")));
 }
+
+#[tokio::test]
+async fn files_of_a_further_directory_are_the_editors_under_its_names() {
+    let (server, _) = server().await;
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().canonicalize().unwrap();
+    std::fs::create_dir(home.join("lib")).unwrap();
+    std::os::unix::fs::symlink("lib", home.join("link")).unwrap();
+    let (real, named) = (home.join("lib/a.txt"), home.join("link/a.txt").to_str().unwrap().to_owned());
+    std::fs::write(&real, "saved\n").unwrap();
+    let mut editor = Editor::start(&server).await;
+    let cwd = server.engine.config().work_dir.clone();
+    let new = json!({ "cwd": cwd, "mcpServers": [], "additionalDirectories": [home.join("link")] });
+    let session = editor.client.call("session/new", new).await["sessionId"].as_str().unwrap().to_owned();
+    editor.buffers.insert(named.clone(), "typed\n".to_owned());
+    let edit = json!({ "path": real, "old_string": "typed", "new_string": "changed" });
+    let prompt = format!("call read_file {}|call edit_file {edit}", json!({ "path": real }));
+    assert_eq!(editor.turn(&session, &prompt).await.1, "end_turn");
+    assert_eq!(outcomes(&server, &session).await[0], (true, "     1\ttyped\n".to_owned()));
+    assert_eq!(editor.buffers[&named], "changed\n");
+    assert_eq!(std::fs::read_to_string(&real).unwrap(), "saved\n");
+}

@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::client::{Client, kinds, text};
-use crate::support::TestServer;
+use crate::support::{READER, TestServer};
 
 #[tokio::test]
 async fn load_replays_everything_before_it_answers_and_resume_nothing() {
@@ -167,15 +167,59 @@ async fn modes_and_config_options_say_the_same_to_everybody() {
 }
 
 #[tokio::test]
-async fn further_directories_are_refused() {
+async fn what_a_client_names_beside_the_workspace_holds() {
     let server = TestServer::start().await;
     let mut client = Client::start(&server).await;
-    let session = client.new_session(&server).await;
     let cwd = server.engine.config().work_dir.clone();
-    let more = json!({ "sessionId": session, "cwd": cwd, "mcpServers": [], "additionalDirectories": ["/tmp"] });
-    for method in ["session/new", "session/load", "session/resume"] {
-        let error = client.fail(method, more.clone()).await;
-        assert_eq!(error["code"], -32602, "{method}");
-        assert!(error["message"].as_str().unwrap().contains("additionalDirectories"), "{error}");
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().canonicalize().unwrap();
+    for name in ["lib", "other"] {
+        std::fs::create_dir(home.join(name)).unwrap();
+        std::fs::write(home.join(name).join("a.txt"), name).unwrap();
     }
+    std::os::unix::fs::symlink("lib", home.join("link")).unwrap();
+    let (lib, other) = (home.join("lib"), home.join("other"));
+    let open = |session: &str, further: Value| json!({ "sessionId": session, "cwd": cwd, "mcpServers": [], "additionalDirectories": further });
+    let made = client.call("session/new", open("-", json!([home.join("link")]))).await;
+    let session = made["sessionId"].as_str().unwrap().to_owned();
+    let listed = async |client: &mut Client| {
+        client.call("session/list", json!({})).await["sessions"][0]["additionalDirectories"].clone()
+    };
+    assert_eq!(listed(&mut client).await, json!([lib]));
+    client.turn(&session, &format!("call read_file {}", json!({ "path": lib.join("a.txt") }))).await;
+    let log = server.log(&session).await;
+    assert!(log.iter().any(|event| event["type"] == "tool.call_complete"), "{log:?}");
+    // A client that says nothing changes nothing, one that names others changes them, one that names none takes them away.
+    let silent = json!({ "sessionId": session, "cwd": cwd, "mcpServers": [] });
+    for (method, params, now) in [
+        ("session/load", silent.clone(), json!([lib])),
+        ("session/resume", silent, json!([lib])),
+        ("session/load", open(&session, json!([other])), json!([other])),
+        ("session/resume", open(&session, json!([lib, other])), json!([lib, other])),
+        ("session/load", open(&session, Value::Null), json!([lib, other])),
+        ("session/resume", open(&session, json!([])), Value::Null),
+        ("session/load", open(&session, json!([home.join("link")])), json!([lib])),
+    ] {
+        client.call(method, params.clone()).await;
+        assert_eq!(listed(&mut client).await, now, "{method} {params}");
+    }
+    for bad in [json!(["relative"]), json!([lib, home.join("none")]), json!([lib.join("a.txt")])] {
+        let path = bad.as_array().unwrap().last().unwrap().as_str().unwrap().to_owned();
+        for method in ["session/new", "session/load", "session/resume"] {
+            let error = client.fail(method, open(&session, bad.clone())).await;
+            assert_eq!(error["code"], -32602, "{method}");
+            let told = error.to_string();
+            assert!(told.contains("additionalDirectories") && told.contains(&path), "{error}");
+        }
+    }
+    assert_eq!(client.fail("session/load", open("nobody", json!([lib]))).await["code"], -32002);
+    assert_eq!(client.call("session/list", json!({})).await["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(listed(&mut client).await, json!([lib]));
+    // Who may not change a session opens it as it is.
+    let mut reader = Client::connect_with(&server, "/acp", None, READER).await;
+    reader.call("initialize", json!({ "protocolVersion": 1 })).await;
+    reader.call("session/load", open(&session, json!([home.join("link")]))).await;
+    let refused = reader.fail("session/load", open(&session, json!([other]))).await;
+    assert_eq!(refused["data"]["reason"], "FORBIDDEN");
+    assert_eq!(listed(&mut client).await, json!([lib]));
 }
