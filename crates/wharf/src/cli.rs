@@ -172,6 +172,9 @@ pub struct AskArgs {
     /// Directory to work in, in place of this one
     #[arg(short = 'C', long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
+    /// Further directory that the agent reaches; repeat for more
+    #[arg(long, value_name = "DIR")]
+    pub add_dir: Vec<PathBuf>,
     /// Events as NDJSON on standard output, in place of the answer
     #[arg(long)]
     pub json: bool,
@@ -215,6 +218,9 @@ pub struct AttachArgs {
     /// Directory to work in, in place of this one
     #[arg(short = 'C', long, value_name = "DIR")]
     pub cwd: Option<PathBuf>,
+    /// Further directory that the agent reaches; repeat for more
+    #[arg(long, value_name = "DIR")]
+    pub add_dir: Vec<PathBuf>,
     /// Where the agent runs
     #[arg(long, value_name = "WHERE")]
     pub mode: Option<ClientMode>,

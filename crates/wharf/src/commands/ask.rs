@@ -53,6 +53,7 @@ async fn ask(
         latest: args.r#continue,
         agent: args.agent.as_deref(),
         cwd: args.cwd.as_deref(),
+        add_dirs: &args.add_dir,
     };
     let session = choose(client, context, wanted).await?;
     perf.session_ready();

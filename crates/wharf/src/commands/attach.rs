@@ -32,6 +32,7 @@ async fn attach(client: &Client, context: &Context, args: &AttachArgs, is_intera
         latest: args.r#continue,
         agent: args.agent.as_deref(),
         cwd: args.cwd.as_deref(),
+        add_dirs: &args.add_dir,
     };
     let session = choose(client, context, wanted).await?;
     let follow = if is_interactive { Follow::present() } else { Follow::present().observing() };

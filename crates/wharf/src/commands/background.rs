@@ -23,7 +23,7 @@ pub async fn run(context: &Context, args: CommandsArgs) -> anyhow::Result<Exit> 
             .hint("`wharf serve` starts one")
             .into());
     };
-    let wanted = Wanted { session: args.session.as_deref(), latest: true, agent: None, cwd: None };
+    let wanted = Wanted { session: args.session.as_deref(), latest: true, agent: None, cwd: None, add_dirs: &[] };
     let session = session::choose(&client, context, wanted).await?.id;
     match args.command {
         None | Some(CommandsCommand::List) => list(&client, &session, args.json).await,

@@ -16,6 +16,8 @@ pub struct Wanted<'a> {
     pub latest: bool,
     pub agent: Option<&'a str>,
     pub cwd: Option<&'a Path>,
+    /// To be reached beside it.
+    pub add_dirs: &'a [PathBuf],
 }
 
 /// An id as it was typed.
@@ -26,22 +28,23 @@ pub fn id(text: &str) -> anyhow::Result<SessionId> {
 }
 
 pub async fn choose(client: &Client, context: &Context, wanted: Wanted<'_>) -> anyhow::Result<Session> {
+    let further = wanted.add_dirs.iter().map(|dir| as_known(client, dir)).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(text) = wanted.session {
         let session = client.session(&id(text)?).await?;
-        return adjust(client, context, session).await;
+        return adjust(client, context, session, further).await;
     }
     let cwd = directory(client, context, wanted.cwd)?;
     if wanted.latest {
         let query = SessionQuery { limit: Some(1), cwd: cwd.clone(), ..SessionQuery::default() };
         if let Some(session) = client.sessions(query).await?.sessions.into_iter().next() {
-            return adjust(client, context, session).await;
+            return adjust(client, context, session, further).await;
         }
         let place = cwd.map_or_else(|| "there".to_owned(), |cwd| cwd.display().to_string());
         return Err(Failure::new(Exit::Failed, format!("no session has worked in {place}"))
             .hint("leave out --continue for a new one")
             .into());
     }
-    create(client, context, cwd, wanted.agent).await
+    create(client, context, cwd, further, wanted.agent).await
 }
 
 /// A new session in `cwd`.
@@ -49,11 +52,13 @@ pub async fn create(
     client: &Client,
     context: &Context,
     cwd: Option<PathBuf>,
+    additional_directories: Vec<PathBuf>,
     agent: Option<&str>,
 ) -> anyhow::Result<Session> {
     let is_here = client.url().is_none();
     let body = CreateSession {
         cwd,
+        additional_directories,
         agent_name: agent.map(str::to_owned),
         // An engine in this process has its default from the same configuration, and its base URL with it.
         model: context.config.model.clone().filter(|_| !is_here),
@@ -64,11 +69,19 @@ pub async fn create(
 }
 
 /// What flags say holds for a session that is there already, too.
-async fn adjust(client: &Client, context: &Context, session: Session) -> anyhow::Result<Session> {
+async fn adjust(
+    client: &Client,
+    context: &Context,
+    session: Session,
+    further: Vec<PathBuf>,
+) -> anyhow::Result<Session> {
+    let mut all = session.additional_directories.clone();
+    all.extend(further.into_iter().filter(|dir| !session.additional_directories.contains(dir)));
     let update = UpdateSession {
         model: context.config.model.clone().filter(|model| context.given.model && *model != session.model),
         mode: (context.given.permission && context.config.permission != session.mode)
             .then_some(context.config.permission),
+        additional_directories: (all != session.additional_directories).then_some(all),
         ..UpdateSession::default()
     };
     if update == UpdateSession::default() {
@@ -79,7 +92,7 @@ async fn adjust(client: &Client, context: &Context, session: Session) -> anyhow:
 
 /// The directory as the server knows it: a server on another machine has its own.
 fn directory(client: &Client, context: &Context, cwd: Option<&Path>) -> anyhow::Result<Option<PathBuf>> {
-    if client.url().is_some_and(|url| !is_this_machine(url)) {
+    if is_elsewhere(client) {
         return Ok(cwd.map(Path::to_owned));
     }
     let dir = match (cwd, &context.config.work_dir) {
@@ -87,6 +100,17 @@ fn directory(client: &Client, context: &Context, cwd: Option<&Path>) -> anyhow::
         (None, Some(dir)) => dir.clone(),
         (None, None) => std::env::current_dir().context("this directory is gone")?,
     };
-    let dir = dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))?;
-    Ok(Some(dir))
+    Ok(Some(as_known(client, &dir)?))
+}
+
+/// A directory that was named here, as the server knows it.
+fn as_known(client: &Client, dir: &Path) -> anyhow::Result<PathBuf> {
+    if is_elsewhere(client) {
+        return Ok(dir.to_owned());
+    }
+    dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
+}
+
+fn is_elsewhere(client: &Client) -> bool {
+    client.url().is_some_and(|url| !is_this_machine(url))
 }

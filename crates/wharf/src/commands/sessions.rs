@@ -108,6 +108,8 @@ async fn show(context: &Context, id: &SessionId, args: &ListArgs) -> anyhow::Res
         return Ok(Exit::Completed);
     }
     let style = Style::for_stdout();
+    let further: Vec<String> =
+        session.additional_directories.iter().map(|path| clean(&path.display().to_string())).collect();
     let rows = [
         vec!["session".to_owned(), session.id.to_string()],
         vec!["title".to_owned(), one_line(session.title.as_deref().unwrap_or("(untitled)"), 100)],
@@ -117,6 +119,7 @@ async fn show(context: &Context, id: &SessionId, args: &ListArgs) -> anyhow::Res
             session.sealed.as_ref().map_or_else(String::new, |seal| one_line(&seal.message, 200)),
         ],
         vec!["directory".to_owned(), clean(&session.cwd.display().to_string())],
+        vec!["further".to_owned(), further.join(", ")],
         vec![
             "agent".to_owned(),
             format!("{} with {}, mode {}", clean(&session.agent_name), clean(&session.model), session.mode),

@@ -69,6 +69,30 @@ fn without_anybody_to_ask_it_says_how_to_allow() {
 }
 
 #[test]
+fn further_directories_are_added_and_stay_with_the_session() {
+    let home = Home::new();
+    let lib = home.user().canonicalize().unwrap().join("lib");
+    for (directory, text) in [(lib.clone(), "from the library"), (lib.with_file_name("other"), "from the other")] {
+        std::fs::create_dir(&directory).unwrap();
+        std::fs::write(directory.join("a.txt"), text).unwrap();
+    }
+    let read = |directory: &str| format!("read {}", lib.with_file_name(directory).join("a.txt").display());
+    let ran = home.run(&["ask", "--unattended", "--add-dir", "../home/lib", &read("lib")]);
+    assert!(ran.out.contains("from the library"), "{} {}", ran.out, ran.err);
+    let ran = home.run(&["ask", "--unattended", "--continue", "--add-dir", "../home/other", &read("other")]);
+    assert!(ran.out.contains("from the other"), "{} {}", ran.out, ran.err);
+    let ran = home.run(&["ask", "--unattended", "--continue", &read("lib")]);
+    assert!(ran.out.contains("from the library"), "{} {}", ran.out, ran.err);
+    let session = &home.sessions()[0];
+    let all: Vec<&str> = session["additional_directories"].as_array().unwrap().iter().flat_map(Value::as_str).collect();
+    assert_eq!(all, [lib.to_str().unwrap(), lib.with_file_name("other").to_str().unwrap()]);
+    let shown = home.run(&["sessions", "show", session["id"].as_str().unwrap()]);
+    assert!(shown.out.contains(&all.join(", ")), "{}", shown.out);
+    let ran = home.run(&["ask", "--unattended", "--add-dir", "/not/there", "hello"]);
+    assert!(ran.code != Some(0) && ran.err.contains("/not/there"), "{}", ran.err);
+}
+
+#[test]
 fn our_own_files_are_not_read_in_whatever_directory() {
     let home = Home::new();
     let config = home.user().join(".config/wharf");

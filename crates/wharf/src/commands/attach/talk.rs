@@ -225,7 +225,9 @@ impl<'a> Talk<'a> {
             Slash::Clear => self.client.clear(&self.session.id).await?,
             Slash::New => {
                 let cwd = Some(self.session.cwd.clone());
-                let made = session::create(self.client, self.context, cwd, Some(&self.session.agent_name)).await?;
+                let further = self.session.additional_directories.clone();
+                let agent = Some(self.session.agent_name.as_str());
+                let made = session::create(self.client, self.context, cwd, further, agent).await?;
                 self.go_to(made).await?;
             }
             Slash::Session(None) => {
