@@ -76,6 +76,14 @@ impl std::str::FromStr for ToolLocation {
     }
 }
 
+/// Where a session was copied from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+pub struct ForkedFrom {
+    pub session_id: SessionId,
+    /// The last event of that session that was taken over.
+    pub seq: Seq,
+}
+
 /// A session. Every field follows from its events: see [`Session::apply`].
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Session {
@@ -113,6 +121,9 @@ pub struct Session {
     /// Why it takes no work, where it takes none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sealed: Option<Seal>,
+    /// The session that it is a fork of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
 }
 
 /// Longest title made from a prompt, in characters.
@@ -145,6 +156,7 @@ impl Session {
             first_seq: event.seq,
             recovery: created.recovery,
             sealed: None,
+            forked_from: created.forked_from.clone(),
         })
     }
 
@@ -154,7 +166,8 @@ impl Session {
         if event.kind().is_chunk() {
             return;
         }
-        self.updated_at = event.timestamp;
+        // The events of a copy are older than the copy.
+        self.updated_at = self.updated_at.max(event.timestamp);
         match &event.body {
             EventBody::SessionUpdated(changed) => {
                 if let Some(title) = &changed.title {

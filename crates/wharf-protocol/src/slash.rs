@@ -1,6 +1,6 @@
 //! Commands that begin with a slash, typed where prompts are typed: in the terminal and in editors alike.
 
-use crate::{Mode, Thinking};
+use crate::{Mode, Seq, Thinking};
 
 /// What a line that begins with a slash asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,6 +17,8 @@ pub enum Slash {
     Mode(Option<Mode>),
     Thinking(Option<Thinking>),
     Clear,
+    /// A copy of the session, up to this seq.
+    Fork(Option<Seq>),
     New,
     /// Shows the session, or goes to another one.
     Session(Option<String>),
@@ -52,13 +54,18 @@ impl SlashSpec {
 }
 
 /// Every command there is.
-pub const COMMANDS: [SlashSpec; 17] = [
+pub const COMMANDS: [SlashSpec; 18] = [
     SlashSpec::new("help", None, "what there is"),
     SlashSpec::new("status", None, "the session: its agent, model, mode and tokens"),
     SlashSpec::terminal("session", Some("ID"), "this session, or go to another one"),
     SlashSpec::terminal("sessions", None, "the latest sessions"),
     SlashSpec::terminal("new", None, "a new session in the same directory"),
     SlashSpec::new("clear", None, "forget what was said; the model starts afresh"),
+    SlashSpec::new(
+        "fork",
+        Some("SEQ"),
+        "a copy of the session as a session of its own, up to an event or the last one",
+    ),
     SlashSpec::new("agent", Some("AGENT"), "the session's agent, or another one from the next prompt on"),
     SlashSpec::new("model", Some("MODEL"), "the session's model, or another one"),
     SlashSpec::new("mode", Some("MODE"), "what runs without a question: plan, ask, auto-edit, full"),
@@ -97,6 +104,7 @@ impl Slash {
             "mode" => choice(argument, Self::Mode),
             "thinking" => choice(argument, Self::Thinking),
             "clear" => Self::Clear,
+            "fork" => fork(argument),
             "new" => Self::New,
             "session" => Self::Session(owned()),
             "queue" => Self::Queue,
@@ -104,6 +112,13 @@ impl Slash {
             "exit" | "quit" => Self::Exit,
             other => Self::Unknown(other.to_owned()),
         })
+    }
+}
+
+fn fork(argument: Option<&str>) -> Slash {
+    match argument.map(str::parse).transpose() {
+        Ok(at_seq) => Slash::Fork(at_seq),
+        Err(_) => Slash::Wrong("which event? A seq is a number".to_owned()),
     }
 }
 
@@ -133,6 +148,9 @@ mod tests {
         assert_eq!(parse("/model"), Some(Slash::Model(None)));
         assert_eq!(parse("/mode full"), Some(Slash::Mode(Some(Mode::Full))));
         assert_eq!(parse("/thinking\nhigh"), Some(Slash::Thinking(Some(Thinking::High))));
+        assert_eq!(parse("/fork"), Some(Slash::Fork(None)));
+        assert_eq!(parse("/fork 12"), Some(Slash::Fork(Some(Seq(12)))));
+        assert!(matches!(parse("/fork back"), Some(Slash::Wrong(_))));
         assert!(matches!(parse("/mode yolo"), Some(Slash::Wrong(_))));
         assert_eq!(parse("/sesions"), Some(Slash::Unknown("sesions".to_owned())));
         for SlashSpec { name, .. } in COMMANDS {

@@ -10,9 +10,9 @@ use crate::permission::{Grant, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
-    ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, Mode, PermissionId,
-    PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus, StopReason, TerminalSize,
-    Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
+    ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, ForkedFrom, MessageId, Mode,
+    PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus, StopReason,
+    TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -33,6 +33,9 @@ pub struct SessionCreated {
     pub title: Option<String>,
     #[serde(default, skip_serializing_if = "RecoveryPolicy::is_server")]
     pub recovery: RecoveryPolicy,
+    /// With a fork: what was copied. The events that follow up to there are copies, with seqs of their own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub forked_from: Option<ForkedFrom>,
 }
 
 /// Only what changed is there.

@@ -8,9 +8,9 @@ use crate::permission::{Grant, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
-    ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, MessageId,
-    Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, SessionStatus, StopReason,
-    TerminalSize, Thinking, ToolKind, ToolLocation, ToolRequest, Usage,
+    ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, ForkedFrom,
+    MessageId, Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, SessionStatus,
+    StopReason, TerminalSize, Thinking, ToolKind, ToolLocation, ToolRequest, Usage,
 };
 
 /// The JSON of every type of event. A change here is a change of the wire and of what is on people's disks: fields may be
@@ -133,6 +133,7 @@ fn samples() -> Vec<EventBody> {
             tool_location: Some(ToolLocation::Server),
             title: Some("Fix it".to_owned()),
             recovery: RecoveryPolicy::Interrupt,
+            forked_from: Some(ForkedFrom { session_id: "session-a".parse().unwrap(), seq: Seq(7) }),
         }
         .into(),
         SessionUpdated {
