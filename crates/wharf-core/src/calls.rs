@@ -76,7 +76,7 @@ pub(crate) struct OutputTail {
 
 impl OutputTail {
     pub(crate) fn push(&mut self, offset: u64, text: &str) {
-        self.len = offset + text.len() as u64;
+        self.len = offset.saturating_add(text.len() as u64);
         self.text.push_str(text);
         if self.text.len() > 2 * OUTPUT_TAIL_BYTES {
             let cut = self.text.ceil_char_boundary(self.text.len() - OUTPUT_TAIL_BYTES);

@@ -322,6 +322,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         tool_location,
         title,
         recovery,
+        forked_from,
     } = created;
     Session {
         id,
@@ -345,5 +346,6 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         first_seq: Seq(1),
         recovery,
         sealed: None,
+        forked_from,
     }
 }

@@ -10,6 +10,7 @@ mod conversation;
 mod core;
 mod describe;
 mod fold;
+mod fork;
 mod ids;
 mod message;
 mod model;
@@ -38,6 +39,7 @@ use wharf_protocol::{
 };
 
 pub use crate::core::Core;
+pub use crate::fork::{Fork, Misplaced};
 pub use crate::message::message_of;
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.

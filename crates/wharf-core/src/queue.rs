@@ -98,6 +98,10 @@ impl Prompts {
         self.waiting.iter().find(|prompt| prompt.message_id == *id)
     }
 
+    pub(crate) fn is_waiting(&self, id: &MessageId) -> bool {
+        self.find(id).is_some()
+    }
+
     /// The one whose turn is next.
     pub(crate) fn next(&self) -> Option<&Waiting> {
         self.waiting.iter().find(|prompt| prompt.place != Place::Steer)

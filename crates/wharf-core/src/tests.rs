@@ -5,6 +5,7 @@ mod calls;
 mod cancel;
 mod commands;
 mod conversation;
+mod fork;
 mod limits;
 mod model;
 mod permissions;

@@ -68,6 +68,8 @@ pub(crate) struct CancelRequest {
 pub(crate) enum Ending {
     TimedOut,
     Interrupted,
+    /// The session is a copy, which ends in the middle of the turn.
+    Copied,
 }
 
 /// A turn's time. Waiting for permissions does not count, nor does the time between two servers.
@@ -304,7 +306,7 @@ impl Core {
         }
     }
 
-    fn finish_ending(&mut self) {
+    pub(crate) fn finish_ending(&mut self) {
         let Some(turn) = &self.turn else { return };
         if let Some(cancel) = &turn.cancel {
             let by = cancel.by.clone();
@@ -323,6 +325,13 @@ impl Core {
                 );
                 self.fail_turn(StopReason::Interrupted, error);
             }
+            Some(Ending::Copied) => {
+                let error = ApiError::new(
+                    ErrorCode::Unavailable,
+                    "the session was copied in the middle of the turn, which does not go on in the copy",
+                );
+                self.fail_turn(StopReason::Interrupted, error);
+            }
             None => {}
         }
     }
@@ -333,7 +342,7 @@ impl Core {
         turn.ending = Some(ending);
         match ending {
             Ending::TimedOut => self.stop_work(CallErrorReason::TimedOut, "the turn's time was up"),
-            Ending::Interrupted => self.stop_work(CallErrorReason::Interrupted, "interrupted"),
+            Ending::Interrupted | Ending::Copied => self.stop_work(CallErrorReason::Interrupted, "interrupted"),
         }
     }
 
@@ -381,7 +390,7 @@ impl Core {
         self.set_status(if waits { SessionStatus::Waiting } else { SessionStatus::Busy });
     }
 
-    fn set_status(&mut self, status: SessionStatus) {
+    pub(crate) fn set_status(&mut self, status: SessionStatus) {
         let previous = self.session.status;
         if previous != status {
             self.emit_in_turn(SessionStatusChanged { status, previous });

@@ -8,7 +8,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
 
 use crate::core::Core;
-use crate::{CoreConfig, Effect, Input, Outcome, RecordedCall, Recovery, SubjectsOf};
+use crate::{CoreConfig, Effect, Fork, Input, Outcome, RecordedCall, Recovery, SubjectsOf};
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -88,6 +88,7 @@ impl Bench {
             tool_location: None,
             title: Some("test".to_owned()),
             recovery: wharf_protocol::RecoveryPolicy::Server,
+            forked_from: None,
         };
         let now = Timestamp(1_000_000);
         let (core, event) = Core::create("s1".parse().unwrap(), created, config.clone(), entropy, now);
@@ -102,6 +103,26 @@ impl Bench {
             lost_chunks: false,
             recorded: HashMap::new(),
             entropy,
+        }
+    }
+
+    pub(crate) fn fork(&self, at: Seq) -> (Core, Vec<Event>) {
+        let (core, _, ends) = fork(self, at);
+        (core, ends)
+    }
+
+    /// Copies the session up to every `step`th event; nothing of a copy goes on by itself.
+    pub(crate) fn check_forks(&self, step: usize) {
+        for at in self.log.iter().map(|event| event.seq).step_by(step) {
+            let (mut core, log, _) = fork(self, at);
+            assert!(log.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq)), "1, 2, 3, ...");
+            assert!(core.is_quiet(), "at {at}");
+            assert!(!core.session().status.is_busy(), "at {at}: {:?}", core.session().status);
+            assert_eq!(core.session().queued_count, 0);
+            assert!(core.permissions().is_empty() && core.commands().is_empty() && core.permissions.grants.is_empty());
+            results_follow_their_calls(core.messages());
+            let outcome = core.recover(self.now, None, HashMap::new());
+            assert!(outcome.events.is_empty() && outcome.effects.is_empty(), "at {at}: {outcome:?}");
         }
     }
 
@@ -210,6 +231,23 @@ fn without_old_chunks(log: &[Event]) -> Vec<Event> {
 }
 
 /// What is left once the log was cut at the last `session.cleared`.
+/// A copy of the log up to `at`: all of its events, and those at its end that are not of the log.
+fn fork(bench: &Bench, at: Seq) -> (Core, Vec<Event>, Vec<Event>) {
+    let EventBody::SessionCreated(created) = bench.log[0].body.clone() else { unreachable!() };
+    let (mut fork, first) = Fork::begin("copy".parse().unwrap(), created, bench.config.clone(), 3, bench.now);
+    let mut log = vec![first];
+    for event in since_clear(&bench.log).into_iter().filter(|event| event.seq <= at) {
+        assert_eq!(fork.check(&event), Ok(()), "{event:?}");
+        log.extend(fork.take(event));
+    }
+    let ends = fork.finish();
+    log.extend(ends.iter().cloned());
+    let (first, rest) = log.split_first().unwrap();
+    let core = Core::load(Session::from_created(first).unwrap(), rest.to_vec(), bench.config.clone(), 5);
+    assert_eq!(core.session(), fork.session(), "the view follows from the events");
+    (core, log, ends)
+}
+
 fn since_clear(log: &[Event]) -> Vec<Event> {
     let cleared = log.iter().rposition(|event| matches!(event.body, EventBody::SessionCleared(_)));
     log[cleared.unwrap_or(0)..].to_vec()

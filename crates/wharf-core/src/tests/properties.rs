@@ -20,6 +20,7 @@ proptest! {
         }
         run.run_out();
         check_laws(&run);
+        run.bench.check_forks(5);
     }
 
     #[test]
@@ -34,5 +35,6 @@ proptest! {
         }
         run.run_out();
         check_laws(&run);
+        run.bench.check_forks(5);
     }
 }

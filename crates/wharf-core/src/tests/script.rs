@@ -5,7 +5,8 @@
 //! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
-//! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND`
+//! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
+//! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
 
@@ -14,11 +15,13 @@ use serde_json::{Value, json};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
-use wharf_protocol::{Mode, PromptContent, StopReason, Timestamp, Usage};
+use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, Usage};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
-use crate::{CallOutcome, CommandEnd, CoreConfig, Input, NewCommand, NewPrompt, RecordedCall, Recovery};
+use crate::{
+    Answer, CallOutcome, CommandEnd, CoreConfig, Input, NewCommand, NewPrompt, Outcome, RecordedCall, Recovery,
+};
 
 /// Runs a script and compares everything that came of it.
 pub(crate) fn check(script: &str, expect: Expect) {
@@ -107,6 +110,15 @@ impl Script {
                 }
                 let is_quiet = self.bench.core.is_quiet();
                 writeln!(out, "  quiet: {is_quiet}, {} run", self.bench.core.session().running_commands).unwrap();
+                Vec::new()
+            }
+            "fork" => {
+                let at = rest.parse().ok().map_or(self.bench.core.session().last_seq, Seq);
+                let (_, ends) = self.bench.fork(at);
+                vec![Outcome { events: ends, effects: Vec::new(), answer: Ok(Answer::Done) }]
+            }
+            "forks" => {
+                self.bench.check_forks(1);
                 Vec::new()
             }
             "queue" => {
