@@ -190,6 +190,7 @@ impl Writer {
                 tool_location: None,
                 title: Some(id.replace('-', " ")),
                 recovery: wharf_protocol::RecoveryPolicy::Server,
+                forked_from: None,
             }),
         };
         let session = Session::from_created(&event).ok_or("not the first event")?;

@@ -7,6 +7,7 @@ pub mod logs;
 pub mod models;
 pub mod random;
 pub mod removal;
+pub mod staging;
 
 use std::sync::Arc;
 
@@ -49,6 +50,10 @@ macro_rules! store_conformance {
             removal: a_deleted_session_leaves_one_event;
             removal: old_chunks_are_dropped;
             removal: positions_are_not_used_again;
+            staging: a_staged_log_comes_to_light_as_a_whole;
+            staging: a_staged_log_that_is_discarded_leaves_nothing;
+            staging: a_dead_owners_staged_log_is_gone;
+            staging: a_staged_log_cannot_take_an_id_that_is_in_use;
         );
     };
     (@cases $backend:expr; $($module:ident: $case:ident;)*) => {$(

@@ -16,7 +16,7 @@ use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId
 use self::log::Log;
 use crate::page::{self, Cursor};
 use crate::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Store,
+    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Stage, Store,
     StoreError, Window,
 };
 
@@ -33,8 +33,23 @@ struct State {
     /// Where each event of all sessions lies.
     positions: BTreeMap<u64, (SessionId, Seq)>,
     last_position: u64,
+    /// Logs that have not come to light.
+    staged: BTreeMap<i64, Staged>,
+    last_stage: i64,
     live_owners: BTreeSet<u64>,
     last_owner: u64,
+}
+
+#[derive(Debug)]
+struct Staged {
+    owner: u64,
+    entries: Vec<Entry>,
+}
+
+impl Staged {
+    fn last(&self) -> Seq {
+        self.entries.last().map_or(Seq(1), |entry| entry.event.seq)
+    }
 }
 
 /// A store in memory.
@@ -86,7 +101,10 @@ impl MemoryStore {
 
 impl Drop for MemoryStore {
     fn drop(&mut self) {
-        self.disk.lock().live_owners.remove(&self.owner);
+        let mut state = self.disk.lock();
+        state.live_owners.remove(&self.owner);
+        // A dead owner brings nothing to light.
+        state.staged.retain(|_, staged| staged.owner != self.owner);
     }
 }
 
@@ -169,6 +187,56 @@ impl Store for MemoryStore {
         state.write(&session, &append.entries, &append.session);
         self.disk.head.send_replace(Position(state.last_position));
         Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
+    }
+
+    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError> {
+        let mut state = self.state()?;
+        state.last_stage += 1;
+        let key = state.last_stage;
+        state.staged.insert(key, Staged { owner: self.owner, entries: Vec::new() });
+        Ok(Stage { session: session.clone(), key })
+    }
+
+    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+        let mut state = self.state()?;
+        let session = stage.session.clone();
+        let Some(staged) = state.staged.get_mut(&stage.key) else { return Err(AppendError::NotFound { session }) };
+        if !in_order(staged.last(), &entries) {
+            return Err(AppendError::Conflict { session });
+        }
+        staged.entries.extend_from_slice(&entries);
+        Ok(())
+    }
+
+    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError> {
+        let mut state = self.state()?;
+        let session = stage.session.clone();
+        if state.logs.contains_key(&session) {
+            return Err(AppendError::Exists { session });
+        }
+        let Some(staged) = state.staged.get(&stage.key) else { return Err(AppendError::NotFound { session }) };
+        let last = staged.last();
+        if created.event.seq != Seq(1) || view.last_seq != last {
+            return Err(AppendError::Conflict { session });
+        }
+        let staged = state.staged.remove(&stage.key).map(|staged| staged.entries).unwrap_or_default();
+        let number = state.logs.len() as u64;
+        let mut log = Log::new(view.clone(), self.owner, number);
+        state.last_position += 1;
+        let position = state.last_position;
+        state.positions.insert(position, (session.clone(), Seq(1)));
+        log.push(position, &created);
+        // Copies have no position among the events of all sessions.
+        staged.iter().for_each(|entry| log.push(0, entry));
+        log.show(&[created], &view);
+        state.logs.insert(session, log);
+        self.disk.head.send_replace(Position(position));
+        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
+    }
+
+    async fn discard(&self, stage: &Stage) -> Result<(), StoreError> {
+        self.state()?.staged.remove(&stage.key);
+        Ok(())
     }
 
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {

@@ -17,6 +17,7 @@ mod readers;
 mod rebuild;
 mod request;
 mod schema;
+mod stage;
 mod sum;
 mod sync;
 mod visibility;
@@ -49,8 +50,8 @@ use self::sync::{SyncFile, SyncThread};
 use self::visibility::Visibility;
 use self::writer::Writer;
 use crate::{
-    AcquireError, Append, AppendError, Lease, NewLog, Position, QueryError, ReadError, SavedState, Store, StoreError,
-    Window,
+    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Stage, Store,
+    StoreError, Window,
 };
 
 /// Writes that may wait for the writer or the disk; more are told that the store is busy.
@@ -287,6 +288,24 @@ fn count_pages(connection: &mut Connection) -> Result<Arc<AtomicU32>, StoreError
 impl Store for SqliteStore {
     async fn create(&self, append: NewLog) -> Result<Lease, AppendError> {
         self.ask(|reply| Ask::Write(Write::Create(append), Reply::Create(reply))).await?
+    }
+
+    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError> {
+        self.ask(|reply| Ask::Write(Write::Stage(session.clone()), Reply::Stage(reply))).await?
+    }
+
+    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+        self.change(Write::StageEvents { stage: stage.clone(), entries }).await
+    }
+
+    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError> {
+        let write = Write::Publish { stage: stage.clone(), created: Box::new(created), view: Box::new(view) };
+        self.ask(|reply| Ask::Write(write, Reply::Create(reply))).await?
+    }
+
+    async fn discard(&self, stage: &Stage) -> Result<(), StoreError> {
+        let write = Write::Discard(stage.clone());
+        self.ask(|reply| Ask::Write(write, Reply::Release(reply))).await?
     }
 
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {

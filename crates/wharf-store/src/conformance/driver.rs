@@ -109,6 +109,7 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
             tool_location: None,
             title: None,
             recovery: wharf_protocol::RecoveryPolicy::Server,
+            forked_from: None,
         }),
     };
     let session = Session::from_created(&event).unwrap();

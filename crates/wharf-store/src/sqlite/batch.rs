@@ -14,7 +14,7 @@ use crate::memory::in_order;
 use crate::{Append, Entry, Lease, NewLog, StoreError};
 
 /// How far a session's chunks may run ahead of the last sync. So many seqs are left out after a power cut.
-const CEILING_STEP: i64 = 4_096;
+pub(super) const CEILING_STEP: i64 = 4_096;
 
 /// Keys of logs that the writer remembers; it forgets all when there are more.
 const MAX_KEYS: usize = 16_384;
@@ -96,6 +96,10 @@ impl Batch<'_> {
     pub fn execute(&mut self, write: &Write) -> Result<Executed, Failure> {
         match write {
             Write::Create(new) => self.create(new),
+            Write::Stage(session) => self.stage(session),
+            Write::StageEvents { stage, entries } => self.stage_events(stage, entries),
+            Write::Publish { stage, created, view } => self.publish(stage, created, view),
+            Write::Discard(stage) => self.discard(stage),
             Write::Append(append) => self.append(append),
             Write::Acquire(session) => self.acquire(session),
             Write::Release { session, fence } => self.release(session, *fence),
@@ -288,7 +292,7 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn insert(&mut self, session: &SessionId, key: i64, entries: &[Entry]) -> Result<(), Failure> {
+    pub(super) fn insert(&mut self, session: &SessionId, key: i64, entries: &[Entry]) -> Result<(), Failure> {
         let mut insert = self
             .connection
             .prepare_cached("INSERT INTO events (id, session, seq, kind, json, sum) VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?;
@@ -302,11 +306,11 @@ impl Batch<'_> {
         Ok(())
     }
 
-    fn project(&self, key: i64, entries: &[Entry]) -> Result<(), Failure> {
+    pub(super) fn project(&self, key: i64, entries: &[Entry]) -> Result<(), Failure> {
         entries.iter().try_for_each(|entry| model::project(self.connection, key, &entry.event))
     }
 
-    fn after_sync(&mut self, key: i64, entries: &[Entry], outcome: Outcome) -> Executed {
+    pub(super) fn after_sync(&mut self, key: i64, entries: &[Entry], outcome: Outcome) -> Executed {
         if let Some(first) = entries.first() {
             self.parts.entry(key).or_insert(first.event.seq);
         }
@@ -357,7 +361,7 @@ impl Batch<'_> {
         Ok(key)
     }
 
-    fn remember(&mut self, session: &SessionId, key: i64) {
+    pub(super) fn remember(&mut self, session: &SessionId, key: i64) {
         if self.keys.len() >= MAX_KEYS {
             self.keys.clear();
         }

@@ -5,11 +5,11 @@ use std::path::Path;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension, params};
-use wharf_protocol::SessionId;
+use wharf_protocol::{Seq, Session, SessionId};
 
 use super::error::count;
 use super::read::{Raw, raw};
-use super::{connect, schema};
+use super::{connect, read, schema};
 use crate::StoreError;
 
 const CACHE_KIB: u32 = 2_048;
@@ -128,6 +128,18 @@ impl Inspector {
                 Ok(StoredSession { id: id.clone(), status: None, key, first_seq, last_seq })
             });
         Ok(row.optional()?)
+    }
+
+    /// A session's view, where it can be read or made anew from the events.
+    pub fn view(&self, session: &StoredSession) -> Option<Session> {
+        let view: Option<String> = self
+            .connection
+            .prepare_cached("SELECT view FROM sessions WHERE key = ?1")
+            .and_then(|mut select| select.query_row([session.key], |row| row.get(0)).optional())
+            .unwrap_or_default();
+        let (first, last) = session.seqs();
+        let view = view.unwrap_or_default();
+        read::view_or_folded(&self.connection, &session.id, session.key, &view, Seq(first), Seq(last)).ok()
     }
 
     /// Reads every event of a session, hands on those that are sound, oldest first, and says what is wrong with the others.

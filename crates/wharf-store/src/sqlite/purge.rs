@@ -1,6 +1,7 @@
 //! Removing much without anybody waiting: a bounded piece at a time, between the writer's batches.
 
 use std::collections::VecDeque;
+use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
@@ -8,7 +9,7 @@ use wharf_protocol::Timestamp;
 
 use super::batch::Failure;
 use super::error::int;
-use super::model;
+use super::{model, owner, stage};
 use crate::StoreError;
 
 /// Rows removed in one transaction.
@@ -45,8 +46,13 @@ impl Jobs {
         self.0.push_back(job);
     }
 
-    /// The purges that a process before this one, or a failure, left undone.
-    pub fn resume(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// The purges that a process before this one, or a failure, left undone; and logs that a dead one did not bring to light.
+    pub fn resume(&mut self, connection: &Connection, owners: &Path) -> rusqlite::Result<()> {
+        for (key, owner) in stage::all(connection)? {
+            if !owner.is_some_and(|owner| owner::is_alive(owners, &owner)) {
+                connection.execute("INSERT OR IGNORE INTO purges (session) VALUES (?1)", [key])?;
+            }
+        }
         let mut select = connection.prepare("SELECT session FROM purges")?;
         let waiting = |jobs: &Self, key| jobs.0.iter().any(|job| matches!(job, Job::Purge(other) if *other == key));
         for key in select.query_map([], |row| row.get(0))? {
@@ -112,6 +118,7 @@ fn purge(connection: &Connection, key: i64) -> Result<bool, Failure> {
         }
     }
     connection.prepare_cached("DELETE FROM purges WHERE session = ?1")?.execute([key])?;
+    stage::remove(connection, key)?;
     Ok(true)
 }
 

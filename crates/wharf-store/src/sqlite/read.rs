@@ -205,7 +205,8 @@ pub(super) fn read_all(
 ) -> Result<Vec<(Position, EncodedEvent)>, StoreError> {
     let mut select = connection.prepare_cached(
         "SELECT e.seq, e.kind, e.json, e.sum, e.id, l.id FROM events e CROSS JOIN logs l ON l.key = e.session
-         WHERE e.id > ?1 AND e.id <= ?2 AND e.seq >= l.first_seq ORDER BY e.id LIMIT ?3",
+         WHERE e.id > ?1 AND e.id <= ?2 AND e.seq >= l.first_seq
+         AND (e.seq > l.staged OR e.seq = 1) ORDER BY e.id LIMIT ?3",
     )?;
     let mut rows = select.query(params![int(after.0), int(head.0), int(limit as u64)])?;
     let mut events = Vec::new();

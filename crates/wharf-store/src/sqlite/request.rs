@@ -1,9 +1,11 @@
 //! What callers ask of the writer, and how they are answered.
 
-use tokio::sync::{OwnedSemaphorePermit, oneshot};
-use wharf_protocol::{Seq, SessionId, Timestamp};
+use std::sync::Arc;
 
-use crate::{AcquireError, Append, AppendError, Lease, NewLog, Position, StoreError};
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
+use wharf_protocol::{Seq, Session, SessionId, Timestamp};
+
+use crate::{AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, Stage, StoreError};
 
 /// One message to the writer. The permit bounds how many there are, until they are answered.
 pub(super) struct Request {
@@ -23,6 +25,10 @@ pub(super) enum Ask {
 /// What goes into a transaction together with others.
 pub(super) enum Write {
     Create(NewLog),
+    Stage(SessionId),
+    StageEvents { stage: Stage, entries: Arc<[Entry]> },
+    Publish { stage: Stage, created: Box<Entry>, view: Box<Session> },
+    Discard(Stage),
     Append(Append),
     Acquire(SessionId),
     Release { session: SessionId, fence: u64 },
@@ -35,8 +41,10 @@ impl Write {
     pub fn session(&self) -> &SessionId {
         match self {
             Self::Create(new) => &new.session.id,
+            Self::StageEvents { stage, .. } | Self::Publish { stage, .. } | Self::Discard(stage) => &stage.session,
             Self::Append(append) => &append.session.id,
-            Self::Acquire(session)
+            Self::Stage(session)
+            | Self::Acquire(session)
             | Self::Release { session, .. }
             | Self::NoteRecovery { session, .. }
             | Self::Truncate { session, .. }
@@ -51,12 +59,14 @@ pub(super) enum Reply {
     Acquire(oneshot::Sender<Result<Lease, AcquireError>>),
     Release(oneshot::Sender<Result<(), StoreError>>),
     Change(oneshot::Sender<Result<(), AppendError>>),
+    Stage(oneshot::Sender<Result<Stage, AppendError>>),
 }
 
-/// What a write came to. All but the first three wrote nothing.
+/// What a write came to. All but the first four wrote nothing.
 #[derive(Debug)]
 pub(super) enum Outcome {
     Done,
+    Staged(Stage),
     Leased(Lease),
     Appended(Position),
     Conflict,
@@ -82,6 +92,10 @@ impl Waiter {
             })),
             Reply::Append(reply) => drop(reply.send(match outcome {
                 Ok(Outcome::Appended(position)) => Ok(position),
+                other => Err(append_error(other, session)),
+            })),
+            Reply::Stage(reply) => drop(reply.send(match outcome {
+                Ok(Outcome::Staged(stage)) => Ok(stage),
                 other => Err(append_error(other, session)),
             })),
             Reply::Change(reply) => drop(reply.send(match outcome {

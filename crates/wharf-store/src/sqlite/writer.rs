@@ -23,7 +23,7 @@ use super::rebuild;
 use super::request::{Ask, Outcome, Request, Waiter, Write};
 use super::sync::{SyncFile, SyncThread, Unsynced, write_again};
 use super::visibility::{Ticket, Visibility};
-use crate::StoreError;
+use crate::{Append, StoreError};
 
 /// Writes of one transaction. More would only make the first of them wait longer.
 const BATCH_WRITES: usize = 512;
@@ -85,7 +85,7 @@ impl Writer {
 
     /// Works until it is told to close, or nobody is left who could ask for something.
     fn work(&mut self) -> Option<oneshot::Sender<()>> {
-        if let Err(error) = self.jobs.resume(&self.connection) {
+        if let Err(error) = self.jobs.resume(&self.connection, &self.owners) {
             tracing::warn!(%error, "the purges that were left undone could not be read; a later check tries again");
         }
         while let Some(request) = self.next() {
@@ -156,8 +156,8 @@ impl Writer {
         while group.writes.len() < BATCH_WRITES && bytes < BATCH_BYTES {
             let Request { ask, permit } = self.inbox.try_recv().ok()?;
             let Ask::Write(write, reply) = ask else { return Some((ask, permit)) };
-            if let Write::Append(append) = &write {
-                bytes += append.entries.iter().map(|entry| entry.encoded.json.len()).sum::<usize>();
+            if let Write::Append(Append { entries, .. }) | Write::StageEvents { entries, .. } = &write {
+                bytes += entries.iter().map(|entry| entry.encoded.json.len()).sum::<usize>();
             }
             group.waiters.push(Waiter { session: write.session().clone(), reply, _permit: permit });
             group.writes.push(write);
@@ -339,7 +339,7 @@ impl Writer {
         }
         result?;
         self.look_for_foreign()?;
-        self.jobs.resume(&self.connection)?;
+        self.jobs.resume(&self.connection, &self.owners)?;
         Ok(())
     }
 
