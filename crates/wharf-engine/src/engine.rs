@@ -163,6 +163,7 @@ impl Engine {
             tool_location,
             title,
             recovery: recovery.unwrap_or_default(),
+            forked_from: None,
         };
         let config = engine_config.core(&agent, Arc::new([]), self.shared.subjects());
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
@@ -612,7 +613,7 @@ impl Engine {
         self.shared.ask(session, |reply| Message::Ask { input, reply }).await
     }
 
-    fn agent_of(&self, name: Option<&str>) -> Result<Agent, EngineError> {
+    pub(crate) fn agent_of(&self, name: Option<&str>) -> Result<Agent, EngineError> {
         let config = self.shared.config();
         let agents = &config.agents;
         match name {
@@ -627,7 +628,7 @@ impl Engine {
     }
 
     /// The full name of a model that can be used now.
-    async fn model_of(&self, wanted: Option<&str>) -> Result<String, EngineError> {
+    pub(crate) async fn model_of(&self, wanted: Option<&str>) -> Result<String, EngineError> {
         match self.shared.models.resolve(wanted).await {
             Ok(model) => Ok(model.id().to_owned()),
             Err(error) => Err(EngineError::Invalid { field: "model", reason: error.to_string() }),
@@ -635,7 +636,7 @@ impl Engine {
     }
 
     /// The real directory that a session may work in.
-    fn workspace_of(&self, cwd: Option<PathBuf>) -> Result<PathBuf, EngineError> {
+    pub(crate) fn workspace_of(&self, cwd: Option<PathBuf>) -> Result<PathBuf, EngineError> {
         let config = self.shared.config();
         let cwd = cwd.unwrap_or_else(|| config.work_dir.clone());
         directories::real(&config, "cwd", &cwd)
@@ -668,7 +669,7 @@ fn check_agents(config: &EngineConfig) -> Result<(), EngineError> {
     Ok(())
 }
 
-fn check_title(title: Option<&str>) -> Result<(), EngineError> {
+pub(crate) fn check_title(title: Option<&str>) -> Result<(), EngineError> {
     match title {
         Some(title) if title.chars().count() > TITLE_CHARS => {
             Err(EngineError::Invalid { field: "title", reason: format!("longer than {TITLE_CHARS} characters") })

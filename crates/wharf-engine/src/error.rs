@@ -35,6 +35,9 @@ pub enum EngineError {
     /// A field of the request is not acceptable.
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: String },
+    /// A line of an import is not what an export has there.
+    #[error("line {line}: {reason}")]
+    NotAnExport { line: u64, reason: String },
     #[error("a turn is running in session {0}")]
     Busy(SessionId),
     #[error("{limit} prompts are waiting already")]
@@ -89,7 +92,7 @@ impl EngineError {
             Self::CallOver => ErrorCode::Conflict,
             Self::PermissionNotFound(_) => ErrorCode::PermissionNotFound,
             Self::PromptNotFound(_) => ErrorCode::PromptNotFound,
-            Self::Invalid { .. } => ErrorCode::ValidationError,
+            Self::Invalid { .. } | Self::NotAnExport { .. } => ErrorCode::ValidationError,
             Self::Busy(_) => ErrorCode::SessionBusy,
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::TooManySessions { .. } => ErrorCode::MaxSessionsReached,
@@ -108,6 +111,7 @@ impl EngineError {
         };
         let details = match self {
             Self::Invalid { field, reason } => Some(json!({ "field": field, "reason": reason })),
+            Self::NotAnExport { line, reason } => Some(json!({ "line": line, "reason": reason })),
             Self::QueueFull { limit } => Some(json!({ "limit": limit })),
             Self::TooManySessions { max } | Self::TooManyCommands { max } => Some(json!({ "max": max })),
             Self::AlreadyResolved { resolution, by, .. } => Some(json!({ "option": resolution, "by": by })),

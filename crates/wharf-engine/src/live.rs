@@ -113,6 +113,9 @@ pub(crate) struct Shared {
     pub(crate) trouble: Notify,
     /// Sessions that a process died with are taken up one at a time.
     pub(crate) suspects: tokio::sync::Mutex<()>,
+    /// A place for each fork, and each import, that is being made.
+    pub(crate) forks: Semaphore,
+    pub(crate) imports: Arc<Semaphore>,
     slots: Mutex<HashMap<SessionId, Slot>>,
 }
 
@@ -152,6 +155,8 @@ impl Shared {
             command_places,
             trouble: Notify::new(),
             suspects: tokio::sync::Mutex::default(),
+            forks: Semaphore::new(crate::copy::FORKING),
+            imports: Arc::new(Semaphore::new(crate::copy::IMPORTING)),
             slots: Mutex::default(),
         })
     }

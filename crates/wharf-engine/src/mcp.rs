@@ -97,6 +97,11 @@ impl McpSessions {
         }
     }
 
+    /// Those that a client gave a session.
+    pub(crate) async fn servers(&self, session: &SessionId) -> Vec<McpServer> {
+        self.read(session).await.unwrap_or_default().servers
+    }
+
     pub(crate) async fn forget(&self, session: &SessionId) {
         self.sets().remove(session);
         // Most sessions have none.

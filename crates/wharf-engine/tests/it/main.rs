@@ -11,6 +11,7 @@ mod crashes;
 mod cursors;
 mod directories;
 mod faults;
+mod forks;
 mod permissions;
 mod sealing;
 mod sessions;
