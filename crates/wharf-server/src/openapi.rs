@@ -78,7 +78,7 @@ impl Schemas {
             let mut schema = (body.schema)(&mut self.sent).to_value();
             mark_sent(&mut schema);
             out["requestBody"] =
-                json!({ "required": body.required, "content": { "application/json": { "schema": schema } } });
+                json!({ "required": body.required, "content": { body.media_type: { "schema": schema } } });
         }
         match operation.access {
             Access::Public => out["security"] = json!([]),

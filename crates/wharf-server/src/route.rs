@@ -57,6 +57,7 @@ pub(crate) struct Operation {
 pub(crate) struct RequestBody {
     pub(crate) schema: SchemaOf,
     pub(crate) required: bool,
+    pub(crate) media_type: &'static str,
 }
 
 /// One way to succeed.
@@ -143,12 +144,18 @@ impl Operation {
     }
 
     pub(crate) fn body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(RequestBody { schema: schema_of::<T>, required: true });
+        self.body = Some(RequestBody { schema: schema_of::<T>, required: true, media_type: "application/json" });
         self
     }
 
     pub(crate) fn optional_body<T: JsonSchema>(mut self) -> Self {
-        self.body = Some(RequestBody { schema: schema_of::<T>, required: false });
+        self.body = Some(RequestBody { schema: schema_of::<T>, required: false, media_type: "application/json" });
+        self
+    }
+
+    /// A body of lines, the first of which is of this type.
+    pub(crate) fn body_of_lines<T: JsonSchema>(mut self, media_type: &'static str) -> Self {
+        self.body = Some(RequestBody { schema: schema_of::<T>, required: true, media_type });
         self
     }
 

@@ -1,7 +1,7 @@
 //! Slash commands, sent as prompts: answered here, without the model and without a trace on the log.
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_protocol::rest::UpdateSession;
+use wharf_protocol::rest::{ForkSession, UpdateSession};
 use wharf_protocol::slash::{COMMANDS, Slash, SlashSpec};
 use wharf_protocol::{ContentBlock, MessageId, Session};
 
@@ -98,6 +98,11 @@ impl Attached {
             Slash::Clear => {
                 engine.clear_messages(&self.session_id, &self.context.principal.caller).await?;
                 "What was said is forgotten; the model starts afresh.".to_owned()
+            }
+            Slash::Fork(at_seq) => {
+                let fork = ForkSession { at_seq, ..ForkSession::default() };
+                let forked = engine.fork_session(&self.session_id, fork, &self.context.principal.caller).await?;
+                format!("The copy is session `{}`.", forked.id)
             }
             Slash::Queue => {
                 let waiting = engine.queue(&self.session_id).await?.prompts;

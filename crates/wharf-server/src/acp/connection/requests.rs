@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use wharf_engine::Offers;
 use wharf_protocol::{Seq, SessionId};
 
-use super::sessions::{delete, list};
+use super::sessions::{delete, fork, list};
 use super::{Client, Connection, check_cwd, random_bits, unknown_session};
 use crate::acp::attached::Command;
 use crate::acp::directories::Directories;
@@ -27,6 +27,15 @@ use crate::error::Failure;
 struct AttachRequest {
     session_id: String,
     after: Seq,
+}
+
+/// Our extension: a copy of a session, up to an event or the last one.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct ForkRequest {
+    session_id: String,
+    #[serde(default)]
+    at_seq: Option<Seq>,
 }
 
 impl Connection {
@@ -84,6 +93,17 @@ impl Connection {
                 let session_id = session_id(&request.session_id)?;
                 let (after, directories, mcp) = (Some(request.after), Directories::default(), Vec::new());
                 self.pass(&session_id, Command::Attach { id, after, directories, mcp }).await
+            }
+            "_wharf/session/fork" if client.is_bridge => {
+                principal.require(Scope::SessionsWrite)?;
+                let ForkRequest { session_id: source, at_seq } = params.read()?;
+                let source = session_id(&source)?;
+                let context = Arc::clone(&self.context);
+                self.requests.spawn(async move {
+                    let answer = fork(&context, &source, at_seq).await;
+                    let _ = context.out.answer(&id, answer).await;
+                });
+                Ok(())
             }
             "session/list" => {
                 let request: acp::ListSessionsRequest = params.read()?;
@@ -170,7 +190,8 @@ impl Connection {
             .resume(acp::SessionResumeCapabilities::new())
             .close(acp::SessionCloseCapabilities::new());
         let mut extensions = acp::Meta::new();
-        extensions.insert(META.to_owned(), json!({ "session/attach": {}, "seq": {}, "prompt_id": {} }));
+        extensions
+            .insert(META.to_owned(), json!({ "session/attach": {}, "session/fork": {}, "seq": {}, "prompt_id": {} }));
         extensions.insert(DISCOVER_TOOLS.to_owned(), json!({}));
         // One version is spoken, whatever was asked for: who cannot speak it, leaves.
         acp::InitializeResponse::new(ProtocolVersion::V1)

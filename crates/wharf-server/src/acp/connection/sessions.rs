@@ -3,8 +3,8 @@
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::{Value, json};
 use wharf_engine::EngineError;
-use wharf_protocol::rest::SessionQuery;
-use wharf_protocol::{Session, SessionId};
+use wharf_protocol::rest::{ForkSession, SessionQuery};
+use wharf_protocol::{Seq, Session, SessionId};
 
 use super::{Context, check_cwd};
 use crate::acp::rpc::RpcError;
@@ -41,4 +41,11 @@ pub(super) async fn delete(context: &Context, session: &str) -> Result<Value, Rp
         Ok(()) | Err(EngineError::SessionNotFound(_)) => Ok(json!({})),
         Err(error) => Err(error.into()),
     }
+}
+
+/// The new session's id. Nothing of it is attached: the client loads or resumes it like any other.
+pub(super) async fn fork(context: &Context, source: &SessionId, at_seq: Option<Seq>) -> Result<Value, RpcError> {
+    let fork = ForkSession { at_seq, ..ForkSession::default() };
+    let forked = context.app.engine.fork_session(source, fork, &context.principal.caller).await?;
+    Ok(json!({ "sessionId": forked.id }))
 }

@@ -26,6 +26,7 @@ fn renderer(shows: Shows) -> Renderer {
         tool_location: None,
         title: Some("titled".to_owned()),
         recovery: wharf_protocol::RecoveryPolicy::Server,
+        forked_from: None,
     };
     let session_id: SessionId = "s".parse().unwrap();
     let body = EventBody::SessionCreated(created);

@@ -7,7 +7,10 @@ mod commands;
 mod create;
 mod delete;
 mod events;
+mod export;
+mod fork;
 mod get;
+mod import;
 mod list;
 mod mcp;
 mod messages;
@@ -41,6 +44,9 @@ pub(super) fn operations() -> Vec<Operation> {
         update::operation(),
         delete::operation(),
         unseal::operation(),
+        fork::operation(),
+        export::operation(),
+        import::operation(),
         prompt::operation(),
         prompt_stream::operation(),
         queue::operation(),

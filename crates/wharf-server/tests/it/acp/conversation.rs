@@ -172,7 +172,7 @@ async fn slash_commands_are_offered_and_answered_without_the_model() {
     let offered = offered["availableCommands"].as_array().unwrap();
     let names: Vec<&str> = offered.iter().map(|command| command["name"].as_str().unwrap()).collect();
     let expected =
-        ["help", "status", "clear", "agent", "model", "mode", "thinking", "queue", "tools", "agents", "models"];
+        ["help", "status", "clear", "fork", "agent", "model", "mode", "thinking", "queue", "tools", "agents", "models"];
     assert_eq!(names, expected);
     assert!(offered.iter().find(|command| command["name"] == "mode").unwrap()["input"]["hint"].is_string());
     let before = server.log(&session).await.len();

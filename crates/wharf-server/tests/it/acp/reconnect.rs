@@ -108,3 +108,18 @@ async fn a_cursor_that_the_log_does_not_have_starts_at_the_present() {
     bridge.call("_wharf/session/attach", json!({ "sessionId": session, "after": 1_000_000 })).await;
     assert_eq!(bridge.turn(&session, "on").await.1, "end_turn");
 }
+
+#[tokio::test]
+async fn the_bridge_can_fork() {
+    let server = TestServer::start().await;
+    let mut bridge = Client::start_bridge(&server).await;
+    let session = bridge.new_session(&server).await;
+    bridge.turn(&session, "hello").await;
+    let answer = bridge.call("_wharf/session/fork", json!({ "sessionId": session })).await;
+    let forked = answer["sessionId"].as_str().unwrap().to_owned();
+    assert_ne!(forked, session);
+    let (_, view) = server.get(&format!("/api/v1/sessions/{forked}")).await;
+    assert_eq!(view["forked_from"]["session_id"], session.as_str());
+    let (messages, _) = bridge.turn(&session, "/fork 1").await;
+    assert!(text(&messages, "agent_message_chunk").contains("The copy is session"));
+}

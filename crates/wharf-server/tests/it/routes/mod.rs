@@ -1,6 +1,7 @@
 //! The routes, one file for each part of the address space.
 
 mod commands;
+mod copies;
 mod events;
 mod mcp;
 mod permissions;
