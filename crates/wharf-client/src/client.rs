@@ -6,6 +6,8 @@ mod mcp;
 mod prompts;
 mod sessions;
 
+pub use sessions::Exported;
+
 use std::sync::Arc;
 
 use wharf_protocol::ToolSpec;

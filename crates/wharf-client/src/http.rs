@@ -54,6 +54,12 @@ impl Request {
         Ok(self)
     }
 
+    pub(crate) fn bytes(mut self, bytes: Vec<u8>, media_type: &'static str) -> Self {
+        self.headers.insert(CONTENT_TYPE, HeaderValue::from_static(media_type));
+        self.body = Some(bytes);
+        self
+    }
+
     pub(crate) fn header(mut self, name: HeaderName, value: &'static str) -> Self {
         self.headers.insert(name, HeaderValue::from_static(value));
         self

@@ -36,7 +36,7 @@ mod turn;
 
 pub use auth::{ApiKey, Auth, InvalidKey};
 pub use auto::{AutoConfig, Found};
-pub use client::Client;
+pub use client::{Client, Exported};
 pub use discovery::{DISCOVERY_FILE, Discovery};
 pub use error::{ClientError, Resource};
 pub use events::{ConnectionState, EventStream, Follow, Located};

@@ -307,6 +307,36 @@ pub enum SessionsCommand {
         #[command(flatten)]
         server: ServerArgs,
     },
+    /// Copy a session, with its conversation, as a session of its own
+    Fork {
+        id: String,
+        /// Last event to take over, in place of the last one there is
+        #[arg(long, value_name = "SEQ")]
+        at: Option<u64>,
+        /// Title of the copy
+        #[arg(long)]
+        title: Option<String>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+    /// Save a session's whole log, to take it elsewhere
+    Export {
+        id: String,
+        /// In place of standard output; never written over
+        file: Option<PathBuf>,
+        #[command(flatten)]
+        server: ServerArgs,
+    },
+    /// Make a session of an export; nothing that was unfinished in it runs
+    Import {
+        /// What `export` saved; `-` for standard input
+        file: PathBuf,
+        /// Directory to work in, in place of the one that it worked in
+        #[arg(short = 'C', long, value_name = "DIR")]
+        cwd: Option<PathBuf>,
+        #[command(flatten)]
+        list: ListArgs,
+    },
     /// Delete a session and everything in it
     Delete {
         id: String,
@@ -542,8 +572,16 @@ impl Command {
             Self::Sessions(args) => match &args.command {
                 None => args.list.list.server.flags(),
                 Some(SessionsCommand::List(list)) => list.list.server.flags(),
-                Some(SessionsCommand::Show { list, .. }) => list.server.flags(),
-                Some(SessionsCommand::Delete { server, .. } | SessionsCommand::Unseal { server, .. }) => server.flags(),
+                Some(
+                    SessionsCommand::Show { list, .. }
+                    | SessionsCommand::Fork { list, .. }
+                    | SessionsCommand::Import { list, .. },
+                ) => list.server.flags(),
+                Some(
+                    SessionsCommand::Delete { server, .. }
+                    | SessionsCommand::Unseal { server, .. }
+                    | SessionsCommand::Export { server, .. },
+                ) => server.flags(),
             },
             Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),

@@ -1,9 +1,13 @@
 //! Sessions: what there is, what was said in them, and their open questions.
 
+use std::time::Duration;
+
 use reqwest::Method;
+use reqwest::header::ACCEPT;
+use wharf_protocol::export::MEDIA_TYPE;
 use wharf_protocol::rest::{
-    AnswerPermission, CreateSession, MessagePage, MessageQuery, MessagesCleared, PermissionAnswered, Permissions,
-    SessionDeletedBody, SessionPage, SessionQuery, Timeline, TurnPage, UpdateSession,
+    AnswerPermission, CreateSession, ForkSession, ImportSession, MessagePage, MessageQuery, MessagesCleared,
+    PermissionAnswered, Permissions, SessionDeletedBody, SessionPage, SessionQuery, Timeline, TurnPage, UpdateSession,
 };
 use wharf_protocol::{PermissionId, Seq, Session, SessionId, Turn, TurnId};
 
@@ -12,6 +16,54 @@ use super::{Backend, Client};
 use crate::embedded::told;
 use crate::remote::Transport;
 use crate::{ClientError, ids};
+
+/// How long a server may take to copy a session.
+const COPY_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// A session's export, piece by piece.
+pub struct Exported(Source);
+
+enum Source {
+    Remote {
+        response: reqwest::Response,
+        idle: Duration,
+        target: String,
+    },
+    #[cfg(feature = "embedded")]
+    Embedded {
+        head: Option<Vec<u8>>,
+        events: wharf_engine::Export,
+    },
+}
+
+impl Exported {
+    /// The next bytes; none after the last one. An error means that what came is not all of it.
+    pub async fn next(&mut self) -> Result<Vec<u8>, ClientError> {
+        match &mut self.0 {
+            Source::Remote { response, idle, target } => {
+                let chunk = tokio::time::timeout(*idle, response.chunk()).await;
+                let chunk = chunk.map_err(|_| ClientError::Timeout { what: "the export", after: *idle })?;
+                let chunk = chunk.map_err(|error| ClientError::Connection {
+                    target: target.clone(),
+                    reason: error.without_url().to_string(),
+                })?;
+                Ok(chunk.map(|bytes| bytes.to_vec()).unwrap_or_default())
+            }
+            #[cfg(feature = "embedded")]
+            Source::Embedded { head, events } => {
+                if let Some(line) = head.take() {
+                    return Ok(line);
+                }
+                let mut lines = Vec::new();
+                for event in events.next().await.map_err(told)? {
+                    lines.extend_from_slice(&event.json);
+                    lines.push(b'\n');
+                }
+                Ok(lines)
+            }
+        }
+    }
+}
 
 /// How a permission's answer travels, spelled as the query or path has it.
 fn word<T: serde::Serialize>(value: T) -> Option<String> {
@@ -145,6 +197,78 @@ impl Client {
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
                 embedded.engine.unseal_session(session, &embedded.caller).await.map_err(told)
+            }
+        }
+    }
+
+    /// Copies a session, with its conversation up to an event. The id is made here where none is given, so that a lost answer
+    /// does not make a second copy.
+    pub async fn fork_session(&self, session: &SessionId, mut body: ForkSession) -> Result<Session, ClientError> {
+        let is_ours = body.session_id.is_none();
+        let id = body.session_id.get_or_insert_with(ids::session_id).clone();
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let request = remote.http.request(Method::POST, &["sessions", session.as_str(), "fork"]);
+                let request = request.json(&body)?.timeout(COPY_TIMEOUT);
+                let request = if is_ours { request.repeatable() } else { request };
+                let (answer, attempts) = remote.http.fetch_counted(request).await;
+                match answer {
+                    // The first attempt made it; only its answer was lost.
+                    Err(ClientError::AlreadyExists { .. }) if is_ours && attempts > 1 => self.session(&id).await,
+                    other => other,
+                }
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                embedded.engine.fork_session(session, body, &embedded.caller).await.map_err(told)
+            }
+        }
+    }
+
+    /// A session's log as lines: one that describes it, then one event a line. Give it to [`Client::import_session`].
+    pub async fn export_session(&self, session: &SessionId) -> Result<Exported, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let request = remote.http.get(&["sessions", session.as_str(), "export"]);
+                let request = request.header(ACCEPT, "application/x-ndjson");
+                let response = remote.http.open(&request).await?;
+                let (idle, target) = (remote.http.timeouts.stream_idle, remote.http.base().to_owned());
+                Ok(Exported(Source::Remote { response, idle, target }))
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                let (head, events) = embedded.engine.export_session(session).await.map_err(told)?;
+                let mut line = serde_json::to_vec(&head).map_err(|error| ClientError::Protocol(error.to_string()))?;
+                line.push(b'\n');
+                Ok(Exported(Source::Embedded { head: Some(line), events }))
+            }
+        }
+    }
+
+    /// Makes a session of what [`Client::export_session`] gave.
+    pub async fn import_session(&self, lines: Vec<u8>, wanted: ImportSession) -> Result<Session, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let ImportSession { session_id, cwd, agent_name, model, title } = wanted;
+                let request = remote
+                    .http
+                    .request(Method::POST, &["sessions", "import"])
+                    .query("session_id", session_id)
+                    .query("cwd", cwd.map(|path| path.display().to_string()))
+                    .query("agent_name", agent_name)
+                    .query("model", model)
+                    .query("title", title)
+                    .bytes(lines, MEDIA_TYPE)
+                    .timeout(COPY_TIMEOUT);
+                remote.http.fetch(request).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => {
+                let mut import = embedded.engine.import_session(wanted, &embedded.caller).map_err(told)?;
+                for line in lines.split(|byte| *byte == b'\n') {
+                    import.line(line).await.map_err(told)?;
+                }
+                import.finish().await.map_err(told)
             }
         }
     }

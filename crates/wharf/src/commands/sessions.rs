@@ -1,5 +1,7 @@
 //! `wharf sessions`: what there is, what was said, and away with it.
 
+mod copy;
+
 use serde_json::json;
 use wharf_protocol::rest::{MessageQuery, SessionPage, SessionQuery};
 use wharf_protocol::{EventBody, EventKind, Role, Seq, Session, SessionId, Timestamp};
@@ -22,6 +24,13 @@ pub async fn run(context: &Context, args: SessionsArgs) -> anyhow::Result<Exit> 
         Some(SessionsCommand::List(args)) => list(context, &args).await,
         Some(SessionsCommand::Show { id, list }) => show(context, &session::id(&id)?, &list).await,
         Some(SessionsCommand::Unseal { id, .. }) => unseal(context, &session::id(&id)?).await,
+        Some(SessionsCommand::Fork { id, at, title, list }) => {
+            copy::fork(context, &session::id(&id)?, at, title, &list).await
+        }
+        Some(SessionsCommand::Export { id, file, .. }) => {
+            copy::export(context, &session::id(&id)?, file.as_deref()).await
+        }
+        Some(SessionsCommand::Import { file, cwd, list }) => copy::import(context, &file, cwd.as_deref(), &list).await,
         Some(SessionsCommand::Delete { id, .. }) => delete(context, &session::id(&id)?).await,
     }
 }

@@ -8,6 +8,7 @@ mod attach;
 #[cfg(target_os = "linux")]
 mod commands;
 mod config;
+mod copies;
 mod init;
 mod listing;
 mod mcp;

@@ -6,7 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
 use wharf_protocol::event::{PromptReceived, SessionUpdated};
-use wharf_protocol::rest::{AnswerPermission, Cancel, SessionQuery, UpdateSession};
+use wharf_protocol::rest::{AnswerPermission, Cancel, ForkSession, SessionQuery, UpdateSession};
 use wharf_protocol::slash::Slash;
 use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
 
@@ -223,6 +223,11 @@ impl<'a> Talk<'a> {
                 self.update(UpdateSession { mode: Some(mode), ..UpdateSession::default() }).await?;
             }
             Slash::Clear => self.client.clear(&self.session.id).await?,
+            Slash::Fork(at_seq) => {
+                let fork = ForkSession { at_seq, ..ForkSession::default() };
+                let forked = self.client.fork_session(&self.session.id, fork).await?;
+                self.screen.answer(&format!("the copy is {id}; /session {id} goes there\n", id = forked.id));
+            }
             Slash::New => {
                 let cwd = Some(self.session.cwd.clone());
                 let further = self.session.additional_directories.clone();

@@ -1,4 +1,4 @@
-//! `wharf doctor export`: what is sound, one file of JSON lines a session.
+//! `wharf doctor export`: what is sound, one file a session, each as `wharf sessions export` makes it.
 
 use std::fs::{DirBuilder, OpenOptions};
 use std::io::{BufWriter, Write};
@@ -8,6 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::Serialize;
 use wharf_protocol::SessionId;
+use wharf_protocol::export::ExportHead;
 use wharf_store::sqlite::{Inspector, StoredSession, Verified};
 
 use crate::cli::DoctorExportArgs;
@@ -73,6 +74,13 @@ fn export(inspector: &Inspector, session: &StoredSession, dir: &Path) -> anyhow:
         .open(&path)
         .with_context(|| format!("cannot make {} (files that are there are never written over)", path.display()))?;
     let mut file = BufWriter::new(file);
+    // The same format as `wharf sessions export`, so that it can be imported.
+    let view = inspector.view(session);
+    if let Some(view) = &view {
+        let head = serde_json::to_vec(&ExportHead::new(view)).context("the first line cannot be written")?;
+        let first = file.write_all(&head).and_then(|()| file.write_all(b"\n"));
+        first.with_context(|| format!("cannot write {}", path.display()))?;
+    }
     let mut write = |json: &[u8]| {
         file.write_all(json)?;
         file.write_all(b"\n")
@@ -82,6 +90,10 @@ fn export(inspector: &Inspector, session: &StoredSession, dir: &Path) -> anyhow:
         .map_err(std::io::IntoInnerError::into_error)
         .and_then(|file| file.sync_all())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    let Verified { sound, damaged, problems, unchecked: _ } = verified;
+    let Verified { sound, mut damaged, mut problems, unchecked: _ } = verified;
+    if view.is_none() {
+        damaged += 1;
+        problems.push("its settings cannot be read: the first line, which an import needs, is missing".to_owned());
+    }
     Ok(Exported { session: session.id.clone(), events: sound, damaged, problems })
 }
