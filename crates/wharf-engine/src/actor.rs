@@ -3,6 +3,7 @@
 //! One rule holds everywhere: first the core decides, then its events go to disk, then they are shown and their effects begin.
 
 mod commands;
+mod tools;
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -18,21 +19,22 @@ use wharf_failpoints::{mistake, point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{
-    Agent, CallId, CommandId, Event, EventBody, Message as Said, Seq, Session, SessionId, Timestamp, ToolLocation,
-    ToolSpec,
+    CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
 };
 use wharf_store::{Append, Entry, Lease, StoreError};
+use wharf_tools::Workspace;
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
-use wharf_tools::{CallContext, ClientTool, Progress, Workspace};
 
-use crate::commands::{Commands, SessionCommands, Start};
+use crate::commands::{Commands, Start};
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
-use crate::mcp::{LiveMcp, READY_LIMIT};
+use crate::mcp::LiveMcp;
 use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
 use crate::seal;
 use crate::{EngineConfig, EngineError};
+
+use tools::instructions;
 
 /// How long an append may take before the session counts as failed. A disk that slow serves nobody.
 const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
@@ -236,28 +238,6 @@ impl Actor {
         actor.handle(Input::Answerers(here)).await?.ok();
         actor.recover(lease.skip_to).await?;
         Ok(actor)
-    }
-
-    /// Takes the tools and instructions of the agent that is at work now, or will be.
-    fn follow_agent(&mut self) {
-        let is_another = self.core.agent_name() != self.agent_name;
-        let is_due = self.is_reconfigured && self.core.is_quiet();
-        if !is_another && !is_due {
-            return;
-        }
-        self.is_reconfigured = false;
-        self.agent_name = self.core.agent_name().to_owned();
-        let agent = self.shared.agent(&self.agent_name);
-        self.builtin = self.shared.tools_of(&agent);
-        self.tools = self.all_tools();
-        self.system = instructions(&agent, self.core.session());
-        self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
-    }
-
-    /// Calls that begin from here on reach the directories that the session has now, and the model is told of them.
-    fn follow_directories(&mut self) {
-        self.workspace = None;
-        self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
     }
 
     /// Takes up what the last owner left, with what its commands came to after its death.
@@ -645,23 +625,10 @@ impl Actor {
             max_tokens: None,
             thinking: self.core.session().thinking,
         };
-        let clients = self.asks_clients().then(|| (Arc::clone(&self.shared.clients), self.session.clone()));
-        let is_settled = self.mcp.as_ref().is_none_or(|mcp| mcp.set.is_settled())
-            && clients.as_ref().is_none_or(|(clients, session)| clients.is_settled(session));
-        let waited_for = (!is_settled)
-            .then(|| (self.mcp.as_ref().map(|mcp| Arc::clone(&mcp.set)), clients, Arc::clone(&self.builtin)));
+        let awaited = self.awaited_tools();
         let connecting = async move {
-            if let Some((set, clients, builtin)) = waited_for {
-                let mut more = Vec::new();
-                if let Some(set) = set {
-                    set.settled(READY_LIMIT).await;
-                    more.extend(set.tools().iter().map(|tool| Arc::clone(tool.spec())));
-                }
-                if let Some((clients, session)) = clients {
-                    clients.settled(&session).await;
-                    more.extend(clients.specs(&session));
-                }
-                request.tools = beside(&builtin, more);
+            if let Some(tools) = awaited {
+                request.tools = tools.await;
             }
             let model = tokio::time::timeout(RESOLVE_TIMEOUT, models.resolve(Some(&name))).await;
             let model = match model {
@@ -673,84 +640,6 @@ impl Actor {
             Ok((stream, model.context_tokens()))
         };
         self.model = Some(ModelCall::new(ask, connecting.boxed()));
-    }
-
-    fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
-        let prompt = self.core.prompt_of_call(&call_id);
-        let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
-        let from_client = || {
-            let is_client = self.asks_clients() && tool_name.starts_with(ClientTool::PREFIX);
-            is_client.then(|| self.shared.clients.tool(&self.session, prompt, tool_name)).flatten()
-        };
-        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp).or_else(from_client) else {
-            return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
-        };
-        let workspace = match self.workspace() {
-            Ok(workspace) => workspace,
-            Err(error) => {
-                let cwd = self.core.session().cwd.display();
-                return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
-            }
-        };
-        let clients = self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id));
-        let clients = match self.core.session().tool_location {
-            ToolLocation::Client => clients,
-            ToolLocation::Server => clients.only_to_ask(),
-        };
-        let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
-        let context = CallContext {
-            session_id: self.session.clone(),
-            call_id,
-            workspace,
-            clients,
-            cancel: tokio_util::sync::CancellationToken::new(),
-            progress: Progress::channel().0,
-            output_limit: self.shared.config().limits.tool_output_bytes,
-            output_dir: self.output_dir(),
-            commands: Some(Arc::new(commands)),
-            timeout_ms,
-        };
-        self.calls.start(tool, arguments, context);
-    }
-
-    fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {
-        if let Some(workspace) = &self.workspace {
-            return Ok(Arc::clone(workspace));
-        }
-        let config = self.shared.config();
-        let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
-        let session = self.core.session();
-        let workspace = Workspace::open_with(&session.cwd, &session.additional_directories, &masked)?;
-        // A directory that is missing may be there at the next call.
-        self.workspace = workspace.is_whole().then(|| Arc::clone(&workspace));
-        Ok(workspace)
-    }
-
-    /// Takes over the tools of the session's MCP servers and clients, where they have changed.
-    fn look_at_tools(&mut self) {
-        let of_servers = self.mcp.as_mut().is_some_and(LiveMcp::look);
-        let of_clients = self.client_tools.has_changed().unwrap_or(false);
-        let location = self.core.session().tool_location;
-        if !of_servers && !of_clients && location == self.tool_location {
-            return;
-        }
-        self.client_tools.mark_unchanged();
-        self.tool_location = location;
-        self.tools = self.all_tools();
-        self.core.set_tools(Arc::clone(&self.tools));
-    }
-
-    fn asks_clients(&self) -> bool {
-        self.core.session().tool_location == ToolLocation::Client
-    }
-
-    /// The agent's own tools, and all others that the session has now.
-    fn all_tools(&self) -> Arc<[Arc<ToolSpec>]> {
-        let mut more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
-        if self.asks_clients() {
-            more.extend(self.shared.clients.specs(&self.session));
-        }
-        beside(&self.builtin, more)
     }
 
     /// Stops what runs and gives the lease back.
@@ -767,11 +656,6 @@ impl Actor {
             drop(self.shared.store.release(&self.session, self.lease.fence).await);
         }
     }
-}
-
-/// The agent's own tools and those of MCP servers and clients, whose names never hide one of ours.
-fn beside(builtin: &[Arc<ToolSpec>], more: Vec<Arc<ToolSpec>>) -> Arc<[Arc<ToolSpec>]> {
-    builtin.iter().cloned().chain(more).collect()
 }
 
 async fn changed(mcp: &mut Option<LiveMcp>) {
@@ -812,18 +696,4 @@ pub(crate) fn entropy() -> u128 {
 
 fn has_other_directories(event: &Event) -> bool {
     matches!(&event.body, EventBody::SessionUpdated(changed) if changed.additional_directories.is_some())
-}
-
-/// The agent's instructions and what it has to know of the workspace. The same as long as the session's directories are, so
-/// that providers can cache it.
-fn instructions(agent: &Agent, session: &Session) -> Arc<str> {
-    let os = std::env::consts::OS;
-    let mut text = format!("{}\n\nWorkspace: {}\n", agent.instructions, session.cwd.display());
-    if !session.additional_directories.is_empty() {
-        let further: Vec<String> =
-            session.additional_directories.iter().map(|path| path.display().to_string()).collect();
-        text.push_str(&format!("Further directories, by absolute paths: {}\n", further.join(", ")));
-    }
-    text.push_str(&format!("Operating system: {os}"));
-    text.into()
 }

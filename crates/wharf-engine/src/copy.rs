@@ -50,6 +50,7 @@ impl Engine {
         let _place = shared.forks.acquire().await.map_err(|_| EngineError::Stopping)?;
         let created = SessionCreated {
             cwd: from.cwd,
+            additional_directories: from.additional_directories,
             agent_name: from.agent_name,
             model: from.model,
             mode: from.mode,
@@ -181,7 +182,8 @@ impl Import {
         Ok(session)
     }
 
-    /// What decides over what may run is this server's, not the file's: its permission mode is not taken over.
+    /// What decides over what may run, and where, is this server's and not the file's: its permission mode and its further
+    /// directories are not taken over.
     async fn begin(&self, exported: ExportedSession) -> Result<Copying, EngineError> {
         let ImportSession { session_id, cwd, agent_name, model, title } = self.wanted.clone();
         let ExportedSession { id: _, cwd: its_cwd, agent_name: its_agent, model: its_model, .. } = &exported;
@@ -193,6 +195,7 @@ impl Import {
         check_title(title.as_deref())?;
         let created = SessionCreated {
             cwd,
+            additional_directories: Vec::new(),
             model,
             mode: agent.mode.unwrap_or(engine.config().default_mode),
             agent_name: agent.name,

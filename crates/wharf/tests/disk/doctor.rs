@@ -23,8 +23,10 @@ impl Place {
     /// The types of the exported events of a session.
     fn exported(&self, dir: &str, session: &str) -> Vec<String> {
         let text = fs::read_to_string(self.work().join(dir).join(format!("{session}.jsonl"))).unwrap();
-        let events = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        events
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        // The first line describes the session, where its settings could be read.
+        lines
+            .filter(|line| line["format"].is_null())
             .map(|event| {
                 assert_eq!(event["session_id"], session);
                 event["type"].as_str().unwrap().to_owned()

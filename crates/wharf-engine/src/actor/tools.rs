@@ -1,0 +1,152 @@
+//! What the session's agent works with: its tools, those of MCP servers and clients, its instructions, and where its calls run.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use wharf_protocol::{Agent, CallId, Session, ToolLocation, ToolSpec};
+use wharf_tools::{CallContext, ClientTool, Progress, Workspace};
+
+use super::Actor;
+use crate::commands::SessionCommands;
+use crate::mcp::{LiveMcp, READY_LIMIT};
+
+impl Actor {
+    /// Takes the tools and instructions of the agent that is at work now, or will be.
+    pub(super) fn follow_agent(&mut self) {
+        let is_another = self.core.agent_name() != self.agent_name;
+        let is_due = self.is_reconfigured && self.core.is_quiet();
+        if !is_another && !is_due {
+            return;
+        }
+        self.is_reconfigured = false;
+        self.agent_name = self.core.agent_name().to_owned();
+        let agent = self.shared.agent(&self.agent_name);
+        self.builtin = self.shared.tools_of(&agent);
+        self.tools = self.all_tools();
+        self.system = instructions(&agent, self.core.session());
+        self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
+    }
+
+    /// Calls that begin from here on reach the directories that the session has now, and the model is told of them.
+    pub(super) fn follow_directories(&mut self) {
+        self.workspace = None;
+        self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
+    }
+
+    pub(super) fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
+        let prompt = self.core.prompt_of_call(&call_id);
+        let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
+        let from_client = || {
+            let is_client = self.asks_clients() && tool_name.starts_with(ClientTool::PREFIX);
+            is_client.then(|| self.shared.clients.tool(&self.session, prompt, tool_name)).flatten()
+        };
+        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp).or_else(from_client) else {
+            return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
+        };
+        let workspace = match self.workspace() {
+            Ok(workspace) => workspace,
+            Err(error) => {
+                let cwd = self.core.session().cwd.display();
+                return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
+            }
+        };
+        let clients = self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id));
+        let clients = if self.asks_clients() { clients } else { clients.only_to_ask() };
+        let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
+        let context = CallContext {
+            session_id: self.session.clone(),
+            call_id,
+            workspace,
+            clients,
+            cancel: tokio_util::sync::CancellationToken::new(),
+            progress: Progress::channel().0,
+            output_limit: self.shared.config().limits.tool_output_bytes,
+            output_dir: self.output_dir(),
+            commands: Some(Arc::new(commands)),
+            timeout_ms,
+        };
+        self.calls.start(tool, arguments, context);
+    }
+
+    fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {
+        if let Some(workspace) = &self.workspace {
+            return Ok(Arc::clone(workspace));
+        }
+        let config = self.shared.config();
+        let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
+        let session = self.core.session();
+        let workspace = Workspace::open_with(&session.cwd, &session.additional_directories, &masked)?;
+        // A directory that is missing may be there at the next call.
+        self.workspace = workspace.is_whole().then(|| Arc::clone(&workspace));
+        Ok(workspace)
+    }
+
+    /// Takes over the tools of the session's MCP servers and clients, where they have changed.
+    pub(super) fn look_at_tools(&mut self) {
+        let of_servers = self.mcp.as_mut().is_some_and(LiveMcp::look);
+        let of_clients = self.client_tools.has_changed().unwrap_or(false);
+        let location = self.core.session().tool_location;
+        if !of_servers && !of_clients && location == self.tool_location {
+            return;
+        }
+        self.client_tools.mark_unchanged();
+        self.tool_location = location;
+        self.tools = self.all_tools();
+        self.core.set_tools(Arc::clone(&self.tools));
+    }
+
+    fn asks_clients(&self) -> bool {
+        self.core.session().tool_location == ToolLocation::Client
+    }
+
+    /// All of them once everybody has said which they have, where somebody has not yet.
+    pub(super) fn awaited_tools(&self) -> Option<impl Future<Output = Arc<[Arc<ToolSpec>]>> + Send + use<>> {
+        let clients = self.asks_clients().then(|| (Arc::clone(&self.shared.clients), self.session.clone()));
+        let is_settled = self.mcp.as_ref().is_none_or(|mcp| mcp.set.is_settled())
+            && clients.as_ref().is_none_or(|(clients, session)| clients.is_settled(session));
+        if is_settled {
+            return None;
+        }
+        let (builtin, set) = (Arc::clone(&self.builtin), self.mcp.as_ref().map(|mcp| Arc::clone(&mcp.set)));
+        Some(async move {
+            let mut more = Vec::new();
+            if let Some(set) = set {
+                set.settled(READY_LIMIT).await;
+                more.extend(set.tools().iter().map(|tool| Arc::clone(tool.spec())));
+            }
+            if let Some((clients, session)) = clients {
+                clients.settled(&session).await;
+                more.extend(clients.specs(&session));
+            }
+            beside(&builtin, more)
+        })
+    }
+
+    /// The agent's own tools, and all others that the session has now.
+    fn all_tools(&self) -> Arc<[Arc<ToolSpec>]> {
+        let mut more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
+        if self.asks_clients() {
+            more.extend(self.shared.clients.specs(&self.session));
+        }
+        beside(&self.builtin, more)
+    }
+}
+
+/// The agent's own tools and those of MCP servers and clients, whose names never hide one of ours.
+fn beside(builtin: &[Arc<ToolSpec>], more: Vec<Arc<ToolSpec>>) -> Arc<[Arc<ToolSpec>]> {
+    builtin.iter().cloned().chain(more).collect()
+}
+
+/// The agent's instructions and what it has to know of the workspace. The same as long as the session's directories are, so
+/// that providers can cache it.
+pub(super) fn instructions(agent: &Agent, session: &Session) -> Arc<str> {
+    let os = std::env::consts::OS;
+    let mut text = format!("{}\n\nWorkspace: {}\n", agent.instructions, session.cwd.display());
+    if !session.additional_directories.is_empty() {
+        let further: Vec<String> =
+            session.additional_directories.iter().map(|path| path.display().to_string()).collect();
+        text.push_str(&format!("Further directories, by absolute paths: {}\n", further.join(", ")));
+    }
+    text.push_str(&format!("Operating system: {os}"));
+    text.into()
+}
