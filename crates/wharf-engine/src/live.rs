@@ -111,8 +111,8 @@ pub(crate) struct Shared {
     pub(crate) command_places: Arc<Semaphore>,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
-    /// Sessions that a process died with are taken up one at a time.
-    pub(crate) suspects: tokio::sync::Mutex<()>,
+    /// Sessions that a process died with are taken up alone: the write half; others that were left unfinished: the read half.
+    pub(crate) taking_up: tokio::sync::RwLock<()>,
     /// A place for each fork, and each import, that is being made.
     pub(crate) forks: Semaphore,
     pub(crate) imports: Arc<Semaphore>,
@@ -154,7 +154,7 @@ impl Shared {
             commands: Arc::default(),
             command_places,
             trouble: Notify::new(),
-            suspects: tokio::sync::Mutex::default(),
+            taking_up: tokio::sync::RwLock::default(),
             forks: Semaphore::new(crate::copy::FORKING),
             imports: Arc::new(Semaphore::new(crate::copy::IMPORTING)),
             slots: Mutex::default(),

@@ -4,8 +4,10 @@
 //! process that dies in between leaves it. From then on the turn's own count says how often it was taken up (`max_resumes`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use tokio::sync::MutexGuard;
+use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
+use tokio::time::timeout;
 use wharf_protocol::event::{SessionDeleted, SessionSealed, SessionUnsealed};
 use wharf_protocol::{Event, EventBody, SealReason, Session, SessionId, Timestamp};
 use wharf_store::{Append, Entry, Lease};
@@ -17,12 +19,21 @@ use crate::live::Shared;
 /// A session is sealed when the process died so often while it took it up.
 pub(crate) const RECOVERIES_MAX: u32 = 3;
 
-/// A session may be taken up. Those that a process died with go one at a time, so that only one of them can be blamed for the
-/// next death.
+/// How long a session waits until no other is being taken up that may not be beside it. One that hangs must not keep all others
+/// out.
+const ALONE_WAIT: Duration = Duration::from_secs(10);
+
+/// A session may be taken up. Those that a process died with go alone, so that only one can be blamed for the next death.
 pub(crate) struct Admitted<'a> {
-    _alone: Option<MutexGuard<'a, ()>>,
+    _turn: Turn<'a>,
     /// A note is in the store.
     noted: bool,
+}
+
+enum Turn<'a> {
+    Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
+    Beside(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>),
+    Any,
 }
 
 /// Asks whether a session may be taken up, and notes that it is. With a session that is sealed, or becomes so: why.
@@ -38,13 +49,17 @@ pub(crate) async fn admit<'a>(shared: &'a Shared, feed: &Feed, lease: &Lease) ->
         return Err(seal(shared, feed, lease, SealReason::RecoveryCrashed, message).await);
     }
     if !lease.taken_over && !lease.is_unfinished && lease.recoveries == 0 {
-        return Ok(Admitted { _alone: None, noted: false });
+        return Ok(Admitted { _turn: Turn::Any, noted: false });
     }
-    let alone = if lease.recoveries > 0 { Some(shared.suspects.lock().await) } else { None };
+    let turn = if lease.recoveries == 0 {
+        timeout(ALONE_WAIT, shared.taking_up.read()).await.map_or(Turn::Any, Turn::Beside)
+    } else {
+        timeout(ALONE_WAIT, shared.taking_up.write()).await.map_or(Turn::Any, Turn::Alone)
+    };
     // An owner that gave its lease back did not die of it.
     let count = if lease.taken_over || lease.recoveries == 0 { lease.recoveries + 1 } else { lease.recoveries };
     shared.store.note_recovery(session, lease.fence, count).await?;
-    Ok(Admitted { _alone: alone, noted: true })
+    Ok(Admitted { _turn: turn, noted: true })
 }
 
 impl Admitted<'_> {
