@@ -18,6 +18,8 @@ const ROUND_TRIPS: usize = 5_000;
 const ASK: &str = r#"{"jsonrpc":"2.0","id":1,"method":"_nothing"}"#;
 const UPDATES: usize = 10_000;
 const CLIENTS: usize = 10;
+/// A bridge that was not used for so long has given back what it does not need to wait.
+const QUIET: Duration = Duration::from_secs(12);
 /// What a stalled client has not read is with the server by then, as far as it takes it.
 const STALL: Duration = Duration::from_millis(500);
 
@@ -66,6 +68,7 @@ async fn idle(server: &Server, table: &mut Table) -> Result<()> {
     let session = session(server, &mut bridged).await?;
     bridged.turn(&session, "[[say hello]]").await;
     let pid = bridged.pid().context("the bridge is a process")?;
+    tokio::time::sleep(QUIET).await;
     let all = resident(pid).await?;
     let private = memory_kib(pid, "RssAnon").context("the bridge is gone")? as f64;
     table.add("wharf acp, resident memory, idle", Figure::kib(all), "5 MiB");

@@ -8,6 +8,7 @@ mod failure;
 mod logging;
 mod output;
 mod reload;
+mod resident;
 mod state;
 mod terminal;
 mod wiring;

@@ -9,7 +9,7 @@ use futures_util::{FutureExt, SinkExt, StreamExt};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 use tokio_tungstenite::tungstenite::http::HeaderValue;
 use tokio_tungstenite::tungstenite::http::header::AUTHORIZATION;
@@ -22,6 +22,7 @@ use wharf_server::trace::{self, Trace};
 
 use super::memory::{self, Memory, Verdict};
 use crate::failure::{Exit, Failure};
+use crate::resident;
 
 /// Longest line of an editor; what the server takes by default.
 const LINE_BYTES: usize = 16 << 20;
@@ -40,6 +41,8 @@ const SILENCE: Duration = Duration::from_secs(90);
 /// The editor has closed its side: so long for the answers that are still to come.
 const LAST_ANSWERS: Duration = Duration::from_secs(2);
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+/// Nothing was said for so long: the editor's user reads, or does something else.
+const QUIET_AFTER: Duration = Duration::from_secs(10);
 
 type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
 
@@ -202,12 +205,18 @@ async fn pump(
     }
     let mut editor_is_done = false;
     let mut leave_at = None;
+    let mut quiet_at = Some(Instant::now() + QUIET_AFTER);
     loop {
         if editor_is_done && memory.is_idle() {
             break;
         }
         let patience = leave_at.map_or(SILENCE, |at: Instant| at.saturating_duration_since(Instant::now()));
         let sent = tokio::select! {
+            () = at(quiet_at) => {
+                quiet_at = None;
+                resident::give_back();
+                continue;
+            }
             line = lines.recv(), if !editor_is_done => match line {
                 Some(line) => pass_on(line, memory, lines, &mut sink, out).await,
                 None => {
@@ -217,6 +226,7 @@ async fn pump(
                 }
             },
             received = receive(&mut stream, out) => match received {
+                Ok(None) => continue,
                 Ok(Some((permit, text))) => match memory.server_said(text) {
                     Verdict::ToEditor(text) => {
                         permit.send(text);
@@ -225,7 +235,6 @@ async fn pump(
                     Verdict::ToServer(text) => sink.send(Message::text(text)).await.map_err(|_| Lost::Server),
                     Verdict::Drop => Ok(()),
                 },
-                Ok(None) => Ok(()),
                 Err(lost) => Err(lost),
             },
             () = sleep(patience) => {
@@ -239,6 +248,7 @@ async fn pump(
         if let Err(lost) = sent {
             return if editor_is_done { Lost::Editor } else { lost };
         }
+        quiet_at = Some(Instant::now() + QUIET_AFTER);
     }
     // Both sides say that they are done; a server that does not, is gone.
     let close = async {
@@ -247,6 +257,13 @@ async fn pump(
     };
     let _ = timeout(CLOSE_WAIT, close).await;
     Lost::Editor
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
 }
 
 /// Sends a line, and those that have come with it, in one write.
