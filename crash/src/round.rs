@@ -16,6 +16,9 @@ use crate::plan::{HelperKill, Kill, Plan};
 
 /// A server whose fail point is not met by then is killed anyway.
 const POINT_LIMIT: Duration = Duration::from_millis(2_500);
+/// A server that nobody asks anything of has this long to take up what was left, before it is killed because a point was not met.
+/// Three that die while they do that seal a session, as is promised.
+const TAKING_UP: Duration = Duration::from_millis(500);
 /// How often conditions that nobody announces are looked at.
 const POLL_EVERY: Duration = Duration::from_millis(5);
 /// Events of one page of the log.
@@ -131,7 +134,8 @@ async fn until_dead(
         if let Some((name, _)) = helper_at.take_if(|(_, after)| began.elapsed() >= *after) {
             lab.kill_helper(server, name);
         }
-        let is_idle = !matches!(kill, Kill::After(_)) && clients.iter().all(Clients::are_done);
+        let is_idle =
+            began.elapsed() >= TAKING_UP && !matches!(kill, Kill::After(_)) && clients.iter().all(Clients::are_done);
         if began.elapsed() >= limit || is_idle {
             server.kill();
             return match kill {
