@@ -618,6 +618,9 @@ impl Actor {
     fn call_model(&mut self, ask: u64, messages: Vec<Arc<Said>>) {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
+        // In this order: what is not waited for is there at the look. A server may have come while the prompt went to disk.
+        let awaited = self.awaited_tools();
+        self.look_at_tools();
         let mut request = ModelRequest {
             system: Arc::clone(&self.system),
             messages,
@@ -625,7 +628,6 @@ impl Actor {
             max_tokens: None,
             thinking: self.core.session().thinking,
         };
-        let awaited = self.awaited_tools();
         let connecting = async move {
             if let Some(tools) = awaited {
                 request.tools = tools.await;
