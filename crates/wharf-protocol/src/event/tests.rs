@@ -1,3 +1,5 @@
+//! Events on the wire: their pinned JSON, their names, their durability, and what reading passes over or refuses.
+
 use std::collections::BTreeSet;
 
 use expect_test::expect_file;

@@ -1,3 +1,5 @@
+//! What MCP servers say, taken over within bounds: names, lists, results, messages and configurations.
+
 mod http;
 mod programs;
 
