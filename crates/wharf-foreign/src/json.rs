@@ -1,0 +1,1 @@
+//! JSON as models and their servers really write it.

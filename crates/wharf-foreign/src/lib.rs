@@ -1,0 +1,10 @@
+//! What strangers write: repositories, models, their servers, MCP servers, clients.
+//!
+//! Two rules, each with one module that keeps it:
+//!
+//! * Foreign text has a size and a nesting depth before any library sees it ([`nesting`]). A library that recurses over a
+//!   pattern or a value overflows the stack, and a stack overflow ends the process with all its sessions.
+//! * Readers are forgiving where a stranger's mistake has one meaning ([`json`]), and say what they could not read elsewhere.
+
+pub mod json;
+pub mod nesting;
