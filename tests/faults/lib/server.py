@@ -29,7 +29,9 @@ class Answer:
             self.json = None
 
     def __repr__(self):
-        return f"{self.status} {clip(self.text)}"
+        known = self.json if isinstance(self.json, dict) else {}
+        short = {name: known[name] for name in ("error", "code", "status", "response", "stop_reason") if name in known}
+        return f"{self.status} {clip(repr(short) if short else self.text)}"
 
 
 class Server:

@@ -123,7 +123,9 @@ def repeats(c):
     server, model = _server(c, poll, config=more)
     (server.work / "status").write_text("waiting\n")
     answer = server.prompt(server.session(), "go")
-    c.want(said(answer) == "it is ready", f"a poll that ends after six calls: {answer}")
+    c.need(len(model.requests) >= 6, f"a poll: {answer}")
+    # Nobody is there to be asked: an end of its own kind would be honest, too.
+    c.want(said(answer) == "it is ready" or (answer.json or {}).get("code") not in (None, "PROVIDER_ERROR"), f"a poll that ends after six calls: {answer}")
 
     server, model = _server(c, lambda r: calls(("bash", {"command": "echo same-a"}), prefix=f"c{r.since_prompt()}"), config=more)
     session = server.session()
@@ -140,7 +142,9 @@ def repeats(c):
         return calls(("command_output", {"command_id": name, "wait_ms": 200}), prefix=f"c{n}") if n < 9 else text("waited")
 
     server, model = _server(c, waits, config=more)
-    answer = server.prompt(server.session(), "go")
+    session = server.session()
+    answer = server.prompt(session, "go")
+    c.need(model.requests[-1].since_prompt() > 2 and not server.events(session, "tool.call_error"), f"waiting on purpose: {clip(repr(model.requests[-1].results()))}")
     c.want(said(answer) == "waited", f"waiting on purpose: {answer}")
 
 
