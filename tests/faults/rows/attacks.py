@@ -193,7 +193,7 @@ def honest_questions(c):
         flow = Flow(server.tool_with, session, "bash", arguments)
         asked = server.asked(session)
         c.need(asked, f"nothing was asked: {arguments}")
-        server.request("POST", f"/api/v1/sessions/{session}/permissions/{asked['permission_id']}", {"option": "reject_once"})
+        server.api("POST", f"/sessions/{session}/permissions/{asked['permission_id']}", {"option": "reject_once"})
         flow.done(10)
         # What a client shows: the arguments are data beside it.
         return json.dumps({k: v for k, v in asked.items() if k in ("question", "title", "preview", "description", "details")}, ensure_ascii=False), asked
@@ -357,7 +357,7 @@ def changed_definition(c):
         tool = f"mcp__{name}__one"
         flow = Flow(server.tool_with, session, tool, {})
         asked = server.asked(session)
-        c.need(asked, f"{name}: the tool runs unasked from the start: {flow.done()}")
+        c.need(asked, f"{name}: the tool runs unasked from the start")
         server.api("POST", f"/sessions/{session}/permissions/{asked['permission_id']}", {"option": "allow_always"})
         c.need(flow.done().ok, f"{name}: the allowed call fails")
         c.need(server.tool_with(session, tool, {}).ok, f"{name}: the answer does not hold for the same definition")

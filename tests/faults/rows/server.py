@@ -36,7 +36,7 @@ def prompt_limit(c):
         return {
             "REST": (rest.status == 200, rest.status, (rest.json or {}).get("code")),
             "WebSocket": (ws["payload"].get("type") == "complete" or ws["payload"].get("kind") == "complete", clip(json.dumps(ws["payload"])), ws["payload"].get("code")),
-            "ACP": ("result" in (acp or {}), clip(json.dumps(acp)), ((acp or {}).get("error", {}).get("data") or {}).get("code")),
+            "ACP": ("result" in (acp or {}), clip(json.dumps(acp)), ((acp or {}).get("error", {}).get("data") or {}).get("reason")),
         }
 
     low = doors(500, "a")
