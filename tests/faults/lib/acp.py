@@ -1,4 +1,4 @@
-"""An editor: a client of the Agent Client Protocol on the pipes of `wharf acp`."""
+"""An editor: a client of the Agent Client Protocol on the pipes of `wharf acp`, or on a WebSocket at `/acp`."""
 
 import json
 import queue
@@ -7,49 +7,70 @@ import threading
 import time
 
 from .check import SetUp, clip, wait_for
+from .streams import WebSocket
 
 
 class Editor:
     """`handlers` answer the agent's requests by method: a function of the parameters that gives the result, or raises."""
 
-    def __init__(self, server, arguments=(), capabilities=None, handlers=None):
+    def __init__(self, server, arguments=(), capabilities=None, handlers=None, direct=False):
         self.server = server
         self.handlers = handlers or {}
         self.updates, self.requests, self.notifications, self.lines = [], [], [], []
         self._answers, self._next = {}, 0
         self._lock = threading.Lock()
-        self.process = server.spawn([str(server.row.binary), "acp", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        threading.Thread(target=self._read, daemon=True).start()
-        self._errors = []
-        threading.Thread(target=lambda: self._errors.extend(self.process.stderr), daemon=True).start()
+        self._errors, self.process, self.socket = [], None, None
+        if direct:
+            self.socket = WebSocket(server, "/acp")
+            self.socket.socket.settimeout(None)
+            threading.Thread(target=self._receive, daemon=True).start()
+        else:
+            self._start(server, arguments)
         if capabilities is not None:
             self.hello = self.ask("initialize", {"protocolVersion": 1, "clientCapabilities": capabilities, "clientInfo": {"name": "faults", "version": "1"}})
+
+    def _start(self, server, arguments):
+        self.process = server.spawn([str(server.row.binary), "acp", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        threading.Thread(target=self._read, daemon=True).start()
+        threading.Thread(target=lambda: self._errors.extend(self.process.stderr), daemon=True).start()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
+        if self.socket:
+            self.socket.close()
+        else:
+            self.process.kill()
+            self.process.wait()
 
     def _read(self):
         for line in self.process.stdout:
             try:
-                message = json.loads(line)
+                self._take(json.loads(line))
             except ValueError:
                 continue
-            self.lines.append(message)
-            if "method" not in message:
-                answers = self._answers.get(message.get("id"))
-                if answers:
-                    answers.put(message)
-            elif "id" in message:
-                self.requests.append(message)
-                threading.Thread(target=self._handle, args=(message,), daemon=True).start()
-            elif message["method"] == "session/update":
-                self.updates.append(message["params"]["update"])
-            else:
-                self.notifications.append(message)
+
+    def _receive(self):
+        try:
+            while not isinstance(message := self.socket.message(), tuple):
+                self._take(message)
+        except (OSError, ValueError):
+            pass  # The connection ended, as the row may want.
+
+    def _take(self, message):
+        self.lines.append(message)
+        if "method" not in message:
+            answers = self._answers.get(message.get("id"))
+            if answers:
+                answers.put(message)
+        elif "id" in message:
+            self.requests.append(message)
+            threading.Thread(target=self._handle, args=(message,), daemon=True).start()
+        elif message["method"] == "session/update":
+            self.updates.append(message["params"]["update"])
+        else:
+            self.notifications.append(message)
 
     def _handle(self, message):
         handler = self.handlers.get(message["method"])
@@ -69,10 +90,13 @@ class Editor:
     def write_raw(self, line):
         with self._lock:
             try:
-                self.process.stdin.write(line)
-                self.process.stdin.flush()
+                if self.socket:
+                    self.socket.send_frame(line.rstrip(b"\n"))
+                else:
+                    self.process.stdin.write(line)
+                    self.process.stdin.flush()
             except OSError:
-                pass
+                pass  # It went away: who waits for an answer finds out.
 
     def send(self, method, params):
         """A request; its id, for `answer`."""

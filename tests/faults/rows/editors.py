@@ -199,12 +199,12 @@ def unsaved_lines(c):
 
 @row(101, "a command in an editor's terminal ends with a killed server")
 def released_terminal(c):
-    """After `kill -9` and a restart the terminal is killed or released; once in the middle of output."""
-    for name, command in (("silent", "sleep 300"), ("talking", "while true; do echo x; sleep 0.1; done")):
-        model = c.during(Model(by_step(calls(("bash", {"command": command})), text("done"))))
+    """After `kill -9` and a restart the terminal is killed or released when the client is there again: on `/acp` with load and resume, and on pipes."""
+    for name, direct, again in (("load", True, "session/load"), ("resume", True, "session/resume"), ("pipes", False, None)):
+        model = c.during(Model(by_step(calls(("bash", {"command": "while true; do echo x; sleep 0.2; done"})), text("done"))))
         server = Server(c, model)
         terminals = c.during(Terminals())
-        with Editor(server, capabilities={"terminal": True, **FS}, handlers=terminals.handlers()) as editor:
+        with Editor(server, capabilities={"terminal": True, **FS}, handlers=terminals.handlers(), direct=direct) as editor:
             chat = editor.session()
             editor.send("session/prompt", {"sessionId": chat, "prompt": [{"type": "text", "text": "go"}]})
             c.need(wait_for(lambda: terminals.made, 10), f"{name}: the command does not run in the editor's terminal")
@@ -215,6 +215,9 @@ def released_terminal(c):
             server.start()
             outcome = wait_for(lambda: server.events(chat, "tool.call_error", "tool.call_complete"), 15)
             c.need(outcome, f"{name}: the call has no end")
-            ended = wait_for(lambda: terminal["killed"] or terminal["released"], 12)
+            if direct:
+                back = c.during(Editor(server, capabilities={"terminal": True, **FS}, handlers=terminals.handlers(), direct=True))
+                back.ask(again, {"sessionId": chat, "cwd": str(server.work), "mcpServers": []})
+            ended = wait_for(lambda: terminal["killed"] or terminal["released"], 6)
             c.want(ended, f"{name}: the call ended ({outcome[0]['payload'].get('reason')}), the command runs on in its terminal")
         server.stop()
