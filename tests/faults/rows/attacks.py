@@ -15,6 +15,7 @@ from lib.mcp import mcp_config
 from lib.model import Model, by_step, calls, text
 from lib.server import Flow, Server
 from lib.streams import WebSocket
+from lib.terminal import Terminal
 
 DEEP = "{" * 20_000 + "a" + "}" * 20_000
 
@@ -143,17 +144,19 @@ def idle_connections(c):
         c.need(server.over(working, "GET", "/api/v1/info").status == 200, "no connection at all")
         idle = []
         try:
+            refused = 0
             for _ in range(1100):
                 one = socket.socket()
                 one.settimeout(0.3)
                 idle.append(one)
                 try:
                     one.connect(server.address)
+                    refused = 0
                 except OSError:
-                    pass  # The backlog is full: the server does not accept any more.
-                if len(idle) % 100 == 0 and idle[-1].getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    refused += 1  # It accepts no more for the moment.
+                if refused > 20:
                     break
-            c.need(len(idle) > 1000, f"only {len(idle)} connections")
+            c.need(len(idle) > 200, f"only {len(idle)} connections")
             for tool, arguments, expected in (("bash", {"command": "echo it-works"}, "it-works"), ("read_file", {"path": "a.txt"}, "content of a"), ("grep", {"pattern": "cont.nt"}, "content of a")):
                 try:
                     answer = server.over(working, "POST", f"/api/v1/tools/{tool}/execute", {"session_id": session, "arguments": arguments})
@@ -212,6 +215,20 @@ def honest_questions(c):
     c.want("elsewhere" in shown, f"the directory is not shown: {clip(shown)}")
     shown, asked = question(command="make thing", background=True)
     c.want("background" in shown.lower(), f"`background` is not shown: {clip(shown)}")
+    _in_a_terminal(c, evil)
+
+
+def _in_a_terminal(c, evil):
+    """The same question where a person sees it."""
+    model = c.during(Model(by_step(calls(("bash", {"command": evil})), text("done"))))
+    server = Server(c, model, permission="ask")
+    with Terminal(server, "attach") as terminal:
+        c.need(terminal.wait("mode ask"), f"attach does not start: {clip(repr(terminal.shown))}")
+        terminal.type("go\r")
+        c.need(terminal.wait("evil-one", 15), f"nothing is asked: {clip(repr(terminal.shown))}")
+        question = terminal.shown[terminal.shown.rindex(b"evil-one") :]
+        c.want(question.count(b"\n") < 20, f"the terminal shows {question.count(bytes([10]))} line ends behind the command's head")
+        c.want(b"\x1b[2J" not in question and b"\x1b[31mRun" not in question and "\u202e".encode() not in question, f"the terminal gets the command's own escapes: {clip(repr(question))}")
 
 
 @row(48, "a workspace is opened beneath its allowed root each time")
@@ -235,7 +252,7 @@ def beneath_root(c):
         for who, one in (("a session that worked", session), ("one that did not yet", fresh)):
             for tool, arguments in (("read_file", {"path": "secret.txt"}), ("list_dir", {}), ("grep", {"pattern": "outside.content"}), ("bash", {"command": "cat secret.txt"})):
                 result = server.tool_with(one, tool, arguments)
-                c.want("outside-content" not in result.text and "secret.txt" not in result.text.replace("secret.txt: ", ""), f"{name}: {tool} of {who}: {result}")
+                c.want("outside-content" not in result.text and not (tool == "list_dir" and "secret.txt" in result.text), f"{name}: {tool} of {who}: {result}")
             result = server.tool(one, "write_file", path="made.txt", content="x")
             c.want(not list(outside.rglob("made.txt")), f"{name}: write_file of {who}: {result}")
             server.tool(one, "bash", command="touch by-bash.txt")
@@ -302,7 +319,7 @@ def wrong_keys(c):
 
 @row(52, "unfinished frames share one budget")
 def unfinished_frames(c):
-    """Thirty sockets with 15 MiB of an unfinished frame each; text, and pieces of one message."""
+    """Sixty sockets with 15 MiB of an unfinished frame each; text, and pieces of one message."""
     server = Server(c)
     with WebSocket(server, "/ws") as socket_:
         c.need(socket_.status == 101, "no WebSocket at all")
@@ -315,7 +332,7 @@ def unfinished_frames(c):
     piece = b"x" * (1 << 20)
     most = 0
     try:
-        for number in range(30):
+        for number in range(60):
             try:
                 one = WebSocket(server, "/acp" if number % 3 == 2 else "/ws", limit_s=3)
                 opened.append(one)
@@ -331,7 +348,7 @@ def unfinished_frames(c):
             most = max(most, server.memory())
         time.sleep(0.5)
         most = max(most, server.memory()) - before
-        c.want(most < 200 << 20, f"the server grew by {most >> 20} MiB")
+        c.want(most < 350 << 20, f"the server grew by {most >> 20} MiB")
         c.want(server.alive(), "the server does not answer any more")
     finally:
         for one in opened:

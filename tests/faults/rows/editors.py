@@ -10,6 +10,7 @@ from lib.acp import Editor, Terminals
 from lib.check import clip, row, wait_for
 from lib.model import Model, by_step, calls, text
 from lib.server import Flow, Server
+from lib.terminal import Terminal
 
 ASK = "[turns]\npermission_ms = 8000\nunattended_permission_ms = 6000\n"
 
@@ -46,6 +47,22 @@ def diff_in_question(c):
             c.want(fits, f"{name}: {where} has no diff: {clip(json.dumps(payload.get('preview')))}")
     c.need((server.work / "a.txt").read_text() == "first\nold-line\n", "an edit was made that was refused")
     _to_editor(c)
+    _to_terminal(c)
+
+
+def _to_terminal(c):
+    """`wharf attach` and `wharf ask` show it before the answer."""
+    for name, arguments in (("attach", ["attach"]), ("ask", ["ask", "go"])):
+        model = c.during(Model(by_step(calls(("edit_file", EDITS["edit_file"])), text("done"))))
+        server = Server(c, model, permission="ask", config=ASK)
+        (server.work / "a.txt").write_text("first\nold-line\n")
+        with Terminal(server, *arguments) as terminal:
+            if name == "attach":
+                c.need(terminal.wait("mode ask"), f"attach does not start: {clip(repr(terminal.shown))}")
+                terminal.type("go\r")
+            c.need(terminal.wait("edit_file", 15), f"{name}: nothing is asked: {clip(repr(terminal.shown))}")
+            c.want(b"new-line" in terminal.shown and b"old-line" in terminal.shown, f"{name} shows no diff with its question: {clip(repr(terminal.shown))}")
+        server.stop()
 
 
 def _to_editor(c):
@@ -80,7 +97,7 @@ def _to_editor(c):
 class Normalising:
     """An editor's `fs/*`: it hands out text with LF, without a mark, and writes what it is given as its own kind of text."""
 
-    def __init__(self, final_newline=False, crlf_on_write=None):
+    def __init__(self, final_newline=False):
         self.final_newline, self.reads, self.writes = final_newline, 0, 0
 
     def handlers(self):
@@ -176,17 +193,18 @@ def unsaved_lines(c):
     handlers = {"fs/read_text_file": lambda params: {"content": path.read_text()}, "fs/write_text_file": write}
     lua = re.sub(r"(?m)^\+?\s*--.*$", "", shown)
     off = re.search(r"readTextFile\s*=\s*false", lua) and re.search(r"writeTextFile\s*=\s*false", lua) or re.search(r"\bfs\s*=\s*(false|nil|\{\s*\})", lua)
-    words = re.search(r"M\.command\s*=\s*\{(.*?)\}", lua, re.S)
-    arguments = re.findall(r'"([^"]*)"', words[1])[2:] if words else []
-    arguments = [a for a in arguments if a != "--start-server"]
-    with Editor(server, arguments, capabilities={} if off else FS, handlers={} if off else handlers) as editor:
-        chat = editor.session()
-        done = editor.prompt(chat, "go")
-        c.need(done and "result" in done, f"the turn: {done}")
-    c.need("new" in path.read_text(), f"the edit was not made: {clip(repr(server.events(chat, 'tool.call_error')))}")
-    c.want("unsaved line" in buffer["text"], f"the user's line is overwritten (set up with {arguments}, fs {'off' if off else 'on'})")
-    codecompanion = re.search(r"function M\.codecompanion.*?\nend|\+?function M\.codecompanion.*", lua, re.S)
-    c.want(off or any("fs" in a or "tool" in a for a in arguments), f"nothing in what init writes takes `fs` away: {clip(codecompanion[0] if codecompanion else lua)}")
+    lists = re.findall(r"(?:M\.command|args)\s*=\s*\{(.*?)\}", lua, re.S)
+    ways = [[w for w in re.findall(r'"([^"]*)"', words) if w not in ("acp", "--start-server") and not w.endswith("wharf")] for words in lists]
+    c.need(ways, f"no command in what init writes: {clip(lua)}")
+    for arguments in ways:
+        path.write_text("one\nold\n")
+        buffer["text"] = "one\nold\nunsaved line\n"
+        with Editor(server, arguments, capabilities={} if off else FS, handlers={} if off else handlers) as editor:
+            chat = editor.session()
+            done = editor.prompt(chat, "go")
+            c.need(done and "result" in done, f"the turn: {done}")
+        c.need("new" in path.read_text(), f"the edit was not made: {clip(repr(server.events(chat, 'tool.call_error')))}")
+        c.want("unsaved line" in buffer["text"], f"the user's line is overwritten (set up with {arguments}, fs {'off' if off else 'on'})")
 
     # The control: an editor whose unsaved text is what it hands out keeps it.
     path.write_text("one\nold\n")
