@@ -1,9 +1,7 @@
 """Rows 92-94 and 101: editors."""
 
 import json
-import os
 import re
-import subprocess
 import time
 
 from lib.acp import Editor, Terminals

@@ -1,14 +1,13 @@
 """Rows 17-28: files as they really are."""
 
 import os
-import pathlib
 import re
 import shutil
 import struct
 import subprocess
 import time
 
-from lib.check import clip, row
+from lib.check import row
 from lib.server import Server
 
 

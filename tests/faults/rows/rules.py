@@ -3,8 +3,8 @@
 import json
 import os
 
-from lib.check import clip, row, wait_for
-from lib.server import Flow, Server
+from lib.check import row
+from lib.server import Server
 
 # Nobody answers here: a question is given up after a moment.
 QUIET = "[turns]\npermission_ms = 1500\nunattended_permission_ms = 700\n"

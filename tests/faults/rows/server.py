@@ -1,17 +1,14 @@
 """Rows 32-40: around the conversation."""
 
 import json
-import os
 import re
-import subprocess
-import time
 import urllib.parse
 
 from lib.acp import Editor
 from lib.check import clip, row, wait_for
 from lib.mcp import mcp_config
 from lib.model import Model, by_step, calls, status, text
-from lib.server import Server, said
+from lib.server import Server
 from lib.streams import Sse, WebSocket
 
 

@@ -4,7 +4,7 @@ import json
 import re
 import time
 
-from lib.check import clip, row, wait_for
+from lib.check import clip, row
 from lib.model import DONE, Model, by_step, call, calls, chunk, frame, overflow, raw, status, text
 from lib.server import Server, said
 
