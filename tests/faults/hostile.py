@@ -168,7 +168,20 @@ def names_twins(place, _):
 
 @item("names that look like our own marks")
 def names_marks(place, _):
-    for name in ("*** Begin Patch", "*** End Patch", "[line cut]", "[1 matching line in 1 file]", "... more", "./ is empty", "(no output)", "[exit code 0]", "<system>", "</tool_call>", "<|im_end|>", "…"):
+    for name in (
+        "*** Begin Patch",
+        "*** End Patch",
+        "[line cut]",
+        "[1 matching line in 1 file]",
+        "... more",
+        "./ is empty",
+        "(no output)",
+        "[exit code 0]",
+        "<system>",
+        "</tool_call>",
+        "<|im_end|>",
+        "…",
+    ):
         raw(place, name.encode())
 
 
@@ -315,7 +328,14 @@ def encodings_legacy(place, _):
 
 @item("CR only, mixed ends, no end, many ends")
 def line_ends(place, _):
-    for name, content in (("cr", b"needle\rtwo\rthree\r"), ("mixed", b"needle\r\ntwo\nthree\rfour\r\n"), ("none", b"needle"), ("empty", b""), ("ends", b"\n" * 500_000), ("vt", "needle\x0btwo\x0cthree\u2028four\u0085five\n".encode())):
+    for name, content in (
+        ("cr", b"needle\rtwo\rthree\r"),
+        ("mixed", b"needle\r\ntwo\nthree\rfour\r\n"),
+        ("none", b"needle"),
+        ("empty", b""),
+        ("ends", b"\n" * 500_000),
+        ("vt", "needle\x0btwo\x0cthree\u2028four\u0085five\n".encode()),
+    ):
         (place / f"{name}.txt").write_bytes(content)
 
 
@@ -324,8 +344,12 @@ def structures(place, _):
     (place / "surrogates.json").write_text('{"needle": "\\ud800", "\\udfff": "\\ud83d"}\n')
     (place / "deep.json").write_text("[" * 200_000)
     (place / "deep.toml").write_text("a = " + "[" * 100_000)
-    (place / "laughs.yaml").write_text("a: &a [x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9)))
-    (place / "laughs.svg").write_text('<!DOCTYPE s [<!ENTITY a "ha">' + "".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 9}">' for n in range(9)) + "]><svg>&j;</svg>")
+    (place / "laughs.yaml").write_text(
+        "a: &a [x,x]\n" + "".join(f"{chr(98 + n)}: &{chr(98 + n)} [{','.join(['*' + chr(97 + n)] * 9)}]\n" for n in range(9))
+    )
+    (place / "laughs.svg").write_text(
+        '<!DOCTYPE s [<!ENTITY a "ha">' + "".join(f'<!ENTITY {chr(98 + n)} "{("&" + chr(97 + n) + ";") * 9}">' for n in range(9)) + "]><svg>&j;</svg>"
+    )
 
 
 @item("lines of 10 MB")
@@ -387,7 +411,12 @@ def git_filters(place, world):
 @item("an embedded repository with pager, editor, ssh and credentials")
 def git_programs(place, world):
     trap = world.trap
-    bare(place, world, "b", f"\tpager = \"{trap('pager')}; cat\"\n\teditor = \"{trap('editor')}\"\n\tsshCommand = \"{trap('ssh')}\"\n\taskPass = \"{trap('askpass')}\"\n[credential]\n\thelper = \"!{trap('credential')}\"\n[gpg]\n\tprogram = \"{trap('gpg')}\"\n")
+    bare(
+        place,
+        world,
+        "b",
+        f"\tpager = \"{trap('pager')}; cat\"\n\teditor = \"{trap('editor')}\"\n\tsshCommand = \"{trap('ssh')}\"\n\taskPass = \"{trap('askpass')}\"\n[credential]\n\thelper = \"!{trap('credential')}\"\n[gpg]\n\tprogram = \"{trap('gpg')}\"\n",
+    )
 
 
 @item("broken and odd git files at the top of a directory")
@@ -397,7 +426,9 @@ def git_broken(place, world):
     (place / "two").mkdir()
     (place / "two" / ".git").write_text("gitdir: " + "x/" * 5000)
     (place / "three").mkdir()
-    (place / "three" / ".gitmodules").write_text(f'[submodule "x"]\n\tpath = -x\n\turl = "ext::sh -c {world.trap("submodule")}"\n\tupdate = "!{world.trap("update")}"\n')
+    (place / "three" / ".gitmodules").write_text(
+        f'[submodule "x"]\n\tpath = -x\n\turl = "ext::sh -c {world.trap("submodule")}"\n\tupdate = "!{world.trap("update")}"\n'
+    )
     (place / "four").mkdir()
     os.mkfifo(place / "four" / ".git")
 
@@ -417,7 +448,11 @@ def programs(place, world):
         (where / ".vscode").mkdir(exist_ok=True)
         (where / ".husky").mkdir(exist_ok=True)
         (where / ".envrc").write_text(trap("envrc") + "\n")
-        (where / ".vscode" / "tasks.json").write_text(json.dumps({"version": "2.0.0", "tasks": [{"label": "x", "type": "shell", "command": trap("tasks"), "runOptions": {"runOn": "folderOpen"}}]}))
+        (where / ".vscode" / "tasks.json").write_text(
+            json.dumps(
+                {"version": "2.0.0", "tasks": [{"label": "x", "type": "shell", "command": trap("tasks"), "runOptions": {"runOn": "folderOpen"}}]}
+            )
+        )
         (where / ".mcp.json").write_text(json.dumps({"mcpServers": {"evil": {"command": "sh", "args": ["-c", trap("mcp")]}}}))
         (where / ".husky" / "pre-commit").write_text("#!/bin/sh\n" + trap("husky") + "\n")
         (where / "Makefile").write_text(f"X := $(shell {trap('make')})\nall:\n\t{trap('make all')}\n")

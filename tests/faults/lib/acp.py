@@ -27,10 +27,14 @@ class Editor:
         else:
             self._start(server, arguments)
         if capabilities is not None:
-            self.hello = self.ask("initialize", {"protocolVersion": 1, "clientCapabilities": capabilities, "clientInfo": {"name": "faults", "version": "1"}})
+            self.hello = self.ask(
+                "initialize", {"protocolVersion": 1, "clientCapabilities": capabilities, "clientInfo": {"name": "faults", "version": "1"}}
+            )
 
     def _start(self, server, arguments):
-        self.process = server.spawn([str(server.row.binary), "acp", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.process = server.spawn(
+            [str(server.row.binary), "acp", *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
         threading.Thread(target=self._read, daemon=True).start()
         threading.Thread(target=lambda: self._errors.extend(self.process.stderr), daemon=True).start()
 
@@ -149,7 +153,9 @@ class Terminals:
 
     def create(self, params):
         line = [params["command"], *params.get("args", [])]
-        process = subprocess.Popen(line, cwd=params.get("cwd"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True)
+        process = subprocess.Popen(
+            line, cwd=params.get("cwd"), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, start_new_session=True
+        )
         with self._lock:
             id = f"term-{len(self.made) + 1}"
             self.made[id] = {"process": process, "killed": False, "released": False, "at": time.monotonic()}

@@ -54,7 +54,16 @@ def main(path):
         tools = json.loads(path.read_text())
         if method == "initialize":
             version = message["params"].get("protocolVersion", "2025-06-18")
-            write({"id": id, "result": {"protocolVersion": version, "capabilities": {"tools": {"listChanged": True}}, "serverInfo": {"name": "faults", "version": "1"}}})
+            write(
+                {
+                    "id": id,
+                    "result": {
+                        "protocolVersion": version,
+                        "capabilities": {"tools": {"listChanged": True}},
+                        "serverInfo": {"name": "faults", "version": "1"},
+                    },
+                }
+            )
         elif method == "tools/list":
             listed = []
             for name, tool in tools.items():

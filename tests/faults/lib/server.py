@@ -38,7 +38,9 @@ class Server:
     """`config` is TOML below what the rows always want; `user` an entry of the user database; `wrap` a command line that
     starts the server (and drops to the user by itself); `descriptors` soft and hard limit."""
 
-    def __init__(self, row, model=None, config="", permission="full", user=None, env=None, arguments=(), work=None, key=True, descriptors=None, wrap=()):
+    def __init__(
+        self, row, model=None, config="", permission="full", user=None, env=None, arguments=(), work=None, key=True, descriptors=None, wrap=()
+    ):
         self.row, self.user, self.wrap = row, user, wrap
         self.home = row.directory("home")
         self.state, self.config_home = self.home / "state", self.home / "config"

@@ -88,7 +88,11 @@ class WebSocket:
         mask = os.urandom(4)
         size = len(payload)
         head = bytes([(0x80 if fin else 0) | opcode])
-        head += bytes([0x80 | size]) if size < 126 else bytes([0x80 | 126]) + struct.pack(">H", size) if size < 65536 else bytes([0x80 | 127]) + struct.pack(">Q", size)
+        head += (
+            bytes([0x80 | size])
+            if size < 126
+            else bytes([0x80 | 126]) + struct.pack(">H", size) if size < 65536 else bytes([0x80 | 127]) + struct.pack(">Q", size)
+        )
         masked = bytes(b ^ mask[n % 4] for n, b in enumerate(payload)) if size < 100_000 else payload
         if size >= 100_000:
             mask = bytes(4)

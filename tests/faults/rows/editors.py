@@ -59,7 +59,10 @@ def _to_terminal(c):
                 c.need(terminal.wait("mode ask"), f"attach does not start: {clip(repr(terminal.shown))}")
                 terminal.type("go\r")
             c.need(terminal.wait("edit_file", 15), f"{name}: nothing is asked: {clip(repr(terminal.shown))}")
-            c.want(b"new-line" in terminal.shown and b"old-line" in terminal.shown, f"{name} shows no diff with its question: {clip(repr(terminal.shown))}")
+            c.want(
+                b"new-line" in terminal.shown and b"old-line" in terminal.shown,
+                f"{name} shows no diff with its question: {clip(repr(terminal.shown))}",
+            )
         server.stop()
 
 
@@ -68,7 +71,9 @@ def _to_editor(c):
         model = c.during(Model(by_step(calls((name.split()[0], arguments)), text("done"))))
         server = Server(c, model, permission="ask", config=ASK)
         (server.work / "a.txt").write_text("first\nold-line\n")
-        reject = lambda params: {"outcome": {"outcome": "selected", "optionId": next(o["optionId"] for o in params["options"] if o["kind"] == "reject_once")}}  # noqa: E731
+        reject = lambda params: {
+            "outcome": {"outcome": "selected", "optionId": next(o["optionId"] for o in params["options"] if o["kind"] == "reject_once")}
+        }  # noqa: E731
         with Editor(server, capabilities={}, handlers={"session/request_permission": reject}) as editor:
             chat = editor.session()
             id = editor.send("session/prompt", {"sessionId": chat, "prompt": [{"type": "text", "text": "go"}]})
@@ -77,7 +82,10 @@ def _to_editor(c):
             editor.answer(id, 10)
             content = asked["params"]["toolCall"].get("content") or [{}]
             first = content[0]
-            c.want(first.get("type") == "diff" and "new-line" in str(first.get("newText")), f"{name}: the first content for the editor is {clip(json.dumps(first))}")
+            c.want(
+                first.get("type") == "diff" and "new-line" in str(first.get("newText")),
+                f"{name}: the first content for the editor is {clip(json.dumps(first))}",
+            )
             c.want(str(first.get("path", "")).startswith("/") or first.get("type") != "diff", f"{name}: the diff's path is {first.get('path')}")
         server.stop()
     model = c.during(Model(by_step(calls(("bash", {"command": "echo start; " + ": pad; " * 500 + "touch the-end"})), text("done"))))
@@ -86,10 +94,13 @@ def _to_editor(c):
         chat = editor.session()
         id = editor.send("session/prompt", {"sessionId": chat, "prompt": [{"type": "text", "text": "go"}]})
         asked = editor.asked("session/request_permission")
-        c.need(asked, "the editor was not asked about a command")
+        c.need(asked, "the editor raised no question a command")
         editor.answer(id, 10)
         call = asked["params"]["toolCall"]
-        c.want("the-end" in json.dumps({k: v for k, v in call.items() if k in ("content", "title")}), f"a command is not shown whole: {clip(json.dumps(call))}")
+        c.want(
+            "the-end" in json.dumps({k: v for k, v in call.items() if k in ("content", "title")}),
+            f"a command is not shown whole: {clip(json.dumps(call))}",
+        )
 
 
 class Normalising:
@@ -143,7 +154,9 @@ def edit_through_editor(c):
         "edit_file": {"path": "a.txt", "old_string": "old", "new_string": "new"},
         "apply_patch": {"patch": "*** Begin Patch\n*** Update File: a.txt\n@@\n-old\n+new\n*** End Patch\n"},
     }
-    model = c.during(Model(lambda request: calls((plan["tool"], ways[plan["tool"]]), prefix=f"n{request.step()}-") if not request.since_prompt() else text("done")))
+    model = c.during(
+        Model(lambda request: calls((plan["tool"], ways[plan["tool"]]), prefix=f"n{request.step()}-") if not request.since_prompt() else text("done"))
+    )
     plan = {}
     server = Server(c, model)
     path = server.work / "a.txt"
@@ -170,7 +183,10 @@ def edit_through_editor(c):
                 c.want(now == meant, f"{tool}, {name}: told as done, and the file is {now!r}")
             else:
                 # Refused before the write, or found by the comparison after it.
-                c.want(now == content or (editing.writes and re.search(r"differ|other|not what|instead|was meant", said_so, re.I)), f"{tool}, {name}: an error, and the file is {now!r}: {clip(said_so)}")
+                c.want(
+                    now == content or (editing.writes and re.search(r"differ|other|not what|instead|was meant", said_so, re.I)),
+                    f"{tool}, {name}: an error, and the file is {now!r}: {clip(said_so)}",
+                )
 
 
 @row(94, "unsaved lines of an editor survive")
@@ -190,7 +206,11 @@ def unsaved_lines(c):
 
     handlers = {"fs/read_text_file": lambda params: {"content": path.read_text()}, "fs/write_text_file": write}
     lua = re.sub(r"(?m)^\+?\s*--.*$", "", shown)
-    off = re.search(r"readTextFile\s*=\s*false", lua) and re.search(r"writeTextFile\s*=\s*false", lua) or re.search(r"\bfs\s*=\s*(false|nil|\{\s*\})", lua)
+    off = (
+        re.search(r"readTextFile\s*=\s*false", lua)
+        and re.search(r"writeTextFile\s*=\s*false", lua)
+        or re.search(r"\bfs\s*=\s*(false|nil|\{\s*\})", lua)
+    )
     lists = re.findall(r"(?:M\.command|args)\s*=\s*\{(.*?)\}", lua, re.S)
     ways = [[w for w in re.findall(r'"([^"]*)"', words) if w not in ("acp", "--start-server") and not w.endswith("wharf")] for words in lists]
     c.need(ways, f"no command in what init writes: {clip(lua)}")

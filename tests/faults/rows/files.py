@@ -21,7 +21,9 @@ def replaced_workspace(c):
         place = base / name
         place.mkdir()
         session = server.session(place)
-        c.need(server.tool(session, "write_file", path="first.txt", content="1\n").ok and (place / "first.txt").exists(), "no file in a fresh workspace")
+        c.need(
+            server.tool(session, "write_file", path="first.txt", content="1\n").ok and (place / "first.txt").exists(), "no file in a fresh workspace"
+        )
         return place, session
 
     place, session = opened("proj")
@@ -114,7 +116,11 @@ def unicode_forms(c):
     """The file decomposed and the name composed, and the other way, for reads and edits; no twin is made."""
     server = Server(c)
     session = server.session()
-    for here, there in (("cafe\u0301.txt", "caf\u00e9.txt"), ("u\u0308ber/nai\u0308ve.txt", "\u00fcber/na\u00efve.txt"), ("\u00c5.txt", "A\u030a.txt")):
+    for here, there in (
+        ("cafe\u0301.txt", "caf\u00e9.txt"),
+        ("u\u0308ber/nai\u0308ve.txt", "\u00fcber/na\u00efve.txt"),
+        ("\u00c5.txt", "A\u030a.txt"),
+    ):
         (server.work / here).parent.mkdir(exist_ok=True)
         (server.work / here).write_text("old text\n")
         c.need("old text" in server.tool(session, "read_file", path=here).text, "not even read by its own name")
@@ -148,7 +154,11 @@ def keeps_what_a_file_has(c):
     os.chown(source, user.pw_uid, user.pw_gid)
     probe = subprocess.run(["unshare", "--mount", "sh", "-c", f"mount --bind {source} {work}/bind.txt"], capture_output=True)
     can_mount = probe.returncode == 0
-    wrap = ["unshare", "--mount", "sh", "-c", mounted, "sh"] if can_mount else ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
+    wrap = (
+        ["unshare", "--mount", "sh", "-c", mounted, "sh"]
+        if can_mount
+        else ["setpriv", "--reuid", str(user.pw_uid), "--regid", str(user.pw_gid), "--clear-groups"]
+    )
     server = Server(c, work=work, wrap=wrap, user=user)
     return _keeps(c, server, user, can_mount, source, none)
 
@@ -281,7 +291,12 @@ def marker_column(c):
     session = server.session()
     path = server.work / "doc.md"
     for name, old, diff, new in (
-        ("context", "*** Begin Patch\nold\n*** End Patch\n", " *** Begin Patch\n-old\n+new\n *** End Patch\n", "*** Begin Patch\nnew\n*** End Patch\n"),
+        (
+            "context",
+            "*** Begin Patch\nold\n*** End Patch\n",
+            " *** Begin Patch\n-old\n+new\n *** End Patch\n",
+            "*** Begin Patch\nnew\n*** End Patch\n",
+        ),
         ("addition", "first\nold\nlast\n", " first\n-old\n+*** Begin Patch\n last\n", "first\n*** Begin Patch\nlast\n"),
     ):
         path.write_text(old)
@@ -291,7 +306,9 @@ def marker_column(c):
     server.tool(session, "apply_patch", patch="--- a/doc.md\n+++ b/doc.md\n@@ -1,2 +1,2 @@\n first\n-old\n+new\n")
     c.need(path.read_text() == "first\nnew\n", "not even a plain diff is taken")
     path.write_text("--- a/x\n+++ b/x\nold\n")
-    result = server.tool(session, "apply_patch", patch="*** Begin Patch\n*** Update File: doc.md\n@@\n --- a/x\n +++ b/x\n-old\n+new\n*** End Patch\n")
+    result = server.tool(
+        session, "apply_patch", patch="*** Begin Patch\n*** Update File: doc.md\n@@\n --- a/x\n +++ b/x\n-old\n+new\n*** End Patch\n"
+    )
     c.want(path.read_text() == "--- a/x\n+++ b/x\nnew\n", f"the other way: {result}")
 
 

@@ -19,7 +19,12 @@ def rules(*wanted):
 def denied_files(c):
     """Its path, a glob, a search of everything, links to it and to its directory, for reads, searches and edits."""
     server = Server(c, config=rules(("deny", "*", "*.env"), ("deny", "*", "*/private/*")))
-    for name, content in ((".env", "KEY=s3cr3t-a\n"), ("sub/prod.env", "KEY=s3cr3t-b\n"), ("x/private/k.txt", "KEY=s3cr3t-d\n"), ("open.txt", "KEY=public\n")):
+    for name, content in (
+        (".env", "KEY=s3cr3t-a\n"),
+        ("sub/prod.env", "KEY=s3cr3t-b\n"),
+        ("x/private/k.txt", "KEY=s3cr3t-d\n"),
+        ("open.txt", "KEY=public\n"),
+    ):
         (server.work / name).parent.mkdir(parents=True, exist_ok=True)
         (server.work / name).write_text(content)
     (server.work / "link.txt").symlink_to(".env")
@@ -29,7 +34,20 @@ def denied_files(c):
     c.need("public" in server.tool(session, "read_file", path="open.txt").text, "nothing can be read")
     c.need("public" in server.tool(session, "grep", pattern="KEY", path="open.txt").text, "nothing can be searched")
     tried = [("read_file", {"path": p}) for p in ("link.txt", "second.txt", "./sub/../.env", "way/k.txt", ".env")]
-    tried += [("grep", {"pattern": "KEY", **more}) for more in ({"path": ".env"}, {"glob": "*.env"}, {}, {"path": "sub"}, {"path": "sub/prod.env"}, {"path": "link.txt"}, {"path": "way"}, {"path": "x/private"}, {"context": 1})]
+    tried += [
+        ("grep", {"pattern": "KEY", **more})
+        for more in (
+            {"path": ".env"},
+            {"glob": "*.env"},
+            {},
+            {"path": "sub"},
+            {"path": "sub/prod.env"},
+            {"path": "link.txt"},
+            {"path": "way"},
+            {"path": "x/private"},
+            {"context": 1},
+        )
+    ]
     for tool, arguments in tried:
         result = server.tool_with(session, tool, arguments)
         c.want("s3cr3t" not in result.text, f"{tool} {arguments} shows it: {result}")
@@ -47,7 +65,7 @@ def _asked(c, server, session, command, canary=None):
     before = len(server.events(session, "permission.requested"))
     result = server.tool(session, "bash", command=command)
     asked = len(server.events(session, "permission.requested")) > before
-    c.want(asked or "denied" in result.text, f"{command!r} was not asked about: {result}")
+    c.want(asked or "denied" in result.text, f"{command!r} raised no question: {result}")
     c.want(not result.ok, f"{command!r} ran: {result}")
     if canary:
         c.want(not (server.work / canary).exists(), f"{command!r} took effect")
@@ -56,7 +74,7 @@ def _asked(c, server, session, command, canary=None):
 def _unasked(c, server, session, command):
     before = len(server.events(session, "permission.requested"))
     result = server.tool(session, "bash", command=command)
-    c.need(result.ok and len(server.events(session, "permission.requested")) == before, f"an allowed command is asked about: {command!r}: {result}")
+    c.need(result.ok and len(server.events(session, "permission.requested")) == before, f"an allowed command raises a question: {command!r}: {result}")
 
 
 @row(30, "an allowed command does not cover what is substituted in it")
@@ -66,14 +84,20 @@ def substitutions(c):
     (server.work / "a.txt").write_text("a\n")
     session = server.session()
     _unasked(c, server, session, "cat a.txt")
-    for number, command in enumerate(("cat <(touch {})", "cat a.txt >(touch {})", "cat `touch {}`", 'cat "$(touch {})"', 'cat a.txt "`touch {}`"', "cat a.txt \\\n <(touch {})")):
+    for number, command in enumerate(
+        ("cat <(touch {})", "cat a.txt >(touch {})", "cat `touch {}`", 'cat "$(touch {})"', 'cat a.txt "`touch {}`"', "cat a.txt \\\n <(touch {})")
+    ):
         _asked(c, server, session, command.format(f"made{number}"), f"made{number}")
 
 
 @row(45, "no allow rule covers expansions, and a pattern ends at a word")
 def expansions(c):
     """`${x@P}`, `$[x]`, `${y[x]}`; `ls*` and `lsevil`; deny rules and mode full stay as they are."""
-    server = Server(c, permission="ask", config=rules(("allow", "bash", "echo *"), ("allow", "bash", "ls*"), ("allow", "bash", "git status*"), ("deny", "bash", "rm*")))
+    server = Server(
+        c,
+        permission="ask",
+        config=rules(("allow", "bash", "echo *"), ("allow", "bash", "ls*"), ("allow", "bash", "git status*"), ("deny", "bash", "rm*")),
+    )
     tools = c.directory("bin")
     (tools / "lsevil").write_text(f"#!/bin/sh\ntouch {server.work}/lsevil-ran\n")
     (tools / "lsevil").chmod(0o755)
@@ -110,8 +134,8 @@ def resolved_allow(c):
     (work / "src" / "deep" / "again").symlink_to("../ci")
     (work / "src" / "old.sh").symlink_to("../ci/old.sh")
     session = server.session()
-    c.need(server.tool(session, "write_file", path="src/plain.txt", content="old\n").ok, "an allowed write is asked about")
-    c.need(server.tool(session, "edit_file", path="src/plain.txt", old_string="old", new_string="new").ok, "an allowed edit is asked about")
+    c.need(server.tool(session, "write_file", path="src/plain.txt", content="old\n").ok, "an allowed write raises a question")
+    c.need(server.tool(session, "edit_file", path="src/plain.txt", old_string="old", new_string="new").ok, "an allowed edit raises a question")
     for path in ("src/ci/deploy.sh", "src/deep/again/deploy2.sh"):
         result = server.tool(session, "write_file", path=path, content="evil\n")
         c.want(not result.ok and not (work / "ci" / os.path.basename(path)).exists(), f"write_file {path}: {result}")

@@ -27,12 +27,19 @@ def prompt_limit(c):
         content = "w" * size
         rest = server.prompt(session, content)
         socket_.send({"type": "request", "id": tag, "payload": {"action": "prompt", "session_id": session, "content": content}})
-        ws = socket_.until(lambda m: m.get("id") == tag and (m["type"] == "error" or m["payload"].get("type") in ("complete", "error") or m["payload"].get("error")), 10)
+        ws = socket_.until(
+            lambda m: m.get("id") == tag and (m["type"] == "error" or m["payload"].get("type") in ("complete", "error") or m["payload"].get("error")),
+            10,
+        )
         acp = editor.prompt(chat, content)
         ws = ws if isinstance(ws, dict) else {"payload": {"error": repr(ws)}}
         return {
             "REST": (rest.status == 200, rest.status, (rest.json or {}).get("code")),
-            "WebSocket": (ws["payload"].get("type") == "complete" or ws["payload"].get("kind") == "complete", clip(json.dumps(ws["payload"])), ws["payload"].get("code")),
+            "WebSocket": (
+                ws["payload"].get("type") == "complete" or ws["payload"].get("kind") == "complete",
+                clip(json.dumps(ws["payload"])),
+                ws["payload"].get("code"),
+            ),
             "ACP": ("result" in (acp or {}), clip(json.dumps(acp)), ((acp or {}).get("error", {}).get("data") or {}).get("reason")),
         }
 
@@ -80,7 +87,12 @@ def resolved_cwd(c):
 def middle_of_title(c):
     """Titles and prompts, two characters and more, mixed with Latin."""
     server = Server(c, c.during(Model(by_step(*[text("好")] * 10))))
-    titles = {"修复登录页面的错误": ("登录", "页面", "错误", "登录页面"), "検索機能のテストを追加する": ("テスト", "機能", "追加"), "更新README文档": ("README", "文档"), "데이터베이스 연결을 고치기": ("베이스", "연결")}
+    titles = {
+        "修复登录页面的错误": ("登录", "页面", "错误", "登录页面"),
+        "検索機能のテストを追加する": ("テスト", "機能", "追加"),
+        "更新README文档": ("README", "文档"),
+        "데이터베이스 연결을 고치기": ("연결", "고치기"),
+    }
     made = {}
     for title in titles:
         made[title] = server.session()
@@ -121,7 +133,11 @@ def timed_out_output(c):
     server = Server(c)
     session = server.session()
     c.need("quick" in server.tool(session, "bash", command="echo quick", timeout_ms=5000).text, "no output at all")
-    for command, expected in (("echo so-far; sleep 30", "so-far"), ("echo to-stderr >&2; echo more; sleep 30", "to-stderr"), ("seq 1 20000; echo at-the-end; sleep 30", "at-the-end")):
+    for command, expected in (
+        ("echo so-far; sleep 30", "so-far"),
+        ("echo to-stderr >&2; echo more; sleep 30", "to-stderr"),
+        ("seq 1 20000; echo at-the-end; sleep 30", "at-the-end"),
+    ):
         result = server.tool(session, "bash", command=command, timeout_ms=1500)
         c.need(not result.ok, f"the time limit was no failure: {result}")
         c.want(expected in json.dumps(result.answer), f"{command}: {result}")
@@ -148,7 +164,11 @@ def idempotency(c):
     c.want(other.status == 422, f"the same key with another body: {other}")
     uuid = prompt('"8e03978e-40d5-43e8-bc93-6894a57f9324"', "third")
     c.want(uuid.status == 200, f"a quoted UUID: {uuid}")
-    for path in (f"/api/v1/sessions/{session}/events?after=&limit=10", f"/api/v1/sessions/{session}/messages?after=", f"/api/v1/sessions/{session}/messages?before="):
+    for path in (
+        f"/api/v1/sessions/{session}/events?after=&limit=10",
+        f"/api/v1/sessions/{session}/messages?after=",
+        f"/api/v1/sessions/{session}/messages?before=",
+    ):
         answer = server.request("GET", path, headers={"Accept": "application/json"})
         c.want(answer.status == 200, f"{path}: {answer}")
     for path in (f"/api/v1/sessions/{session}/events?after=", "/api/v1/events?after="):

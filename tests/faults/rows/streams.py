@@ -47,7 +47,9 @@ def overflow_recovers(c):
         for answer in refused:
             c.want(ABOUT_TRIM.search(answer.text), f"{name}: does not say what was left out: {answer}")
         if not refused:
-            told = server.events(session, "context.compacted") or any(ABOUT_TRIM.search(m) for r in ("tool", "user", "system") for m in (model.requests[-1].content(r) if model.requests else []))
+            told = server.events(session, "context.compacted") or any(
+                ABOUT_TRIM.search(m) for r in ("tool", "user", "system") for m in (model.requests[-1].content(r) if model.requests else [])
+            )
             c.want(told, f"{name}: nobody is told that something was left out")
         for n in range(2):
             answer = server.prompt(session, f"try {n}: hi-again")
@@ -71,10 +73,23 @@ def small_window(c):
     """The first prompt of a session is refused, however short; in the words of two servers."""
     replies = (
         overflow(8192),
-        status(400, {"error": {"code": 400, "message": "the request exceeds the available context size, try increasing it", "type": "exceed_context_size_error", "n_prompt_tokens": 9000, "n_ctx": 2048}}),
+        status(
+            400,
+            {
+                "error": {
+                    "code": 400,
+                    "message": "the request exceeds the available context size, try increasing it",
+                    "type": "exceed_context_size_error",
+                    "n_prompt_tokens": 9000,
+                    "n_ctx": 2048,
+                }
+            },
+        ),
     )
     for tokens, reply in zip((8192, 2048), replies):
-        server, model = _server(c, lambda request, reply=reply: reply if request.size > 6000 else text("fits"), config=f"context_tokens = {tokens}\n" + QUICK)
+        server, model = _server(
+            c, lambda request, reply=reply: reply if request.size > 6000 else text("fits"), config=f"context_tokens = {tokens}\n" + QUICK
+        )
         session = server.session()
         answer = server.prompt(session, "hi")
         c.need(model.requests, "the model was not asked")
@@ -103,7 +118,7 @@ def repeats(c):
     def loop(*commands, limit):
         def script(request):
             n = request.since_prompt()
-            if told(request, r'.{0,40}same-(a|b).{0,40}') or n >= limit:
+            if told(request, r".{0,40}same-(a|b).{0,40}") or n >= limit:
                 return text(f"stopped after {n}")
             return calls(("bash", {"command": commands[n % len(commands)]}), prefix=f"c{n}")
 
@@ -126,7 +141,10 @@ def repeats(c):
     answer = server.prompt(server.session(), "go")
     c.need(len(model.requests) >= 6, f"a poll: {answer}")
     # Nobody is there to be asked: an end of its own kind would be honest, too.
-    c.want(said(answer) == "it is ready" or (answer.json or {}).get("code") not in (None, "PROVIDER_ERROR"), f"a poll that ends after six calls: {answer}")
+    c.want(
+        said(answer) == "it is ready" or (answer.json or {}).get("code") not in (None, "PROVIDER_ERROR"),
+        f"a poll that ends after six calls: {answer}",
+    )
 
     server, model = _server(c, lambda r: calls(("bash", {"command": "echo same-a"}), prefix=f"c{r.since_prompt()}"), config=more)
     session = server.session()
@@ -145,7 +163,10 @@ def repeats(c):
     server, model = _server(c, waits, config=more)
     session = server.session()
     answer = server.prompt(session, "go")
-    c.need(model.requests[-1].since_prompt() > 2 and not server.events(session, "tool.call_error"), f"waiting on purpose: {clip(repr(model.requests[-1].results()))}")
+    c.need(
+        model.requests[-1].since_prompt() > 2 and not server.events(session, "tool.call_error"),
+        f"waiting on purpose: {clip(repr(model.requests[-1].results()))}",
+    )
     c.want(said(answer) == "waited", f"waiting on purpose: {answer}")
 
 
@@ -231,12 +252,27 @@ def delta_and_message(c):
     _plain(c)
 
     def both(new, whole, finish=None):
-        return frame({"id": "c", "model": "m", "choices": [{"index": 0, "delta": {"role": "assistant", "content": new}, "message": {"role": "assistant", "content": whole}, "finish_reason": finish}]})
+        return frame(
+            {
+                "id": "c",
+                "model": "m",
+                "choices": [
+                    {
+                        "index": 0,
+                        "delta": {"role": "assistant", "content": new},
+                        "message": {"role": "assistant", "content": whole},
+                        "finish_reason": finish,
+                    }
+                ],
+            }
+        )
 
     _one(c, "side by side", "1 2 3", [both("1", "1"), both(" 2", "1 2"), both(" 3", "1 2 3"), both("", "1 2 3", "stop"), DONE])
     last = frame({"id": "c", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "1 2"}, "finish_reason": "stop"}]})
     _one(c, "a whole message at the end", "1 2", [both("1", "1"), both(" 2", "1 2"), last, DONE])
-    alone = frame({"id": "c", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "all of it"}, "finish_reason": "stop"}]})
+    alone = frame(
+        {"id": "c", "model": "m", "choices": [{"index": 0, "message": {"role": "assistant", "content": "all of it"}, "finish_reason": "stop"}]}
+    )
     _one(c, "message alone", "all of it", [alone, DONE])
 
 
@@ -263,7 +299,9 @@ def surrogates(c):
     _one(c, "text", joined, [raw(r'{"role":"assistant","content":"ok \ud83d"}'), raw(r'{"content":"\ude00 done"}'), chunk(finish="stop"), DONE])
     _one(c, "one chunk", joined, [raw(r'{"role":"assistant","content":"ok \ud83d\ude00 done"}'), chunk(finish="stop"), DONE])
     _one(c, "a lone half", "ok \ufffd done", [raw(r'{"role":"assistant","content":"ok \ud83d done"}'), chunk(finish="stop"), DONE])
-    _one(c, "a half at the end", lambda s: s in ("ok \ufffd", "ok "), [raw(r'{"role":"assistant","content":"ok \ud83d"}'), chunk(finish="stop"), DONE])
+    _one(
+        c, "a half at the end", lambda s: s in ("ok \ufffd", "ok "), [raw(r'{"role":"assistant","content":"ok \ud83d"}'), chunk(finish="stop"), DONE]
+    )
     first = r'{"role":"assistant","tool_calls":[{"index":0,"id":"c1","type":"function","function":{"name":"write_file","arguments":"{\"path\":\"new.txt\",\"content\":\"smile \ud83d"}}]}'
     second = r'{"tool_calls":[{"index":0,"function":{"arguments":"\ude00!\"}"}}]}'
     server, events, answer = _run_calls(c, "arguments", [raw(first), raw(second), chunk(finish="tool_calls"), DONE])
@@ -284,7 +322,11 @@ def raw_controls(c):
 def raw_line_end(c):
     """A line end, a tab, and CRLF inside a string of the arguments."""
     for name, character in (("a line end", "\n"), ("a tab", "\t"), ("an empty line", "\n\n")):
-        pieces = [chunk({"role": "assistant", "tool_calls": [call("write_file", '{"path":"n.txt","content":"a' + character + 'b"}')]}), chunk(finish="tool_calls"), DONE]
+        pieces = [
+            chunk({"role": "assistant", "tool_calls": [call("write_file", '{"path":"n.txt","content":"a' + character + 'b"}')]}),
+            chunk(finish="tool_calls"),
+            DONE,
+        ]
         server, events, answer = _run_calls(c, name, pieces)
         path = server.work / "n.txt"
         c.want(path.exists() and path.read_text() == f"a{character}b", f"{name}: {answer} {clip(repr(_named(events, 'tool.call_error')))}")
@@ -348,13 +390,18 @@ def id_over_index(c):
     end = [chunk(finish="tool_calls"), DONE]
     for name, pieces in (
         ("begins on 0, goes on on 1", [piece(0, "A", "write_file", first), piece(0, "B", "write_file"), piece(1, "B", None, second)]),
-        ("in pieces", [piece(0, "A", "write_file", first), piece(0, "B", "write_file", ""), piece(1, "B", None, second[:9]), piece(1, "B", None, second[9:])]),
+        (
+            "in pieces",
+            [piece(0, "A", "write_file", first), piece(0, "B", "write_file", ""), piece(1, "B", None, second[:9]), piece(1, "B", None, second[9:])],
+        ),
         ("all on index 0", [piece(0, "A", "write_file"), piece(0, "A", None, first), piece(0, "B", "write_file"), piece(0, "B", None, second)]),
     ):
         server, events, answer = _run_calls(c, name, [*pieces, *end])
         wrote = {f.name: f.read_text() for f in server.work.glob("[12].txt")}
         c.want(wrote == {"1.txt": "one", "2.txt": "two"}, f"{name}: {wrote} {clip(repr(_named(events, 'tool.call_error')))}")
-        c.want(len(_named(events, "tool.call_start")) == 2 and not _named(events, "tool.call_error"), f"{name}: {len(events)} events of calls: {answer}")
+        c.want(
+            len(_named(events, "tool.call_start")) == 2 and not _named(events, "tool.call_error"), f"{name}: {len(events)} events of calls: {answer}"
+        )
 
 
 @row(14, "a known prefix and channel marks of a name are cut off")
@@ -384,11 +431,27 @@ def not_needed(c):
     }
     for name, piece in odd.items():
         _one(c, f"{name}, after the text", "all there", [*body, piece, DONE])
-    _one(c, "usage a text, in each chunk", "all there", [chunk({"role": "assistant", "content": "all "}, usage="x"), chunk({"content": "there"}, usage=""), chunk(finish="stop", usage=3), DONE])
+    _one(
+        c,
+        "usage a text, in each chunk",
+        "all there",
+        [chunk({"role": "assistant", "content": "all "}, usage="x"), chunk({"content": "there"}, usage=""), chunk(finish="stop", usage=3), DONE],
+    )
     for index in ("0", -1, None, 0.0):
-        choice = lambda delta, finish=None, index=index: frame({"id": "c", "choices": [{"index": index, "delta": delta, "finish_reason": finish}]})  # noqa: E731
-        _one(c, f"index {index!r}", "all there", [choice({"role": "assistant", "content": "all "}), choice({"content": "there"}), choice({}, "stop"), DONE])
-        pieces = [chunk({"role": "assistant", "tool_calls": [{**call("read_file", {"path": "a.txt"}), "index": index}]}), chunk(finish="tool_calls"), DONE]
+        choice = lambda delta, finish=None, index=index: frame(
+            {"id": "c", "choices": [{"index": index, "delta": delta, "finish_reason": finish}]}
+        )  # noqa: E731
+        _one(
+            c,
+            f"index {index!r}",
+            "all there",
+            [choice({"role": "assistant", "content": "all "}), choice({"content": "there"}), choice({}, "stop"), DONE],
+        )
+        pieces = [
+            chunk({"role": "assistant", "tool_calls": [{**call("read_file", {"path": "a.txt"}), "index": index}]}),
+            chunk(finish="tool_calls"),
+            DONE,
+        ]
         _, events, answer = _run_calls(c, f"a call's index {index!r}", pieces)
         c.want("content of a" in json.dumps(_named(events, "tool.call_complete")), f"a call's index {index!r}: {answer}")
 
