@@ -226,11 +226,15 @@ async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, se
     let outcome = match result {
         Ok(Ok(output)) => completed(output),
         Ok(Err(error)) => failed(error, is_late.then_some(timeout_ms)),
-        Err(_panic) => CallOutcome::Error {
-            error: "the tool crashed; this is a bug of Wharf".to_owned(),
-            reason: CallErrorReason::Failed,
-            output: String::new(),
-        },
+        // What the panic says may quote a file: the panic hook has written it, and nobody else gets it.
+        Err(_panic) => {
+            tracing::error!(call.id = %call_id, "a tool panicked");
+            CallOutcome::Error {
+                error: "the tool crashed; this is a bug of Wharf".to_owned(),
+                reason: CallErrorReason::Failed,
+                output: String::new(),
+            }
+        }
     };
     drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
 }

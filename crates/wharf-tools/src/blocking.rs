@@ -69,5 +69,13 @@ pub(crate) async fn look<T: Send + 'static>(
 }
 
 fn finished<T>(done: Result<Result<T, ToolError>, tokio::task::JoinError>) -> Result<T, ToolError> {
-    done.unwrap_or_else(|error| Err(ToolError::Failed(format!("the tool failed in an unforeseen way: {error}"))))
+    done.unwrap_or_else(|error| {
+        // What a panic says may quote a file: the panic hook has written it, and nobody else gets it.
+        let kind = if error.is_panic() { "panicked" } else { "was dropped" };
+        tracing::error!("the work of a tool {kind}");
+        Err(ToolError::Failed("the tool crashed; this is a bug of Wharf. Nothing else is known of the call".to_owned()))
+    })
 }
+
+#[cfg(test)]
+mod tests;
