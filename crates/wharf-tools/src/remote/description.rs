@@ -15,12 +15,13 @@ pub(crate) fn text(text: &str) -> String {
 }
 
 /// A schema of arguments. Providers want an object's, whatever the tool's owner says.
-pub(crate) fn schema(schema: Value) -> Result<Value, String> {
+pub(crate) fn schema(mut schema: Value) -> Result<Value, String> {
     let size = schema.to_string().len();
     if size > SCHEMA_MAX_BYTES {
         return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));
     }
-    let Value::Object(mut schema) = cleaned(schema) else { return Ok(json!({ "type": "object", "properties": {} })) };
+    clean(&mut schema);
+    let Value::Object(mut schema) = schema else { return Ok(json!({ "type": "object", "properties": {} })) };
     if schema.get("type") != Some(&json!("object")) {
         schema.insert("type".to_owned(), json!("object"));
     }
@@ -30,20 +31,22 @@ pub(crate) fn schema(schema: Value) -> Result<Value, String> {
     Ok(Value::Object(schema))
 }
 
-/// The texts in it made visible; what arguments are called stays, or a call would not fit.
-fn cleaned(value: Value) -> Value {
-    match value {
-        Value::Object(map) => Value::Object(
-            map.into_iter()
-                .map(|(name, value)| match (name.as_str(), value) {
-                    ("description" | "title" | "$comment", Value::String(text)) => {
-                        (name, Value::String(self::text(&text)))
+/// Makes the texts in it visible; what arguments are called stays, or a call would not fit. Without recursion: how deep it
+/// nests is its owner's choice.
+fn clean(schema: &mut Value) {
+    let mut left = vec![schema];
+    while let Some(value) = left.pop() {
+        match value {
+            Value::Object(map) => {
+                for (name, value) in map {
+                    match (name.as_str(), value) {
+                        ("description" | "title" | "$comment", Value::String(text)) => *text = self::text(text),
+                        (_, value) => left.push(value),
                     }
-                    (_, value) => (name, cleaned(value)),
-                })
-                .collect(),
-        ),
-        Value::Array(items) => Value::Array(items.into_iter().map(cleaned).collect()),
-        other => other,
+                }
+            }
+            Value::Array(items) => left.extend(items),
+            _ => {}
+        }
     }
 }
