@@ -54,6 +54,17 @@ pub(crate) enum Line {
     Add(String),
 }
 
+impl Hunk {
+    /// Takes `\ No newline at end of file`, which is about the line before it.
+    fn unend(&mut self) {
+        match self.lines.last() {
+            Some(Line::Remove(_)) => self.old_unended = true,
+            Some(Line::Add(_)) => self.new_unended = true,
+            _ => (self.old_unended, self.new_unended) = (true, true),
+        }
+    }
+}
+
 /// Why a text is no patch.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("line {line} of the patch: {problem}")]
@@ -75,10 +86,10 @@ pub(crate) fn parse(patch: &str) -> Result<Vec<FilePatch>, Malformed> {
         return Err(Malformed::at(0, format!("the patch is longer than {PATCH_MAX_BYTES} bytes")));
     }
     let lines: Vec<&str> = patch.lines().collect();
-    let is_envelope = lines.iter().any(|line| line.trim() == "*** Begin Patch")
-        || lines.iter().any(|line| {
-            ["*** Update File: ", "*** Add File: ", "*** Delete File: "].iter().any(|start| line.starts_with(start))
-        });
+    // Each notation may stand in the files that the other one changes: the first line of either decides.
+    let is_unified = |at: usize| unified::begins_file(&lines, at);
+    let first = (0..lines.len()).find(|at| is_unified(*at) || envelope::is_structure(lines[*at]));
+    let is_envelope = first.is_some_and(|at| !is_unified(at));
     let files = if is_envelope { envelope::parse(&lines)? } else { unified::parse(&lines)? };
     if files.is_empty() {
         return Err(Malformed::at(

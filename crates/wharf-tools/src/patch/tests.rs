@@ -120,37 +120,123 @@ fn what_is_no_patch_is_told_by_line() {
     );
 }
 
-proptest::proptest! {
-    #[test]
-    fn no_text_makes_it_panic(patch in "(?s).{0,300}") {
-        let _ = parse(&patch);
+#[test]
+fn markers_end_as_models_end_them() {
+    for (begin, end) in [
+        ("*** Begin Patch ***", "*** End Patch ***"),
+        ("*** Begin Patch", "*** End Patch ***  "),
+        ("*** Begin Patch***", "*** End Patch\t"),
+        ("Here it is:\n\n```diff\n*** Begin Patch", "```"),
+        ("apply_patch <<'EOF'\n*** Begin Patch", "*** End Patch\nEOF"),
+        ("  *** Begin Patch", "  "),
+        ("", ""),
+    ] {
+        let patch = format!("{begin}\n*** Update File: f ***\n@@\n-a\n+b\n{end}\n");
+        let files = parse(&patch).unwrap();
+        assert_eq!((files.len(), files[0].path.as_str()), (1, "f"), "{patch}");
+        assert_eq!(update(&patch, "a\n").unwrap(), "b\n", "{patch}");
+        assert_eq!(update(&patch.replace('\n', "\r\n"), "a\n").unwrap(), "b\n", "{patch}");
     }
+    let part = |name: &str| format!("*** Begin Patch\n*** Update File: {name}\n@@\n-a\n+b\n*** End Patch\n");
+    assert_eq!(parse(&format!("{}and\n{}", part("f"), part("g"))).unwrap().len(), 2);
+    let unended = "*** Begin Patch\n*** Update File: f\n@@\n-a\n+b\n\\ No newline at end of file\n*** End Patch";
+    assert_eq!(update(unended, "a\n").unwrap(), "b");
+}
 
-    #[test]
-    fn no_arrangement_of_patch_lines_makes_it_panic(
-        lines in proptest::collection::vec(proptest::sample::select(vec![
-            "*** Begin Patch", "*** Update File: a", "*** Add File: b", "*** Delete File: c", "*** Move to: d",
-            "*** End of File", "*** End Patch", "@@", "@@ x", "@@ -1,2 +1,2 @@", "@@ -99999999999999999999 +1 @@",
-            "@@ -18446744073709551615,1 +1 @@", "@@ -0,0 +1 @@", "--- a/x", "+++ b/x", "--- /dev/null", "+++ /dev/null", "diff --git a/x b/x",
-            "diff --git \"a/x\\3", "rename from x", "rename to y", "new file mode 100644", "+a", "-a", " a", "", "\\ No newline", "é",
-        ]), 0..14),
-        text in "[ab\r\n]{0,12}",
-    ) {
-        if let Ok(files) = parse(&lines.join("\n")) {
-            for file in files {
-                if let Action::Update { hunks, .. } = file.action {
-                    let _ = apply(&text, &hunks);
-                }
+#[test]
+fn a_marker_counts_in_column_one() {
+    let patch = "--- a/f.md\n+++ b/f.md\n@@ -1,4 +1,4 @@\n *** Begin Patch\n-*** Update File: x\n+*** Update File: y\n \
+        *** End Patch\n  *** Add File: z\n";
+    assert_eq!(
+        update(patch, "*** Begin Patch\n*** Update File: x\n*** End Patch\n *** Add File: z\n").unwrap(),
+        "*** Begin Patch\n*** Update File: y\n*** End Patch\n *** Add File: z\n"
+    );
+    // The other way round.
+    let patch =
+        "*** Begin Patch\n*** Update File: f\n@@\n---- a/x\n-+++ b/x\n+*** End Patch\n *** Begin Patch\n*** End Patch";
+    assert_eq!(update(patch, "--- a/x\n+++ b/x\n*** Begin Patch\n").unwrap(), "*** End Patch\n*** Begin Patch\n");
+    // A commit's message may speak of patches.
+    let git = "diff --git a/f b/f\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n*** End Patch\n";
+    assert_eq!(update(git, "a\n").unwrap(), "b\n");
+}
+
+#[test]
+fn blank_lines_between_files_belong_to_none() {
+    let next = "--- a/g\n+++ b/g\n@@ -1 +1 @@\n-1\n+2\n";
+    for (counts, blank) in
+        [("-1,3 +1,3", "\n"), ("-1,2 +1,2", "\n"), ("-1,4 +1,4", "\n\n"), ("-1,9 +1,9", "\n"), ("-1 +1", "\n\n")]
+    {
+        for next in [
+            next.to_owned(),
+            format!("diff --git a/g b/g\n{next}"),
+            format!("Index: g\n{next}"),
+            format!("```\n\n```diff\n{next}"),
+        ] {
+            for end in ["\n", "\r\n"] {
+                let patch = format!("--- a/f\n+++ b/f\n@@ {counts} @@\n a\n-b\n+c\n{blank}{next}").replace('\n', end);
+                let files = parse(&patch).unwrap_or_else(|error| panic!("{error}: {patch}"));
+                assert_eq!(files.len(), 2, "{patch}");
+                let Action::Update { hunks, .. } = &files[0].action else { panic!("{patch}") };
+                assert_eq!(apply("a\nb\n", hunks).unwrap().text, "a\nc\n", "{patch}");
             }
         }
     }
+    // Where it is all that says where the new lines go, and where it is in the middle, it counts.
+    let head = "--- a/f\n+++ b/f\n";
+    assert_eq!(update(&format!("{head}@@ -2,1 +2,2 @@\n+new\n\n"), "a\n\nb\n").unwrap(), "a\nnew\n\nb\n");
+    assert_eq!(update(&format!("{head}@@ -1,3 +1,3 @@\n a\n\n-b\n+c\n"), "a\n\nb\n").unwrap(), "a\n\nc\n");
+}
 
-    #[test]
-    fn a_diff_of_two_texts_leads_from_one_to_the_other(old in "([abc]{0,2}\n){0,12}[ab]{0,1}", new in "([abc]{0,2}\n){0,12}[ab]{0,1}") {
-        let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
-        let patch = diff.unified_diff().context_radius(3).header("a/f", "b/f").to_string();
-        if !patch.is_empty() && !old.is_empty() && !new.is_empty() {
-            proptest::prop_assert_eq!(update(&patch, &old).unwrap(), new, "{}", patch);
+#[test]
+fn what_stands_around_a_diff_is_passed_over() {
+    let mail = "From 1 Mon\nSubject: x\n---\n f | 2 +-\n\ndiff --git a/f b/f\nindex 1..2\n\n--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n+b\n-- \n2.39.0\n\n";
+    assert_eq!(update(mail, "a\n").unwrap(), "b\n");
+    let fenced = "```diff\n--- a/f\n+++ b/f\n@@ -1,2 +1,2 @@\n-a\n+b\n```\n";
+    assert_eq!(update(fenced, "a\n").unwrap(), "b\n");
+    let plain = "diff --git a/f b/f\n@@ -1,2 +1,1 @@\n-a\n+b\n";
+    assert_eq!(update(plain, "a\n").unwrap(), "b\n");
+    let empty = parse("diff --git a/new b/new\nnew file mode 100644\nindex 0000000..e69de29\n").unwrap();
+    assert_eq!(empty[0].action, Action::Create { text: String::new(), mode: Some(0o644) });
+    let both = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n";
+    assert_eq!(update(both, "a").unwrap(), "b");
+}
+
+mod fuzz {
+    use super::*;
+
+    proptest::proptest! {
+        #[test]
+        fn no_text_makes_it_panic(patch in "(?s).{0,300}") {
+            let _ = parse(&patch);
+        }
+
+        #[test]
+        fn no_arrangement_of_patch_lines_makes_it_panic(
+            lines in proptest::collection::vec(proptest::sample::select(vec![
+                "*** Begin Patch", "*** Update File: a", "*** Add File: b", "*** Delete File: c", "*** Move to: d",
+                "*** End of File", "*** End Patch", "*** Begin Patch ***", "*** End Patch ***", " *** Begin Patch", "```", "-- ",
+                "Index: x", "*** Add File:", "@@", "@@ x", "@@ -1,2 +1,2 @@", "@@ -99999999999999999999 +1 @@",
+                "@@ -18446744073709551615,1 +1 @@", "@@ -0,0 +1 @@", "--- a/x", "+++ b/x", "--- /dev/null", "+++ /dev/null", "diff --git a/x b/x",
+                "diff --git \"a/x\\3", "rename from x", "rename to y", "new file mode 100644", "+a", "-a", " a", "", "\\ No newline", "é",
+            ]), 0..14),
+            text in "[ab\r\n]{0,12}",
+        ) {
+            if let Ok(files) = parse(&lines.join("\n")) {
+                for file in files {
+                    if let Action::Update { hunks, .. } = file.action {
+                        let _ = apply(&text, &hunks);
+                    }
+                }
+            }
+        }
+
+        #[test]
+        fn a_diff_of_two_texts_leads_from_one_to_the_other(old in "([abc]{0,2}\n){0,12}[ab]{0,1}", new in "([abc]{0,2}\n){0,12}[ab]{0,1}") {
+            let diff = similar::TextDiff::from_lines(old.as_str(), new.as_str());
+            let patch = diff.unified_diff().context_radius(3).header("a/f", "b/f").to_string();
+            if !patch.is_empty() && !old.is_empty() && !new.is_empty() {
+                proptest::prop_assert_eq!(update(&patch, &old).unwrap(), new, "{}", patch);
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ pub(super) fn parse(lines: &[&str]) -> Result<Vec<FilePatch>, Malformed> {
     let mut files = Vec::new();
     while reader.at < lines.len() {
         let line = lines[reader.at];
-        if line.starts_with("diff --git ") || reader.is_header() {
+        if begins_file(lines, reader.at) {
             files.push(reader.file()?);
         } else if line.starts_with("@@ ") {
             return Err(Malformed::at(reader.at, "a hunk without a file: --- and +++ lines must come before it"));
@@ -17,6 +17,11 @@ pub(super) fn parse(lines: &[&str]) -> Result<Vec<FilePatch>, Malformed> {
         }
     }
     Ok(files)
+}
+
+/// Whether the part of a file begins at the line `at`.
+pub(super) fn begins_file(lines: &[&str], at: usize) -> bool {
+    lines[at].starts_with("diff --git ") || Reader { lines, at }.is_header()
 }
 
 struct Reader<'a> {
@@ -70,6 +75,10 @@ impl Reader<'_> {
             self.at += 1;
             while self.at < self.lines.len() && !self.is_header() {
                 let line = self.lines[self.at];
+                if line.trim().is_empty() && self.peek(1).starts_with("--- ") {
+                    self.at += 1;
+                    continue;
+                }
                 if line.starts_with("diff --git ") || line.starts_with("@@") || line.trim().is_empty() {
                     break;
                 }
@@ -111,24 +120,29 @@ impl Reader<'_> {
     }
 
     fn hunk(&mut self) -> Result<Hunk, Malformed> {
-        let first = self.peek(0);
+        let first = self.lines[self.at];
         let mut hunk = Hunk { start: start_of(first), ..Hunk::default() };
         let mut counts = counts_of(first);
+        // Blank lines at its end that lack the sign of a line that stays.
+        let mut bare = 0;
         self.at += 1;
         while self.at < self.lines.len() {
             let line = self.lines[self.at];
             let inside = counts.is_none_or(|(old, new)| old > 0 || new > 0);
             let next_file = self.is_header() && self.peek(2).starts_with("@@");
             // A removed `-- x` above an added `++ y` looks like a header: inside the counts three lines decide.
-            if line.starts_with("diff --git ") || line.starts_with("@@ ") || next_file {
+            let is_other = ["diff --git ", "@@ ", "Index: ", "```"].iter().any(|start| line.starts_with(start));
+            if is_other || next_file {
                 break;
             }
-            if !inside && self.is_header() {
+            // Behind the last hunk a mail has its signature.
+            if !inside && (self.is_header() || line.trim_end() == "--") {
                 break;
             }
             let (sign, rest) = line.split_at_checked(1).unwrap_or((" ", ""));
             let spent = match sign {
                 " " if line.is_empty() && !inside => break,
+                _ if !inside && !matches!(sign, " " | "-" | "+" | "\\") => break,
                 " " => {
                     hunk.lines.push(Line::Keep(rest.to_owned()));
                     (1, 1)
@@ -142,27 +156,30 @@ impl Reader<'_> {
                     (0, 1)
                 }
                 "\\" => {
-                    match hunk.lines.last() {
-                        Some(Line::Remove(_)) => hunk.old_unended = true,
-                        Some(Line::Add(_)) => hunk.new_unended = true,
-                        _ => (hunk.old_unended, hunk.new_unended) = (true, true),
-                    }
+                    hunk.unend();
                     (0, 0)
                 }
-                _ if !inside || counts.is_none() => break,
+                _ if counts.is_none() => break,
                 _ => {
                     let problem = format!("expected a line that begins with a blank, +, - or @@, found {line:.100?}");
                     return Err(Malformed::at(self.at, problem));
                 }
             };
+            bare = if line.is_empty() { bare + 1 } else { 0 };
             counts = counts.map(|(old, new)| (old.saturating_sub(spent.0), new.saturating_sub(spent.1)));
             self.at += 1;
         }
+        // A blank line without its sign stands between two files, hunks or texts as often as in one, whatever the counts say. As
+        // it stays, the hunk only needs it where nothing else says where new lines go.
+        let kept = hunk.lines.len() - bare;
+        let is_placed = hunk.lines[..kept].iter().any(|line| !matches!(line, Line::Add(_)));
         if counts.is_none() {
-            // Without counts a blank line at the end is one between files.
+            // Without counts also one with its sign is one between files.
             while hunk.lines.last() == Some(&Line::Keep(String::new())) {
                 hunk.lines.pop();
             }
+        } else if is_placed || counts_of(first).is_some_and(|(old, _)| old == 0) {
+            hunk.lines.truncate(kept);
         }
         if hunk.lines.is_empty() {
             return Err(Malformed::at(self.at.saturating_sub(1), "the hunk is empty"));
