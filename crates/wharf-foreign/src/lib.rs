@@ -8,3 +8,4 @@
 
 pub mod json;
 pub mod nesting;
+pub mod pattern;

@@ -11,6 +11,7 @@ mod edit_file;
 mod glob;
 mod grep;
 mod list_dir;
+mod paths;
 mod read_file;
 mod think;
 mod todo;
@@ -20,13 +21,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub(crate) use bash::outcome as bash_outcome;
-use globset::{GlobBuilder, GlobMatcher};
 use schemars::JsonSchema;
 use wharf_protocol::tool::{Location, ToolSource};
 use wharf_protocol::{ToolKind, ToolSpec};
 
 use crate::exec::containment::Namespaces;
-use crate::{Tool, ToolError, ToolsConfig, Workspace};
+use crate::{Tool, ToolsConfig, Workspace};
 
 /// Longest run of a tool that only handles files.
 const FILE_TIMEOUT_MS: u64 = 60_000;
@@ -92,29 +92,6 @@ pub(crate) fn shown(rel: &Path) -> String {
         b"" => ".".into(),
         bytes => crate::text::shown(bytes),
     }
-}
-
-/// Matches paths relative to the directory of a search; without a `/` the pattern matches names at any depth.
-fn glob_matcher(pattern: &str) -> Result<GlobMatcher, ToolError> {
-    const PATTERN_MAX_BYTES: usize = 4096;
-    let refusal = |problem: &str| {
-        ToolError::Failed(format!(
-            "{pattern:?} is not a usable glob: {problem}. Examples: *.rs, src/**/*.ts, **/{{test,spec}}_*.py"
-        ))
-    };
-    if pattern.trim().is_empty() {
-        return Err(refusal("it is empty"));
-    }
-    if pattern.len() > PATTERN_MAX_BYTES {
-        return Err(ToolError::Failed(format!("the glob is longer than {PATTERN_MAX_BYTES} bytes")));
-    }
-    let pattern_text = pattern.strip_prefix("./").unwrap_or(pattern);
-    let whole = if pattern_text.contains('/') { pattern_text.to_owned() } else { format!("**/{pattern_text}") };
-    let glob = GlobBuilder::new(whole.trim_start_matches('/'))
-        .literal_separator(true)
-        .build()
-        .map_err(|error| refusal(&error.kind().to_string()))?;
-    Ok(glob.compile_matcher())
 }
 
 #[cfg(test)]

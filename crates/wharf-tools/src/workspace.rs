@@ -25,7 +25,7 @@ use rustix::io::Errno;
 pub(crate) use place::{Place, Prepared};
 pub(crate) use protected::protection;
 use root::Root;
-pub(crate) use walk::{Entry, Shown, Step, Walk, WalkEnd};
+pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
 
 use crate::text::shown;
 

@@ -10,10 +10,11 @@ use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::{ToolKind, ToolSpec};
 
-use super::{About, FILE_TIMEOUT_MS, glob_matcher, location, shown};
+use super::paths::Paths;
+use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, stopped};
-use crate::workspace::{Shown, Step, Walk, WalkEnd};
+use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
 
 const FILES_DEFAULT: u64 = 200;
@@ -95,12 +96,12 @@ fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
     let base = start.rel.clone();
     let root = workspace.absolute_text(&base);
     let pattern = pattern.strip_prefix(&format!("{}/", root.trim_end_matches('/'))).unwrap_or(pattern);
-    let matcher = glob_matcher(pattern)?;
+    let paths = Paths::new(pattern)?;
     let mut found: Vec<((i64, i64), PathBuf)> = Vec::new();
     let walk = Walk { workspace, stop, max_depth: usize::MAX, ignored: Shown::No };
-    let end = walk.run(start, &mut |entry| {
+    let Walked { end, missed } = walk.run(start, &mut |entry| {
         let below = entry.rel.strip_prefix(&base).unwrap_or(entry.rel);
-        if !matches!(entry.kind, FileType::RegularFile | FileType::Symlink) || !matcher.is_match(below) {
+        if !matches!(entry.kind, FileType::RegularFile | FileType::Symlink) || !paths.has(below) {
             return Step::Continue;
         }
         let changed = rustix::fs::statat(entry.parent, entry.name, AtFlags::SYMLINK_NOFOLLOW)
@@ -125,6 +126,7 @@ fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
     if end != WalkEnd::Complete {
         lines.push("[the search was too long and ended early; look in a subdirectory]".into());
     }
+    lines.extend(missed.notes(total == 0).lines().map(str::to_owned));
     let locations = vec![location(workspace, &base, None)];
     Ok(ToolOutput { result: lines.join("\n"), truncated, locations, ..ToolOutput::default() })
 }

@@ -1,40 +1,48 @@
 //! `grep`: lines of files that match a regular expression, by ripgrep's libraries.
 
+mod excerpt;
+
 use std::fs::File;
 use std::io::{self, Read};
+use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
-use globset::GlobMatcher;
+use grep_matcher::Matcher;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
 use rustix::fs::FileType;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use wharf_foreign::pattern::REGEX;
 use wharf_protocol::tool::Location;
 use wharf_protocol::{ToolKind, ToolSpec};
 
-use super::{About, FILE_TIMEOUT_MS, glob_matcher, location, shown};
+use super::paths::Paths;
+use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, stopped};
-use crate::output::floor;
-use crate::workspace::{Shown, Step, Walk, WalkEnd};
+use crate::text::{Encoding, binary_kind};
+use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
 const CONTEXT_MAX: u64 = 50;
-const LINE_MAX_BYTES: usize = 500;
-const PATTERN_MAX_BYTES: usize = 16 * 1024;
 /// Compiled size of a pattern; what is beyond is refused, which bounds the time per byte searched.
-const PATTERN_SIZE_LIMIT: usize = 8 * 1024 * 1024;
+const PATTERN_SIZE_LIMIT: usize = 4 * 1024 * 1024;
 const PATTERN_NEST_LIMIT: u32 = 100;
+/// What of a file decides whether it is text, as in `read_file`.
+const START_BYTES: u64 = 8 * 1024;
 /// Longest line, and largest file of a search over lines, that is held in memory.
 const HEAP_LIMIT: usize = 16 * 1024 * 1024;
 const COLLECTED_MAX_BYTES: usize = 1024 * 1024;
 const LOCATIONS_MAX: usize = 20;
+/// Nobody looks at the clock while a piece of a file is searched: the pieces are small where the pattern is slow.
+const PIECE_MIN_BYTES: usize = 4 * 1024;
+const PIECE_SLOW: Duration = Duration::from_millis(50);
 const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
@@ -136,8 +144,9 @@ impl Tool for Grep {
 }
 
 /// Which files a search reads.
-struct Filter {
-    matcher: GlobMatcher,
+struct Filter<'a> {
+    glob: &'a str,
+    paths: Paths,
     wanted: bool,
 }
 
@@ -145,8 +154,8 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
     let matcher = matcher(arguments)?;
     let filter = match arguments.glob.as_deref().map(str::trim).filter(|glob| !glob.is_empty()) {
         Some(glob) => Some(match glob.strip_prefix('!') {
-            Some(glob) => Filter { matcher: glob_matcher(glob)?, wanted: false },
-            None => Filter { matcher: glob_matcher(glob)?, wanted: true },
+            Some(inner) => Filter { glob, paths: Paths::new(inner)?, wanted: false },
+            None => Filter { glob, paths: Paths::new(glob)?, wanted: true },
         }),
         None => None,
     };
@@ -160,7 +169,7 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
         .before_context(before)
         .after_context(after)
         .multi_line(arguments.multiline)
-        .binary_detection(BinaryDetection::quit(0))
+        .binary_detection(BinaryDetection::none())
         .heap_limit(Some(HEAP_LIMIT))
         .build();
     let limit = arguments.limit.unwrap_or(MATCHES_DEFAULT).clamp(1, MATCHES_MAX);
@@ -169,22 +178,28 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
         let start = workspace.open_dir(&arguments.path)?;
         let base = start.rel.clone();
         let walk = Walk { workspace, stop, max_depth: usize::MAX, ignored: Shown::No };
-        walk.run(start, &mut |entry| {
-            if entry.kind != FileType::RegularFile {
-                return Step::Continue;
-            }
+        let Walked { end, missed } = walk.run(start, &mut |entry| {
             let below = entry.rel.strip_prefix(&base).unwrap_or(entry.rel);
-            if filter.as_ref().is_some_and(|filter| filter.matcher.is_match(below) != filter.wanted) {
+            let is_wanted = || filter.as_ref().is_none_or(|filter| filter.paths.has(below) == filter.wanted);
+            if entry.kind == FileType::Directory || !is_wanted() {
                 return Step::Continue;
             }
-            let Some(file) = entry.open() else { return Step::Continue };
-            found.file(&mut searcher, &matcher, file, location(workspace, entry.rel, None), &shown(entry.rel), stop);
+            match entry.kind {
+                FileType::RegularFile => match entry.open() {
+                    Ok(file) => found.file(&mut searcher, &matcher, file, workspace, entry.rel, stop),
+                    Err(Closed::Unreadable) => found.missed.unreadable.add(entry.rel),
+                    Err(Closed::Gone) => {}
+                },
+                FileType::Symlink => found.missed.links.add(entry.rel),
+                _ => found.missed.special.add(entry.rel),
+            }
             if found.full() { Step::End } else { Step::Continue }
-        })?
+        })?;
+        found.missed.join(missed);
+        end
     } else {
         let open = workspace.open_file(&arguments.path)?;
-        let name = shown(&open.rel);
-        found.file(&mut searcher, &matcher, open.file, location(workspace, &open.rel, None), &name, stop);
+        found.file(&mut searcher, &matcher, open.file, workspace, &open.rel, stop);
         match stop.reached() {
             Some(why) => WalkEnd::Stopped(why),
             None if found.full() => WalkEnd::Enough,
@@ -194,7 +209,7 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
     if end == WalkEnd::Stopped(Why::Cancelled) {
         return Err(stopped());
     }
-    Ok(found.output(&arguments.pattern, end))
+    Ok(found.output(&arguments.pattern, filter.map(|filter| filter.glob), end))
 }
 
 fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {
@@ -202,9 +217,7 @@ fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {
     if pattern.is_empty() {
         return Err(ToolError::Failed("the pattern is empty".into()));
     }
-    if pattern.len() > PATTERN_MAX_BYTES {
-        return Err(ToolError::Failed(format!("the pattern is longer than {PATTERN_MAX_BYTES} bytes")));
-    }
+    REGEX.check(pattern).map_err(|error| ToolError::Failed(format!("the pattern cannot be used: {error}")))?;
     let mut builder = RegexMatcherBuilder::new();
     builder
         .case_insensitive(arguments.case_insensitive)
@@ -222,6 +235,8 @@ fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {
         } else {
             "Look-around and back-references are not supported; escape literal ( ) [ ] { } . * + ? with a backslash."
         };
+        // The library repeats the pattern.
+        let error: String = error.to_string().chars().take(1000).collect();
         ToolError::Failed(format!("the pattern cannot be used: {error}. {hint}"))
     })
 }
@@ -236,8 +251,9 @@ struct Found {
     shown: u64,
     matches: u64,
     files: u64,
-    /// Files whose search ended with an error: a line too long to hold, a file that cannot be read.
-    unread: Vec<String>,
+    /// Files that were looked at.
+    searched: u64,
+    missed: Missed,
     locations: Vec<Location>,
 }
 
@@ -250,17 +266,28 @@ impl Found {
         &mut self,
         searcher: &mut Searcher,
         matcher: &RegexMatcher,
-        file: File,
-        place: Location,
-        name: &str,
+        mut file: File,
+        workspace: &Workspace,
+        rel: &Path,
         stop: &Stop,
     ) {
+        let mut start = Vec::new();
+        if (&mut file).take(START_BYTES).read_to_end(&mut start).is_err() {
+            return self.missed.unreadable.add(rel);
+        }
+        let is_utf16 = matches!(Encoding::of(&start), Encoding::Utf16Le | Encoding::Utf16Be);
+        if !is_utf16 && binary_kind(&start).is_some() {
+            return self.missed.binary.add(rel);
+        }
+        self.searched += 1;
+        let name = shown(rel);
         let before = self.text.len();
-        let mut hits = Hits { found: self, lines: 0, first: None };
-        let searched = searcher.search_reader(matcher, Interruptible { file, stop }, &mut hits);
+        let mut hits = Hits { found: self, matcher, lines: 0, first: None };
+        let file = Interruptible::new(io::Cursor::new(start).chain(file), stop);
+        let searched = searcher.search_reader(matcher, file, &mut hits);
         let (lines, first) = (hits.lines, hits.first);
-        if searched.is_err() && stop.reached().is_none() && self.unread.len() < LOCATIONS_MAX {
-            self.unread.push(name.to_owned());
+        if searched.is_err() && stop.reached().is_none() {
+            self.missed.unfinished.add(rel);
         }
         if lines == 0 {
             self.text.truncate(before);
@@ -269,7 +296,7 @@ impl Found {
         self.files += 1;
         self.matches += lines;
         if self.locations.len() < LOCATIONS_MAX {
-            self.locations.push(Location { line: first.and_then(|line| u32::try_from(line).ok()), ..place });
+            self.locations.push(location(workspace, rel, first));
         }
         match self.mode {
             Mode::Content => {
@@ -287,13 +314,17 @@ impl Found {
         }
     }
 
-    fn output(self, pattern: &str, end: WalkEnd) -> ToolOutput {
+    fn output(self, pattern: &str, glob: Option<&str>, end: WalkEnd) -> ToolOutput {
         let truncated = end != WalkEnd::Complete;
         let plural = |count: u64, one: &str, many: &str| format!("{count} {}", if count == 1 { one } else { many });
         let mut result = self.text;
         if self.matches == 0 {
             let cut: String = pattern.chars().take(200).collect();
             result = format!("no match for {cut}\n");
+            if let Some(glob) = glob.filter(|_| self.searched == 0) {
+                let glob: String = glob.chars().take(200).collect();
+                result = format!("no match for {cut}: no file that could be searched matches {glob}\n");
+            }
         } else if self.mode != Mode::Files || truncated {
             let lines = plural(self.matches, "matching line", "matching lines");
             let files = plural(self.files, "file", "files");
@@ -307,11 +338,7 @@ impl Found {
             let seconds = TIME_LIMIT.as_secs();
             result.push_str(&format!("[the search was stopped after {seconds} s; narrow it by path or glob]\n"));
         }
-        if !self.unread.is_empty() {
-            let names = self.unread.join(", ");
-            result
-                .push_str(&format!("[not searched to the end, for very long lines or lack of permission: {names}]\n"));
-        }
+        result.push_str(&self.missed.notes(self.matches == 0));
         ToolOutput { result, truncated, locations: self.locations, ..ToolOutput::default() }
     }
 }
@@ -319,6 +346,7 @@ impl Found {
 /// Takes the hits in one file.
 struct Hits<'a> {
     found: &'a mut Found,
+    matcher: &'a RegexMatcher,
     /// Matching lines.
     lines: u64,
     first: Option<u64>,
@@ -327,13 +355,25 @@ struct Hits<'a> {
 impl Hits<'_> {
     fn push(&mut self, number: Option<u64>, mark: char, bytes: &[u8]) {
         let lines = bytes.strip_suffix(b"\n").unwrap_or(bytes).split(|byte| *byte == b'\n');
+        let mut begin = 0;
         for (number, line) in (number.unwrap_or(0)..).zip(lines) {
+            let end = begin + line.len();
             let line = line.strip_suffix(b"\r").unwrap_or(line);
-            let start = String::from_utf8_lossy(&line[..line.len().min(LINE_MAX_BYTES + 4)]);
-            let cut = if line.len() > LINE_MAX_BYTES { floor(&start, LINE_MAX_BYTES) } else { start.len() };
-            let more = if line.len() > LINE_MAX_BYTES { " [line cut]" } else { "" };
-            self.found.text.push_str(&format!("{number}{mark}{}{more}\n", &start[..cut]));
+            let shown = excerpt::of(line, || self.position(bytes, begin, line));
+            self.found.text.push_str(&format!("{number}{mark}{shown}\n"));
+            begin = end + 1;
         }
+    }
+
+    /// Where the match in a long line is, of the lines `bytes` that belong together; a line around it has none.
+    fn position(&self, bytes: &[u8], begin: usize, line: &[u8]) -> Option<(usize, usize)> {
+        let end = begin + line.len();
+        let hit = self.matcher.find_at(bytes, begin).ok().flatten().filter(|hit| hit.start() < end);
+        if let Some(hit) = hit {
+            return Some((hit.start().saturating_sub(begin), hit.end().min(end).saturating_sub(begin)));
+        }
+        // It began above this line, or needs the line's end to be the text's.
+        self.matcher.find(line).ok().flatten().map(|hit| (hit.start(), hit.end()))
     }
 }
 
@@ -370,17 +410,32 @@ impl Sink for Hits<'_> {
 }
 
 /// A file whose reading ends when the search has to: also where nothing matches, and nobody would look at the clock.
-struct Interruptible<'a> {
-    file: File,
+struct Interruptible<'a, R> {
+    reader: R,
     stop: &'a Stop,
+    /// Most bytes of the next piece, and when the last one was handed out.
+    room: usize,
+    last: Option<Instant>,
 }
 
-impl Read for Interruptible<'_> {
+impl<'a, R> Interruptible<'a, R> {
+    fn new(reader: R, stop: &'a Stop) -> Self {
+        Self { reader, stop, room: PIECE_MIN_BYTES, last: None }
+    }
+}
+
+impl<R: Read> Read for Interruptible<'_, R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         if self.stop.reached().is_some() {
             return Err(io::Error::other("stopped"));
         }
-        self.file.read(buffer)
+        if let Some(last) = self.last {
+            self.room = if last.elapsed() > PIECE_SLOW { PIECE_MIN_BYTES } else { self.room.saturating_mul(4) };
+        }
+        let room = buffer.len().min(self.room);
+        let read = self.reader.read(&mut buffer[..room]);
+        self.last = Some(Instant::now());
+        read
     }
 }
 

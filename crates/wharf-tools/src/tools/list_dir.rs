@@ -13,12 +13,14 @@ use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, look, stopped};
-use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd};
+use crate::blocking::{Stop, Why, look, stopped};
+use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
+/// What was not listed by then is left out, and the result says so.
+const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -71,7 +73,7 @@ impl Tool for ListDir {
         if arguments.path.is_empty() {
             arguments.path = here();
         }
-        let stop = Stop::new(&context.cancel);
+        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
         let workspace = Arc::clone(&context.workspace);
         let listed = look(&context.cancel, move || list(&workspace, &arguments, &stop)).await?;
         let bounded = crate::output::bounded(listed.result, &context).await;
@@ -88,28 +90,36 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
     let rel = start.rel.clone();
     let mut lines: Vec<String> = Vec::new();
     let walk = Walk { workspace, stop, max_depth: depth, ignored: Shown::Yes };
-    let end = walk.run(start, &mut |entry| {
+    let Walked { end, missed } = walk.run(start, &mut |entry| {
         if lines.len() == ENTRIES_MAX {
             return Step::End;
         }
         lines.push(line(entry, depth));
         Step::Continue
     })?;
-    if matches!(end, WalkEnd::Stopped(_)) {
+    if end == WalkEnd::Stopped(Why::Cancelled) {
         return Err(stopped());
     }
     let mut result = format!("{}/", shown(&rel));
-    if lines.is_empty() {
+    if lines.is_empty() && end == WalkEnd::Complete && missed.is_nothing() {
         result.push_str(" is empty");
     }
     for line in lines {
         result.push('\n');
         result.push_str(&line);
     }
-    let truncated = end == WalkEnd::Enough;
-    if truncated {
+    if end == WalkEnd::Enough {
         result.push_str(&format!("\n[only the first {ENTRIES_MAX} entries; list a subdirectory, or use glob]"));
     }
+    if end == WalkEnd::Stopped(Why::OutOfTime) {
+        let seconds = TIME_LIMIT.as_secs();
+        result.push_str(&format!("\n[the listing ended after {seconds} s; list a subdirectory]"));
+    }
+    for note in missed.notes(false).lines() {
+        result.push('\n');
+        result.push_str(note);
+    }
+    let truncated = end != WalkEnd::Complete;
     let locations = vec![location(workspace, &rel, None)];
     Ok(ToolOutput { result, truncated, locations, ..ToolOutput::default() })
 }

@@ -2,20 +2,21 @@
 
 use serde_json::json;
 
+use super::paths::Paths;
 use super::*;
 use crate::testing::Bench;
 
 #[test]
 fn a_pattern_without_a_slash_matches_at_any_depth() {
-    let matches = |pattern: &str, path: &str| glob_matcher(pattern).unwrap().is_match(path);
+    let matches = |pattern: &str, path: &str| Paths::new(pattern).unwrap().has(Path::new(path));
     assert!(matches("*.rs", "a.rs") && matches("*.rs", "x/y/a.rs") && matches("./*.rs", "x/a.rs"));
     assert!(
         matches("src/*.rs", "src/a.rs") && !matches("src/*.rs", "src/x/a.rs") && !matches("src/*.rs", "y/src/a.rs")
     );
     assert!(matches("src/**/*.{ts,tsx}", "src/a.tsx") && matches("src/**/*.{ts,tsx}", "src/x/y/a.ts"));
-    let told = glob_matcher("a[").unwrap_err().to_string();
+    let told = Paths::new("a{").unwrap_err().to_string();
     assert!(told.contains("not a usable glob") && told.contains("Examples"), "{told}");
-    assert!(glob_matcher(" ").is_err());
+    assert!(Paths::new(" ").is_err());
 }
 
 #[tokio::test]

@@ -1,23 +1,31 @@
-//! Walking a directory tree by descriptors: no link is followed, and what `.gitignore` names is passed over.
+//! Walking a directory tree by descriptors: no link is followed, what `.gitignore` names is passed over, and what was not
+//! looked at is told.
+
+mod ignores;
+mod missed;
 
 use std::ffi::OsStr;
 use std::fs::File;
-use std::io::Read;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustix::fs::{Dir, FileType, Mode, OFlags};
-use std::os::fd::AsFd;
+use rustix::io::Errno;
 
+use self::ignores::Ignores;
+pub(crate) use self::missed::Missed;
 use super::{OpenDir, PathError, Workspace, stat_entry};
 use crate::blocking::{Stop, Why};
 
+/// Directories below this many others are not looked into, and told as missed: each holds a descriptor.
 const DEPTH_MAX: usize = 100;
-/// One directory with more entries than this is listed in part.
+/// Nor are those with a longer path: no tool could open what lies in them.
+const PATH_MAX_BYTES: usize = 4000;
+/// One directory with more entries than this is listed in part, and told as missed.
 const DIRECTORY_MAX: usize = 200_000;
-const IGNORE_FILE_MAX: u64 = 256 * 1024;
+/// The same of all directories on the way to where the walk is.
+const HELD_MAX: usize = 500_000;
 /// Directories of version control, whose files nobody looks for.
 const VERSION_CONTROL: &[&str] = &[".git", ".hg", ".svn", ".jj"];
 
@@ -68,150 +76,169 @@ pub(crate) enum WalkEnd {
     Stopped(Why),
 }
 
+/// A walk that is over.
+#[derive(Debug)]
+pub(crate) struct Walked {
+    pub(crate) end: WalkEnd,
+    pub(crate) missed: Missed,
+}
+
+/// Why an entry is not open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Closed {
+    /// It was removed, or became something else, in the meantime.
+    Gone,
+    Unreadable,
+}
+
 /// What visitors are.
 type Visit<'v> = dyn FnMut(&Entry<'_>) -> Step + 'v;
 
 impl Entry<'_> {
-    /// The regular file that this entry is, open for reading; nothing where it became something else.
-    pub(crate) fn open(&self) -> Option<File> {
+    /// The regular file that this entry is, open for reading.
+    pub(crate) fn open(&self) -> Result<File, Closed> {
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
-        let fd = rustix::fs::openat(self.parent, self.name, flags, Mode::empty()).ok()?;
-        let stat = rustix::fs::fstat(&fd).ok()?;
-        (FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile).then(|| File::from(fd))
+        let fd = rustix::fs::openat(self.parent, self.name, flags, Mode::empty()).map_err(|error| match error {
+            Errno::NOENT | Errno::LOOP => Closed::Gone,
+            _ => Closed::Unreadable,
+        })?;
+        let stat = rustix::fs::fstat(&fd).map_err(|_| Closed::Unreadable)?;
+        if FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile {
+            Ok(File::from(fd))
+        } else {
+            Err(Closed::Gone)
+        }
     }
 }
 
 impl Walk<'_> {
     /// Visits everything below `start`, directories before what they hold, each directory by name.
-    pub(crate) fn run(&self, start: OpenDir, visit: &mut Visit<'_>) -> Result<WalkEnd, PathError> {
-        let mut rules = self.rules_above(&start.rel);
-        Ok(self.directory(&start.fd, &start.rel, 1, &mut rules, visit))
+    pub(crate) fn run(&self, start: OpenDir, visit: &mut Visit<'_>) -> Result<Walked, PathError> {
+        let mut missed = Missed::default();
+        let ignores = Ignores::above(self.workspace, &start.rel, &mut missed);
+        let mut way = Way { walk: self, levels: Vec::new(), held: 0, ignores, missed };
+        way.enter(start.fd, start.rel);
+        let end = way.run(visit);
+        Ok(Walked { end, missed: way.missed })
     }
+}
 
-    fn directory(
-        &self,
-        fd: &OwnedFd,
-        rel: &Path,
-        depth: usize,
-        rules: &mut Vec<Gitignore>,
-        visit: &mut Visit<'_>,
-    ) -> WalkEnd {
-        // A directory that cannot be read has nothing to show.
-        let Ok(dir) = Dir::read_from(fd) else { return WalkEnd::Complete };
+/// From the start of a walk to where it is. Strangers make directories as deep as they like: the way is on the heap.
+struct Way<'w> {
+    walk: &'w Walk<'w>,
+    levels: Vec<Level>,
+    /// Entries of all levels.
+    held: usize,
+    ignores: Ignores,
+    missed: Missed,
+}
+
+/// A directory on the way.
+struct Level {
+    fd: OwnedFd,
+    rel: PathBuf,
+    size: usize,
+    /// Those that were not visited yet.
+    entries: std::vec::IntoIter<(Vec<u8>, FileType)>,
+}
+
+impl Way<'_> {
+    fn enter(&mut self, fd: OwnedFd, rel: PathBuf) {
+        let Ok(dir) = Dir::read_from(&fd) else { return self.missed.unreadable.add(&rel) };
+        let room = DIRECTORY_MAX.min(HELD_MAX.saturating_sub(self.held));
         let mut entries: Vec<(Vec<u8>, FileType)> = Vec::new();
-        for entry in dir.flatten().take(DIRECTORY_MAX) {
+        for entry in dir {
+            let Ok(entry) = entry else {
+                self.missed.partial.add(&rel);
+                break;
+            };
             let name = entry.file_name().to_bytes();
-            if name != b"." && name != b".." {
-                entries.push((name.to_vec(), entry.file_type()));
+            if name == b"." || name == b".." {
+                continue;
             }
+            if entries.len() == room {
+                self.missed.partial.add(&rel);
+                break;
+            }
+            entries.push((name.to_vec(), entry.file_type()));
         }
         entries.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-        rules.push(rules_of(fd, rel));
-        let end = self.entries(fd, rel, depth, &entries, rules, visit);
-        rules.pop();
-        end
+        self.ignores.enter(&fd, &rel, &mut self.missed);
+        self.held += entries.len();
+        self.levels.push(Level { fd, rel, size: entries.len(), entries: entries.into_iter() });
     }
 
-    fn entries(
-        &self,
-        fd: &OwnedFd,
-        rel: &Path,
-        depth: usize,
-        entries: &[(Vec<u8>, FileType)],
-        rules: &mut Vec<Gitignore>,
-        visit: &mut Visit<'_>,
-    ) -> WalkEnd {
-        for (name, kind) in entries {
-            if let Some(why) = self.stop.reached() {
+    fn run(&mut self, visit: &mut Visit<'_>) -> WalkEnd {
+        while let Some(level) = self.levels.last_mut() {
+            if let Some(why) = self.walk.stop.reached() {
                 return WalkEnd::Stopped(why);
             }
-            let name = OsStr::from_bytes(name);
-            let path = rel.join(name);
-            let kind = match kind {
-                FileType::Unknown => {
-                    stat_entry(fd, name).map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
-                }
-                kind => *kind,
+            let Some((name, kind)) = level.entries.next() else {
+                self.held -= level.size;
+                self.levels.pop();
+                self.ignores.leave();
+                continue;
             };
-            let is_dir = kind == FileType::Directory;
-            if self.workspace.hides(&path) {
-                continue;
-            }
-            let ignored = is_ignored(rules, &path, is_dir) || VERSION_CONTROL.iter().any(|it| name == *it);
-            if ignored && self.ignored == Shown::No {
-                continue;
-            }
-            let entry = Entry { rel: &path, name, kind, parent: fd.as_fd(), depth, ignored };
-            if visit(&entry) == Step::End {
-                return WalkEnd::Enough;
-            }
-            if !is_dir || ignored || depth >= self.max_depth.min(DEPTH_MAX) {
-                continue;
-            }
-            let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-            let Ok(below) = rustix::fs::openat(fd, name, flags, Mode::empty()) else { continue };
-            match self.directory(&below, &path, depth + 1, rules, visit) {
-                WalkEnd::Complete => {}
-                end => return end,
+            match self.visit(OsStr::from_bytes(&name), kind, visit) {
+                Visited::Done => {}
+                Visited::Below(fd, rel) => self.enter(fd, rel),
+                Visited::End => return WalkEnd::Enough,
             }
         }
         WalkEnd::Complete
     }
 
-    /// The rules of the directories above the start, outermost first.
-    fn rules_above(&self, start: &Path) -> Vec<Gitignore> {
-        let mut rules = Vec::new();
-        let top = self.workspace.further_top(start).unwrap_or(Path::new(""));
-        if let Some(info) = self.workspace.open_above(&top.join(".git/info")) {
-            let mut builder = GitignoreBuilder::new(top);
-            add_lines(&mut builder, &info, "exclude");
-            rules.push(builder.build().unwrap_or_else(|_| Gitignore::empty()));
-        }
-        let mut above: Vec<&Path> = start.ancestors().skip(1).take_while(|above| above.starts_with(top)).collect();
-        above.reverse();
-        for rel in above {
-            if let Some(fd) = self.workspace.open_above(rel) {
-                rules.push(rules_of(&fd, rel));
+    /// One entry of the last level.
+    fn visit(&mut self, name: &OsStr, kind: FileType, visit: &mut Visit<'_>) -> Visited {
+        let depth = self.levels.len();
+        let Some(Level { fd, rel, .. }) = self.levels.last() else { return Visited::Done };
+        let path = rel.join(name);
+        let kind = match kind {
+            FileType::Unknown => {
+                stat_entry(fd, name).map_or(FileType::Unknown, |stat| FileType::from_raw_mode(stat.st_mode))
             }
+            kind => kind,
+        };
+        let is_dir = kind == FileType::Directory;
+        if self.walk.workspace.hides(&path) {
+            return Visited::Done;
         }
-        rules
+        let is_version_control = VERSION_CONTROL.iter().any(|it| name == *it);
+        let ignored = is_version_control || self.ignores.covers(&path, is_dir);
+        if ignored && !is_version_control {
+            self.missed.ignored.add(&path);
+        }
+        if ignored && self.walk.ignored == Shown::No {
+            return Visited::Done;
+        }
+        let entry = Entry { rel: &path, name, kind, parent: fd.as_fd(), depth, ignored };
+        if visit(&entry) == Step::End {
+            return Visited::End;
+        }
+        if !is_dir || ignored || depth >= self.walk.max_depth {
+            return Visited::Done;
+        }
+        if depth >= DEPTH_MAX || path.as_os_str().len() > PATH_MAX_BYTES {
+            self.missed.deep.add(&path);
+            return Visited::Done;
+        }
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        match rustix::fs::openat(fd, name, flags, Mode::empty()) {
+            Ok(below) => return Visited::Below(below, path),
+            // It was removed, or became something else, in the meantime.
+            Err(Errno::NOENT | Errno::LOOP | Errno::NOTDIR) => {}
+            Err(_) => self.missed.unreadable.add(&path),
+        }
+        Visited::Done
     }
 }
 
-/// The innermost rule that says something decides.
-fn is_ignored(rules: &[Gitignore], path: &Path, is_dir: bool) -> bool {
-    rules
-        .iter()
-        .rev()
-        .map(|rules| rules.matched(path, is_dir))
-        .find(|found| !found.is_none())
-        .is_some_and(|found| found.is_ignore())
+/// What comes after an entry.
+enum Visited {
+    Done,
+    Below(OwnedFd, PathBuf),
+    End,
 }
 
-/// What the directory's own ignore files say; with or without a git repository around it.
-fn rules_of(fd: &OwnedFd, rel: &Path) -> Gitignore {
-    let root: PathBuf = rel.to_path_buf();
-    let mut builder = GitignoreBuilder::new(root);
-    let mut any = false;
-    for name in [".gitignore", ".ignore"] {
-        any |= add_lines(&mut builder, fd, name);
-    }
-    if any { builder.build().unwrap_or_else(|_| Gitignore::empty()) } else { Gitignore::empty() }
-}
-
-fn add_lines(builder: &mut GitignoreBuilder, fd: &OwnedFd, name: &str) -> bool {
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    let Ok(file) = rustix::fs::openat(fd, name, flags, Mode::empty()) else { return false };
-    if !rustix::fs::fstat(&file).is_ok_and(|stat| FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile) {
-        return false;
-    }
-    let mut content = Vec::new();
-    if File::from(file).take(IGNORE_FILE_MAX).read_to_end(&mut content).is_err() {
-        return false;
-    }
-    for line in String::from_utf8_lossy(&content).trim_start_matches('\u{feff}').lines() {
-        // A line that is no pattern ignores nothing.
-        let _ = builder.add_line(None, line);
-    }
-    true
-}
+#[cfg(test)]
+mod tests;

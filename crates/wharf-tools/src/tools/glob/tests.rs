@@ -23,7 +23,10 @@ async fn newest_first_without_what_is_ignored() {
         "src/old.rs\n[1 of 2 files; make the pattern narrower]"
     );
     assert_eq!(bench.tell("glob", json!({"pattern": "*.rs", "path": "out"})).await, "out/x.rs");
-    assert_eq!(bench.tell("glob", json!({"pattern": "*.py"})).await, "no file matches *.py in ./");
+    assert_eq!(
+        bench.tell("glob", json!({"pattern": "*.py"})).await,
+        "no file matches *.py in ./\n[not searched: 3 ignored entries (a.log, out, sub/no.rs)]"
+    );
     let absolute = format!("{}/src/n*.rs", bench.workspace.root().display());
     assert_eq!(bench.tell("glob", json!({"pattern": absolute})).await, "src/new.rs");
 }
