@@ -1,5 +1,6 @@
 //! Pages of sessions: the cursor between them and the words of a search.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -58,6 +59,39 @@ pub(crate) fn search_words(query: &SessionQuery) -> Option<Vec<String>> {
     Some(words(text).take(MAX_WORDS).collect())
 }
 
+/// The text with a space around each character of a script that writes no spaces between words. There every character is a token
+/// of the index, and a word that is looked for is a run of tokens, wherever in the text it stands.
+pub(crate) fn apart(text: &str) -> Cow<'_, str> {
+    if !text.chars().any(is_unspaced) {
+        return Cow::Borrowed(text);
+    }
+    let mut out = String::with_capacity(text.len() * 2);
+    for c in text.chars() {
+        if is_unspaced(c) {
+            out.extend([' ', c, ' ']);
+        } else {
+            out.push(c);
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// Chinese and Japanese writing, Thai, Lao, Khmer and Burmese.
+fn is_unspaced(c: char) -> bool {
+    matches!(c,
+        '\u{0e00}'..='\u{0eff}' // Thai, Lao
+        | '\u{1000}'..='\u{109f}' // Burmese
+        | '\u{1780}'..='\u{17ff}' // Khmer
+        | '\u{3005}'..='\u{3007}'
+        | '\u{3040}'..='\u{312f}' // Hiragana, Katakana, Bopomofo
+        | '\u{31a0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}'
+        | '\u{4e00}'..='\u{9fff}' // Han
+        | '\u{f900}'..='\u{faff}'
+        | '\u{ff66}'..='\u{ff9f}' // Katakana of half width
+        | '\u{20000}'..='\u{3ffff}')
+}
+
 /// Runs of letters and digits, in lower case.
 pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
     text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
@@ -66,6 +100,19 @@ pub(crate) fn words(text: &str) -> impl Iterator<Item = String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn characters_of_unspaced_scripts_stand_alone() {
+        for (text, tokens) in [
+            ("修复解析器 bug", &["修", "复", "解", "析", "器", "bug"][..]),
+            ("日本語のテスト", &["日", "本", "語", "の", "テ", "ス", "ト"]),
+            ("Ünï code", &["ünï", "code"]),
+            ("v2版本", &["v2", "版", "本"]),
+            ("한국어 제목", &["한국어", "제목"]),
+        ] {
+            assert_eq!(words(&apart(text)).collect::<Vec<_>>(), tokens, "{text}");
+        }
+    }
 
     #[test]
     fn a_cursor_reads_back_and_foreign_text_is_refused() {

@@ -2,8 +2,12 @@
 //!
 //! Every change may be applied twice without another result: a rebuild meets rows that are older than the log's first event.
 
+use std::borrow::Cow;
+
 use wharf_protocol::event::{PromptReceived, TurnStarted};
 use wharf_protocol::{ApiError, Event, EventBody, MessageId, Seq, StopReason, Turn, TurnId, TurnStatus, Usage};
+
+use crate::page;
 
 /// How much of a prompt can be searched for, in bytes.
 const SEARCHED_BYTES: usize = 64 << 10;
@@ -142,7 +146,7 @@ pub(crate) fn hide_cleared(turn: &mut Turn, first_seq: Seq) {
     }
 }
 
-/// The part of a prompt or title that can be searched for.
-pub(crate) fn searched(text: &str) -> &str {
-    &text[..text.floor_char_boundary(SEARCHED_BYTES)]
+/// The part of a prompt or title that can be searched for, cut into the tokens of the index.
+pub(crate) fn searched(text: &str) -> Cow<'_, str> {
+    page::apart(&text[..text.floor_char_boundary(SEARCHED_BYTES)])
 }

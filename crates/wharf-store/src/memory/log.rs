@@ -69,7 +69,7 @@ impl Log {
         let first_seq = self.session.first_seq.max(view.first_seq);
         self.session = Session { first_seq, ..view.clone() };
         match &view.title {
-            Some(title) => self.docs.insert(Seq::ZERO, projection::searched(title).to_owned()),
+            Some(title) => self.docs.insert(Seq::ZERO, projection::searched(title).into_owned()),
             None => self.docs.remove(&Seq::ZERO),
         };
     }
@@ -120,7 +120,10 @@ impl Log {
                 .docs
                 .iter()
                 .filter(|(seq, _)| **seq == Seq::ZERO || **seq >= self.session.first_seq)
-                .any(|(_, text)| words.iter().all(|word| page::words(text).any(|found| found.starts_with(word))))
+                .any(|(_, text)| {
+                    let tokens: Vec<String> = page::words(text).collect();
+                    words.iter().all(|word| has_phrase(&tokens, &page::words(&page::apart(word)).collect::<Vec<_>>()))
+                })
     }
 
     pub fn truncate(&mut self, through: Seq) -> Vec<u64> {
@@ -164,7 +167,7 @@ impl Log {
         let event = &entry.event;
         if let EventBody::PromptReceived(received) = &event.body {
             let text = received.content.text();
-            self.docs.insert(event.seq, projection::searched(&text).to_owned());
+            self.docs.insert(event.seq, projection::searched(&text).into_owned());
         }
         match projection::turn_change(event) {
             Some(TurnChange::Accepted { prompt, turn }) => {
@@ -211,4 +214,10 @@ impl Log {
             self.turns.remove(own);
         }
     }
+}
+
+/// Whether the tokens of a word stand one after the other; the last one may go on.
+fn has_phrase(tokens: &[String], word: &[String]) -> bool {
+    let Some((last, first)) = word.split_last() else { return false };
+    tokens.windows(word.len()).any(|found| found.starts_with(first) && found[first.len()].starts_with(last.as_str()))
 }

@@ -1,5 +1,7 @@
 //! Pages of sessions. Lists without words read an index from the cursor on and take their total from a counter.
 
+use std::borrow::Cow;
+
 use rusqlite::types::Value;
 use rusqlite::{Connection, params_from_iter};
 use wharf_protocol::rest::{SessionPage, SessionQuery};
@@ -144,6 +146,11 @@ impl Filter {
 
 /// Each word as a quoted prefix: whatever the words are, this is no syntax error.
 fn match_expression(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("\"{}\"*", word.replace('"', "\"\""))).collect();
-    quoted.join(" ")
+    let quoted = |text: &str| format!("\"{}\"*", text.replace('"', "\"\""));
+    let words = words.iter().map(|word| match page::apart(word) {
+        Cow::Borrowed(word) => quoted(word),
+        // As one token it stands in the index of texts from before characters were taken apart.
+        Cow::Owned(apart) => format!("({} OR {})", quoted(&apart), quoted(word)),
+    });
+    words.collect::<Vec<_>>().join(" AND ")
 }
