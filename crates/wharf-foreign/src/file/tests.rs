@@ -26,7 +26,9 @@ fn what_is_no_regular_file_is_an_error_at_once() {
     rustix::fs::mknodat(rustix::fs::CWD, &path, FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
     let link = dir.path().join("link");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    for path in [path.as_path(), &link, dir.path(), Path::new("/dev/zero"), Path::new("/dev/tty0"), Path::new("/dev/null")] {
+    for path in
+        [path.as_path(), &link, dir.path(), Path::new("/dev/zero"), Path::new("/dev/tty0"), Path::new("/dev/null")]
+    {
         let error = read_text(path, 100);
         assert!(error.is_err(), "{}: {error:?}", path.display());
     }
