@@ -164,7 +164,8 @@ pub async fn sessions_by_words(backend: &dyn Backend) {
     let mut c = Driver::create_at(&store, "c", Timestamp(1_002), "/three").await;
     c.turn("t", "ログイン画面のエラーを直して", 0).await;
     c.append(vec![(None, bodies::title("修复解析器的 Unicode 错误 Ümläut"))]).await.unwrap();
-    for word in ["解析器", "修复", "错误", "析", "画面", "エラー", "UNICODE", "解析器 错误", "ümläut", "的 uni"] {
+    for word in ["解析器", "修复", "错误", "析", "画面", "エラー", "UNICODE", "解析器 错误", "ümläut", "的 uni"]
+    {
         check(word, &["c"]).await;
     }
     for absent in ["析解", "解析错误", "画エ", "解析器 scheduler", "nicode"] {

@@ -116,14 +116,12 @@ impl Log {
 
     pub fn mentions(&self, words: &[String]) -> bool {
         !words.is_empty()
-            && self
-                .docs
-                .iter()
-                .filter(|(seq, _)| **seq == Seq::ZERO || **seq >= self.session.first_seq)
-                .any(|(_, text)| {
+            && self.docs.iter().filter(|(seq, _)| **seq == Seq::ZERO || **seq >= self.session.first_seq).any(
+                |(_, text)| {
                     let tokens: Vec<String> = page::words(text).collect();
                     words.iter().all(|word| has_phrase(&tokens, &page::words(&page::apart(word)).collect::<Vec<_>>()))
-                })
+                },
+            )
     }
 
     pub fn truncate(&mut self, through: Seq) -> Vec<u64> {
