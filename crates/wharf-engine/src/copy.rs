@@ -157,6 +157,7 @@ impl Import {
         self.line += 1;
         let line = self.line;
         let wrong = |reason: String| EngineError::NotAnExport { line, reason };
+        let text = wharf_foreign::text::without_mark(text);
         if text.trim_ascii().is_empty() {
             return Ok(());
         }

@@ -204,8 +204,9 @@ impl Engine {
         self.shared.store.session(session).await?.ok_or_else(|| EngineError::SessionNotFound(session.clone()))
     }
 
-    pub async fn sessions(&self, query: SessionQuery) -> Result<SessionPage, EngineError> {
+    pub async fn sessions(&self, mut query: SessionQuery) -> Result<SessionPage, EngineError> {
         check_limit(query.limit)?;
+        query.cwd = query.cwd.map(directories::as_stored);
         Ok(self.shared.store.sessions(&query).await?)
     }
 
@@ -265,11 +266,12 @@ impl Engine {
         if content.is_empty() {
             return Err(EngineError::Invalid { field: "content", reason: "must not be empty".to_owned() });
         }
+        // Judged here and nowhere else: every door leads through here, and the limit may change while the server runs.
         let limit = self.shared.config().limits.prompt_text_bytes;
         let length = content.text().len();
         if length > limit {
-            let reason = format!("{length} bytes of text; at most {limit} are taken");
-            return Err(EngineError::Invalid { field: "content", reason });
+            let reason = format!("{length} bytes of text; a prompt may have {limit} (limits.prompt_text_bytes)");
+            return Err(EngineError::TooLarge { field: "content", reason });
         }
         let meaning = serde_json::to_vec(&(&content, priority, conflict_strategy, &metadata))
             .map_err(|error| EngineError::Internal(error.to_string()))?;

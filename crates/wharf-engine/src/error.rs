@@ -35,6 +35,9 @@ pub enum EngineError {
     /// A field of the request is not acceptable.
     #[error("{field}: {reason}")]
     Invalid { field: &'static str, reason: String },
+    /// A field of the request is larger than a limit allows.
+    #[error("{field}: {reason}")]
+    TooLarge { field: &'static str, reason: String },
     /// A line of an import is not what an export has there.
     #[error("line {line}: {reason}")]
     NotAnExport { line: u64, reason: String },
@@ -93,6 +96,7 @@ impl EngineError {
             Self::PermissionNotFound(_) => ErrorCode::PermissionNotFound,
             Self::PromptNotFound(_) => ErrorCode::PromptNotFound,
             Self::Invalid { .. } | Self::NotAnExport { .. } => ErrorCode::ValidationError,
+            Self::TooLarge { .. } => ErrorCode::PayloadTooLarge,
             Self::Busy(_) => ErrorCode::SessionBusy,
             Self::QueueFull { .. } => ErrorCode::QueueFull,
             Self::TooManySessions { .. } => ErrorCode::MaxSessionsReached,
@@ -110,7 +114,9 @@ impl EngineError {
             Self::Internal(_) => ErrorCode::InternalError,
         };
         let details = match self {
-            Self::Invalid { field, reason } => Some(json!({ "field": field, "reason": reason })),
+            Self::Invalid { field, reason } | Self::TooLarge { field, reason } => {
+                Some(json!({ "field": field, "reason": reason }))
+            }
             Self::NotAnExport { line, reason } => Some(json!({ "line": line, "reason": reason })),
             Self::QueueFull { limit } => Some(json!({ "limit": limit })),
             Self::TooManySessions { max } | Self::TooManyCommands { max } => Some(json!({ "max": max })),

@@ -23,6 +23,21 @@ pub(super) fn real(config: &EngineConfig, field: &'static str, path: &Path) -> R
     Ok(real)
 }
 
+/// How sessions hold the directory that is meant by `path`: its real path. Of one that is not there any more the part that is, is
+/// resolved. A relative one stays as it is written, and is no session's.
+pub(super) fn as_stored(path: PathBuf) -> PathBuf {
+    if !path.is_absolute() {
+        return path;
+    }
+    let resolved = path.ancestors().find_map(|there| {
+        let real = there.canonicalize().ok()?;
+        let gone = path.strip_prefix(there).ok()?;
+        Some(if gone.as_os_str().is_empty() { real } else { real.join(gone) })
+    });
+    // Without `.` and doubled slashes, whatever it is.
+    resolved.unwrap_or(path).components().collect()
+}
+
 fn check_allowed(config: &EngineConfig, field: &'static str, path: &Path, real: &Path) -> Result<(), EngineError> {
     let roots = &config.allowed_roots;
     if roots.is_empty() || roots.iter().any(|root| is_below(real, root)) {

@@ -458,6 +458,7 @@ pub struct ContextCompacted {
 pub struct ModelRetrying {
     /// 1 for the first repetition.
     pub attempt: u32,
+    /// Repetitions, without the first attempt.
     pub max_attempts: u32,
     pub delay_ms: u64,
     pub error: String,
