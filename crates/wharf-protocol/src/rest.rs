@@ -83,7 +83,10 @@ pub struct Limits {
     pub command_time_ms: u64,
     /// So much of a background command's output is kept: the newest bytes.
     pub command_output_bytes: u64,
+    /// Connections that are open at a time. A server with fewer descriptors takes fewer.
     pub connections: usize,
+    /// Bytes of all clients together that were received and that nothing was made of yet: unfinished frames, bodies, lines of imports.
+    pub in_flight_bytes: usize,
     pub requests_per_second: u32,
     pub request_burst: u32,
 }
@@ -105,6 +108,7 @@ impl Default for Limits {
             command_time_ms: 12 * 3_600_000,
             command_output_bytes: 4 << 20,
             connections: 10_000,
+            in_flight_bytes: 64 << 20,
             requests_per_second: 100,
             request_burst: 200,
         }

@@ -8,6 +8,7 @@ use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
 use crate::auth::Gate;
+use crate::budget::Budget;
 use crate::config::ServerConfig;
 use crate::guard::Guard;
 use crate::limit::Addresses;
@@ -26,7 +27,11 @@ pub(crate) struct Shared {
     pub(crate) port: u16,
     pub(crate) gate: Gate,
     pub(crate) guard: Guard,
-    pub(crate) addresses: Addresses,
+    /// Requests with a wrong key, or without the one that they need.
+    pub(crate) failures: Addresses,
+    /// Requests without a key for what needs none: apart, so that guesses at keys do not use up `/health`.
+    pub(crate) visitors: Addresses,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) tickets: Tickets,
     pub(crate) metrics: Metrics,
     pub(crate) presence: Presence,

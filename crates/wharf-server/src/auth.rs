@@ -181,6 +181,11 @@ impl Gate {
     }
 }
 
+/// Whether a request holds anything that could be a key, right or wrong.
+pub(crate) fn shows_key(headers: &HeaderMap) -> bool {
+    headers.contains_key(AUTHORIZATION) || headers.contains_key("x-api-key")
+}
+
 fn secret(headers: &HeaderMap) -> Option<&[u8]> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         let (scheme, secret) = value.as_bytes().split_at_checked(7)?;

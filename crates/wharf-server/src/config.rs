@@ -28,6 +28,8 @@ pub struct ServerConfig {
     pub timeouts: Timeouts,
     /// Each ACP connection's messages go to a file in this directory.
     pub trace: Option<PathBuf>,
+    /// Listens on addresses that other machines reach, although keys, prompts and files travel unencrypted.
+    pub insecure: bool,
 }
 
 impl ServerConfig {
@@ -45,6 +47,7 @@ impl ServerConfig {
             drain_grace: Duration::from_secs(25),
             timeouts: Timeouts::default(),
             trace: None,
+            insecure: false,
         }
     }
 }
@@ -52,6 +55,8 @@ impl ServerConfig {
 /// How long the other side may take.
 #[derive(Debug, Clone)]
 pub struct Timeouts {
+    /// From the connection to its first request with a key: one without is closed then.
+    pub first_request: Duration,
     /// For a request's header; also how long an idle connection stays open for the next request.
     pub header: Duration,
     /// For a request's body.
@@ -71,6 +76,7 @@ pub struct Timeouts {
 impl Default for Timeouts {
     fn default() -> Self {
         Self {
+            first_request: Duration::from_secs(10),
             header: Duration::from_secs(30),
             body: Duration::from_secs(60),
             stall: Duration::from_secs(30),

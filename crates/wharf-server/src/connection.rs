@@ -13,12 +13,12 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
 use tower::ServiceExt;
 
 use crate::app::App;
-use crate::presence::Present;
+use crate::budget::Hold;
+use crate::slots::Slot;
 
 /// Bytes of a request's header, and of an answer that hyper holds before it asks for more of it.
 const BUFFER_BYTES: usize = 64 << 10;
@@ -29,29 +29,44 @@ pub(crate) struct Peer {
     pub(crate) address: SocketAddr,
     pub(crate) traffic: Arc<Traffic>,
     /// Held by whoever still works on the connection, after an upgrade too.
-    pub(crate) _slot: Arc<Slot>,
+    slot: Arc<Slot>,
 }
 
-/// One of the connections that may be open.
+impl Peer {
+    /// The connection has shown a key.
+    pub(crate) fn known(&self) {
+        self.slot.known();
+        self.traffic.unread.known();
+    }
+}
+
 #[derive(Debug)]
-pub(crate) struct Slot {
-    pub(crate) _permit: OwnedSemaphorePermit,
-    pub(crate) _present: Present,
-}
-
-#[derive(Debug, Default)]
 pub(crate) struct Traffic {
     /// Bytes that the client took.
     pub(crate) written: AtomicU64,
+    /// Bytes that have come and that nothing was made of. Of a connection without a key all of them count, of a WebSocket those of
+    /// messages that are not whole or not served; a body counts where it is read.
+    pub(crate) unread: Hold,
+    /// The budget had no room for what came.
+    pub(crate) is_full: AtomicBool,
     /// The connection is a WebSocket: its writer watches for stalls, so that it can say why it closes.
     pub(crate) upgraded: AtomicBool,
 }
 
 /// Serves one connection to its end.
 pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, router: Router, app: App) {
-    let peer = Peer { address, traffic: Arc::default(), _slot: Arc::new(slot) };
+    let slot = Arc::new(slot);
+    let traffic = Traffic {
+        written: AtomicU64::new(0),
+        unread: app.budget.hold_for_stranger(),
+        is_full: AtomicBool::new(false),
+        upgraded: AtomicBool::new(false),
+    };
+    let peer = Peer { address, traffic: Arc::new(traffic), slot: Arc::clone(&slot) };
     let io = Watched { stream, traffic: Arc::clone(&peer.traffic), app: app.clone(), stalled: None };
     let service = router.map_request(move |mut request: http::Request<hyper::body::Incoming>| {
+        // The header has become a request.
+        peer.traffic.unread.clear();
         request.extensions_mut().insert(peer.clone());
         request
     });
@@ -62,11 +77,27 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, ro
         .serve_connection(TokioIo::new(io), TowerToHyperService::new(service))
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
-    tokio::select! {
-        ended = connection.as_mut() => return log_end(ended),
-        () = app.closing.cancelled() => connection.as_mut().graceful_shutdown(),
+    let mut first_request = std::pin::pin!(sleep(app.config.timeouts.first_request));
+    loop {
+        tokio::select! {
+            ended = connection.as_mut() => return log_end(ended),
+            // Dropped as it is: whoever needs the room has a key, or comes later.
+            () = slot.evicted() => {
+                app.metrics.connections_evicted.fetch_add(1, Ordering::Relaxed);
+                return;
+            }
+            () = &mut first_request, if !slot.is_known() => break,
+            () = app.closing.cancelled() => break,
+        }
     }
-    log_end(connection.await);
+    // What is being answered is answered.
+    connection.as_mut().graceful_shutdown();
+    tokio::select! {
+        ended = connection.as_mut() => log_end(ended),
+        () = slot.evicted() => {}
+        // A header that comes byte by byte would hold the connection open.
+        () = sleep(app.config.timeouts.close), if !slot.is_known() => {}
+    }
 }
 
 fn log_end(ended: hyper::Result<()>) {
@@ -110,7 +141,17 @@ impl Watched {
 
 impl AsyncRead for Watched {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(cx, buf)
+        let before = buf.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
+        let come = buf.filled().len() - before;
+        let counts = self.traffic.upgraded.load(Ordering::Relaxed) || self.traffic.unread.is_strangers();
+        if counts && self.traffic.unread.grow(come).is_err() {
+            self.traffic.is_full.store(true, Ordering::Relaxed);
+            self.app.metrics.over_budget.fetch_add(1, Ordering::Relaxed);
+            let reason = "too many bytes of unfinished requests are held already";
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::OutOfMemory, reason)));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 

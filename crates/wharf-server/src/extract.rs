@@ -1,9 +1,12 @@
 //! What a handler takes from a request, with errors that name what is wrong.
 
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+
 use axum::body::{Body, HttpBody};
 use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
@@ -11,9 +14,11 @@ use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::error::Category;
+use wharf_foreign::text::without_mark;
 use wharf_protocol::{ApiError, ErrorCode};
 
 use crate::app::App;
+use crate::budget::{Full, Hold};
 use crate::error::Failure;
 
 /// The variable parts of the path.
@@ -46,7 +51,9 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for QueryOf<T> {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Failure> {
-        match Query::<T>::try_from_uri(&parts.uri) {
+        let query = without_empty(parts.uri.query().unwrap_or_default());
+        let uri = http::Uri::builder().path_and_query(format!("/?{query}")).build();
+        match Query::<T>::try_from_uri(uri.as_ref().unwrap_or(&parts.uri)) {
             Ok(Query(query)) => Ok(Self(query)),
             Err(error) => {
                 let text = error.body_text();
@@ -58,6 +65,13 @@ impl<T: DeserializeOwned + Send> FromRequestParts<App> for QueryOf<T> {
             }
         }
     }
+}
+
+/// The query without the parameters that have no value: `?after=` is what a client writes whose cursor is empty, and means the same
+/// as leaving it out.
+fn without_empty(query: &str) -> String {
+    let has_value = |pair: &&str| pair.split_once('=').is_some_and(|(_, value)| !value.is_empty());
+    query.split('&').filter(has_value).collect::<Vec<_>>().join("&")
 }
 
 /// A JSON body that has to be there.
@@ -73,7 +87,7 @@ impl<T: DeserializeOwned> FromRequest<App> for JsonBody<T> {
         if !declared && parts.headers.contains_key(CONTENT_TYPE) {
             return Err(not_json());
         }
-        let bytes = read(body, app).await?;
+        let (bytes, _held) = read(body, app).await?;
         if bytes.is_empty() {
             return Err(Failure::new(ErrorCode::InvalidJson, "a JSON body is needed"));
         }
@@ -92,7 +106,7 @@ impl<T: DeserializeOwned + Default> FromRequest<App> for OptionalBody<T> {
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Failure> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, app).await?;
+        let (bytes, _held) = read(body, app).await?;
         if bytes.is_empty() {
             return Ok(Self(T::default()));
         }
@@ -113,23 +127,59 @@ fn is_json(headers: &HeaderMap) -> bool {
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
 }
 
-async fn read(body: Body, app: &App) -> Result<Bytes, Failure> {
+/// The body without a byte-order mark, and the room that it takes up until something is made of it.
+async fn read(body: Body, app: &App) -> Result<(Bytes, Hold), Failure> {
     let limit = app.config.limits.body_bytes;
     let too_large = || Failure::new(ErrorCode::PayloadTooLarge, format!("a body may have {limit} bytes"));
     if body.size_hint().lower() > limit as u64 {
         return Err(too_large());
     }
-    let collected = tokio::time::timeout(app.config.timeouts.body, Limited::new(body, limit).collect()).await;
+    let held = app.budget.hold();
+    let collected = tokio::time::timeout(app.config.timeouts.body, collect(Limited::new(body, limit), &held)).await;
     match collected {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(Failure::new(ErrorCode::BadRequest, "the body ended early")),
+        Ok(Ok(body)) => {
+            let mark = body.len() - without_mark(&body).len();
+            Ok((body.slice(mark..), held))
+        }
+        Ok(Err(Unread::Error(error))) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(Unread::Error(_))) => Err(Failure::new(ErrorCode::BadRequest, "the body ended early")),
+        Ok(Err(Unread::Full)) => {
+            app.metrics.over_budget.fetch_add(1, Ordering::Relaxed);
+            Err(no_room())
+        }
         Err(_) => Err(Failure::new(ErrorCode::BadRequest, "the body came too slowly")),
     }
 }
 
+/// Why a body was not read.
+enum Unread {
+    Error(axum::BoxError),
+    Full,
+}
+
+async fn collect(mut body: Limited<Body>, held: &Hold) -> Result<Bytes, Unread> {
+    let mut whole = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        // Trailers hold nothing that anybody reads.
+        let Ok(piece) = frame.map_err(Unread::Error)?.into_data() else { continue };
+        held.grow(piece.len()).map_err(|Full| Unread::Full)?;
+        whole.extend_from_slice(&piece);
+    }
+    Ok(whole.freeze())
+}
+
+/// The budget of bytes in flight is used up; see [`crate::budget`].
+pub(crate) fn no_room() -> Failure {
+    ApiError::new(
+        ErrorCode::Unavailable,
+        "the server holds as many unfinished requests as it may; try again in a moment",
+    )
+    .into()
+}
+
 /// Reads a JSON object from outside. A list would pass for a struct otherwise: serde takes its items for the fields.
 pub(crate) fn parse_object<T: DeserializeOwned>(json: &[u8]) -> Result<T, ApiError> {
+    let json = without_mark(json);
     if json.trim_ascii_start().first() == Some(&b'{') {
         return parse(json);
     }
@@ -181,6 +231,29 @@ pub(crate) fn header<'a>(headers: &'a HeaderMap, name: &'static str) -> Result<O
     }
 }
 
+/// The text of a header that the IETF's draft calls a structured field's string: in quotes, with `\` before quotes and backslashes
+/// in it. A text without quotes stands for itself.
+pub(crate) fn unquoted(value: &str) -> Result<Cow<'_, str>, &'static str> {
+    let Some(rest) = value.strip_prefix('"') else { return Ok(Cow::Borrowed(value)) };
+    let mut text = String::with_capacity(rest.len());
+    let mut chars = rest.chars();
+    loop {
+        match chars.next() {
+            // Parameters may follow; none is known here.
+            Some('"') => match chars.as_str().trim_start() {
+                rest if rest.is_empty() || rest.starts_with(';') => return Ok(Cow::Owned(text)),
+                _ => return Err("has something behind its closing quote"),
+            },
+            Some('\\') => match chars.next() {
+                Some(escaped @ ('"' | '\\')) => text.push(escaped),
+                _ => return Err("has a backslash that stands before neither a quote nor a backslash"),
+            },
+            Some(c) => text.push(c),
+            None => return Err("has no closing quote"),
+        }
+    }
+}
+
 /// Whether `Accept` asks for a media type by name. `*/*` asks for nothing in particular.
 pub(crate) fn accepts(headers: &HeaderMap, media_type: &str) -> bool {
     headers.get_all(http::header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|value| {
@@ -217,3 +290,6 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
     digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,11 +17,12 @@ use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
 use wharf_protocol::{ApiError, ErrorCode};
 
 use crate::app::App;
-use crate::auth::Principal;
+use crate::auth::{self, Principal};
 use crate::connection::Peer;
 use crate::error::{self, Failure, Result};
 use crate::extract::random_id;
 use crate::guard;
+use crate::limit::Addresses;
 use crate::route::{Access, Facts};
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -53,17 +54,21 @@ fn admit(
         }
     }
     let now = Instant::now();
-    if facts.is_some_and(|facts| facts.access == Access::Public) {
-        limit_address(app, request, now)?;
-        return Ok(None);
-    }
+    let is_public = facts.is_some_and(|facts| facts.access == Access::Public);
+    // Before any bucket of an address: whoever shows a right key is counted by it, also where none is needed, and a flood of
+    // wrong ones from the same address (a proxy's, or 127.0.0.1) keeps nobody out.
     let principal = match authenticate(app, request, facts, now) {
         Ok(principal) => principal,
         Err(error) => {
-            limit_address(app, request, now)?;
-            return Err(error.into());
+            let has_guessed = auth::shows_key(request.headers());
+            let table = if is_public && !has_guessed { &app.visitors } else { &app.failures };
+            limit_address(table, request, now)?;
+            return if is_public { Ok(None) } else { Err(error.into()) };
         }
     };
+    if let Some(peer) = request.extensions().get::<Peer>() {
+        peer.known();
+    }
     principal.bucket.take(now).map_err(Failure::rate_limited)?;
     if let Some(Access::Scope(scope)) = facts.map(|facts| facts.access) {
         principal.require(scope)?;
@@ -86,9 +91,9 @@ fn ticket_of(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))
 }
 
-fn limit_address(app: &App, request: &Request, now: Instant) -> Result<()> {
+fn limit_address(table: &Addresses, request: &Request, now: Instant) -> Result<()> {
     match request.extensions().get::<Peer>() {
-        Some(peer) => app.addresses.take(peer.address.ip(), now).map_err(Failure::rate_limited),
+        Some(peer) => table.take(peer.address.ip(), now).map_err(Failure::rate_limited),
         None => Ok(()),
     }
 }

@@ -5,6 +5,7 @@
 mod acp;
 mod app;
 mod auth;
+mod budget;
 mod config;
 mod connection;
 mod error;
@@ -19,6 +20,7 @@ mod presence;
 mod route;
 mod routes;
 mod server;
+mod slots;
 mod sse;
 mod ticket;
 pub mod trace;

@@ -16,6 +16,10 @@ pub(crate) struct Metrics {
     pub(crate) events_streamed: AtomicU64,
     pub(crate) bytes_streamed: AtomicU64,
     pub(crate) connections_refused: AtomicU64,
+    /// Without a key, to make room.
+    pub(crate) connections_evicted: AtomicU64,
+    /// Frames and bodies for which the budget had no room.
+    pub(crate) over_budget: AtomicU64,
     pub(crate) clients_stalled: AtomicU64,
 }
 
@@ -26,6 +30,8 @@ impl Metrics {
             events_streamed: AtomicU64::new(0),
             bytes_streamed: AtomicU64::new(0),
             connections_refused: AtomicU64::new(0),
+            connections_evicted: AtomicU64::new(0),
+            over_budget: AtomicU64::new(0),
             clients_stalled: AtomicU64::new(0),
         }
     }

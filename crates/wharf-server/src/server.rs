@@ -1,14 +1,12 @@
 //! The listener: bound, served, drained.
 
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -16,15 +14,17 @@ use wharf_engine::Engine;
 
 use crate::app::{App, Shared};
 use crate::auth::{Auth, Gate};
+use crate::budget::Budget;
 use crate::config::ServerConfig;
-use crate::connection::{self, Slot};
+use crate::connection;
 use crate::front::front;
 use crate::guard::Guard;
 use crate::limit::Addresses;
 use crate::metrics::Metrics;
-use crate::presence::{Presence, Present};
+use crate::presence::Presence;
 use crate::route::Catalogue;
 use crate::routes;
+use crate::slots::Slots;
 use crate::ticket::Tickets;
 
 /// Why a server did not start, or stopped.
@@ -33,6 +33,11 @@ pub enum ServerError {
     /// Without keys everybody who can connect may run commands here.
     #[error("{0} can be reached from other machines: authentication cannot be switched off there")]
     Unauthenticated(IpAddr),
+    /// There is no TLS in this server: that is a proxy's work, or a tunnel's.
+    #[error(
+        "{0} can be reached from other machines, and there is no TLS: the key, prompts, answers and files would travel in the clear"
+    )]
+    InTheClear(IpAddr),
     #[error("no key is configured: nobody could use the server")]
     NoKeys,
     #[error("cannot listen on {address}")]
@@ -60,6 +65,9 @@ impl Server {
         match &config.auth {
             Auth::None if !config.host.is_loopback() => return Err(ServerError::Unauthenticated(config.host)),
             Auth::Keys(keys) if keys.is_empty() => return Err(ServerError::NoKeys),
+            Auth::Keys(_) if !config.host.is_loopback() && !config.insecure => {
+                return Err(ServerError::InTheClear(config.host));
+            }
             Auth::None | Auth::Keys(_) => {}
         }
         let wanted = SocketAddr::new(config.host, config.port);
@@ -74,7 +82,9 @@ impl Server {
         let app = App::new(Shared {
             gate: Gate::new(&config.auth, &config.limits),
             guard: Guard::new(address, &config.allowed_hosts, &config.allowed_origins),
-            addresses: Addresses::new(&config.limits),
+            failures: Addresses::new(&config.limits),
+            visitors: Addresses::new(&config.limits),
+            budget: Budget::new(config.limits.in_flight_bytes),
             tickets: Tickets::default(),
             metrics: Metrics::new(catalogue.names.len()),
             presence: Presence::default(),
@@ -106,7 +116,7 @@ impl Server {
     /// [`ServerConfig::drain_grace`], streams end, connections close. The engine is left to its owner to stop.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServerError> {
         let listener = TcpListener::from_std(self.listener).map_err(ServerError::Listener)?;
-        let slots = Arc::new(Semaphore::new(self.app.config.limits.connections));
+        let slots = Slots::new(self.app.config.limits.connections);
         let mut connections = JoinSet::new();
         let mut drain = std::pin::pin!(drain(self.app.clone(), shutdown));
         loop {
@@ -123,14 +133,13 @@ impl Server {
                     continue;
                 }
             };
-            let Ok(permit) = Arc::clone(&slots).try_acquire_owned() else {
+            let Some(slot) = slots.take(&self.app.presence.tcp).await else {
                 self.app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                 refuse(stream);
                 continue;
             };
             // Small frames must not wait for each other.
             let _ = stream.set_nodelay(true);
-            let slot = Slot { _permit: permit, _present: Present::new(&self.app.presence.tcp) };
             connections.spawn(connection::serve(stream, address, slot, self.router.clone(), self.app.clone()));
         }
         drop(listener);

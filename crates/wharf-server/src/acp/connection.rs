@@ -29,6 +29,7 @@ use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::trace::{self, Trace};
 use crate::ws::writer::{CAPACITY, Outgoing, Writer};
+use crate::ws::{close_for, release};
 
 /// Sessions that one connection may have attached.
 const ATTACHED_SESSIONS: usize = 64;
@@ -143,15 +144,21 @@ impl Connection {
                         trace.message(trace::Side::Client, &String::from_utf8_lossy(&message.clone().into_data()));
                     }
                     match message {
-                        Message::Text(text) => self.serve(text.as_bytes()).await,
-                        Message::Binary(bytes) => self.serve(&bytes).await,
-                        Message::Ping(_) | Message::Pong(_) => Ok(()),
+                        Message::Text(text) => self.serve_held(text.as_bytes()).await,
+                        Message::Binary(bytes) => self.serve_held(&bytes).await,
+                        Message::Ping(bytes) | Message::Pong(bytes) => {
+                            release(self.peer.as_ref(), Some(bytes.len()));
+                            Ok(())
+                        }
                         Message::Close(_) => Err(Gone),
                     }
                 }
                 Wakeup::Frame(Some(Err(error))) => {
                     tracing::debug!(%error, "an ACP connection cannot be read on");
-                    self.close(close_code::SIZE, "the message is too large or not a WebSocket frame").await
+                    match close_for(error, self.peer.as_ref()) {
+                        Some((code, reason)) => self.close(code, reason).await,
+                        None => Err(Gone),
+                    }
                 }
                 Wakeup::Frame(None) | Wakeup::WriterGone => Err(Gone),
                 Wakeup::RequestEnded => Ok(()),
@@ -167,6 +174,12 @@ impl Connection {
     async fn close(&self, code: u16, reason: &'static str) -> Result<(), Gone> {
         self.context.out.close(code, reason).await;
         Err(Gone)
+    }
+
+    async fn serve_held(&mut self, frame: &[u8]) -> Result<(), Gone> {
+        let served = self.serve(frame).await;
+        release(self.peer.as_ref(), None);
+        served
     }
 
     async fn serve(&mut self, frame: &[u8]) -> Result<(), Gone> {

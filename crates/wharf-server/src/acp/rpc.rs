@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 use wharf_engine::EngineError;
+use wharf_foreign::text::without_mark;
 use wharf_protocol::ApiError;
 
 use crate::error::Failure;
@@ -108,6 +109,7 @@ fn present_raw<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Box<
 
 /// Reads one message. Batches are none: the protocol has dropped them.
 pub(super) fn read(frame: &[u8]) -> Result<Incoming, Malformed> {
+    let frame = without_mark(frame);
     let malformed = |id: Id, code, message: &str| Malformed { id, error: RpcError::new(code, message) };
     if serde_json::from_slice::<&RawValue>(frame).is_err() {
         return Err(malformed(Id::null(), PARSE_ERROR, "Parse error"));
@@ -228,3 +230,6 @@ pub(super) fn request(id: &Id, method: &str, params: &impl Serialize) -> Utf8Byt
     let params = serde_json::to_string(params).unwrap_or_default();
     format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{params}}}"#, id.0).into()
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use wharf_protocol::PROTOCOL_VERSION;
-use wharf_protocol::rest::Info;
+use wharf_protocol::rest::{Info, Limits};
 
 use crate::app::App;
 use crate::route::Operation;
@@ -36,7 +36,20 @@ async fn info(State(app): State<App>) -> Json<Info> {
         capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
         agents: app.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
         tools_count: app.engine.tools().len(),
-        limits: app.config.limits.clone(),
+        limits: limits(&app),
         containment: app.engine.containment().await,
     })
+}
+
+/// Those of the start, but for the engine's own, which a running server may take over from a changed configuration.
+fn limits(app: &App) -> Limits {
+    let now = &app.engine.config().limits;
+    Limits {
+        prompt_text_bytes: now.prompt_text_bytes,
+        queued_prompts: now.queued_prompts,
+        live_sessions: now.live_sessions,
+        tool_output_bytes: now.tool_output_bytes,
+        model_idle_ms: now.model_idle_ms,
+        ..app.config.limits.clone()
+    }
 }

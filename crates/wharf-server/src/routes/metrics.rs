@@ -37,6 +37,12 @@ async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
     single(&mut out, "wharf_tcp_connections", "gauge", "Open connections of any kind.", tcp);
     let refused = numbers.connections_refused.load(Ordering::Relaxed);
     single(&mut out, "wharf_connections_refused_total", "counter", "Connections that found no room.", refused);
+    let evicted = numbers.connections_evicted.load(Ordering::Relaxed);
+    let help = "Connections without a key that made room for others.";
+    single(&mut out, "wharf_connections_evicted_total", "counter", help, evicted);
+    let over = numbers.over_budget.load(Ordering::Relaxed);
+    let help = "Frames, bodies and headers for which the budget of bytes in flight had no room.";
+    single(&mut out, "wharf_over_budget_total", "counter", help, over);
     let stalled = numbers.clients_stalled.load(Ordering::Relaxed);
     single(&mut out, "wharf_clients_stalled_total", "counter", "Clients that stopped reading.", stalled);
     header(&mut out, "wharf_sessions", "gauge", "Sessions: stored, with a running turn, in memory without one.");

@@ -21,11 +21,9 @@ use std::sync::Arc;
 
 use axum::Extension;
 use serde::Deserialize;
-use wharf_protocol::{ErrorCode, Prompt, SessionId};
+use wharf_protocol::SessionId;
 
-use crate::app::App;
 use crate::auth::Principal;
-use crate::error::{Failure, Result};
 use crate::route::Operation;
 
 /// Every route, in the order of the documentation.
@@ -61,14 +59,4 @@ pub(crate) type Asker = Extension<Arc<Principal>>;
 #[derive(Debug, Deserialize)]
 pub(crate) struct InSession {
     pub(crate) session_id: SessionId,
-}
-
-/// Limits of a prompt that are checked before the engine sees it.
-pub(crate) fn check_prompt(app: &App, prompt: &Prompt) -> Result<()> {
-    let (bytes, limit) = (prompt.content.text().len(), app.config.limits.prompt_text_bytes);
-    if bytes > limit {
-        let text = format!("content: {bytes} bytes of text; a prompt may have {limit}");
-        return Err(Failure::new(ErrorCode::PayloadTooLarge, text));
-    }
-    Ok(())
 }

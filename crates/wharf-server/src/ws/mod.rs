@@ -12,8 +12,8 @@ use std::sync::atomic::Ordering;
 
 use axum::Extension;
 use axum::extract::State;
-use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
+use axum::extract::ws::{WebSocketUpgrade, close_code};
 use axum::response::Response;
 use http::HeaderMap;
 use http::header::SEC_WEBSOCKET_PROTOCOL;
@@ -103,6 +103,35 @@ async fn open(
                 drop((present, peer));
             })
         }))
+}
+
+/// How a socket that cannot be read on is closed; `None` where nobody is left to be told.
+pub(crate) fn close_for(error: axum::Error, peer: Option<&Peer>) -> Option<(u16, &'static str)> {
+    if peer.is_some_and(|peer| peer.traffic.is_full.load(Ordering::Relaxed)) {
+        return Some((
+            close_code::AGAIN,
+            "the server holds as many unfinished messages as it may; try again in a moment",
+        ));
+    }
+    let error = error.into_inner().downcast::<tungstenite::Error>().ok()?;
+    match *error {
+        tungstenite::Error::Utf8(_) => Some((close_code::INVALID, "a text frame is not UTF-8")),
+        tungstenite::Error::Capacity(_) => Some((close_code::SIZE, "the message is too large")),
+        tungstenite::Error::Protocol(_) => Some((close_code::PROTOCOL, "not a WebSocket frame")),
+        _ => None,
+    }
+}
+
+/// What came with a message is free again, once it was served. Pings and pongs may stand between the frames of a message, which
+/// is held on.
+pub(crate) fn release(peer: Option<&Peer>, control: Option<usize>) {
+    /// Head and mask of a frame that is no longer than 125 bytes.
+    const CONTROL_HEAD_BYTES: usize = 6;
+    let Some(peer) = peer else { return };
+    match control {
+        Some(bytes) => peer.traffic.unread.shrink(bytes + CONTROL_HEAD_BYTES),
+        None => peer.traffic.unread.clear(),
+    }
 }
 
 /// Whether the client offers to speak a subprotocol.

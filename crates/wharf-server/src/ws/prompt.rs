@@ -9,7 +9,6 @@ use super::writer::Outgoing;
 use crate::app::App;
 use crate::auth::Principal;
 use crate::error::Result;
-use crate::routes::check_prompt;
 use crate::turn_frames::TurnFrames;
 
 /// Accepts a prompt. From here on the turn depends on no client.
@@ -20,7 +19,6 @@ pub(super) async fn accept(
     prompt: Prompt,
     watcher: Watcher,
 ) -> Result<TurnFrames> {
-    check_prompt(app, &prompt)?;
     let accepted = app.engine.prompt(session_id, prompt, &principal.caller).await?;
     Ok(TurnFrames::follow(app, session_id, &accepted, watcher).await?)
 }

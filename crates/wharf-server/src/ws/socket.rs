@@ -20,7 +20,7 @@ use wharf_protocol::{ApiError, ErrorCode, Prompt, Seq, SessionId};
 use super::request::{self, Malformed, Request};
 use super::watch::Watch;
 use super::writer::{CAPACITY, Outgoing, Writer};
-use super::{envelope, prompt};
+use super::{close_for, envelope, prompt, release};
 use crate::app::App;
 use crate::auth::{Principal, Scope};
 use crate::connection::Peer;
@@ -165,12 +165,19 @@ impl Socket {
 
     async fn handle(&mut self, wakeup: Wakeup) -> Flow {
         let sent = match wakeup {
-            Wakeup::Frame(Some(Ok(Message::Text(text)))) => self.serve(text.as_bytes()).await,
-            Wakeup::Frame(Some(Ok(Message::Binary(bytes)))) => self.serve(&bytes).await,
-            Wakeup::Frame(Some(Ok(Message::Ping(_) | Message::Pong(_)))) | Wakeup::PromptEnded => Some(()),
+            Wakeup::Frame(Some(Ok(Message::Text(text)))) => self.serve_held(text.as_bytes()).await,
+            Wakeup::Frame(Some(Ok(Message::Binary(bytes)))) => self.serve_held(&bytes).await,
+            Wakeup::Frame(Some(Ok(Message::Ping(bytes) | Message::Pong(bytes)))) => {
+                release(self.peer.as_ref(), Some(bytes.len()));
+                Some(())
+            }
+            Wakeup::PromptEnded => Some(()),
             Wakeup::Frame(Some(Err(error))) => {
                 tracing::debug!(%error, "a WebSocket cannot be read on");
-                self.close(close_code::SIZE, "the frame is too large or not a WebSocket frame").await
+                match close_for(error, self.peer.as_ref()) {
+                    Some((code, reason)) => self.close(code, reason).await,
+                    None => None,
+                }
             }
             Wakeup::Frame(Some(Ok(Message::Close(_))) | None) | Wakeup::WriterGone => None,
             Wakeup::Draining => {
@@ -197,6 +204,12 @@ impl Socket {
     async fn close(&self, code: u16, reason: &'static str) -> Option<()> {
         let _ = self.out.send(Outgoing::Close(code, reason)).await;
         None
+    }
+
+    async fn serve_held(&mut self, frame: &[u8]) -> Option<()> {
+        let served = self.serve(frame).await;
+        release(self.peer.as_ref(), None);
+        served
     }
 
     async fn serve(&mut self, frame: &[u8]) -> Option<()> {

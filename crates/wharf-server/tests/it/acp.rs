@@ -1,7 +1,7 @@
 //! The Agent Client Protocol: its conformance list, over a WebSocket.
 
 mod cancels;
-mod client;
+pub mod client;
 mod conversation;
 mod editor;
 mod envelope;

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use reqwest::Method;
 use serde_json::json;
-use wharf_server::{Auth, Server, ServerConfig, ServerError};
+use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
 
 use crate::support::{EventReader, KEY, READER, TestServer, read};
 
@@ -90,12 +90,21 @@ async fn a_ticket_opens_one_stream() {
 #[tokio::test]
 async fn a_server_without_authentication_is_not_exposed() {
     let server = TestServer::start().await;
-    let bind = |host: &str, auth| {
+    let bind_as = |host: &str, auth, insecure| {
         let mut config = ServerConfig::new(auth);
+        config.insecure = insecure;
         config.host = host.parse::<IpAddr>().unwrap();
         config.port = 0;
         Server::bind(config, server.engine.clone()).map(|_| ())
     };
+    let bind = |host: &str, auth| bind_as(host, auth, false);
+    assert!(matches!(bind_as("0.0.0.0", Auth::None, true), Err(ServerError::Unauthenticated(_))));
+    let keys = || Auth::Keys(vec![Key::from_secret("laptop", KEY, Scopes::ALL)]);
+    for host in ["0.0.0.0", "::", "192.0.2.1", "::ffff:10.0.0.1"] {
+        assert!(matches!(bind(host, keys()), Err(ServerError::InTheClear(_))), "{host}");
+    }
+    assert!(bind_as("0.0.0.0", keys(), true).is_ok());
+    assert!(bind("127.0.0.2", keys()).is_ok());
     assert!(matches!(bind("0.0.0.0", Auth::None), Err(ServerError::Unauthenticated(_))));
     assert!(matches!(bind("0.0.0.0", Auth::Keys(Vec::new())), Err(ServerError::NoKeys)));
     assert!(matches!(bind("127.0.0.1", Auth::Keys(Vec::new())), Err(ServerError::NoKeys)));

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod acp;
+mod attacks;
 mod auth;
 mod drain;
 mod errors;

@@ -10,7 +10,6 @@ use crate::acp::connection::random_bits;
 use crate::acp::content;
 use crate::acp::render::end_of;
 use crate::acp::rpc::{Id, RpcError};
-use crate::routes::check_prompt;
 
 impl Attached {
     pub(super) async fn prompt(
@@ -35,7 +34,6 @@ impl Attached {
         };
         let mut prompt = Prompt::new(content);
         prompt.id = Some(message_id.clone());
-        check_prompt(&self.context.app, &prompt)?;
         let (app, caller) = (&self.context.app, &self.context.principal.caller);
         if let Some(offer) = &self.offer {
             offer.leads(&message_id);

@@ -19,9 +19,8 @@ pub(super) async fn list(
     if let Some(cwd) = &request.cwd {
         check_cwd(cwd)?;
     }
-    // Sessions hold the real path of their directory; one that is not there any more is looked for as it is written.
-    let cwd = request.cwd.map(|cwd| cwd.canonicalize().unwrap_or(cwd));
-    let query = SessionQuery { limit: Some(LIST_PAGE), cursor: request.cursor, cwd, ..SessionQuery::default() };
+    let acp::ListSessionsRequest { cwd, cursor, .. } = request;
+    let query = SessionQuery { limit: Some(LIST_PAGE), cursor, cwd, ..SessionQuery::default() };
     let page = context.app.engine.sessions(query).await?;
     let sessions = page.sessions.iter().map(session_info).collect();
     Ok(acp::ListSessionsResponse::new(sessions).next_cursor(page.next_cursor))

@@ -11,8 +11,9 @@ use wharf_protocol::{ErrorCode, Session};
 
 use crate::app::App;
 use crate::auth::Scope;
+use crate::budget::Full;
 use crate::error::{Failure, Result};
-use crate::extract::QueryOf;
+use crate::extract::{QueryOf, no_room};
 use crate::route::Operation;
 use crate::routes::Asker;
 
@@ -54,6 +55,7 @@ async fn import(
 async fn read_lines(app: &App, body: Body, import: &mut Import) -> Result<()> {
     let too_large =
         |bytes: usize, of: &str| Failure::new(ErrorCode::PayloadTooLarge, format!("{of} may have {bytes} bytes"));
+    let held = app.budget.hold();
     let mut pieces = body.into_data_stream();
     let (mut line, mut total) = (Vec::new(), 0_usize);
     loop {
@@ -65,6 +67,7 @@ async fn read_lines(app: &App, body: Body, import: &mut Import) -> Result<()> {
         if total > IMPORT_MAX_BYTES {
             return Err(too_large(IMPORT_MAX_BYTES, "an import"));
         }
+        held.grow(piece.len()).map_err(|Full| no_room())?;
         let mut rest = &piece[..];
         while let Some(end) = rest.iter().position(|byte| *byte == b'\n') {
             line.extend_from_slice(&rest[..end]);
@@ -73,6 +76,7 @@ async fn read_lines(app: &App, body: Body, import: &mut Import) -> Result<()> {
                 return Err(too_large(LINE_MAX_BYTES, "a line of an import"));
             }
             import.line(&line).await?;
+            held.shrink(line.len() + 1);
             line.clear();
         }
         line.extend_from_slice(rest);

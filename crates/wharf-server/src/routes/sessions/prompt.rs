@@ -15,9 +15,9 @@ use super::{CHANGE_FAILS, prompt_stream};
 use crate::app::App;
 use crate::auth::{Principal, Scope};
 use crate::error::{Failure, Result};
-use crate::extract::{JsonBody, Params, QueryOf, accepts, header};
+use crate::extract::{JsonBody, Params, QueryOf, accepts, header, unquoted};
 use crate::route::Operation;
-use crate::routes::{Asker, InSession, check_prompt};
+use crate::routes::{Asker, InSession};
 use crate::sse::{EventStream, Source, TurnMark};
 
 /// What a prompt can meet.
@@ -100,13 +100,13 @@ pub(super) async fn accept(
     mut prompt: Prompt,
 ) -> Result<Accepted> {
     if let Some(key) = header(headers, "idempotency-key")? {
+        let key = unquoted(key).map_err(|reason| Failure::invalid("Idempotency-Key", reason))?;
         let id: MessageId = key.parse().map_err(|error| Failure::invalid("Idempotency-Key", error))?;
         if prompt.id.as_ref().is_some_and(|other| *other != id) {
             return Err(Failure::invalid("Idempotency-Key", "differs from `id` in the body"));
         }
         prompt.id = Some(id);
     }
-    check_prompt(app, &prompt)?;
     Ok(app.engine.prompt(session_id, prompt, &principal.caller).await?)
 }
 
