@@ -12,12 +12,23 @@ pub struct AutoConfig {
     pub options: RemoteOptions,
 }
 
-/// What [`Client::auto`] came to.
+/// Which way [`Client::auto`] took.
 #[derive(Clone)]
 pub enum Found {
     Server(Client, Discovery),
-    /// No server runs: this is what `embed` made.
+    /// No server runs, or it does not answer: this is what `embed` made.
     Embedded(Client),
+}
+
+/// What is known of the server of a state directory.
+#[derive(Clone)]
+pub enum Looked {
+    /// None runs.
+    Nobody,
+    /// It answered. Also with a refusal: who is told to wait, or to show another key, has found a server.
+    Alive(Client, Discovery),
+    /// It holds the state directory and does not answer.
+    Silent(Discovery, ClientError),
 }
 
 impl Found {
@@ -30,25 +41,39 @@ impl Found {
 }
 
 impl Client {
-    /// The server that runs on `config.state_dir` and answers within the probe's time; otherwise what `embed` makes.
-    pub async fn auto<E, Made>(config: &AutoConfig, embed: impl FnOnce() -> Made) -> Result<Found, E>
+    /// The server that runs on `config.state_dir` and answers within the probe's time; otherwise what `embed` makes, which is told
+    /// why.
+    pub async fn auto<E, Made>(config: &AutoConfig, embed: impl FnOnce(Looked) -> Made) -> Result<Found, E>
     where
         E: From<ClientError>,
         Made: Future<Output = Result<Client, E>>,
     {
-        match Self::discover(config).await? {
-            Some((client, discovery)) => Ok(Found::Server(client, discovery)),
-            None => embed().await.map(Found::Embedded),
+        match Self::look(config).await? {
+            Looked::Alive(client, discovery) => Ok(Found::Server(client, discovery)),
+            other => embed(other).await.map(Found::Embedded),
         }
+    }
+
+    /// Looks for the server of `config.state_dir`.
+    pub async fn look(config: &AutoConfig) -> Result<Looked, ClientError> {
+        let Some(discovery) = Discovery::find(&config.state_dir)? else { return Ok(Looked::Nobody) };
+        let client = Client::remote_with(&discovery.url, discovery.auth()?, config.options)?;
+        Ok(match client.probe().await {
+            Ok(_) => Looked::Alive(client, discovery),
+            Err(error) if error.is_answer() => {
+                tracing::debug!(url = %discovery.url, reason = %error, "the server lives and refuses a probe");
+                Looked::Alive(client, discovery)
+            }
+            Err(error) => Looked::Silent(discovery, error),
+        })
     }
 
     /// The server that runs on `config.state_dir`, if one does and answers.
     pub async fn discover(config: &AutoConfig) -> Result<Option<(Client, Discovery)>, ClientError> {
-        let Some(discovery) = Discovery::find(&config.state_dir)? else { return Ok(None) };
-        let client = Client::remote_with(&discovery.url, discovery.auth()?, config.options)?;
-        match client.probe().await {
-            Ok(_) => Ok(Some((client, discovery))),
-            Err(error) => {
+        match Self::look(config).await? {
+            Looked::Nobody => Ok(None),
+            Looked::Alive(client, discovery) => Ok(Some((client, discovery))),
+            Looked::Silent(discovery, error) => {
                 tracing::warn!(url = %discovery.url, reason = %error, "a server holds the state directory but does not answer");
                 Ok(None)
             }

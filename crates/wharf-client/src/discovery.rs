@@ -1,10 +1,10 @@
 //! How a client finds the server of this machine: a file in the state directory, good while its server holds a lock.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use wharf_foreign::file;
 use wharf_protocol::Timestamp;
 
 use crate::{ApiKey, Auth, ClientError};
@@ -35,7 +35,7 @@ impl Discovery {
     /// The server that runs on this state directory.
     pub fn find(state_dir: &Path) -> Result<Option<Self>, ClientError> {
         let path = state_dir.join(DISCOVERY_FILE);
-        let text = match read_small(&path) {
+        let text = match file::read_text(&path, FILE_MAX_BYTES) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(unreadable(&path, &error)),
@@ -49,21 +49,15 @@ impl Discovery {
     /// What the server wants to see.
     pub fn auth(&self) -> Result<Auth, ClientError> {
         let Some(path) = &self.key_file else { return Ok(Auth::None) };
-        let text = read_small(path).map_err(|error| unreadable(path, &error))?;
+        let text = file::read_text(path, FILE_MAX_BYTES).map_err(|error| unreadable(path, &error))?;
         ApiKey::new(&text).map(Auth::Key).map_err(|error| unreadable(path, &error))
     }
 }
 
 fn is_locked(path: &Path) -> bool {
-    let Ok(file) = File::open(path) else { return false };
+    let Ok(file) = file::open(path) else { return false };
     // The lock, if it was free, goes with the file at the end of this function.
     matches!(file.try_lock_shared(), Err(std::fs::TryLockError::WouldBlock))
-}
-
-fn read_small(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(FILE_MAX_BYTES).read_to_string(&mut text)?;
-    Ok(text)
 }
 
 fn unreadable(path: &Path, error: &dyn std::error::Error) -> ClientError {
@@ -72,6 +66,8 @@ fn unreadable(path: &Path, error: &dyn std::error::Error) -> ClientError {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::File;
+
     use super::*;
 
     #[test]

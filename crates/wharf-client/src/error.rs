@@ -114,6 +114,11 @@ impl ClientError {
         }
     }
 
+    /// The server has answered, whatever it said: it lives.
+    pub(crate) fn is_answer(&self) -> bool {
+        !matches!(self, Self::Connection { .. } | Self::Timeout { .. } | Self::Protocol(_))
+    }
+
     /// Worth another attempt by the client itself: the trouble is the connection's or the server's moment, not the request's.
     pub(crate) fn is_transient(&self) -> bool {
         matches!(

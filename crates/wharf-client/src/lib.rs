@@ -35,7 +35,7 @@ mod timeouts;
 mod turn;
 
 pub use auth::{ApiKey, Auth, InvalidKey};
-pub use auto::{AutoConfig, Found};
+pub use auto::{AutoConfig, Found, Looked};
 pub use client::{Client, Exported};
 pub use discovery::{DISCOVERY_FILE, Discovery};
 pub use error::{ClientError, Resource};

@@ -103,6 +103,9 @@ pub struct ServeArgs {
     /// Who may connect
     #[arg(long, value_name = "HOW")]
     pub auth: Option<AuthChoice>,
+    /// Listen where other machines reach it, without TLS: the key, prompts, answers and files can be read on the way
+    #[arg(long)]
+    pub insecure: bool,
     /// Write the messages of each ACP connection to a file in this directory, to look for mistakes; with all that is said
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
@@ -552,6 +555,7 @@ impl Command {
                 flags.extend(args.host.map(|host| ("server.host", "--host", text(host))));
                 flags.extend(args.port.map(|port| ("server.port", "--port", Value::Integer(port.into()))));
                 flags.extend(args.auth.map(|auth| ("server.auth", "--auth", word(auth))));
+                flags.extend(args.insecure.then_some(("server.insecure", "--insecure", Value::Boolean(true))));
                 flags.extend(args.work_dir.as_ref().map(|dir| ("work_dir", "--work-dir", text(dir.display()))));
                 flags
             }

@@ -81,6 +81,9 @@ pub struct ServerSection {
     /// 0: a free one.
     pub port: u16,
     pub auth: AuthChoice,
+    /// Listen on addresses that other machines reach, although there is no TLS and the key, prompts, answers and files can be read on
+    /// the way.
+    pub insecure: bool,
     /// Origins of web pages that may call.
     pub allowed_origins: Vec<String>,
     /// Further names under which this server is reached.
@@ -201,6 +204,7 @@ impl Default for ServerSection {
             host: IpAddr::V4(Ipv4Addr::LOCALHOST),
             port: 4096,
             auth: AuthChoice::Key,
+            insecure: false,
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
             workers: 2,

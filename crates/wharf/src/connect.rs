@@ -5,12 +5,15 @@ use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::Context as _;
-use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, RemoteOptions, Retry, Transport};
+use wharf_client::{ApiKey, Auth, AutoConfig, Client, Discovery, Found, Looked, RemoteOptions, Retry, Transport};
 use wharf_engine::Caller;
+use wharf_foreign::file;
 
 use crate::config::{ClientMode, Config, TransportChoice};
 use crate::failure::{Exit, Failure};
-use crate::state::StateDir;
+use crate::output::note;
+use crate::state::{KEY_MAX_BYTES, StateDir};
+use crate::terminal::{Style, clean};
 use crate::wiring;
 
 /// What every command works with.
@@ -64,9 +67,23 @@ impl Context {
         match mode {
             ClientMode::Embedded => self.embed(attended).await,
             ClientMode::Remote if self.given.own_models => Err(own_models_elsewhere()),
-            ClientMode::Auto if self.given.own_models => self.embed(attended).await,
+            ClientMode::Auto if self.given.own_models => {
+                if let Some(server) = Discovery::find(self.state.path())? {
+                    say_embedded(&format!("--base-url and --api-key-env do not reach the server at {}", server.url));
+                }
+                self.embed(attended).await
+            }
             ClientMode::Auto => {
-                let found = Client::auto(&self.auto(), || self.embed(attended)).await?;
+                let found = Client::auto(&self.auto(), |looked| {
+                    match looked {
+                        Looked::Silent(server, error) => {
+                            say_embedded(&format!("the server at {} does not answer ({error})", server.url));
+                        }
+                        Looked::Nobody | Looked::Alive(..) => say_embedded("no server runs"),
+                    }
+                    self.embed(attended)
+                })
+                .await?;
                 Ok(match found {
                     Found::Server(client, _) | Found::Embedded(client) => client,
                 })
@@ -90,7 +107,14 @@ impl Context {
 
     /// The server of this machine.
     pub async fn server(&self) -> anyhow::Result<(Client, Discovery)> {
-        Client::discover(&self.auto()).await?.ok_or_else(|| self.no_server())
+        match Client::look(&self.auto()).await? {
+            Looked::Alive(client, server) => Ok((client, server)),
+            Looked::Nobody => Err(self.no_server()),
+            Looked::Silent(server, error) => {
+                let text = format!("the server at {} (process {}) does not answer: {error}", server.url, server.pid);
+                Err(Failure::new(Exit::Unreachable, text).hint("try again in a moment; `wharf stop` stops it").into())
+            }
+        }
     }
 
     pub fn no_server(&self) -> anyhow::Error {
@@ -130,7 +154,8 @@ impl Context {
             return Ok(Auth::Key(ApiKey::new(text).context("WHARF_KEY")?));
         }
         if let Some(path) = &self.config.client.key_file {
-            let text = std::fs::read_to_string(path).with_context(|| format!("the key file {}", path.display()))?;
+            let text =
+                file::read_text(path, KEY_MAX_BYTES).with_context(|| format!("the key file {}", path.display()))?;
             return Ok(Auth::Key(ApiKey::new(&text).with_context(|| format!("the key file {}", path.display()))?));
         }
         match Discovery::find(self.state.path())? {
@@ -149,6 +174,11 @@ impl Context {
         let name = self.environment.get("USER").filter(|name| !name.is_empty()).map_or("local", String::as_str);
         Ok(Client::embedded(engine, Caller::new(name), self.config.client.timeouts()))
     }
+}
+
+/// Why the work is not given to a server, in one line: where a prompt runs is nothing to guess.
+fn say_embedded(why: &str) {
+    note(&Style::for_stderr().dim(&format!("{}: working in this process", clean(why))));
 }
 
 fn own_models_elsewhere() -> anyhow::Error {

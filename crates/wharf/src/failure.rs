@@ -99,6 +99,9 @@ fn client_advice(error: &ClientError) -> (Exit, Option<&'static str>) {
             (Exit::Unreachable, Some("`wharf status` shows the server of this machine, `wharf serve` starts one"))
         }
         ClientError::Unavailable { .. } => (Exit::Unreachable, Some("try again in a moment")),
+        ClientError::RateLimited { .. } => {
+            (Exit::Failed, Some("the server lives and has too much to do; try again in a moment"))
+        }
         ClientError::Unauthorized { .. } => {
             (Exit::Failed, Some("set WHARF_KEY, or client.key_file in the configuration, to a key of that server"))
         }
@@ -111,7 +114,6 @@ fn client_advice(error: &ClientError) -> (Exit, Option<&'static str>) {
         }
         ClientError::NotFound { .. }
         | ClientError::MaxSessions { .. }
-        | ClientError::RateLimited { .. }
         | ClientError::CursorAhead { .. }
         | ClientError::CursorExpired { .. }
         | ClientError::AlreadyExists { .. }

@@ -4,6 +4,7 @@ mod cli;
 mod commands;
 mod config;
 mod connect;
+mod descriptors;
 mod failure;
 mod logging;
 mod output;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs::{DirBuilder, File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use rustix::fs::{Mode, OFlags};
 use wharf_client::{ApiKey, DISCOVERY_FILE, Discovery};
+use wharf_foreign::file;
 
 use crate::failure::{Exit, Failure};
 
@@ -19,6 +20,9 @@ const LOCK_ATTEMPTS: u32 = 10;
 /// its time. While no living server is known, it is worth waiting for.
 const LOCK_ATTEMPTS_AFTER_DEATH: u32 = 100;
 const LOCK_PAUSE: Duration = Duration::from_millis(20);
+
+/// Largest key file, in bytes. A larger one is refused.
+pub const KEY_MAX_BYTES: u64 = 4_096;
 
 /// The state directory, checked to be ours.
 #[derive(Debug, Clone)]
@@ -100,15 +104,14 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
             Err(error) => return Err(error).with_context(context),
         }
-        let mut file = OpenOptions::new().read(true).custom_flags(nofollow()).open(&path).with_context(context)?;
+        let file = file::open_no_link(&path).with_context(context)?;
         if file.metadata()?.mode() & 0o077 != 0 {
             bail!(
                 Failure::new(Exit::Failed, format!("the key file {} can be read by others", path.display()))
                     .hint("`chmod 600` it, or delete it for a new key if others may have seen it")
             );
         }
-        let mut text = String::new();
-        (&mut file).take(4096).read_to_string(&mut text).with_context(context)?;
+        let text = file::text(&file, KEY_MAX_BYTES).with_context(context)?;
         ApiKey::new(&text).with_context(context)
     }
 
@@ -124,6 +127,9 @@ impl StateDir {
             .custom_flags(nofollow())
             .open(&path)
             .with_context(|| format!("cannot open {}", path.display()))?;
+        if !file.metadata()?.is_file() {
+            bail!("cannot open {}: is not a regular file", path.display());
+        }
         for attempt in 0..LOCK_ATTEMPTS_AFTER_DEATH {
             if attempt >= LOCK_ATTEMPTS && self.server_lives() {
                 break;
@@ -225,6 +231,25 @@ mod tests {
         assert_eq!((mode(state.path()), mode(&state.key_file())), (0o700, 0o600));
         std::fs::set_permissions(state.key_file(), std::fs::Permissions::from_mode(0o644)).unwrap();
         assert!(state.key().unwrap_err().to_string().contains("can be read by others"));
+    }
+
+    #[test]
+    fn what_stands_in_the_place_of_the_key_is_an_error_at_once() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = open(&dir, "state").unwrap();
+        let key = state.key_file();
+        let refused = || format!("{:#}", state.key().unwrap_err());
+        rustix::fs::mknodat(rustix::fs::CWD, &key, rustix::fs::FileType::Fifo, Mode::from_raw_mode(0o600), 0).unwrap();
+        assert!(refused().contains("is not a regular file"), "{}", refused());
+        std::fs::remove_file(&key).unwrap();
+        std::fs::create_dir(&key).unwrap();
+        assert!(refused().contains("is not a regular file"), "{}", refused());
+        std::fs::remove_dir(&key).unwrap();
+        std::os::unix::fs::symlink("/dev/zero", &key).unwrap();
+        assert!(refused().contains("the key file"), "{}", refused());
+        std::fs::remove_file(&key).unwrap();
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key).unwrap().set_len(1 << 40).unwrap();
+        assert!(refused().contains("is larger than 4096 bytes"), "{}", refused());
     }
 
     #[test]

@@ -12,10 +12,12 @@ use tokio_util::sync::CancellationToken;
 use wharf_client::Discovery;
 use wharf_engine::Engine;
 use wharf_protocol::Timestamp;
+use wharf_protocol::rest::Limits;
 use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
 
 use crate::config::{AuthChoice, Layered};
 use crate::connect::Context;
+use crate::descriptors;
 use crate::failure::{Exit, Failure};
 use crate::output::note;
 use crate::reload::{LiveModels, Origin, Reload};
@@ -59,6 +61,13 @@ pub async fn run(
         key_file,
         started_at: Timestamp::now(),
     })?;
+    if !server.local_addr().ip().is_loopback() {
+        note(&format!(
+            "{} without TLS: the key, prompts, answers and files can be read on the way to {}",
+            Style::for_stderr().error("warning:"),
+            server.local_addr()
+        ));
+    }
     if context.config.server.auth == AuthChoice::None {
         let style = Style::for_stderr();
         note(&format!(
@@ -148,7 +157,8 @@ fn bind(
         port: section.port,
         allowed_origins: section.allowed_origins.clone(),
         allowed_hosts: section.allowed_hosts.clone(),
-        limits: context.config.limits.clone(),
+        insecure: section.insecure,
+        limits: limits(context),
         work_dir: engine.config().work_dir.clone(),
         drain_grace: Duration::from_millis(section.drain_ms),
         trace,
@@ -170,8 +180,29 @@ fn bind(
         Err(error @ ServerError::Unauthenticated(_)) => Err(Failure::new(Exit::Usage, error.to_string())
             .hint("leave out --auth none, or listen on 127.0.0.1")
             .into()),
+        Err(error @ ServerError::InTheClear(_)) => Err(Failure::new(Exit::Usage, error.to_string())
+            .hint(
+                "listen on 127.0.0.1 behind a proxy with TLS or an SSH tunnel; where the network is trusted, --insecure (server.insecure) \
+                 allows it",
+            )
+            .into()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// What is configured, and no more connections than there are open files for.
+fn limits(context: &Context) -> Limits {
+    let mut limits = context.config.limits.clone();
+    let descriptors = descriptors::raise();
+    let connections = descriptors::connections(limits.connections, descriptors);
+    if connections < limits.connections {
+        let wanted = limits.connections;
+        tracing::warn!(
+            "{descriptors} files may be open: {connections} connections are taken instead of {wanted}; `ulimit -n` is the limit"
+        );
+        limits.connections = connections;
+    }
+    limits
 }
 
 /// The address for clients of this machine: one that stands for all of them is not one to connect to.

@@ -9,8 +9,11 @@ use toml::{Table, Value};
 use super::Config;
 use super::keys::{Key, Shape, known_keys};
 
-/// Largest configuration file, in bytes.
+/// Largest configuration file, in bytes. A larger one is refused.
 const FILE_MAX_BYTES: u64 = 1 << 20;
+
+/// A longer unknown key is shown shortened, and nothing is suggested: looking for what is near it takes time and memory by its length.
+const NAME_MAX_BYTES: usize = 200;
 
 /// How unlike a known key an unknown one may be to be taken for it.
 const SUGGESTION_MIN: f64 = 0.7;
@@ -128,16 +131,11 @@ fn defaults() -> Table {
 }
 
 fn read(path: &Path, must_exist: bool) -> Result<Option<String>, ConfigError> {
-    use std::io::Read;
-    let unreadable = |source| ConfigError::Unreadable { path: path.to_owned(), source };
-    let file = match std::fs::File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => return Ok(None),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut text = String::new();
-    file.take(FILE_MAX_BYTES).read_to_string(&mut text).map_err(unreadable)?;
-    Ok(Some(text))
+    match wharf_foreign::file::read_text(path, FILE_MAX_BYTES) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound && !must_exist => Ok(None),
+        Err(source) => Err(ConfigError::Unreadable { path: path.to_owned(), source }),
+    }
 }
 
 fn parse(path: &Path, text: &str, keys: &[Key]) -> Result<Table, ConfigError> {
@@ -148,6 +146,11 @@ fn parse(path: &Path, text: &str, keys: &[Key]) -> Result<Table, ConfigError> {
     let table: Table = toml::from_str(text).map_err(malformed)?;
     if let Some(key) = first_unknown(&table, "", keys) {
         let nearest = nearest(&key, keys);
+        let key = if key.len() > NAME_MAX_BYTES {
+            format!("{}...", &key[..key.floor_char_boundary(NAME_MAX_BYTES)])
+        } else {
+            key
+        };
         return Err(ConfigError::UnknownKey { path: path.to_owned(), key, nearest });
     }
     // For its errors: they name line and column, which the merged values no longer have.
@@ -178,6 +181,9 @@ fn first_unknown(table: &Table, prefix: &str, keys: &[Key]) -> Option<String> {
 
 /// The known key that somebody may have meant: nearly the same, or the same in another section.
 fn nearest(unknown: &str, keys: &[Key]) -> Option<String> {
+    if unknown.len() > NAME_MAX_BYTES {
+        return None;
+    }
     let last = |name: &str| name.rsplit('.').next().unwrap_or_default().to_owned();
     let likeness = |key: &Key| {
         let whole = strsim::jaro_winkler(unknown, &key.name);

@@ -120,3 +120,75 @@ fn strangers_in_the_environment_are_noticed() {
         Some(PathBuf::from("/x/wharf/config.toml"))
     );
 }
+
+#[test]
+fn a_byte_order_mark_before_the_file_is_skipped() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, "\u{feff}model = \"demo\"\n").unwrap();
+    let layered = load(Some(&path), &BTreeMap::new(), Vec::new()).unwrap();
+    assert_eq!(layered.config.model.as_deref(), Some("demo"));
+}
+
+#[test]
+fn a_huge_file_or_a_huge_name_is_an_error_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("config.toml");
+    std::fs::write(&path, format!("{} = 1\n", "k".repeat(1_000_000))).unwrap();
+    let error = load(Some(&path), &BTreeMap::new(), Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("unknown key") && error.len() < 2_000, "{}", error.len());
+    std::fs::write(&path, " ".repeat(2 << 20)).unwrap();
+    let error = load(Some(&path), &BTreeMap::new(), Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("is larger than"), "{error}");
+}
+
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(text: &[u8]) -> Result<Layered, ConfigError> {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("config.toml");
+        std::fs::write(&path, text).unwrap();
+        load(Some(&path), &BTreeMap::new(), Vec::new())
+    }
+
+    proptest! {
+        #[test]
+        fn files_of_any_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+            let _ = read(&bytes);
+        }
+
+        #[test]
+        fn files_that_are_nearly_right_never_panic(
+            lines in prop::collection::vec(("(\\[[a-z.]{0,12}\\]|model|limits\\.[a-z_]{0,10}|rules|mcp\\.x|[a-z.]{1,12})", "( = |=|)", "(1|-1|true|\"[^\"]{0,9}\"|\\[.{0,9}\\]|\\{.{0,9}\\}|9{1,40}|)"), 0..8),
+        ) {
+            let text: String = lines.iter().map(|(key, sign, value)| format!("{key}{sign}{value}\n")).collect();
+            if let Err(error) = read(text.as_bytes()) {
+                prop_assert!(error.to_string().len() < 10_000);
+            }
+        }
+
+        #[test]
+        fn deep_files_are_refused(depth in 200_usize..100_000, open in prop::sample::select(vec!["[", "{a=", "[{a="])) {
+            let text = format!("model = {}", open.repeat(depth));
+            prop_assert!(read(text.as_bytes()).is_err());
+        }
+
+        #[test]
+        fn deep_names_are_refused(depth in 200_usize..100_000) {
+            let name = "a.".repeat(depth);
+            for text in [format!("{name}a = 1"), format!("[{name}a]")] {
+                prop_assert!(read(text.as_bytes()).is_err());
+            }
+        }
+
+        #[test]
+        fn variables_of_any_text_never_panic(port in ".{0,30}", roots in ".{0,60}", model in ".{0,30}") {
+            let environment = [("WHARF_SERVER_PORT", port), ("WHARF_ALLOWED_ROOTS", roots), ("WHARF_MODEL", model)];
+            let environment = environment.map(|(name, value)| (name.to_owned(), value)).into_iter().collect();
+            let _ = load(None, &environment, Vec::new());
+        }
+    }
+}

@@ -95,8 +95,9 @@ impl Narrator {
                 let why = one_line(&retry.error, SUMMARY_CHARS);
                 told.notes.push(style.dim(&format!(
                     "the model failed ({why}); attempt {} of {} in {wait} s",
+                    // Both count what follows the first attempt.
                     retry.attempt + 1,
-                    retry.max_attempts
+                    retry.max_attempts + 1
                 )));
             }
             EventBody::ContextCompacted(_) => {
@@ -271,5 +272,17 @@ mod tests {
             narrator.tell(&event("tool.call_complete", done)).notes,
             ["✓ edit_file · +1 −1", "    -old", "    +new"]
         );
+    }
+
+    #[test]
+    fn attempts_are_counted_with_the_first_one() {
+        let mut narrator = Narrator::new(Style::plain());
+        for (attempt, repetitions, told) in
+            [(1, 1, "attempt 2 of 2"), (1, 3, "attempt 2 of 4"), (3, 3, "attempt 4 of 4")]
+        {
+            let retry = json!({ "attempt": attempt, "max_attempts": repetitions, "delay_ms": 500, "error": "503" });
+            let notes = narrator.tell(&event("model.retrying", retry)).notes;
+            assert!(notes[0].contains(told), "{notes:?}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use std::net::TcpListener;
 use std::process::Stdio;
 
-use crate::{Home, mode_of, until};
+use crate::{Home, Running, mode_of, until};
 
 #[test]
 fn a_server_is_found_used_and_stopped() {
@@ -109,6 +109,126 @@ fn open_doors_are_refused_or_announced() {
     let server = home.serve(&["--auth", "none"]);
     assert!(server.log().contains("without authentication"), "{}", server.log());
     assert_eq!(home.run(&["ask", "--unattended", "--mode", "remote", "list the files"]).code, Some(0));
+}
+
+#[test]
+fn nothing_travels_in_the_clear_unless_it_is_said() {
+    let home = Home::new();
+    for host in ["0.0.0.0", "::", "192.0.2.7"] {
+        let refused = home.run(&["serve", "--port", "0", "--host", host]);
+        assert_eq!(refused.code, Some(2), "{}", refused.err);
+        assert!(refused.err.contains("in the clear") && refused.err.contains("--insecure"), "{}", refused.err);
+    }
+    let server = home.serve(&["--host", "0.0.0.0", "--insecure"]);
+    until("the warning is written", || server.log().contains("without TLS"));
+    assert_eq!(home.run(&["status"]).code, Some(0));
+    drop(server);
+    let loopback = home.serve(&[]);
+    assert!(!loopback.log().contains("TLS"), "{}", loopback.log());
+}
+
+#[test]
+fn what_stands_in_the_place_of_a_file_is_an_error_at_once() {
+    let home = Home::new();
+    std::fs::create_dir_all(home.state()).unwrap();
+    let fifo = |path: &std::path::Path| {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    };
+    fifo(&home.state().join("key"));
+    let refused = home.run(&["serve", "--port", "0"]);
+    assert_eq!(refused.code, Some(1), "{}", refused.err);
+    assert!(refused.err.contains("the key file") && refused.err.contains("not a regular file"), "{}", refused.err);
+    std::fs::remove_file(home.state().join("key")).unwrap();
+    for name in ["server.json", "server.lock"] {
+        // The start that was refused has left its lock file.
+        let _ = std::fs::remove_file(home.state().join(name));
+        fifo(&home.state().join(name));
+        let ran = home.run(&["status"]);
+        assert!(matches!(ran.code, Some(1 | 5)), "{name}: {}", ran.err);
+        std::fs::remove_file(home.state().join(name)).unwrap();
+    }
+    let config = home.user().join("odd.toml");
+    fifo(&config);
+    let refused = home.run(&["--config", config.to_str().unwrap(), "status"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    let refused = home.run(&["--config", "/dev/zero", "status"]);
+    assert_eq!(refused.code, Some(2), "{}", refused.err);
+    let mut command = home.command(&["ask", "--server", "http://127.0.0.1:1", "hello"]);
+    let ran = crate::finish(command.env("WHARF_CLIENT_KEY_FILE", &config).spawn().unwrap());
+    assert!(ran.err.contains("not a regular file"), "{}", ran.err);
+}
+
+/// Sends a request and lets the connection go.
+fn guess(home: &Home) {
+    use std::io::{Read, Write};
+    let url = home.discovery()["url"].as_str().unwrap().to_owned();
+    let address = url.strip_prefix("http://").unwrap();
+    let mut stream = std::net::TcpStream::connect(address).unwrap();
+    let request = format!(
+        "GET /api/v1/info HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer guess\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes()).unwrap();
+    let _ = stream.read_to_end(&mut Vec::new());
+}
+
+#[test]
+fn guesses_at_keys_do_not_hide_the_server() {
+    let home = Home::new();
+    let config = home.user().join("few.toml");
+    std::fs::write(&config, "[limits]\nrequests_per_second = 1\nrequest_burst = 30\n").unwrap();
+    let server = home.serve(&["--config", config.to_str().unwrap()]);
+    for _ in 0..40 {
+        guess(&home);
+    }
+    let status = home.run(&["status"]);
+    assert_eq!(status.code, Some(0), "{}", status.err);
+    let ran = home.run(&["ask", "--unattended", "list the files"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(!ran.err.contains("in this process"), "{}", ran.err);
+    drop(server);
+    let alone = home.run(&["ask", "--unattended", "list the files"]);
+    assert!(alone.err.contains("no server runs: working in this process"), "{}", alone.err);
+}
+
+#[test]
+fn a_server_that_does_not_answer_is_told_before_the_work_is_done_here() {
+    let home = Home::new();
+    let server = home.serve(&[]);
+    server.signal("-STOP");
+    let mut command = home.command(&["ask", "--unattended", "list the files"]);
+    let ran = crate::finish(command.env("WHARF_CLIENT_PROBE_MS", "200").spawn().unwrap());
+    let mut command = home.command(&["status"]);
+    let status = crate::finish(command.env("WHARF_CLIENT_PROBE_MS", "200").spawn().unwrap());
+    server.signal("-CONT");
+    assert!(ran.err.contains("does not answer") && ran.err.contains("working in this process"), "{}", ran.err);
+    assert_eq!(status.code, Some(5));
+    assert!(status.err.contains("does not answer"), "{}", status.err);
+}
+
+#[test]
+fn idle_connections_leave_descriptors_for_work() {
+    let home = Home::new();
+    let mut command = std::process::Command::new("sh");
+    let log = std::fs::File::create(home.user().join("log")).unwrap();
+    let child = command
+        .args(["-c", "ulimit -n 256 && exec \"$0\" serve --port 0 --permission full", env!("CARGO_BIN_EXE_wharf")])
+        .env("HOME", home.user())
+        .env("WHARF_STATE_DIR", home.state())
+        .env("WHARF_MODEL", "demo")
+        .current_dir(home.workspace())
+        .stderr(log)
+        .spawn()
+        .unwrap();
+    let server = Running { child, log: home.user().join("log") };
+    until("the server is announced", || home.state().join("server.json").exists());
+    let url = home.discovery()["url"].as_str().unwrap().to_owned();
+    let address = url.strip_prefix("http://").unwrap();
+    let idle: Vec<_> = (0..500).map(|_| std::net::TcpStream::connect(address).unwrap()).collect();
+    assert_eq!(home.run(&["status"]).code, Some(0));
+    let ran = home.run(&["ask", "--unattended", "--mode", "remote", "list the files"]);
+    assert_eq!(ran.code, Some(0), "{}", ran.err);
+    assert!(server.log().contains("connections are taken instead of"), "{}", server.log());
+    drop(idle);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use futures_util::stream::{SplitSink, SplitStream};
 use futures_util::{FutureExt, SinkExt, StreamExt};
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -18,6 +18,7 @@ use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use tokio_util::sync::CancellationToken;
 use wharf_client::Auth;
+use wharf_foreign::text::without_mark;
 use wharf_server::trace::{self, Trace};
 
 use super::memory::{self, Memory, Verdict};
@@ -26,6 +27,8 @@ use crate::resident;
 
 /// Longest line of an editor; what the server takes by default.
 const LINE_BYTES: usize = 16 << 20;
+/// No line is read further than this: what follows could not be told from it, so the input counts as ended.
+const LINE_MAX_BYTES: u64 = 64 << 20;
 /// Longest message of a server.
 const MESSAGE_BYTES: usize = 32 << 20;
 /// Lines that wait for the server, and messages that wait for the editor; who makes more of them waits.
@@ -313,15 +316,19 @@ async fn read_lines(input: impl AsyncRead + Unpin, lines: mpsc::Sender<String>, 
     let mut input = BufReader::with_capacity(64 << 10, input);
     loop {
         let mut line = Vec::new();
-        match input.read_until(b'\n', &mut line).await {
+        match (&mut input).take(LINE_MAX_BYTES).read_until(b'\n', &mut line).await {
             Ok(0) => return,
+            Ok(_) if line.len() as u64 == LINE_MAX_BYTES => {
+                tracing::warn!("a line on standard input has no end within {LINE_MAX_BYTES} bytes");
+                return;
+            }
             Ok(_) => {}
             Err(error) => {
                 tracing::warn!(%error, "standard input cannot be read on");
                 return;
             }
         }
-        let text = String::from_utf8_lossy(line.trim_ascii());
+        let text = String::from_utf8_lossy(without_mark(&line).trim_ascii());
         if let Some(trace) = trace.as_ref().filter(|_| !text.is_empty()) {
             trace.message(trace::Side::Client, &text);
         }
