@@ -4,12 +4,13 @@
 //!
 //! * Foreign text has a size and a nesting depth before any library sees it ([`nesting`]). A library that recurses over a
 //!   pattern or a value overflows the stack, and a stack overflow ends the process with all its sessions.
-//! * Readers are forgiving where a stranger's mistake has one meaning ([`json`]), and say what they could not read elsewhere.
+//! * Readers are forgiving where a stranger's mistake has one meaning ([`json`], [`marks`]), and say what they could not read elsewhere.
 //!
 //! Besides: what stands where a file of ours should be ([`file`]), and marks before a text ([`text`]).
 
 pub mod file;
 pub mod json;
+pub mod marks;
 pub mod nesting;
 pub mod pattern;
 pub mod text;

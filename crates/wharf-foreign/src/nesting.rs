@@ -19,3 +19,38 @@ pub enum TooMuch {
     #[error("nested deeper than {0} levels")]
     Depth(usize),
 }
+
+/// Looks at JSON before a reader does. Of text that is no JSON the answer is at least as strict as a reader's own look.
+pub fn json(text: &[u8], bounds: Bounds) -> Result<(), TooMuch> {
+    if text.len() > bounds.length {
+        return Err(TooMuch::Length(bounds.length));
+    }
+    let mut depth = 0_usize;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => {
+                // To the end of the string; brackets in it are text.
+                while let Some(byte) = bytes.next() {
+                    match byte {
+                        b'"' => break,
+                        b'\\' => _ = bytes.next(),
+                        _ => {}
+                    }
+                }
+            }
+            b'{' | b'[' => {
+                depth += 1;
+                if depth > bounds.depth {
+                    return Err(TooMuch::Depth(bounds.depth));
+                }
+            }
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;
