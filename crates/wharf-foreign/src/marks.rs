@@ -7,7 +7,16 @@ const MARKS_MAX: usize = 8;
 
 /// How templates name the place of their functions, before the function's own name.
 const PREFIXES: [&str; 10] = [
-    "functions.", "functions:", "functions/", "function.", "function:", "tools.", "tools:", "tool.", "default_api.", "default_api:",
+    "functions.",
+    "functions:",
+    "functions/",
+    "function.",
+    "function:",
+    "tools.",
+    "tools:",
+    "tool.",
+    "default_api.",
+    "default_api:",
 ];
 
 /// The name of a tool that a model meant.

@@ -7,6 +7,7 @@ mod discovery;
 mod http;
 mod key;
 mod openai_chat;
+mod reply;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,8 +1,6 @@
 //! OpenAI's chat completions, and the many servers that speak them.
 
-mod calls;
 mod decoder;
-mod lines;
 mod request;
 mod stream;
 mod wire;
@@ -149,7 +147,8 @@ impl Model for OpenAiChat {
             let sent = self.transport.post(&self.endpoint, body, self.idle).await;
             let response = sent.map_err(|error| failure::redacted(error, self.secret()))?;
             if response.status().is_success() {
-                return Ok(Box::pin(stream::ReplyStream::new(response, self.idle, self.id.clone(), self.key.clone())));
+                let (id, key, tools) = (self.id.clone(), self.key.clone(), Arc::clone(&request.tools));
+                return Ok(Box::pin(stream::ReplyStream::new(response, self.idle, id, key, tools)));
             }
             let error = self.refusal(response).await;
             if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &request) {

@@ -29,7 +29,10 @@ fn control_characters_in_strings_are_text() {
 fn halves_of_characters_are_joined_or_replaced() {
     assert_eq!(read(r#"["\ud83d\ude00"]"#), Ok(json!(["😀"])));
     assert_eq!(read(r#"["\ud83d"]"#), Ok(json!(["\u{fffd}"])));
-    assert_eq!(read(r#"["\ude00\ud83d x\ud83d\u0041\ud83d\ud83d\ude00"]"#), Ok(json!(["\u{fffd}\u{fffd} x\u{fffd}A\u{fffd}😀"])));
+    assert_eq!(
+        read(r#"["\ude00\ud83d x\ud83d\u0041\ud83d\ud83d\ude00"]"#),
+        Ok(json!(["\u{fffd}\u{fffd} x\u{fffd}A\u{fffd}😀"]))
+    );
     assert_eq!(read(r#"{"\ud83d":1}"#), Ok(json!({ "\u{fffd}": 1 })));
     assert!(matches!(read(r#"["\ud83"]"#), Err(Unreadable::Malformed(_))));
     assert_eq!(read(r#"["\ud83d"#), Err(Unreadable::Incomplete));
@@ -125,7 +128,10 @@ fn what_cannot_be_read_is_said_with_the_character_made_visible() {
     assert_eq!(told(r#"{"re":"\d+"}"#), r#"invalid escape at character 9: `d` between `{"re":"\` and `+"}`"#);
     assert_eq!(told("{\"a\":1,\u{1b}}"), "key must be a string at character 8: `\\u001b` between `{\"a\":1,` and `}`");
     assert_eq!(told("{\"a\":\u{200b}1}"), "expected value at character 6: `\\u200b` between `{\"a\":` and `1}`");
-    assert_eq!(told("{\"a\":1\n\n \"b\":2}"), "expected `,` or `}` at character 10: `\"` between `{\"a\":1\\n\\n ` and `b\":2}`");
+    assert_eq!(
+        told("{\"a\":1\n\n \"b\":2}"),
+        "expected `,` or `}` at character 10: `\"` between `{\"a\":1\\n\\n ` and `b\":2}`"
+    );
     assert_eq!(told("[1]"), "it is a list");
     assert_eq!(told(r#""[1]""#), "it is a list");
     assert_eq!(told("{\"a\":\"b"), "it ends before the JSON does");

@@ -19,7 +19,7 @@ pub struct ModelsConfig {
     pub api_key: Option<ApiKey>,
     /// In place of what is known of a model.
     pub context_tokens: Option<u64>,
-    /// Longest silence of a model, in milliseconds.
+    /// Longest time without anything of the reply, in milliseconds. Comments and empty chunks are nothing of it.
     pub model_idle_ms: u64,
     /// The process's environment: keys (`OPENAI_API_KEY`, ...), base URLs (`OPENAI_BASE_URL`, ..., `OLLAMA_HOST`) and proxies (`HTTPS_PROXY`, ...).
     pub environment: BTreeMap<String, String>,

@@ -5,7 +5,10 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
+use wharf_foreign::json;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
+
+use crate::reply::WHOLE_BOUNDS;
 
 /// Longest message, in characters.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
@@ -35,7 +38,7 @@ pub(crate) fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secre
 
 /// An error object inside a stream that began well.
 pub(crate) fn in_stream(error: &str) -> ModelError {
-    let report = Report::read_error(error);
+    let report = Report::read(error.as_bytes());
     let message = report.message.as_deref().unwrap_or("the provider broke the reply off");
     ModelError { kind: kind_in_stream(&report), message: one_line(message, MAX_UNREDACTED_CHARS), retry_after_ms: None }
 }
@@ -107,16 +110,9 @@ struct Report {
 
 impl Report {
     fn read(body: &[u8]) -> Self {
-        match serde_json::from_slice::<Value>(body) {
+        match json::from_slice::<Value>(body, WHOLE_BOUNDS) {
             Ok(value) => Self::of(&value),
             Err(_) => Self { message: plain_text(body), ..Self::default() },
-        }
-    }
-
-    fn read_error(error: &str) -> Self {
-        match serde_json::from_str::<Value>(error) {
-            Ok(value) => Self::of(&value),
-            Err(_) => Self::default(),
         }
     }
 
@@ -134,7 +130,7 @@ impl Report {
         match value {
             Value::String(text) if self.message.is_none() && !text.trim().is_empty() => {
                 // OpenRouter hands on the upstream's body as text.
-                match serde_json::from_str::<Value>(text) {
+                match json::from_slice::<Value>(text.as_bytes(), WHOLE_BOUNDS) {
                     Ok(inner @ (Value::Object(_) | Value::Array(_))) => self.collect(&inner, depth + 1),
                     _ => self.message = Some(text.clone()),
                 }

@@ -1,20 +1,23 @@
 //! Bytes of a chat completion stream to deltas. Knows no network: pieces in, deltas out.
 
+use std::borrow::Cow;
 use std::collections::VecDeque;
+use std::sync::Arc;
 
-use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
+use wharf_foreign::json::{self, Document, Joined, Read, Unreadable};
+use wharf_foreign::nesting::TooMuch;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_protocol::{StopReason, Usage};
+use wharf_protocol::{StopReason, ToolSpec, Usage};
 
-use super::calls::{Calls, MAX_CALLS, TooManyCalls};
-use super::lines::{LineReader, LineTooLong, MAX_LINE_BYTES};
-use super::wire::{Choice, Chunk, Delta as WireDelta, FinishReason};
+use super::wire::{self, CallPiece, Choice, Chunk, Delta as WireDelta, FinishReason};
 use crate::Delta;
 use crate::http::failure;
-
-/// Most bytes of text, reasoning and arguments together.
-pub(super) const MAX_REPLY_BYTES: usize = 32 << 20;
+use crate::reply::calls::{Calls, MAX_CALLS, Piece, TooManyCalls};
+use crate::reply::fields::{Field, is_keep_alive};
+use crate::reply::lines::{LineReader, LineTooLong, MAX_LINE_BYTES};
+use crate::reply::{EVENT_BOUNDS, MAX_REPLY_BYTES, WHOLE_BOUNDS};
 
 /// Most bytes of the stream, framing included: a server may put some hundred bytes around each token, not megabytes.
 pub(super) const MAX_STREAM_BYTES: u64 = 1 << 30;
@@ -47,9 +50,17 @@ struct Reply {
     reply_bytes: usize,
     /// The lines of an event whose JSON spans several.
     event: Vec<u8>,
+    /// The server called the event that is being read an error.
+    is_error: bool,
     /// Lines that are no SSE: a JSON body in place of the stream, or an error page.
     body: Vec<u8>,
     calls: Calls,
+    text: Joined,
+    reasoning: Joined,
+    /// A choice had a `delta`: what a `message` says has been said.
+    has_delta: bool,
+    /// Counts what the model's work brought; comments and empty chunks are none of it.
+    steps: u64,
     finish_reason: Option<String>,
     /// The server wrote `finish_reason: null`: it knows the field, so an end without a reason is a cut.
     announces_finish: bool,
@@ -62,6 +73,11 @@ struct Reply {
 }
 
 impl Decoder {
+    /// `tools`: what the model was offered.
+    pub(super) fn new(tools: Arc<[Arc<ToolSpec>]>) -> Self {
+        Self { reply: Reply { calls: Calls::new(tools), ..Reply::default() }, ..Self::default() }
+    }
+
     /// Takes a piece of the body. Text that came in one piece leaves as one delta.
     pub(super) fn feed(&mut self, piece: &[u8], out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
         self.reply.stream_bytes += piece.len() as u64;
@@ -74,6 +90,16 @@ impl Decoder {
 
     pub(super) fn progress(&self) -> Progress {
         self.reply.progress
+    }
+
+    /// Grows with everything that the model's work brought.
+    pub(super) fn steps(&self) -> u64 {
+        self.reply.steps
+    }
+
+    /// Part of a long chunk has come, and the rest has not.
+    pub(super) fn is_amid_chunk(&self) -> bool {
+        self.lines.partial().strip_prefix(b"data:").is_some_and(|data| !data.trim_ascii().is_empty())
     }
 
     /// The body has ended as HTTP ends one, or the reply is `Done`.
@@ -110,14 +136,22 @@ impl Reply {
         if self.progress == Progress::Done {
             return Ok(());
         }
-        if let Some(data) = line.strip_prefix(b"data:") {
-            self.data(data.strip_prefix(b" ").unwrap_or(data), out)
-        } else if line.is_empty() {
-            self.dispatch(out)
-        } else if line[0] == b':' || is_other_field(line) {
-            Ok(())
-        } else {
-            self.body_line(line)
+        match Field::of(line) {
+            Field::Data(data) => self.data(data, out),
+            Field::End => {
+                let ended = self.dispatch(out);
+                self.is_error = false;
+                ended
+            }
+            Field::Event(name) => {
+                self.is_error = name.eq_ignore_ascii_case(b"error");
+                Ok(())
+            }
+            Field::Error(error) => Err(failure::in_stream(&String::from_utf8_lossy(error))),
+            Field::Nothing => Ok(()),
+            // A raw line end inside a string of the chunk that is being read.
+            Field::Stray(rest) if !self.event.is_empty() => self.data(rest, out),
+            Field::Stray(line) => self.body_line(line),
         }
     }
 
@@ -146,49 +180,83 @@ impl Reply {
             return Ok(());
         }
         let event = std::mem::take(&mut self.event);
-        self.payload(&event, out).map_err(|error| match error {
-            Payload::Incomplete => not_json(&event),
-            Payload::Failed(error) => error,
-        })
+        match self.payload(&event, out) {
+            Ok(()) => Ok(()),
+            Err(Payload::Failed(error)) => Err(error),
+            Err(Payload::Incomplete) if self.progress == Progress::Ending => Ok(()),
+            Err(Payload::Incomplete) => Err(not_json(&event)),
+        }
     }
 
     fn payload(&mut self, data: &[u8], out: &mut VecDeque<Delta>) -> Result<(), Payload> {
         let trimmed = data.trim_ascii();
-        if trimmed.is_empty() {
+        if trimmed.is_empty() || is_keep_alive(trimmed) {
             return Ok(());
         }
-        if trimmed == b"[DONE]" {
+        if self.is_error && trimmed != b"[DONE]" {
+            return Err(failure::in_stream(&String::from_utf8_lossy(trimmed)).into());
+        }
+        if trimmed == b"[DONE]" || trimmed == b"\"[DONE]\"" {
             self.progress = Progress::Done;
             return Ok(());
         }
-        match serde_json::from_slice::<Chunk<'_>>(trimmed) {
-            Ok(chunk) => Ok(self.chunk(chunk, out)?),
-            Err(error) if error.is_eof() => Err(Payload::Incomplete),
-            // Some servers cut their tokens inside a character.
-            Err(_) if std::str::from_utf8(trimmed).is_err() => {
-                let text = String::from_utf8_lossy(trimmed);
-                match serde_json::from_str::<Chunk<'_>>(&text) {
-                    Ok(chunk) => Ok(self.chunk(chunk, out)?),
-                    Err(_) => Err(not_json(trimmed).into()),
+        let document = Document::new(trimmed, EVENT_BOUNDS).map_err(too_much)?;
+        match document.read::<Chunk<'_>>() {
+            Ok(Read { value, has_halves }) => Ok(self.chunk(value, has_halves, out)?),
+            Err(Unreadable::Incomplete) => Err(Payload::Incomplete),
+            Err(_) => match document.read::<Value>() {
+                Ok(Read { value: Value::Object(chunk), has_halves }) => {
+                    let text = Value::Object(wire::salvaged(chunk)).to_string();
+                    match serde_json::from_str(&text) {
+                        Ok(chunk) => Ok(self.chunk(chunk, has_halves, out)?),
+                        Err(_) => self.unread(trimmed),
+                    }
                 }
-            }
-            Err(_) => Err(not_json(trimmed).into()),
+                // JSON that is no chunk says nothing of the reply.
+                Ok(_) => Ok(()),
+                Err(_) => self.unread(trimmed),
+            },
         }
     }
 
-    fn chunk(&mut self, chunk: Chunk<'_>, out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
-        if let Some(error) = chunk.error {
+    /// What cannot be read is a broken reply; behind the reply's end it is nothing.
+    fn unread(&self, data: &[u8]) -> Result<(), Payload> {
+        if self.progress == Progress::Ending { Ok(()) } else { Err(not_json(data).into()) }
+    }
+
+    fn chunk(&mut self, chunk: Chunk<'_>, has_halves: bool, out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
+        if let Some(error) = chunk.error.filter(|error| !says_no_error(error)) {
             return Err(failure::in_stream(error.get()));
         }
-        if let Some(usage) = chunk.usage.and_then(super::wire::WireUsage::counted) {
+        if chunk.choices.0.is_none() && (chunk.object.0 == "error" || chunk.kind.0 == "error") {
+            return Err(failure::in_stream(chunk.message.map_or("", RawValue::get)));
+        }
+        if let Some(usage) = chunk.usage.and_then(wire::WireUsage::counted)
+            && self.usage != Some(usage)
+        {
             self.usage = Some(usage);
+            self.steps += 1;
         }
         let Some(Choice { delta, message, finish_reason, index: _ }) = chunk.choices.0 else {
             return Ok(());
         };
-        self.delta(delta, out)?;
-        if let Some(message) = message {
-            self.delta(message, out)?;
+        if let Some(delta) = delta {
+            self.has_delta = true;
+            self.delta(delta, has_halves, out)?;
+        }
+        let is_last = matches!(finish_reason, FinishReason::Given(_));
+        if let Some(mut message) = message {
+            // Beside deltas it repeats them, or brings at the end what they left out.
+            if self.has_delta {
+                let has_calls = !self.calls.is_empty();
+                if self.said_something {
+                    message = WireDelta { tool_calls: message.tool_calls, ..WireDelta::default() };
+                }
+                message.tool_calls = message.tool_calls.filter(|_| !has_calls);
+            }
+            if !self.has_delta || is_last {
+                self.delta(message, has_halves, out)?;
+            }
         }
         match finish_reason {
             FinishReason::Absent => {}
@@ -197,6 +265,7 @@ impl Reply {
                 return Err(bad_reply("the provider ended the reply with an error".to_owned()));
             }
             FinishReason::Given(reason) => {
+                self.steps += u64::from(self.progress == Progress::Reading);
                 self.finish_reason = Some(reason.into_owned());
                 self.progress = Progress::Ending;
             }
@@ -204,35 +273,36 @@ impl Reply {
         Ok(())
     }
 
-    fn delta(&mut self, delta: WireDelta<'_>, out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
+    fn delta(&mut self, delta: WireDelta<'_>, has_halves: bool, out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
         let WireDelta { content, reasoning_content, reasoning, reasoning_details, refusal, tool_calls } = delta;
         let mut bytes = 0;
         // A server that sends both sends the same text twice.
         if !reasoning_content.0.is_empty() {
             self.has_reasoning_content = true;
-            bytes += push_reasoning(out, &reasoning_content.0);
+            bytes += push_reasoning(out, &self.reasoning.add(&reasoning_content.0, has_halves));
         } else if !reasoning.0.is_empty() {
-            bytes += push_reasoning(out, &reasoning.0);
+            bytes += push_reasoning(out, &self.reasoning.add(&reasoning.0, has_halves));
         }
-        bytes += push_reasoning(out, &content.reasoning);
+        bytes += push_reasoning(out, &self.reasoning.add(&content.reasoning, has_halves));
         if let Some(details) = reasoning_details {
             bytes += self.keep_details(details.get());
         }
-        bytes += push_text(out, &content.text);
+        bytes += push_text(out, &self.text.add(&content.text, has_halves));
         if !refusal.0.is_empty() {
             self.refused = true;
-            bytes += push_text(out, &refusal.0);
+            bytes += push_text(out, &self.text.add(&refusal.0, has_halves));
         }
         if let Some(pieces) = tool_calls
             && !pieces.is_empty()
         {
             self.said_something = true;
-            bytes += self.calls.add(pieces)?;
+            bytes += self.calls.add(pieces.into_iter().map(|piece| piece_of(piece, has_halves)).collect())?;
         }
         if bytes == 0 {
             return Ok(());
         }
         self.said_something = true;
+        self.steps += 1;
         self.reply_bytes += bytes;
         if self.reply_bytes > MAX_REPLY_BYTES {
             return Err(bad_reply(format!("the reply holds more than {MAX_REPLY_BYTES} bytes")));
@@ -262,18 +332,23 @@ impl Reply {
         self.body.extend_from_slice(line);
         self.body.push(b'\n');
         // An error that a server forgot to frame ends the stream where it stands.
-        if line.starts_with(b"{\"error\"")
-            && let Ok(Chunk { error: Some(error), .. }) = serde_json::from_slice(line)
-        {
-            return Err(failure::in_stream(error.get()));
+        match line.starts_with(b"{\"error\"").then(|| error_in(line)).flatten() {
+            Some(error) => Err(error),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     fn finish(mut self, out: &mut VecDeque<Delta>) -> Result<ModelReply, ModelError> {
-        if self.progress == Progress::Reading && !self.body.is_empty() && !self.said_something {
-            self.whole_body(out)?;
+        if self.progress == Progress::Reading && !self.body.is_empty() {
+            if self.said_something {
+                // Over several lines.
+                error_in(&self.body).map_or(Ok(()), Err)?;
+            } else {
+                self.whole_body(out)?;
+            }
         }
+        push_text(out, self.text.end());
+        push_reasoning(out, self.reasoning.end());
         match self.progress {
             Progress::Ending => Ok(self.into_reply()),
             Progress::Done if self.said_something || self.usage.is_some() => Ok(self.into_reply()),
@@ -291,10 +366,20 @@ impl Reply {
         if !body.trim_ascii_start().starts_with(b"{") {
             return Err(failure::not_a_stream(&body));
         }
-        let chunk = serde_json::from_slice::<Chunk<'_>>(&body).map_err(|_| not_json(&body))?;
-        let answers = chunk.error.is_some() || chunk.choices.0.is_some();
-        self.chunk(chunk, out)?;
-        if answers { Ok(()) } else { Err(failure::not_a_stream(&body)) }
+        let document = Document::new(&body, WHOLE_BOUNDS).map_err(too_much)?;
+        let mut take = |chunk: Chunk<'_>, has_halves| {
+            let answers = chunk.error.is_some() || chunk.choices.0.is_some();
+            self.chunk(chunk, has_halves, out)?;
+            if answers { Ok(()) } else { Err(failure::not_a_stream(&body)) }
+        };
+        if let Ok(Read { value: chunk, has_halves }) = document.read::<Chunk<'_>>() {
+            return take(chunk, has_halves);
+        }
+        let Ok(Read { value: Value::Object(chunk), has_halves }) = document.read::<Value>() else {
+            return Err(not_json(&body));
+        };
+        let text = Value::Object(wire::salvaged(chunk)).to_string();
+        take(serde_json::from_str(&text).map_err(|_| not_json(&body))?, has_halves)
     }
 
     fn into_reply(self) -> ModelReply {
@@ -340,22 +425,67 @@ impl From<LineTooLong> for ModelError {
     }
 }
 
+fn too_much(error: TooMuch) -> ModelError {
+    bad_reply(format!("a part of the reply is {error}"))
+}
+
 impl From<TooManyCalls> for ModelError {
     fn from(_: TooManyCalls) -> Self {
         bad_reply(format!("the reply holds more than {MAX_CALLS} tool calls"))
     }
 }
 
-fn is_other_field(line: &[u8]) -> bool {
-    ["event", "id", "retry", "data"]
-        .iter()
-        .any(|field| line.strip_prefix(field.as_bytes()).is_some_and(|rest| rest.is_empty() || rest[0] == b':'))
-}
-
 /// Whether a line says all that it meant to, though no line end followed it.
 fn is_whole(line: &[u8]) -> bool {
-    let data = line.strip_prefix(b"data:").unwrap_or(line);
-    serde_json::from_slice::<IgnoredAny>(data).is_ok()
+    match Field::of(line) {
+        Field::Error(_) => true,
+        Field::Data(data) => {
+            Document::new(data, EVENT_BOUNDS).is_ok_and(|document| document.read::<&RawValue>().is_ok())
+        }
+        _ => Document::new(line, EVENT_BOUNDS).is_ok_and(|document| document.read::<&RawValue>().is_ok()),
+    }
+}
+
+/// The error that some text is, if it is one.
+fn error_in(text: &[u8]) -> Option<ModelError> {
+    let document = Document::new(text, WHOLE_BOUNDS).ok()?;
+    let Read { value: Chunk { error, .. }, .. } = document.read::<Chunk<'_>>().ok()?;
+    error.filter(|error| !says_no_error(error)).map(|error| failure::in_stream(error.get()))
+}
+
+/// Fields that are always there, and empty where all is well.
+fn says_no_error(error: &RawValue) -> bool {
+    matches!(error.get(), "\"\"" | "false" | "0" | "[]")
+}
+
+fn piece_of(piece: CallPiece<'_>, has_halves: bool) -> Piece<'_> {
+    let CallPiece { index, id, function, extra_content } = piece;
+    let (arguments, are_halves) = function.arguments.map(argument_text).unwrap_or_default();
+    Piece {
+        index: index.0,
+        id: id.0,
+        name: function.name.0,
+        arguments,
+        has_halves: has_halves || are_halves,
+        extra_content: extra_content.and_then(|extra| json::from_slice(extra.get().as_bytes(), EVENT_BOUNDS).ok()),
+    }
+}
+
+/// The text that a piece adds: the string's content, or the object itself; and whether it holds marked halves.
+fn argument_text(raw: &RawValue) -> (Cow<'_, str>, bool) {
+    let text = raw.get();
+    if text == "null" {
+        return (Cow::Borrowed(""), false);
+    }
+    if !text.starts_with('"') {
+        return (Cow::Borrowed(text), false);
+    }
+    // A reader passes over what is wrong in a string that it hands on unread.
+    let document = Document::new(text.as_bytes(), WHOLE_BOUNDS);
+    match document.ok().and_then(|document| document.read::<String>().ok()) {
+        Some(Read { value, has_halves }) => (Cow::Owned(value), has_halves),
+        None => (Cow::Borrowed(text), false),
+    }
 }
 
 fn push_text(out: &mut VecDeque<Delta>, text: &str) -> usize {
@@ -382,7 +512,9 @@ fn push_reasoning(out: &mut VecDeque<Delta>, text: &str) -> usize {
 
 /// Streamed details come in fragments; what goes back is one element for each run of the same type and index.
 fn merge_details(elements: &str) -> Option<Value> {
-    let fragments: Vec<Map<String, Value>> = serde_json::from_str(&format!("[{elements}]")).ok()?;
+    let list = format!("[{elements}]");
+    let document = Document::new(list.as_bytes(), WHOLE_BOUNDS).ok()?;
+    let fragments = document.read::<Vec<Map<String, Value>>>().ok()?.value;
     let mut merged: Vec<Map<String, Value>> = Vec::new();
     for fragment in fragments {
         match merged.last_mut() {
@@ -392,7 +524,9 @@ fn merge_details(elements: &str) -> Option<Value> {
             _ => merged.push(fragment),
         }
     }
-    (!merged.is_empty()).then(|| merged.into_iter().map(Value::Object).collect())
+    let mut merged = Value::from_iter(merged);
+    json::settle(&mut merged);
+    (merged != Value::Array(Vec::new())).then_some(merged)
 }
 
 fn merge_fragment(into: &mut Map<String, Value>, fragment: Map<String, Value>) {

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -10,6 +11,7 @@ use futures_util::Stream;
 use reqwest::Response;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep};
+use wharf_protocol::ToolSpec;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 
 use super::decoder::{Decoder, Progress};
@@ -46,7 +48,10 @@ struct Running {
     body: Body,
     decoder: Decoder,
     deadline: Pin<Box<Sleep>>,
-    /// Bytes have come since the deadline was set. It is moved when there is nothing to read, not with every token.
+    /// The decoder's steps when the deadline was set. It is moved when there is nothing to read, not with every token; and never by
+    /// comments or empty chunks, which a server can send for ever.
+    steps: u64,
+    /// Bytes have come since then.
     moved: bool,
 }
 
@@ -61,12 +66,19 @@ enum End {
 }
 
 impl ReplyStream {
-    pub(super) fn new(response: Response, idle: Duration, id: String, key: Option<ApiKey>) -> Self {
+    pub(super) fn new(
+        response: Response,
+        idle: Duration,
+        id: String,
+        key: Option<ApiKey>,
+        tools: Arc<[Arc<ToolSpec>]>,
+    ) -> Self {
         let place = place(response.url());
         let running = Running {
             body: Box::pin(response.bytes_stream()),
-            decoder: Decoder::default(),
+            decoder: Decoder::new(tools),
             deadline: Box::pin(tokio::time::sleep(idle)),
+            steps: 0,
             moved: false,
         };
         Self {
@@ -127,13 +139,16 @@ impl ReplyStream {
     }
 
     fn wait(&self, running: &mut Running, cx: &mut Context<'_>) -> Option<End> {
-        if std::mem::take(&mut running.moved) {
+        let steps = running.decoder.steps();
+        let moved = std::mem::take(&mut running.moved);
+        let has_advanced = std::mem::replace(&mut running.steps, steps) != steps;
+        if has_advanced || (moved && running.decoder.is_amid_chunk()) {
             let ending = running.decoder.progress() == Progress::Ending;
             let limit = if ending { self.idle.min(AFTER_FINISH) } else { self.idle };
             running.deadline.as_mut().reset(Instant::now() + limit);
         }
         running.deadline.as_mut().poll(cx).is_ready().then(|| {
-            let message = format!("{} sent nothing for {} ms", self.place, self.idle.as_millis());
+            let message = format!("{} sent nothing of the reply for {} ms", self.place, self.idle.as_millis());
             End::Broken(failed(ModelErrorKind::Timeout, message))
         })
     }

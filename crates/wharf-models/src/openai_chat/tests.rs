@@ -2,6 +2,8 @@
 
 mod broken;
 mod fixtures;
+mod forgiven;
+mod fuzz;
 mod replay;
 mod requests;
 
@@ -22,7 +24,10 @@ struct Heard {
 
 /// Reads `pieces` as a body that ends as HTTP ends one.
 fn hear<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
-    let mut decoder = Decoder::default();
+    hear_with(Decoder::default(), pieces)
+}
+
+fn hear_with<'a>(mut decoder: Decoder, pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
     let mut out = VecDeque::new();
     for piece in pieces {
         if let Err(error) = decoder.feed(piece, &mut out) {

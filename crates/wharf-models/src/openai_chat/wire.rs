@@ -8,6 +8,7 @@ use std::fmt;
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
 use wharf_protocol::Usage;
 
 /// One `data:` line, or a whole reply that was asked for as a stream and was not sent as one.
@@ -19,6 +20,13 @@ pub(super) struct Chunk<'a> {
     pub usage: Option<WireUsage>,
     #[serde(borrow)]
     pub error: Option<&'a RawValue>,
+    /// `error` where the whole chunk is one, with its words in `message`.
+    #[serde(borrow)]
+    pub object: Text<'a>,
+    #[serde(borrow, rename = "type")]
+    pub kind: Text<'a>,
+    #[serde(borrow)]
+    pub message: Option<&'a RawValue>,
 }
 
 /// The choice with index 0; we never ask for others.
@@ -29,9 +37,9 @@ pub(super) struct FirstChoice<'a>(pub Option<Choice<'a>>);
 #[serde(default)]
 pub(super) struct Choice<'a> {
     pub index: Count,
-    #[serde(borrow, deserialize_with = "null_is_default")]
-    pub delta: Delta<'a>,
-    /// In place of `delta` where the server does not stream.
+    #[serde(borrow)]
+    pub delta: Option<Delta<'a>>,
+    /// In place of `delta` where the server does not stream. Beside it, it is all that was said so far.
     #[serde(borrow)]
     pub message: Option<Delta<'a>>,
     #[serde(borrow)]
@@ -67,9 +75,9 @@ pub(super) struct Delta<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct CallPiece<'a> {
-    pub index: Option<u64>,
+    pub index: Index,
     #[serde(borrow)]
-    pub id: Text<'a>,
+    pub id: Id<'a>,
     #[serde(borrow, deserialize_with = "null_is_default")]
     pub function: FunctionPiece<'a>,
     /// Gemini's signatures, which it wants back with the call.
@@ -109,6 +117,10 @@ impl WireUsage {
 #[derive(Debug, Default)]
 pub(super) struct Text<'a>(pub Cow<'a, str>);
 
+/// An id: a string, or a number.
+#[derive(Debug, Default)]
+pub(super) struct Id<'a>(pub Cow<'a, str>);
+
 /// The text of a message: a string, or a list of parts, in which Mistral also sends its reasoning.
 #[derive(Debug, Default)]
 pub(super) struct Content<'a> {
@@ -120,6 +132,10 @@ pub(super) struct Content<'a> {
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Count(pub u64);
 
+/// The number of a call; what is no number, or below 0, says nothing.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Index(pub Option<u64>);
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct Part<'a> {
@@ -127,6 +143,55 @@ struct Part<'a> {
     text: Text<'a>,
     #[serde(borrow)]
     thinking: Content<'a>,
+}
+
+/// The same chunk without what is of a kind that no reader takes: each field of its own costs only itself.
+pub(super) fn salvaged(mut chunk: Map<String, Value>) -> Map<String, Value> {
+    chunk.retain(|name, value| match name.as_str() {
+        "usage" => value.is_object(),
+        "choices" => {
+            listed(value);
+            true
+        }
+        "error" | "object" | "type" | "message" => true,
+        _ => false,
+    });
+    for choice in members(&mut chunk, "choices") {
+        choice.retain(|name, value| match name.as_str() {
+            "delta" | "message" => value.is_object(),
+            "index" | "finish_reason" => true,
+            _ => false,
+        });
+        for said in ["delta", "message"] {
+            let Some(Value::Object(said)) = choice.get_mut(said) else { continue };
+            if let Some(calls) = said.get_mut("tool_calls") {
+                listed(calls);
+            }
+            if let Some(Value::Array(parts)) = said.get_mut("content") {
+                for part in parts.iter_mut().filter(|part| !part.is_object()) {
+                    *part = json!({ "text": part.as_str() });
+                }
+            }
+            for call in members(said, "tool_calls") {
+                call.retain(|name, value| name != "function" || value.is_object());
+            }
+        }
+    }
+    chunk
+}
+
+/// A list of objects, also where it is only one of them, or text.
+fn listed(value: &mut Value) {
+    match value {
+        Value::Array(list) => list.retain(Value::is_object),
+        Value::Object(_) => *value = Value::Array(vec![value.take()]),
+        other => *other = Value::Array(Vec::new()),
+    }
+}
+
+fn members<'v>(object: &'v mut Map<String, Value>, list: &str) -> impl Iterator<Item = &'v mut Map<String, Value>> {
+    let list = object.get_mut(list).and_then(Value::as_array_mut).map(Vec::as_mut_slice).unwrap_or_default();
+    list.iter_mut().filter_map(Value::as_object_mut)
 }
 
 fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
@@ -183,6 +248,30 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
+impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Id<'de>;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an id")
+            }
+            fn visit_borrowed_str<E: de::Error>(self, id: &'de str) -> Result<Self::Value, E> {
+                Ok(Id(Cow::Borrowed(id)))
+            }
+            fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
+                Ok(Id(Cow::Owned(id.to_owned())))
+            }
+            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Self::Value, E> {
+                Ok(Id(Cow::Owned(id.to_string())))
+            }
+            ignore!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
+            ignore_seq_and_map!();
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
 impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -228,6 +317,27 @@ impl<'de> Deserialize<'de> for Count {
                 Ok(Count(count as u64))
             }
             ignore!(visit_bool(bool), visit_i64(i64), visit_str(&str));
+            ignore_seq_and_map!();
+        }
+        deserializer.deserialize_any(Reader)
+    }
+}
+
+impl<'de> Deserialize<'de> for Index {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Reader;
+        impl<'de> Visitor<'de> for Reader {
+            type Value = Index;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an index")
+            }
+            fn visit_u64<E: de::Error>(self, index: u64) -> Result<Index, E> {
+                Ok(Index(Some(index)))
+            }
+            fn visit_str<E: de::Error>(self, index: &str) -> Result<Index, E> {
+                Ok(Index(index.trim().parse().ok()))
+            }
+            ignore!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
             ignore_seq_and_map!();
         }
         deserializer.deserialize_any(Reader)

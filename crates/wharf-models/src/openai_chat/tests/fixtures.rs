@@ -2,21 +2,26 @@
 
 use std::collections::VecDeque;
 use std::fmt::Write;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use expect_test::expect;
 
 use super::super::decoder::Decoder;
 use super::{hear, joined, report};
 
-const FIXTURES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures");
+/// Where recorded streams lie: beside the checkout, or beside the directory that it is in.
+fn fixtures() -> PathBuf {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let beside = ["../shared/fixtures", "../../shared/fixtures"].map(|place| checkout.join(place));
+    beside.iter().find(|place| place.is_dir()).unwrap_or(&beside[0]).clone()
+}
 
 /// Name and body of every recorded chat stream.
 fn recorded() -> Vec<(String, Vec<u8>)> {
     let mut streams = Vec::new();
     for folder in ["openai-chat", "live"] {
-        let Ok(files) = std::fs::read_dir(Path::new(FIXTURES).join(folder)) else {
-            eprintln!("passed over: no recorded streams in {FIXTURES}/{folder}");
+        let Ok(files) = std::fs::read_dir(fixtures().join(folder)) else {
+            eprintln!("passed over: no recorded streams in {}/{folder}", fixtures().display());
             continue;
         };
         for file in files.map(|file| file.unwrap().path()) {

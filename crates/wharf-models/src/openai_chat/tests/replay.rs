@@ -371,3 +371,33 @@ async fn many_deltas_of_one_read_leave_together() {
     assert_eq!(text, "hello".repeat(500));
     assert!(count < 400, "{count} deltas");
 }
+
+#[tokio::test]
+async fn signs_of_life_are_no_progress() {
+    for noise in [
+        ": keep-alive\n\n",
+        "\n\n",
+        "data:\n\n",
+        "data: \"ping\"\n\n",
+        "event: ping\ndata: {\"type\":\"ping\"}\n\n",
+        "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"}}]}\n\n",
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base_url = format!("http://{}/v1", listener.local_addr().unwrap());
+        let mut tasks = JoinSet::new();
+        tasks.spawn(async move {
+            let (mut connection, _) = listener.accept().await.unwrap();
+            read_request(&mut connection).await.unwrap();
+            connection.write_all(begun(&[HELLO]).as_bytes()).await.unwrap();
+            let noise = format!("{:x}\r\n{noise}\r\n", noise.len());
+            // Until the client has enough of it.
+            while connection.write_all(noise.as_bytes()).await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        let server = Server { base_url, requests: mpsc::channel(1).1, abandoned: mpsc::channel(1).1, _tasks: tasks };
+        let (deltas, end) = ask(&model(&server, Duration::from_millis(300))).await;
+        assert_eq!(deltas, hello());
+        assert_eq!(end.unwrap_err().kind, ModelErrorKind::Timeout, "{noise:?}");
+    }
+}

@@ -3,15 +3,15 @@
 use memchr::memchr2;
 
 /// Longest line of a reply. A line beyond it is not a model's delta.
-pub(super) const MAX_LINE_BYTES: usize = 4 << 20;
+pub(crate) const MAX_LINE_BYTES: usize = 4 << 20;
 
 /// A line grew past `MAX_LINE_BYTES`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct LineTooLong;
+pub(crate) struct LineTooLong;
 
 /// Cuts a stream of bytes into lines. Lines that lie inside one piece are handed out without a copy.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct LineReader {
+pub(crate) struct LineReader {
     partial: Vec<u8>,
     /// The last line ended with CR: an LF that follows belongs to it, even in the next piece.
     after_cr: bool,
@@ -20,7 +20,7 @@ pub(super) struct LineReader {
 
 impl LineReader {
     /// Calls `on_line` with every line that `piece` completes, without its line end.
-    pub(super) fn feed<E: From<LineTooLong>>(
+    pub(crate) fn feed<E: From<LineTooLong>>(
         &mut self,
         piece: &[u8],
         mut on_line: impl FnMut(&[u8]) -> Result<(), E>,
@@ -56,9 +56,14 @@ impl LineReader {
     }
 
     /// The last line, where the stream ended without a line end.
-    pub(super) fn finish(&mut self) -> Vec<u8> {
+    pub(crate) fn finish(&mut self) -> Vec<u8> {
         let line = std::mem::take(&mut self.partial);
         self.without_bom(&line).to_vec()
+    }
+
+    /// The unfinished line, as far as it has come.
+    pub(crate) fn partial(&self) -> &[u8] {
+        &self.partial
     }
 
     fn keep(&mut self, bytes: &[u8]) -> Result<(), LineTooLong> {

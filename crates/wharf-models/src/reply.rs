@@ -1,0 +1,17 @@
+//! What the readers of all wires need: lines of a stream, what makes progress in it, and calls put together from their pieces.
+
+pub(crate) mod calls;
+pub(crate) mod fields;
+pub(crate) mod lines;
+
+use wharf_foreign::json::DEPTH_MAX;
+use wharf_foreign::nesting::Bounds;
+
+/// Most bytes of text, reasoning and arguments of one reply together.
+pub(crate) const MAX_REPLY_BYTES: usize = 32 << 20;
+
+/// One event of a stream. A reply with a larger or a deeper one is refused.
+pub(crate) const EVENT_BOUNDS: Bounds = Bounds { length: lines::MAX_LINE_BYTES, depth: DEPTH_MAX };
+
+/// What one part of a whole reply may measure: an answer without a stream, the arguments of a call.
+pub(crate) const WHOLE_BOUNDS: Bounds = Bounds { length: MAX_REPLY_BYTES, depth: DEPTH_MAX };
