@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use schemars::generate::SchemaSettings;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use wharf_foreign::json;
+use wharf_foreign::nesting::Bounds;
 use wharf_protocol::ToolSpec;
 
 use crate::ToolError;
@@ -63,14 +65,110 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, arguments: Value) -> R
     let arguments = match arguments {
         Value::Null => Value::Object(Map::new()),
         // Some models encode the object twice.
-        Value::String(text) => serde_json::from_str(&text).unwrap_or(Value::String(text)),
+        Value::String(text) => json::object(&text, BOUNDS).map_or(Value::String(text), Value::Object),
         other => other,
     };
     let Value::Object(mut object) = arguments else {
         return Err(refusal(spec, &format!("expected an object, got {}", kind_of(&arguments))));
     };
     object.retain(|_, value| !value.is_null());
-    serde_json::from_value(Value::Object(object)).map_err(|error| refusal(spec, &error.to_string()))
+    let arguments = fitted(&spec.parameters, Value::Object(object));
+    let problem = match T::deserialize(&arguments) {
+        Ok(read) => return Ok(read),
+        Err(error) => error.to_string(),
+    };
+    // The schema does not know the other names that an argument may have.
+    let Value::Object(mut object) = arguments else { return Err(refusal(spec, &problem)) };
+    let properties = &spec.parameters["properties"];
+    for (name, value) in object.iter_mut().filter(|(name, _)| properties.get(name).is_none()) {
+        if let Some(encoded) = encoded(value) {
+            tracing::trace!(name, "an argument was JSON text");
+            *value = encoded;
+        }
+    }
+    T::deserialize(Value::Object(object)).map_err(|_| refusal(spec, &problem))
+}
+
+/// JSON in a text of a model: no longer than a reply may be, no deeper than our readers go.
+const BOUNDS: Bounds = Bounds { length: 32 << 20, depth: json::DEPTH_MAX };
+
+/// Levels of a schema in which arguments are fitted to it. Deeper ones stay as they came.
+const FITTED_LEVELS: usize = 8;
+
+/// The arguments as their schema wants them, where a model wrote a value in another way that has one meaning: a list or an object as
+/// JSON text, one object in place of a list of them, numbers and flags as text. All else stays as it came.
+pub(crate) fn fitted(schema: &Value, mut arguments: Value) -> Value {
+    // Not by recursion: the schema may be somebody else's, and so are the arguments.
+    let mut open = vec![(schema, &mut arguments, 0)];
+    while let Some((schema, value, level)) = open.pop() {
+        fit(schema, value);
+        if level == FITTED_LEVELS {
+            continue;
+        }
+        match value {
+            Value::Object(object) => {
+                let Some(properties) = schema.get("properties").and_then(Value::as_object) else { continue };
+                for (name, value) in object {
+                    if let Some(property) = properties.get(name) {
+                        open.push((property, value, level + 1));
+                    }
+                }
+            }
+            Value::Array(list) => {
+                if let Some(items) = schema.get("items").filter(|items| items.is_object()) {
+                    open.extend(list.iter_mut().map(|value| (items, value, level + 1)));
+                }
+            }
+            _ => {}
+        }
+    }
+    arguments
+}
+
+fn fit(schema: &Value, value: &mut Value) {
+    let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default();
+    if let Value::String(text) = &*value {
+        let read = match (kind, text.trim()) {
+            ("array" | "object", _) => encoded(value),
+            ("integer", text) => text.parse::<i64>().ok().map(Value::from),
+            ("number", text) => serde_json::from_str::<serde_json::Number>(text).ok().map(Value::Number),
+            ("boolean", "true" | "True" | "TRUE") => Some(Value::Bool(true)),
+            ("boolean", "false" | "False" | "FALSE") => Some(Value::Bool(false)),
+            _ => None,
+        };
+        // A text that holds the other of the two is a mistake with more than one meaning.
+        let fits = |read: &Value| match kind {
+            "array" => read.is_array() || (read.is_object() && wants_objects(schema)),
+            "object" => read.is_object(),
+            _ => true,
+        };
+        if let Some(read) = read.filter(fits) {
+            *value = read;
+        }
+    }
+    match kind {
+        "array" if value.is_object() && wants_objects(schema) => *value = Value::Array(vec![value.take()]),
+        "string" if value.is_i64() || value.is_u64() => *value = Value::String(value.to_string()),
+        "integer" => {
+            if let Some(number) = value.as_f64().filter(|number| value.is_f64() && number.fract() == 0.0)
+                && number.abs() < 9_007_199_254_740_992.0
+            {
+                *value = Value::from(number as i64);
+            }
+        }
+        _ => {}
+    }
+}
+
+/// Whether a list is one of objects.
+fn wants_objects(schema: &Value) -> bool {
+    schema.pointer("/items/type").and_then(Value::as_str) == Some("object")
+}
+
+/// The list or object that a text is.
+fn encoded(value: &Value) -> Option<Value> {
+    let text = value.as_str()?.trim();
+    text.starts_with(['[', '{']).then(|| json::from_slice(text.as_bytes(), BOUNDS).ok())?
 }
 
 fn refusal(spec: &ToolSpec, problem: &str) -> ToolError {

@@ -79,3 +79,112 @@ fn an_error_names_the_field_and_what_would_be_right() {
     assert!(told(json!([1])).contains("expected an object, got an array"));
     assert!(told(json!("no json")).contains("got a text"));
 }
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Lists {
+    #[serde(alias = "items")]
+    todos: Vec<Item>,
+    #[serde(default)]
+    options: Vec<String>,
+}
+
+#[derive(Debug, PartialEq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Item {
+    content: String,
+    #[serde(default)]
+    size: i64,
+    #[serde(default)]
+    done: bool,
+}
+
+#[test]
+fn lists_and_objects_may_be_json_text() {
+    let spec = ToolSpec { parameters: schema::<Lists>(), ..spec() };
+    let item = |content: &str| Item { content: content.into(), size: 3, done: true };
+    let wanted = Lists { todos: vec![item("a")], options: vec!["x".into()] };
+    let object = r#"{"content":"a","size":3,"done":true}"#;
+    for sent in [
+        json!({"todos": [{"content": "a", "size": 3, "done": true}], "options": ["x"]}),
+        json!({"todos": format!("[{object}]"), "options": "[\"x\"]"}),
+        json!({"todos": format!(" [{object}]\n"), "options": ["x"]}),
+        json!({"todos": object, "options": ["x"]}),
+        json!({"todos": [object], "options": ["x"]}),
+        json!({"todos": {"content": "a", "size": "3", "done": "true"}, "options": ["x"]}),
+        json!({"todos": [{"content": "a", "size": 3.0, "done": "True"}], "options": ["x"]}),
+        json!({"items": format!("[{object}]"), "options": ["x"]}),
+        json!(format!(r#"{{}}{{"todos":[{object}],"options":["x"]}}"#)),
+    ] {
+        assert_eq!(parse::<Lists>(&spec, sent.clone()).unwrap(), wanted, "{sent}");
+    }
+    let raw = json!({"todos": "[{\"content\":\"a\tb\nc\"}]"});
+    assert_eq!(parse::<Lists>(&spec, raw).unwrap().todos[0].content, "a\tb\nc");
+    let number = json!({"todos": [{"content": 404}]});
+    assert_eq!(parse::<Lists>(&spec, number).unwrap().todos[0].content, "404");
+}
+
+#[test]
+fn what_has_more_than_one_meaning_is_refused() {
+    let spec = ToolSpec { parameters: schema::<Lists>(), ..spec() };
+    let told = |sent: Value| parse::<Lists>(&spec, sent).unwrap_err().to_string();
+    for sent in [
+        json!({"todos": "a, b"}),
+        json!({"todos": "[{\"content\":"}),
+        json!({"todos": [], "options": "x"}),
+        json!({"todos": [], "options": {"x": 1}}),
+        json!({"todos": [{"content": {"a": 1}}]}),
+        json!({"todos": "[".repeat(100_000)}),
+    ] {
+        let told = told(sent);
+        assert!(told.starts_with("t: these arguments cannot be used: invalid type"), "{told}");
+    }
+    // A text stays one, whatever it looks like.
+    let text = json!({"path": "[1]"});
+    assert_eq!(parse::<Arguments>(&self::spec(), text).unwrap().path, "[1]");
+}
+
+mod fuzz {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i64>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[\\[{\\]}\"a:,1 ]{0,12}".prop_map(Value::from),
+        ];
+        leaf.prop_recursive(4, 24, 4, |inner| {
+            let name = proptest::sample::select(vec![
+                "todos",
+                "options",
+                "content",
+                "size",
+                "done",
+                "items",
+                "type",
+                "properties",
+            ]);
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                proptest::collection::vec((name, inner), 0..4).prop_map(|fields| Value::Object(
+                    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
+                )),
+            ]
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn any_arguments_are_read_or_refused(sent in value(), schema in value()) {
+            let spec = ToolSpec { parameters: super::schema::<Lists>(), ..super::spec() };
+            let _ = parse::<Lists>(&spec, sent.clone());
+            let fitted = fitted(&schema, sent.clone());
+            // What is right already stays as it is.
+            prop_assert_eq!(super::fitted(&schema, fitted.clone()), fitted);
+        }
+    }
+}

@@ -45,31 +45,6 @@ impl RemoteTool {
     }
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Listed {
-    name: String,
-    #[serde(default)]
-    title: Option<String>,
-    #[serde(default)]
-    description: Option<String>,
-    #[serde(default)]
-    input_schema: Value,
-    #[serde(default)]
-    annotations: Option<Annotations>,
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Annotations {
-    #[serde(default)]
-    title: Option<String>,
-    #[serde(default)]
-    read_only_hint: bool,
-    #[serde(default)]
-    open_world_hint: bool,
-}
-
 impl Catalogue {
     /// Takes a page over; gives the cursor of the next one.
     pub(super) fn add_page(&mut self, page: Value) -> Result<Option<String>, &'static str> {
@@ -108,19 +83,24 @@ impl Catalogue {
 }
 
 fn taken(listed: Value) -> Result<RemoteTool, String> {
-    let Listed { name, title, description, input_schema, annotations } =
-        serde_json::from_value(listed).map_err(|_| "it is no description of a tool".to_owned())?;
+    let Value::Object(mut listed) = listed else { return Err("it is no description of a tool".to_owned()) };
+    let schema = listed.remove("inputSchema").unwrap_or_default();
+    let text = |name: &str| listed.get(name).and_then(Value::as_str);
+    let name = text("name").unwrap_or_default();
     if name.is_empty() || name.len() > NAME_MAX_BYTES {
         return Err(format!("a name has 1 to {NAME_MAX_BYTES} bytes"));
     }
-    let annotations = annotations.unwrap_or_default();
-    let title = title.or(annotations.title).map(|title| visible::line(&title, TITLE_MAX_BYTES));
+    let annotation = |name: &str| listed.get("annotations").and_then(|annotations| annotations.get(name));
+    let title =
+        text("title").or_else(|| annotation("title")?.as_str()).map(|title| visible::line(title, TITLE_MAX_BYTES));
+    // Only a plain `true` is a promise.
+    let hint = |name: &str| annotation(name) == Some(&Value::Bool(true));
     Ok(RemoteTool {
-        name,
         title: title.filter(|title| !title.is_empty()),
-        description: description::text(&description.unwrap_or_default()),
-        schema: description::schema(input_schema)?,
-        read_only: annotations.read_only_hint,
-        open_world: annotations.open_world_hint,
+        description: description::text(text("description").unwrap_or_default()),
+        schema: description::schema(schema)?,
+        read_only: hint("readOnlyHint"),
+        open_world: hint("openWorldHint"),
+        name: name.to_owned(),
     })
 }

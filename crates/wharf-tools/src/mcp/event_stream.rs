@@ -16,6 +16,7 @@ pub(super) struct EventStream {
     line: Vec<u8>,
     /// The last byte ended a line as the first of two.
     after_cr: bool,
+    has_begun: bool,
     name: String,
     data: Option<Vec<u8>>,
 }
@@ -50,6 +51,9 @@ impl EventStream {
     }
 
     fn take(&mut self, line: &[u8]) -> Option<Event> {
+        // A byte-order mark may stand before the first line, and only there.
+        let is_first = !std::mem::replace(&mut self.has_begun, true);
+        let line = line.strip_prefix("\u{feff}".as_bytes()).filter(|_| is_first).unwrap_or(line);
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);
             let name = if name.is_empty() { "message".to_owned() } else { name };

@@ -1,10 +1,18 @@
 //! JSON-RPC 2.0 as MCP speaks it.
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::de::IgnoredAny;
+use serde_json::{Map, Value, json};
+use wharf_foreign::json;
+use wharf_foreign::nesting::Bounds;
+
+use super::MESSAGE_MAX_BYTES;
 
 /// Messages in one batch, which the version 2025-03-26 allows.
 const BATCH_MAX: usize = 256;
+/// A message that is deeper is answered to whoever waits for it as one that cannot be read.
+const BOUNDS: Bounds = Bounds { length: MESSAGE_MAX_BYTES, depth: json::DEPTH_MAX };
+const PARSE_ERROR: i64 = -32700;
 
 /// A message of a server.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,55 +23,85 @@ pub(super) enum Incoming {
 }
 
 /// An error of the server's.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct RpcError {
-    #[serde(default)]
     pub(super) code: i64,
-    #[serde(default)]
     pub(super) message: String,
 }
 
+/// Of a message that cannot be read: whom it answers. A reader passes over all else without a limit and without recursion.
 #[derive(Deserialize)]
-struct Envelope {
+struct Shallow {
     #[serde(default)]
-    id: Option<Value>,
+    id: Value,
     #[serde(default)]
-    method: Option<String>,
-    #[serde(default)]
-    params: Value,
-    #[serde(default)]
-    result: Option<Value>,
-    #[serde(default)]
-    error: Option<RpcError>,
+    method: Option<IgnoredAny>,
 }
 
 /// The messages in `bytes`; `None` where it holds none.
 pub(super) fn parse(bytes: &[u8]) -> Option<Vec<Incoming>> {
-    match bytes.trim_ascii_start().first()? {
-        b'{' => Some(vec![incoming(serde_json::from_slice(bytes).ok()?)?]),
-        b'[' => {
-            let batch: Vec<Envelope> = serde_json::from_slice(bytes).ok()?;
-            (batch.len() <= BATCH_MAX).then(|| batch.into_iter().filter_map(incoming).collect())
+    let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
+    if !matches!(bytes.trim_ascii_start().first()?, b'{' | b'[') {
+        return None;
+    }
+    match json::from_slice(bytes, BOUNDS) {
+        Ok(Value::Object(message)) => Some(vec![incoming(message)?]),
+        Ok(Value::Array(batch)) => {
+            let message = |message| if let Value::Object(message) = message { incoming(message) } else { None };
+            (batch.len() <= BATCH_MAX).then(|| batch.into_iter().filter_map(message).collect())
         }
-        _ => None,
+        Ok(_) => None,
+        Err(error) => match serde_json::from_slice(bytes).ok()? {
+            // Whoever waits for it is told, and does not wait for its time limit.
+            Shallow { id, method: None } => {
+                let id = number(&id)?;
+                let message = format!("its answer cannot be read: {error}");
+                Some(vec![Incoming::Response { id, outcome: Err(RpcError { code: PARSE_ERROR, message }) }])
+            }
+            _ => None,
+        },
     }
 }
 
-fn incoming(envelope: Envelope) -> Option<Incoming> {
-    let Envelope { id, method, params, result, error } = envelope;
-    match (id, method) {
+fn incoming(mut message: Map<String, Value>) -> Option<Incoming> {
+    let mut take = |name: &str| message.remove(name).filter(|value| !value.is_null());
+    let method = take("method").and_then(|method| method.as_str().map(str::to_owned));
+    match (take("id"), method) {
         (Some(id), Some(method)) => Some(Incoming::Request { id, method }),
-        (None, Some(method)) => Some(Incoming::Notification { method, params }),
+        (None, Some(method)) => Some(Incoming::Notification { method, params: take("params").unwrap_or_default() }),
         (Some(id), None) => {
-            // Some servers give a number back as text.
-            let id = id.as_u64().or_else(|| id.as_str()?.parse().ok())?;
-            let outcome = match error {
-                Some(error) => Err(error),
-                None => Ok(result.unwrap_or_default()),
+            let id = number(&id)?;
+            let outcome = match take("error") {
+                Some(error) => Err(RpcError::of(error)),
+                None => Ok(take("result").unwrap_or_default()),
             };
             Some(Incoming::Response { id, outcome })
         }
         (None, None) => None,
+    }
+}
+
+/// The number of a request of ours. Some servers give it back as text, or as a float.
+fn number(id: &Value) -> Option<u64> {
+    id.as_u64().or_else(|| id.as_str()?.trim().parse().ok()).or_else(|| whole(id.as_f64()?))
+}
+
+fn whole(number: f64) -> Option<u64> {
+    // Beyond 2^53 a float no longer holds every whole number.
+    (number >= 0.0 && number.fract() == 0.0 && number < 9_007_199_254_740_992.0).then_some(number as u64)
+}
+
+impl RpcError {
+    /// Some servers send a bare text, or a code that is none.
+    fn of(error: Value) -> Self {
+        let code = error.get("code");
+        let code =
+            code.and_then(|code| code.as_i64().or_else(|| code.as_str()?.trim().parse().ok())).unwrap_or_default();
+        let message = match error.get("message").unwrap_or(&error) {
+            Value::String(message) => message.clone(),
+            other => other.to_string(),
+        };
+        Self { code, message }
     }
 }
 

@@ -1,5 +1,7 @@
 //! What MCP servers say, taken over within bounds: names, lists, results, messages and configurations.
 
+mod forgiven;
+mod fuzz;
 mod http;
 mod programs;
 
@@ -129,7 +131,6 @@ fn results_become_ours() {
     assert!(!told.is_error);
     assert_eq!(result::told(&json!({ "structuredContent": { "n": 1 } })).text, "{\"n\":1}");
     assert_eq!(result::told(&json!({ "content": [], "isError": true })).text, "the tool failed, and did not say why");
-    assert_eq!(result::told(&json!("nonsense")).text, "(no output)");
     let many = result::told(&json!({ "content": vec![json!({ "type": "text", "text": "x" }); 1_000] }));
     assert!(many.text.ends_with("[744 more blocks left out]"));
 }
@@ -164,8 +165,11 @@ fn events_are_read_whatever_their_line_ends_and_pieces() {
 
 #[test]
 fn a_recorded_answer_is_read() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../../shared/fixtures/mcp/deepwiki-crlf-comment.sse");
-    let Ok(bytes) = std::fs::read(path) else {
+    // Beside the checkout, or beside the directory that it is in.
+    let beside = ["../../../shared", "../../../../shared"].map(|place| {
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join(place).join("fixtures/mcp/deepwiki-crlf-comment.sse")
+    });
+    let Some(bytes) = beside.iter().find_map(|path| std::fs::read(path).ok()) else {
         eprintln!("no recorded streams here: passed over");
         return;
     };

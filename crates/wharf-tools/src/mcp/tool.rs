@@ -56,6 +56,8 @@ impl Tool for McpTool {
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+        // Its server would refuse what has one meaning all the same.
+        let arguments = crate::arguments::fitted(&self.spec.parameters, arguments);
         let work = async {
             self.handle.connected(CONNECT_LIMIT).await.map_err(CallError::Lost)?;
             self.handle.call(self.remote.clone(), arguments, context.progress.clone()).await

@@ -1,6 +1,8 @@
 //! What somebody else says of a tool, bounded and made visible.
 
 use serde_json::{Map, Value, json};
+use wharf_foreign::json;
+use wharf_foreign::nesting::Bounds;
 
 use super::visible;
 
@@ -9,6 +11,8 @@ const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
 /// A tool whose schema is larger is left out: a part of a schema is none.
 const SCHEMA_MAX_BYTES: usize = 64 << 10;
 
+const BOUNDS: Bounds = Bounds { length: SCHEMA_MAX_BYTES, depth: json::DEPTH_MAX };
+
 /// A description, for a model and for people.
 pub(crate) fn text(text: &str) -> String {
     visible::shortened(visible::text(text.trim()), DESCRIPTION_MAX_BYTES)
@@ -16,6 +20,10 @@ pub(crate) fn text(text: &str) -> String {
 
 /// A schema of arguments. Providers want an object's, whatever the tool's owner says.
 pub(crate) fn schema(mut schema: Value) -> Result<Value, String> {
+    // Some owners send it as text.
+    if let Value::String(text) = &schema {
+        schema = json::from_slice(text.as_bytes(), BOUNDS).unwrap_or_default();
+    }
     let size = schema.to_string().len();
     if size > SCHEMA_MAX_BYTES {
         return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));

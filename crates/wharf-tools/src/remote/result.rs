@@ -26,10 +26,20 @@ pub(crate) struct Told {
 
 /// Takes over what a call was answered with.
 pub(crate) fn told(result: &Value) -> Told {
-    let mut told =
-        Told { is_error: result.get("isError").and_then(Value::as_bool).unwrap_or(false), ..Told::default() };
+    let is_error = match result.get("isError") {
+        Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),
+        Some(flag) => flag.as_bool() == Some(true) || flag.as_u64() == Some(1),
+        None => false,
+    };
+    let mut told = Told { is_error, ..Told::default() };
     let mut media = 0;
-    let blocks = result.get("content").and_then(Value::as_array).map(Vec::as_slice).unwrap_or_default();
+    // A list by the protocol; some servers send its one block, or its text alone.
+    let content = result.get("content").filter(|content| !content.is_null());
+    let blocks = match content {
+        Some(Value::Array(blocks)) => blocks.as_slice(),
+        Some(one) => std::slice::from_ref(one),
+        None => &[],
+    };
     for block in blocks.iter().take(BLOCKS_MAX) {
         told.add(block, &mut media);
     }
@@ -41,6 +51,9 @@ pub(crate) fn told(result: &Value) -> Told {
         && told.text.is_empty()
     {
         told.line(&visible::text(&structured.to_string()));
+    }
+    if content.is_none() && told.text.is_empty() {
+        told.bare(result);
     }
     if told.text.is_empty() {
         told.text = if told.is_error { "the tool failed, and did not say why" } else { "(no output)" }.to_owned();
@@ -56,10 +69,39 @@ impl Told {
         self.text.push_str(text);
     }
 
+    /// A result without content: what else it says, as the first servers sent it (`toolResult`) or as the tool gave it.
+    fn bare(&mut self, result: &Value) {
+        let known = ["content", "isError", "_meta", "structuredContent"];
+        let text = match result {
+            Value::Null => return,
+            Value::Object(fields) => {
+                let mut said =
+                    fields.iter().filter(|(name, value)| !known.contains(&name.as_str()) && !value.is_null());
+                match (said.next(), said.next()) {
+                    (None, _) => return,
+                    (Some((_, only)), None) => plain(only),
+                    _ => plain(result),
+                }
+            }
+            other => plain(other),
+        };
+        self.line(&visible::text(&text));
+    }
+
     fn add(&mut self, block: &Value, media: &mut usize) {
+        // A text in place of a block; or a block that does not say that it is one.
+        let bare = block.as_str().or_else(|| block.get("text").filter(|_| block.get("type").is_none())?.as_str());
+        if let Some(text) = bare {
+            return self.line(&visible::text(text));
+        }
+        if !block.is_object() {
+            return self.line(&visible::text(&plain(block)));
+        }
         let text = |name: &str| block.get(name).and_then(Value::as_str);
         match text("type").unwrap_or_default() {
-            "text" => self.line(&visible::text(text("text").unwrap_or_default())),
+            "text" => self.line(&visible::text(&block.get("text").map(plain).unwrap_or_default())),
+            // No kind of block at all: it is what the tool gave.
+            "" if block.get("type").is_none() => self.line(&visible::text(&block.to_string())),
             kind @ ("image" | "audio") => {
                 let mime_type = visible::line(text("mimeType").unwrap_or("application/octet-stream"), NAME_MAX_BYTES);
                 self.media(kind, text("data").unwrap_or_default(), mime_type, media);
@@ -117,5 +159,14 @@ impl Told {
             let resource = EmbeddedResource { uri, mime_type, text: None, blob: Some(blob.to_owned()) };
             self.content.push(ContentBlock::Resource { resource });
         }
+    }
+}
+
+/// A text as it is, nothing as nothing, other values as JSON.
+fn plain(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
     }
 }
