@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::{Map, Value};
+use wharf_foreign::json;
+use wharf_foreign::nesting::Bounds;
 use wharf_protocol::event::{
     CallErrorReason, Decision, PermissionResolved, PlanUpdated, ToolCallComplete, ToolCallError, ToolCallProgress,
     ToolCallStart,
@@ -19,6 +21,9 @@ const MAX_DIRECT_CALLS: usize = 64;
 
 /// So much of a call's output is known here, for the outcome of a call that was cut off. In bytes; the log has all of it.
 const OUTPUT_TAIL_BYTES: usize = 64 * 1024;
+
+/// Arguments that could not be read are read once more, to say why; of longer ones only that they are too long.
+const ARGUMENTS: Bounds = Bounds { length: 1 << 20, depth: json::DEPTH_MAX };
 
 /// A call that has no outcome yet.
 #[derive(Debug)]
@@ -418,6 +423,10 @@ impl Core {
 }
 
 pub(crate) fn not_an_object(raw: &str) -> CallEnd {
-    let told = format!("arguments were not a JSON object: {}", describe::excerpt(raw));
+    let reason = match json::object(raw, ARGUMENTS) {
+        Err(error) => error.to_string(),
+        Ok(_) => "the reply ended before they did".to_owned(),
+    };
+    let told = format!("arguments were not a JSON object: {} ({reason})", describe::excerpt(&json::visible(raw)));
     CallEnd::new(CallErrorReason::Failed, told)
 }

@@ -59,12 +59,12 @@ fn arguments_that_cannot_be_read_are_never_run() {
           t1 message.start r1
           t1 message.complete r1 "" a=bash {} b=read a
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_error a Failed "arguments were not a JSON object: {\"command\": \"rm"
+          t1 tool.call_error a Failed "arguments were not a JSON object: {\"command\": \"rm (it ends before the JSON does)"
           t1 tool.call_start b `read a` at /repo/a (mode full)
           -> run b: read a
         > finish b ok
           t1 tool.call_complete b "ok" 0 ms
-          -> call model 2: user do m1 | agent [a b] | a! arguments were not a JSON object: {"command": "rm | b ok
+          -> call model 2: user do m1 | agent [a b] | a! arguments were not a JSON object: {"command": "rm (it ends before the JSON does) | b ok
     "#]],
     );
 }
@@ -92,12 +92,12 @@ fn calls_of_a_reply_that_ran_out_of_tokens_still_run() {
         > cut bash ls / bash !{"command"
           t1 message.complete r1 "Hi" a=bash ls b=bash {}
           t1 usage.updated turn 110, session 110, context 110
-          t1 tool.call_error b Failed "arguments were not a JSON object: {\"command\""
+          t1 tool.call_error b Failed "arguments were not a JSON object: {\"command\" (it ends before the JSON does)"
           t1 tool.call_start a `bash ls` (mode full)
           -> run a: bash ls
         > finish a ok
           t1 tool.call_complete a "ok" 0 ms
-          -> call model 2: user do m1 | agent Hi [a b] | a ok | b! arguments were not a JSON object: {"command"
+          -> call model 2: user do m1 | agent Hi [a b] | a ok | b! arguments were not a JSON object: {"command" (it ends before the JSON does)
     "#]],
     );
 }
@@ -293,4 +293,17 @@ fn titles_and_places_are_short_and_absolute() {
           -> run c: bash xxxxxxxxxx0xxxxxxxxx1xxxxxxxxx2xxxxxxxxx3xxxxxxxxx4xxxxxxxxx5xxxxxxxxx6xxxxxxxxx7xxxxxxxxx8xxxxxxxxx9xxxxxxxxx0xxxxxxxxx1xxxx
     "#]],
     );
+}
+
+#[test]
+fn unreadable_arguments_are_told_with_their_reason_and_nothing_hidden() {
+    let told = |raw: &str| crate::calls::not_an_object(raw).told;
+    assert_eq!(
+        told("{\"command\":\"a \\\nb\"}"),
+        "arguments were not a JSON object: {\"command\":\"a \\\\nb\"} (invalid escape at character 16: `\\n` between `{\"command\":\"a \\` \
+         and `b\"}`)"
+    );
+    assert_eq!(told("[1]"), "arguments were not a JSON object: [1] (it is a list)");
+    assert_eq!(told(""), "arguments were not a JSON object:  (the reply ended before they did)");
+    assert!(told(&"[".repeat(100_000)).ends_with("(it is nested deeper than 127 levels)"));
 }
