@@ -182,7 +182,7 @@ mod fuzz {
         fn any_arguments_are_read_or_refused(sent in value(), schema in value()) {
             let spec = ToolSpec { parameters: super::schema::<Lists>(), ..super::spec() };
             let _ = parse::<Lists>(&spec, sent.clone());
-            let fitted = fitted(&schema, sent.clone());
+            let fitted = fitted(&schema, sent);
             // What is right already stays as it is.
             prop_assert_eq!(super::fitted(&schema, fitted.clone()), fitted);
         }

@@ -70,7 +70,7 @@ proptest! {
     fn valid_json_is_read_as_serde_json_reads_it(value in value(), pretty in any::<bool>()) {
         let text = if pretty { serde_json::to_string_pretty(&value) } else { serde_json::to_string(&value) }.unwrap();
         let plain: Value = serde_json::from_str(&text).unwrap();
-        prop_assert_eq!(from_slice::<Value>(text.as_bytes(), BOUNDS).unwrap(), plain.clone());
+        prop_assert_eq!(&from_slice::<Value>(text.as_bytes(), BOUNDS).unwrap(), &plain);
         // The repair leaves it alone, too.
         prop_assert_eq!(&repaired(text.as_bytes()).text, &text);
         let document = Document::new(text.as_bytes(), BOUNDS).unwrap();
