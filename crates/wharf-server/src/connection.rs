@@ -78,6 +78,7 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, ro
         .with_upgrades();
     let mut connection = std::pin::pin!(connection);
     let mut first_request = std::pin::pin!(sleep(app.config.timeouts.first_request));
+    let mut is_watched = true;
     loop {
         tokio::select! {
             ended = connection.as_mut() => return log_end(ended),
@@ -86,7 +87,13 @@ pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, ro
                 app.metrics.connections_evicted.fetch_add(1, Ordering::Relaxed);
                 return;
             }
-            () = &mut first_request, if !slot.is_known() => break,
+            () = &mut first_request, if is_watched => {
+                // A key that was shown meanwhile makes it a client's.
+                if !slot.is_known() {
+                    break;
+                }
+                is_watched = false;
+            }
             () = app.closing.cancelled() => break,
         }
     }
