@@ -15,7 +15,7 @@ pub fn raise() -> u64 {
     if limit.current.is_some_and(|soft| soft < wanted) {
         let before = limit.current;
         limit.current = Some(wanted);
-        if let Err(error) = setrlimit(Resource::Nofile, limit.clone()) {
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
             tracing::debug!(%error, "the limit of open files stays as it is");
             limit.current = before;
         }
