@@ -11,6 +11,7 @@ use tokio::net::UnixStream;
 use wharf_protocol::{CallId, CommandId, TerminalSize};
 
 use super::Execution;
+use super::environment::in_terminal;
 use crate::commands::{Ask, CommandOver};
 use crate::supervisor::Supervisor;
 use crate::supervisor::wire::{self, Background, Ended, Frames, Request};
@@ -46,8 +47,7 @@ impl Launch {
         environment.push(("WHARF_CALL".to_owned(), call.to_string()));
         environment.push(("WHARF_COMMAND".to_owned(), id.to_string()));
         if self.terminal.is_some() {
-            environment.retain(|(name, _)| name != "TERM");
-            environment.push(("TERM".to_owned(), "xterm-256color".to_owned()));
+            in_terminal(&mut environment);
         }
         let request = Request {
             id: id.to_string(),

@@ -39,9 +39,43 @@ const NAMES: &[&str] = &[
     "NIX_SSL_CERT_FILE",
 ];
 
-/// What makes programs wait for a person or draw on a terminal that is not there.
-const FIXED: &[(&str, &str)] =
-    &[("TERM", "dumb"), ("PAGER", "cat"), ("GIT_PAGER", "cat"), ("GIT_TERMINAL_PROMPT", "0")];
+/// What keeps programs from waiting for a person, or drawing on a terminal, that is not there.
+const FIXED: &[(&str, &str)] = &[
+    ("TERM", "dumb"),
+    ("PAGER", "cat"),
+    ("GIT_PAGER", "cat"),
+    ("GIT_TERMINAL_PROMPT", "0"),
+    // What git's own helper would open a window for.
+    ("GCM_INTERACTIVE", "never"),
+    ("SSH_ASKPASS_REQUIRE", "never"),
+    ("GH_PROMPT_DISABLED", "1"),
+    ("DEBIAN_FRONTEND", "noninteractive"),
+];
+
+/// Editors: only where there is no terminal. In one, a person may type into them with `command_input`.
+const EDITORS: &[(&str, &str)] = &[
+    ("GIT_EDITOR", NO_EDITOR),
+    ("GIT_SEQUENCE_EDITOR", NO_EDITOR),
+    // git looks at its own first. Others run these without a shell, so nothing but a program's name is understood.
+    ("EDITOR", "false"),
+    ("VISUAL", "false"),
+];
+
+/// git has a shell run it, with the file's name behind it.
+const NO_EDITOR: &str = "echo 'No editor can be opened here: nobody is there to type. Give the text on the command line \
+                         (git commit -m TEXT, git merge --no-edit), or keep the proposed text with GIT_EDITOR=true \
+                         before the command (GIT_EDITOR=true git rebase --continue).' >&2; false";
+
+/// Settings of git for every command. They stand over those of a repository, which strangers write.
+const GIT_SETTINGS: &[(&str, &str)] = &[
+    // A directory of a clone that looks like a repository of its own is one only where `--git-dir` names it (git 2.38).
+    ("safe.bareRepository", "explicit"),
+    // And in an older git at least the program that `git status` would start is not.
+    ("core.fsmonitor", "false"),
+];
+
+/// Settings that the owner lets through stay; ours come behind them. More than this is no count of git's.
+const GIT_CONFIG_MAX: usize = 10_000;
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -54,54 +88,40 @@ pub(crate) fn allowed(environment: &BTreeMap<String, String>, also: &[String]) -
         .map(|(name, value)| (name.as_str(), value.as_str()))
         .collect();
     allowed.entry("PATH").or_insert(DEFAULT_PATH);
+    // An editor that the owner lets through needs nobody, says the owner.
+    for (name, value) in EDITORS {
+        allowed.entry(name).or_insert(value);
+    }
     allowed.extend(FIXED.iter().copied());
-    allowed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+    let theirs = allowed.get("GIT_CONFIG_COUNT").and_then(|count| count.parse().ok());
+    let theirs = theirs.filter(|count| *count <= GIT_CONFIG_MAX).unwrap_or(0);
+    let mut allowed: BTreeMap<String, String> =
+        allowed.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    allowed.extend(git_settings(theirs));
+    allowed.into_iter().collect()
 }
 
-/// What a command needs where the rest of its environment is not ours.
+/// Our settings of git, behind so many of the owner's.
+fn git_settings(behind: usize) -> impl Iterator<Item = (String, String)> {
+    let count = ("GIT_CONFIG_COUNT".to_owned(), (behind + GIT_SETTINGS.len()).to_string());
+    let settings = GIT_SETTINGS.iter().enumerate().flat_map(move |(at, (key, value))| {
+        let at = behind + at;
+        [(format!("GIT_CONFIG_KEY_{at}"), (*key).to_owned()), (format!("GIT_CONFIG_VALUE_{at}"), (*value).to_owned())]
+    });
+    std::iter::once(count).chain(settings)
+}
+
+/// What a command needs in an editor's terminal, where the rest of its environment is the editor's.
 pub(crate) fn quiet() -> Vec<(String, String)> {
-    FIXED.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    let fixed = EDITORS.iter().chain(FIXED).map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+    fixed.chain(git_settings(0)).collect()
+}
+
+/// `environment` for a command in a terminal of its own: a person can type there.
+pub(crate) fn in_terminal(environment: &mut Vec<(String, String)>) {
+    environment.retain(|(name, value)| name != "TERM" && !EDITORS.contains(&(name.as_str(), value.as_str())));
+    environment.push(("TERM".to_owned(), "xterm-256color".to_owned()));
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_do_not_reach_commands() {
-        let environment: BTreeMap<String, String> = [
-            ("PATH", "/bin"),
-            ("LC_ALL", "C.UTF-8"),
-            ("OPENAI_API_KEY", "sk-1"),
-            ("SSH_AUTH_SOCK", "/tmp/agent"),
-            ("BASH_ENV", "/tmp/evil"),
-            ("LD_PRELOAD", "/tmp/evil.so"),
-            ("TERM", "xterm"),
-            ("MY_TOOL", "1"),
-        ]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()))
-        .into();
-        let names: Vec<String> = allowed(&environment, &["MY_TOOL".into()])
-            .into_iter()
-            .map(|(name, value)| format!("{name}={value}"))
-            .collect();
-        assert_eq!(
-            names,
-            [
-                "GIT_PAGER=cat",
-                "GIT_TERMINAL_PROMPT=0",
-                "LC_ALL=C.UTF-8",
-                "MY_TOOL=1",
-                "PAGER=cat",
-                "PATH=/bin",
-                "TERM=dumb"
-            ]
-        );
-    }
-
-    #[test]
-    fn a_path_is_always_there() {
-        let allowed = allowed(&BTreeMap::new(), &[]);
-        assert!(allowed.contains(&("PATH".into(), DEFAULT_PATH.into())));
-    }
-}
+mod tests;
