@@ -14,6 +14,7 @@
 mod cgroup;
 #[cfg(target_os = "linux")]
 mod descendants;
+mod hidden;
 #[cfg(target_os = "linux")]
 mod inherited;
 #[cfg(target_os = "linux")]
@@ -36,6 +37,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+pub use hidden::hide;
 pub(crate) use link::Supervisor;
 pub use recorded::{Recorded, forget, forget_command, recorded, recorded_command};
 
@@ -60,7 +62,7 @@ const KEEP: &str = "__keep";
 const ENTER: &str = "__enter";
 
 /// Serves as supervisor or keeper if the program was started as one; its `main` calls this before anything else, because
-/// these processes stay small and single-threaded.
+/// these processes stay small and single-threaded. They are hidden, as that `main` is.
 pub fn entry(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
     let mut arguments = arguments.into_iter().skip(1);
     let role = arguments.next()?;

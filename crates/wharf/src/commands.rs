@@ -36,11 +36,7 @@ use crate::{logging, output};
 const WORKERS: usize = 2;
 
 /// Runs a command to its end.
-pub fn run(global: &Global, command: Command) -> anyhow::Result<Exit> {
-    // A name or value that is not UTF-8 cannot be one of ours.
-    let environment: BTreeMap<String, String> = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
-        .collect();
+pub fn run(global: &Global, command: Command, environment: BTreeMap<String, String>) -> anyhow::Result<Exit> {
     match &command {
         Command::Completions { shell } => return completions::run(*shell),
         // Needs no configuration of ours, and no state.

@@ -10,6 +10,7 @@ mod logging;
 mod output;
 mod reload;
 mod resident;
+mod sealed;
 mod state;
 mod terminal;
 mod wiring;
@@ -22,6 +23,8 @@ use crate::cli::{AcpArgs, Cli, Command};
 use crate::failure::Exit;
 
 fn main() -> ExitCode {
+    // Before anything is read: keys of providers come with the environment, and commands of the agent run as this user.
+    wharf_tools::supervisor::hide();
     #[cfg(feature = "failpoints")]
     if let Some(orders) = std::env::var_os("WHARF_FAILPOINTS")
         && let Err(error) = wharf_failpoints::arm(&orders.to_string_lossy())
@@ -33,6 +36,7 @@ fn main() -> ExitCode {
     if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
         return code;
     }
+    let environment = sealed::open();
     let cli = Cli::parse();
     let verbose = cli.global.verbose;
     let asked = cli.command.clone().or_else(|| terminal::input_is_a_pipe().then(|| Command::Acp(AcpArgs::default())));
@@ -42,7 +46,7 @@ fn main() -> ExitCode {
         output::out(&if is_coloured { help.ansi().to_string() } else { help.to_string() });
         return Exit::Completed.into();
     };
-    match commands::run(&cli.global, command) {
+    match commands::run(&cli.global, command, environment) {
         Ok(exit) => exit.into(),
         Err(error) => failure::report(&error, verbose > 0).into(),
     }

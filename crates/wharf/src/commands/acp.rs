@@ -121,6 +121,8 @@ fn start_server(context: &Context) -> anyhow::Result<()> {
     if let Some(config) = &context.config_file {
         command.arg("--config").arg(config);
     }
+    // What this process was started with is not what it shows.
+    command.env_clear().envs(&context.environment);
     // In a group of its own: what stops the editor does not stop the server.
     command.process_group(0);
     let mut child = command.spawn().context("cannot start the server")?;

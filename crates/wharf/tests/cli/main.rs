@@ -9,6 +9,8 @@ mod attach;
 mod commands;
 mod config;
 mod copies;
+#[cfg(target_os = "linux")]
+mod hidden;
 mod init;
 mod listing;
 mod mcp;
