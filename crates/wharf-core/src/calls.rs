@@ -19,7 +19,7 @@ use crate::{Answer, CallOutcome, Effect, Rejected, describe};
 /// Direct calls of a session that may be open at the same time.
 const MAX_DIRECT_CALLS: usize = 64;
 
-/// So much of a call's output is known here, for the outcome of a call that was cut off. In bytes; the log has all of it.
+/// So much of a call's output is known here, for the outcome of a call that was cut off. In bytes.
 const OUTPUT_TAIL_BYTES: usize = 64 * 1024;
 
 /// Arguments that could not be read are read once more, to say why; of longer ones only that they are too long.
@@ -80,9 +80,9 @@ pub(crate) struct OutputTail {
 }
 
 impl OutputTail {
-    pub(crate) fn push(&mut self, offset: u64, text: &str) {
-        self.len = offset.saturating_add(text.len() as u64);
-        self.text.push_str(text);
+    pub(crate) fn push(&mut self, progress: &ToolCallProgress) {
+        self.len = progress.offset.saturating_add(progress.content.len() as u64);
+        self.text.push_str(&progress.text());
         if self.text.len() > 2 * OUTPUT_TAIL_BYTES {
             let cut = self.text.ceil_char_boundary(self.text.len() - OUTPUT_TAIL_BYTES);
             self.text.drain(..cut);
@@ -332,13 +332,13 @@ impl Core {
         }
     }
 
-    pub(crate) fn call_progress(&mut self, call_id: &CallId, content: String) {
+    pub(crate) fn call_progress(&mut self, call_id: &CallId, content: String, omitted: u64) {
         let Some(call) = self.call(call_id).filter(|call| call.running.is_some()) else { return };
         if content.is_empty() {
             return;
         }
-        let (turn_id, offset) = (call.proposal.turn_id.clone(), call.output.len);
-        self.emit(turn_id, ToolCallProgress { call_id: call_id.clone(), offset, content });
+        let (turn_id, offset) = (call.proposal.turn_id.clone(), call.output.len.saturating_add(omitted));
+        self.emit(turn_id, ToolCallProgress { call_id: call_id.clone(), offset, content, omitted });
     }
 
     /// A call that was closed meanwhile may still report; its outcome is on the log already.

@@ -182,7 +182,7 @@ impl Core {
 
     fn fold_progress(&mut self, progress: &ToolCallProgress) {
         if let Some(call) = self.call_mut(&progress.call_id) {
-            call.output.push(progress.offset, &progress.content);
+            call.output.push(progress);
         }
     }
 

@@ -40,7 +40,7 @@ use wharf_protocol::{
 
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
-pub use crate::message::message_of;
+pub use crate::message::{message_of, told};
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
 #[derive(Clone)]
@@ -171,6 +171,8 @@ pub enum Input {
     CallProgress {
         call_id: CallId,
         output: String,
+        /// Bytes of output before it that are left out of the log.
+        omitted: u64,
     },
     CallFinished {
         call_id: CallId,

@@ -46,12 +46,17 @@ fn result(event: &Event, complete: &ToolCallComplete) -> Message {
     Message { content, ..of_call(event, &complete.call_id, &complete.tool_name) }
 }
 
-fn failure(event: &Event, error: &ToolCallError) -> Message {
-    let told = match error.output.as_str() {
+/// What a model is told of a call that has no result.
+#[must_use]
+pub fn told(error: &ToolCallError) -> String {
+    match error.output.as_str() {
         "" => error.error.clone(),
         output => format!("{}\n\nOutput so far:\n{output}", error.error),
-    };
-    Message { content: text(&told), is_error: true, ..of_call(event, &error.call_id, &error.tool_name) }
+    }
+}
+
+fn failure(event: &Event, error: &ToolCallError) -> Message {
+    Message { content: text(&told(error)), is_error: true, ..of_call(event, &error.call_id, &error.tool_name) }
 }
 
 fn of_call(event: &Event, call_id: &CallId, tool_name: &str) -> Message {

@@ -30,6 +30,7 @@ use crate::commands::{Commands, Start};
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
 use crate::mcp::LiveMcp;
+use crate::progress::{Budget, Piece};
 use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
 use crate::seal;
 use crate::{EngineConfig, EngineError};
@@ -217,7 +218,7 @@ impl Actor {
             system,
             workspace: None,
             model: None,
-            calls: Calls::new(),
+            calls: Calls::new(Budget::of_session(&shared.progress)),
             commands,
             starting: None,
             answerers,
@@ -498,8 +499,8 @@ impl Actor {
 
     async fn on_call(&mut self, event: CallEvent) -> Result<(), EngineError> {
         match event {
-            CallEvent::Progress { call_id, output } => {
-                self.handle(Input::CallProgress { call_id, output }).await?.ok();
+            CallEvent::Progress { call_id, piece: Piece { output, omitted } } => {
+                self.handle(Input::CallProgress { call_id, output, omitted }).await?.ok();
             }
             CallEvent::Finished { call_id, outcome } => {
                 point("engine.call_finished");

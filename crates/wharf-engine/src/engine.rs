@@ -687,7 +687,7 @@ fn call_end(event: &EncodedEvent, wanted: &CallId) -> Option<(bool, String, u64)
     match event.decode().ok()?.body {
         EventBody::ToolCallComplete(done) if done.call_id == *wanted => Some((true, done.result, done.duration_ms)),
         EventBody::ToolCallError(failed) if failed.call_id == *wanted => {
-            Some((false, failed.error, failed.duration_ms))
+            Some((false, wharf_core::told(&failed), failed.duration_ms))
         }
         _ => None,
     }

@@ -17,6 +17,7 @@ mod history;
 mod live;
 mod mcp;
 mod permissions;
+mod progress;
 mod run;
 mod seal;
 

@@ -24,6 +24,7 @@ use crate::commands::CommandIndex;
 use crate::feed::Feed;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
+use crate::progress::Budget;
 use crate::seal::{self, RECOVERIES_MAX};
 use crate::{EngineConfig, EngineError};
 
@@ -109,6 +110,8 @@ pub(crate) struct Shared {
     pub(crate) commands: Arc<CommandIndex>,
     /// A place for each background command that may run.
     pub(crate) command_places: Arc<Semaphore>,
+    /// Bytes of progress on the log.
+    pub(crate) progress: Arc<Budget>,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
     /// Sessions that a process died with are taken up alone: the write half; others that were left unfinished: the read half.
@@ -153,6 +156,7 @@ impl Shared {
             clients: Arc::default(),
             commands: Arc::default(),
             command_places,
+            progress: Budget::of_server(),
             trouble: Notify::new(),
             taking_up: tokio::sync::RwLock::default(),
             forks: Semaphore::new(crate::copy::FORKING),

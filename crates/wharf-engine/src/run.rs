@@ -19,6 +19,8 @@ use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 use wharf_tools::supervisor::Recorded;
 use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
 
+use crate::progress::{Budget, Piece, Progressing};
+
 /// Pieces of a reply that are put into one event, in bytes, when they have come in together.
 const MERGE_BYTES: usize = 16 << 10;
 /// Reports of tool calls that may wait for the session; a call that reports more waits.
@@ -119,19 +121,21 @@ pub(crate) struct Calls {
     tokens: HashMap<CallId, CancellationToken>,
     sender: mpsc::Sender<CallEvent>,
     events: mpsc::Receiver<CallEvent>,
+    /// What the session's calls may put onto its log while they run.
+    budget: Arc<Budget>,
 }
 
 /// What a running call reports.
 #[derive(Debug)]
 pub(crate) enum CallEvent {
-    Progress { call_id: CallId, output: String },
+    Progress { call_id: CallId, piece: Piece },
     Finished { call_id: CallId, outcome: CallOutcome },
 }
 
 impl Calls {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(budget: Arc<Budget>) -> Self {
         let (sender, events) = mpsc::channel(CALL_EVENTS);
-        Self { tasks: JoinSet::new(), tokens: HashMap::new(), sender, events }
+        Self { tasks: JoinSet::new(), tokens: HashMap::new(), sender, events, budget }
     }
 
     /// The next report. Safe to drop at any await.
@@ -155,7 +159,13 @@ impl Calls {
         let token = CancellationToken::new();
         context.cancel = token.clone();
         self.tokens.insert(context.call_id.clone(), token);
-        self.tasks.spawn(run(tool, arguments, context, self.sender.clone()));
+        self.tasks.spawn(run(
+            tool,
+            arguments,
+            context,
+            self.sender.clone(),
+            Progressing::new(Arc::clone(&self.budget)),
+        ));
     }
 
     /// Reports a call that never got as far as running.
@@ -194,7 +204,13 @@ impl Calls {
 }
 
 /// Runs one call to its one report.
-async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, sender: mpsc::Sender<CallEvent>) {
+async fn run(
+    tool: Arc<dyn Tool>,
+    arguments: Value,
+    mut context: CallContext,
+    sender: mpsc::Sender<CallEvent>,
+    mut progressing: Progressing,
+) {
     let (progress, mut pieces) = Progress::channel();
     context.progress = progress;
     let call_id = context.call_id.clone();
@@ -211,7 +227,9 @@ async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, se
                 while output.len() < MERGE_BYTES && let Ok(more) = pieces.try_recv() {
                     output.push_str(&more);
                 }
-                drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), output }).await);
+                if let Some(piece) = progressing.push(output) {
+                    drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), piece }).await);
+                }
             }
             result = &mut running => break result,
             () = &mut deadline, if !is_late => {
@@ -221,7 +239,12 @@ async fn run(tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext, se
         }
     };
     while let Ok(output) = pieces.try_recv() {
-        drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), output }).await);
+        if let Some(piece) = progressing.push(output) {
+            drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), piece }).await);
+        }
+    }
+    if let Some(piece) = progressing.finish() {
+        drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), piece }).await);
     }
     let outcome = match result {
         Ok(Ok(output)) => completed(output),

@@ -129,7 +129,7 @@ impl Frame {
                 ..ToolFrame::new(ToolFrameEvent::CallStart, &start.tool_name, &start.call_id)
             }),
             EventBody::ToolCallProgress(progress) => FrameBody::Tool(ToolFrame {
-                content: Some(progress.content.clone()),
+                content: Some(progress.text()),
                 ..ToolFrame::new(ToolFrameEvent::CallProgress, "", &progress.call_id)
             }),
             EventBody::ToolCallComplete(done) => FrameBody::Tool(ToolFrame {

@@ -222,7 +222,7 @@ impl Script {
         let (call, text) = rest.split_once(' ').unwrap_or((rest, ""));
         let call_id = self.names.id(call).parse().unwrap();
         let outcome = match verb {
-            "progress" => return Input::CallProgress { call_id, output: text.to_owned() },
+            "progress" => return Input::CallProgress { call_id, output: text.to_owned(), omitted: 0 },
             "error" => {
                 let (reason, error) = text.split_once(' ').unwrap_or((text, ""));
                 let error = error.to_owned();

@@ -306,6 +306,25 @@ pub struct ToolCallProgress {
     /// Where `content` starts in the call's output, in bytes of UTF-8.
     pub offset: u64,
     pub content: String,
+    /// So many bytes right before `offset` are not on the log: the call puts out more than is kept there.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub omitted: u64,
+}
+
+impl ToolCallProgress {
+    /// The piece for a reader, with a line where something is left out before it.
+    #[must_use]
+    pub fn text(&self) -> String {
+        match self.omitted {
+            0 => self.content.clone(),
+            omitted => format!("\n[{omitted} bytes left out]\n{}", self.content),
+        }
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -259,7 +259,7 @@ fn samples() -> Vec<EventBody> {
             decision: decision(true),
         }
         .into(),
-        ToolCallProgress { call_id: call_id(), offset: 0, content: "line\n".to_owned() }.into(),
+        ToolCallProgress { call_id: call_id(), offset: 0, content: "line\n".to_owned(), omitted: 0 }.into(),
         ToolCallComplete {
             call_id: call_id(),
             tool_name: "edit_file".to_owned(),

@@ -191,7 +191,7 @@ impl Run {
             }
             Op::Stale(age) => Input::ModelText { ask: ask.saturating_sub(age + 1), text: "stale".to_owned() },
             Op::Progress(at) => match self.running(at) {
-                Some(call_id) => Input::CallProgress { call_id, output: "öut ".to_owned() },
+                Some(call_id) => Input::CallProgress { call_id, output: "öut ".to_owned(), omitted: 0 },
                 None => return,
             },
             Op::Finish(at, reason, ok) => match self.running(at) {

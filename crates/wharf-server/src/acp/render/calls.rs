@@ -89,7 +89,7 @@ impl Calls {
 
     pub(super) fn progressed(&mut self, progress: &ToolCallProgress) -> Option<acp::SessionUpdate> {
         let tail = self.open.get_mut(&progress.call_id)?;
-        tail.push_str(&progress.content);
+        tail.push_str(&progress.text());
         if tail.len() > TAIL_BYTES {
             tail.drain(..tail.ceil_char_boundary(tail.len() - TAIL_BYTES));
         }

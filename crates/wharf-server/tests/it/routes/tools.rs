@@ -25,6 +25,27 @@ async fn tools_are_listed_and_run_in_a_session() {
 }
 
 #[tokio::test]
+async fn a_call_without_a_result_tells_what_a_model_would_be_told() {
+    let server = TestServer::start().await;
+    let session = server.session().await;
+    let run = async |tool: &str, arguments: serde_json::Value| {
+        let body = json!({ "session_id": session, "arguments": arguments });
+        let (status, ended) = server.post(&format!("/api/v1/tools/{tool}/execute"), body).await;
+        assert_eq!((status.as_u16(), ended["success"].as_bool()), (200, Some(false)), "{ended}");
+        ended["result"].as_str().unwrap().to_owned()
+    };
+    let late = run("bash", json!({ "command": "echo so far; sleep 60", "timeout_ms": 300 })).await;
+    assert!(late.contains("timed out after 300 ms") && late.ends_with("Output so far:\nso far\n"), "{late}");
+    let missing = run("read_file", json!({ "path": "nothing" })).await;
+    assert!(missing.contains("nothing"), "{missing}");
+    let wrong = run("bash", json!({ "cmd": 7 })).await;
+    assert!(wrong.contains("command"), "{wrong}");
+    let in_terminal = json!({ "command": "echo so far; sleep 60", "timeout_ms": 300, "terminal": true });
+    let in_terminal = run("bash", in_terminal).await;
+    assert!(!in_terminal.is_empty());
+}
+
+#[tokio::test]
 async fn agents_are_listed() {
     let server = TestServer::start().await;
     let (_, agents) = server.get("/api/v1/agents").await;

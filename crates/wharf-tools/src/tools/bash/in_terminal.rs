@@ -20,8 +20,6 @@ const LOOK_LONGEST: Duration = Duration::from_secs(2);
 pub(super) const KEPT_BYTES: u64 = 256 << 10;
 /// Most of a look that becomes progress, where it is not clear what is new in it.
 const UNCLEAR_BYTES: usize = 16 << 10;
-/// Most progress of one call, in bytes; the result has the rest.
-const PROGRESS_BYTES: usize = 4 << 20;
 /// So much of what was seen is looked for in what is there now, in bytes.
 const OVERLAP_BYTES: usize = 1 << 10;
 /// After a stop: so long for the last words.
@@ -54,7 +52,7 @@ pub(super) async fn run(
             error => format!("the editor's terminal: {error}. Whether the command ran is not known"),
         })
     })?;
-    let mut watched = Watched { terminal: terminal.as_ref(), seen: String::new(), told: 0 };
+    let mut watched = Watched { terminal: terminal.as_ref(), seen: String::new() };
     let end = watched.until_over(limit.map(|limit| started + limit), context).await;
     let after_ms = limit.map_or(context.timeout_ms, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     match end {
@@ -78,8 +76,6 @@ struct Watched<'a> {
     terminal: &'a dyn Terminal,
     /// The output at the last look.
     seen: String,
-    /// Bytes of progress.
-    told: usize,
 }
 
 impl Watched<'_> {
@@ -112,13 +108,11 @@ impl Watched<'_> {
     /// Reports what is new. False: nothing is.
     async fn tell(&mut self, output: &TerminalOutput, context: &CallContext) -> bool {
         let new = news(&self.seen, &output.text);
-        let room = PROGRESS_BYTES - self.told;
-        let new = new[..floor(new, room)].to_owned();
+        let new = new.to_owned();
         self.seen.clone_from(&output.text);
         if new.is_empty() {
             return false;
         }
-        self.told += new.len();
         context.progress.send(new).await;
         true
     }
