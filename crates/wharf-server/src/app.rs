@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
+use crate::acp::Terminals;
 use crate::auth::Gate;
 use crate::budget::Budget;
 use crate::config::ServerConfig;
@@ -36,6 +37,7 @@ pub(crate) struct Shared {
     pub(crate) metrics: Metrics,
     pub(crate) presence: Presence,
     pub(crate) catalogue: Catalogue,
+    pub(crate) terminals: Arc<Terminals>,
     pub(crate) started: Instant,
     /// A stop was asked for: streams tell their clients, and go on.
     pub(crate) draining: CancellationToken,

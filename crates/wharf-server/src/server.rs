@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
+use crate::acp::Terminals;
 use crate::app::{App, Shared};
 use crate::auth::{Auth, Gate};
 use crate::budget::Budget;
@@ -89,6 +90,7 @@ impl Server {
             metrics: Metrics::new(catalogue.names.len()),
             presence: Presence::default(),
             catalogue,
+            terminals: Arc::new(Terminals::new(engine.config().state_dir.join("terminals"))),
             started: Instant::now(),
             draining: CancellationToken::new(),
             closing: CancellationToken::new(),

@@ -20,6 +20,7 @@ use wharf_protocol::{CallId, SessionId};
 
 use super::asking::Asking;
 use super::attached::Command;
+use super::terminals::Terminals;
 
 /// The request by which a client is asked for its own tools. One that advertises it in its `_meta` has some.
 pub(super) const DISCOVER_TOOLS: &str = "_discover_tools";
@@ -42,6 +43,7 @@ pub(super) struct Host {
     pub(super) aliases: Vec<(PathBuf, PathBuf)>,
     /// Weak: calls that still run do not keep the session attached.
     pub(super) commands: mpsc::WeakSender<Command>,
+    pub(super) terminals: Arc<Terminals>,
     pub(super) tasks: TaskTracker,
 }
 

@@ -14,6 +14,7 @@ mod options;
 mod outbox;
 mod render;
 mod rpc;
+mod terminals;
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -37,6 +38,7 @@ use crate::presence::Present;
 use crate::route::{Answer, Operation};
 use crate::trace::Trace;
 use connection::Connection;
+pub(crate) use terminals::Terminals;
 
 /// The WebSocket subprotocol that asks for ACP.
 pub(crate) const SUBPROTOCOL: &str = "acp";

@@ -65,8 +65,16 @@ impl Attached {
             offers,
             aliases: directories.aliases(session),
             commands: self.commands.clone(),
+            terminals: Arc::clone(&self.context.app.terminals),
             tasks: self.context.app.sockets.clone(),
         };
+        if offers.terminal {
+            let (terminals, asking) = (Arc::clone(&host.terminals), Arc::clone(&host.asking));
+            let (session_id, closing) = (self.session_id.clone(), self.context.app.closing.clone());
+            host.tasks.spawn(async move {
+                closing.run_until_cancelled(terminals.release_left(session_id, asking)).await;
+            });
+        }
         // Opened once more, it is the last to have come.
         self.offer = Some(self.context.app.engine.offer(&self.session_id, Arc::new(host)));
     }

@@ -10,11 +10,12 @@ use serde::de::IgnoredAny;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use wharf_engine::{HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
-use wharf_protocol::CallId;
+use wharf_protocol::{CallId, SessionId};
 
 use super::{Host, LONGEST_WAIT};
 use crate::acp::asking::Asking;
 use crate::acp::attached::Command;
+use crate::acp::terminals::Terminals;
 
 /// For a terminal to open.
 const OPEN_WAIT: Duration = Duration::from_secs(10);
@@ -35,12 +36,17 @@ impl Host {
             .cwd(self.named(&directory))
             .output_byte_limit(output_limit);
         let (opened, opening) = oneshot::channel();
-        let (asking, session_id) = (Arc::clone(&self.asking), self.session());
+        let (asking, session_id) = (Arc::clone(&self.asking), self.session_id.clone());
+        let terminals = Arc::clone(&self.terminals);
         // On its own: a terminal that opens after the call was stopped is dropped here, and so released.
         self.tasks.spawn(async move {
             let answer = asking.ask::<acp::CreateTerminalResponse>("terminal/create", &request, LATE_WAIT).await;
             let is_over = AtomicBool::new(false);
-            let _ = opened.send(answer.map(|answer| AtClient { asking, session_id, id: answer.terminal_id, is_over }));
+            let _ = opened.send(answer.map(|acp::CreateTerminalResponse { terminal_id: id, .. }| {
+                // Before anybody takes the command for begun.
+                terminals.opened(&session_id, &id);
+                AtClient { asking, terminals, session_id, id, is_over }
+            }));
         });
         let terminal = match timeout(OPEN_WAIT, opening).await {
             Ok(opened) => opened.map_err(|_| HostError::Gone)??,
@@ -56,22 +62,29 @@ impl Host {
 
 struct AtClient {
     asking: Arc<Asking>,
-    session_id: acp::SessionId,
+    terminals: Arc<Terminals>,
+    session_id: SessionId,
     id: acp::TerminalId,
     /// The command has ended, or was told to.
     is_over: AtomicBool,
 }
 
+impl AtClient {
+    fn session(&self) -> acp::SessionId {
+        acp::SessionId::new(self.session_id.as_str())
+    }
+}
+
 #[async_trait]
 impl Terminal for AtClient {
     async fn output(&self) -> Result<TerminalOutput, HostError> {
-        let request = acp::TerminalOutputRequest::new(self.session_id.clone(), self.id.clone());
+        let request = acp::TerminalOutputRequest::new(self.session(), self.id.clone());
         let answer: acp::TerminalOutputResponse = self.asking.ask("terminal/output", &request, OUTPUT_WAIT).await?;
         Ok(TerminalOutput { text: answer.output, truncated: answer.truncated })
     }
 
     async fn exit(&self) -> Result<TerminalExit, HostError> {
-        let request = acp::WaitForTerminalExitRequest::new(self.session_id.clone(), self.id.clone());
+        let request = acp::WaitForTerminalExitRequest::new(self.session(), self.id.clone());
         let answer: acp::WaitForTerminalExitResponse =
             self.asking.ask("terminal/wait_for_exit", &request, LONGEST_WAIT).await?;
         self.is_over.store(true, Ordering::Relaxed);
@@ -80,7 +93,7 @@ impl Terminal for AtClient {
     }
 
     async fn kill(&self) -> Result<(), HostError> {
-        let request = acp::KillTerminalRequest::new(self.session_id.clone(), self.id.clone());
+        let request = acp::KillTerminalRequest::new(self.session(), self.id.clone());
         let IgnoredAny = self.asking.ask("terminal/kill", &request, KILL_WAIT).await?;
         self.is_over.store(true, Ordering::Relaxed);
         Ok(())
@@ -90,10 +103,11 @@ impl Terminal for AtClient {
 impl Drop for AtClient {
     fn drop(&mut self) {
         if !self.is_over.load(Ordering::Relaxed) {
-            let kill = acp::KillTerminalRequest::new(self.session_id.clone(), self.id.clone());
+            let kill = acp::KillTerminalRequest::new(self.session(), self.id.clone());
             self.asking.post("terminal/kill", &kill);
         }
-        let release = acp::ReleaseTerminalRequest::new(self.session_id.clone(), self.id.clone());
+        let release = acp::ReleaseTerminalRequest::new(self.session(), self.id.clone());
         self.asking.post("terminal/release", &release);
+        self.terminals.closed(&self.session_id, &self.id, self.asking.is_alive());
     }
 }

@@ -30,6 +30,7 @@ async fn a_person_who_thinks_is_no_client_that_does_not_answer() {
         offers: Offers { forms: true, ..Offers::default() },
         aliases: Vec::new(),
         commands: mpsc::channel(1).0.downgrade(),
+        terminals: Arc::new(Terminals::new(std::path::PathBuf::from("/nonexistent"))),
         tasks: TaskTracker::new(),
     });
     for answers in [true, false] {

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use wharf_testkit::wait_until;
 
 use super::client::Client;
 use super::editor::{Editor, outcomes};
@@ -166,4 +167,66 @@ async fn what_goes_on_after_the_call_is_the_servers() {
     let (_server, mut editor, session) = opened().await;
     editor.turn(&session, r#"call bash {"command":"true","background":true}"#).await;
     assert_eq!(editor.asked(), Vec::<String>::new());
+}
+
+fn note(server: &TestServer, session: &str) -> std::path::PathBuf {
+    server.engine.config().state_dir.join(format!("terminals/{session}.json"))
+}
+
+/// What a client that comes back is asked, up to the release of its terminal.
+async fn comes_back(server: &TestServer, session: &str, method: &str) -> Vec<String> {
+    let mut editor = Editor::start(server).await;
+    editor.know("term-1");
+    let cwd = server.engine.config().work_dir.clone();
+    editor.client.request(method, json!({ "sessionId": session, "cwd": cwd, "mcpServers": [] })).await;
+    editor.until_released().await;
+    let note = note(server, session);
+    wait_until("the terminal is forgotten", Duration::from_secs(20), || !note.exists()).await;
+    editor.asked().into_iter().filter(|method| method.starts_with("terminal/")).collect()
+}
+
+#[tokio::test]
+async fn what_an_editor_that_vanished_still_runs_ends_when_it_comes_back() {
+    let (server, mut editor, session) = opened().await;
+    editor.runs_on = true;
+    editor.client.prompt(&session, RUN).await;
+    editor.until_asked("terminal/wait_for_exit").await;
+    drop(editor);
+    server.events(&format!("/api/v1/sessions/{session}/events?after=0")).await.until("turn.completed").await;
+    assert_eq!(comes_back(&server, &session, "session/load").await, ["terminal/kill", "terminal/release"]);
+    // Once.
+    let mut again = Editor::start(&server).await;
+    let cwd = server.engine.config().work_dir.clone();
+    again.client.call("session/resume", json!({ "sessionId": session, "cwd": cwd, "mcpServers": [] })).await;
+    again.turn(&session, "hello").await;
+    assert_eq!(again.asked(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_a_killed_server_left_in_an_editors_terminal_ends_when_the_editor_comes_back() {
+    let (server, mut editor, session) = opened().await;
+    editor.runs_on = true;
+    editor.client.prompt(&session, RUN).await;
+    editor.until_asked("terminal/wait_for_exit").await;
+    // What a server finds that is started after a kill.
+    let note = note(&server, &session);
+    let left = std::fs::read(&note).unwrap();
+    editor.client.notify("session/cancel", json!({ "sessionId": session })).await;
+    editor.until_released().await;
+    wait_until("the terminal is forgotten", Duration::from_secs(20), || !note.exists()).await;
+    drop(editor);
+    std::fs::write(&note, left).unwrap();
+    // Another editor does not know it: it is kept.
+    let mut other = Editor::start(&server).await;
+    other.mute = vec!["terminal/kill", "terminal/release"];
+    let cwd = server.engine.config().work_dir.clone();
+    other.client.request("session/load", json!({ "sessionId": session, "cwd": cwd, "mcpServers": [] })).await;
+    for method in ["terminal/kill", "terminal/release"] {
+        let asked = other.until_asked(method).await;
+        let error = json!({ "code": -32002, "message": "no such terminal" });
+        other.client.send(json!({ "jsonrpc": "2.0", "id": asked["id"], "error": error })).await;
+    }
+    other.client.settle().await;
+    drop(other);
+    assert_eq!(comes_back(&server, &session, "session/resume").await, ["terminal/kill", "terminal/release"]);
 }
