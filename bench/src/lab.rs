@@ -1,6 +1,7 @@
 //! What every measurement needs: a model process, a proxy process, servers, and requests that wait when told to.
 
 use std::io::{BufRead, BufReader};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -101,11 +102,15 @@ impl Server {
     }
 
     pub async fn create_session(&self) -> Result<String> {
+        self.create_session_in(self.home.work.path()).await
+    }
+
+    pub async fn create_session_in(&self, cwd: &Path) -> Result<String> {
         #[derive(Deserialize)]
         struct Created {
             id: String,
         }
-        let body = json!({ "cwd": self.home.work.path() });
+        let body = json!({ "cwd": cwd });
         let created: Created = self.patient("POST", "/api/v1/sessions", &[], Some(&body)).await?.json().await?;
         Ok(created.id)
     }
@@ -140,6 +145,16 @@ impl Server {
         }
         let row: Row = self.patient("GET", &format!("/api/v1/sessions/{session}"), &[], None).await?.json().await?;
         Ok(row.status)
+    }
+
+    /// The seq of a session's last event.
+    pub async fn last_seq(&self, session: &str) -> Result<u64> {
+        #[derive(Deserialize)]
+        struct Row {
+            last_seq: u64,
+        }
+        let row: Row = self.patient("GET", &format!("/api/v1/sessions/{session}"), &[], None).await?.json().await?;
+        Ok(row.last_seq)
     }
 
     /// A session's events after a seq.

@@ -7,6 +7,7 @@ mod bare;
 mod bridge;
 mod crowd;
 mod history;
+mod hostile;
 mod lab;
 mod latency;
 mod load;
@@ -47,6 +48,9 @@ struct Arguments {
     /// Events of the large store that a server starts on (about 450 bytes of disk each), in 10,000 sessions.
     #[arg(long, default_value_t = 1_000_000)]
     events: usize,
+    /// How long a session streams beside another one in a hostile repository.
+    #[arg(long, default_value_t = 10)]
+    hostile_seconds: usize,
 }
 
 #[derive(Subcommand)]
@@ -69,6 +73,7 @@ enum Measurement {
     History,
     Ready,
     Bridge,
+    Hostile,
 }
 
 fn main() -> ExitCode {
@@ -114,6 +119,9 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     }
     if wanted(Measurement::Bridge) {
         bridge::measure(&lab, &mut table).await?;
+    }
+    if wanted(Measurement::Hostile) {
+        hostile::measure(&lab, arguments.hostile_seconds, &mut table).await?;
     }
     if wanted(Measurement::Ready) {
         ready::measure(&lab, READY_SESSIONS, arguments.events, &mut table).await?;
