@@ -100,8 +100,11 @@ async fn talk(test: &TestEngine, session: &SessionId) {
     for _ in 0..4 {
         test.model.say([Step::Call("bash", json!({ "command": large }))]);
     }
-    let overflow =
-        ModelError { kind: ModelErrorKind::ContextOverflow, message: "too long".to_owned(), retry_after_ms: None };
+    let overflow = ModelError {
+        kind: ModelErrorKind::ContextOverflow { limit: None, asked: None },
+        message: "too long".to_owned(),
+        retry_after_ms: None,
+    };
     test.model.say([Step::Fail(overflow)]);
     test.turn(session, "fill the context").await;
 }

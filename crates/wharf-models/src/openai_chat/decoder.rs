@@ -314,6 +314,7 @@ impl Reply {
         }
         ModelReply {
             stop_reason,
+            announces_call: matches!(reason, "tool_calls" | "function_call" | "tool_use"),
             tool_calls: self.calls.finish(stop_reason == StopReason::MaxTokens),
             usage: self.usage,
             provider_data: (!provider_data.is_empty()).then_some(Value::Object(provider_data)),
