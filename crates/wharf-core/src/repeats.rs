@@ -22,11 +22,12 @@ const ASKED: usize = 5;
 /// The longest round that is noticed, in replies.
 const MAX_PERIOD: usize = 4;
 
-/// A call that was asked to wait and did so for this long is no repetition, whatever it brought. In milliseconds.
-const WAITED_MS: u64 = 500;
+/// A call that was asked to wait and did so for half of that time, or for this long, is no repetition, whatever it brought. In
+/// milliseconds.
+const WAITED_MS: u64 = 1_000;
 
-/// The tool that waits when it is asked to, and the argument that asks.
-const WAITS: (&str, &str) = ("command_output", "wait_ms");
+/// The tool that waits when it is asked to, and the arguments that ask.
+const WAITS: (&str, [&str; 3]) = ("command_output", ["wait_ms", "timeout_ms", "timeout"]);
 
 /// One reply: its calls, and its calls with their results. Sums, so that the order does not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -158,9 +159,14 @@ fn hash(tool_name: &str, arguments: &Value, result: &str) -> u64 {
 }
 
 fn waited(proposal: &Proposal, event: &Event) -> bool {
-    let (tool, argument) = WAITS;
-    let asks = proposal.tool_name == tool && proposal.arguments.get(argument).is_some();
-    matches!(&event.body, EventBody::ToolCallComplete(ToolCallComplete { duration_ms, .. }) if asks && *duration_ms >= WAITED_MS)
+    let (tool, names) = WAITS;
+    let asked = names.iter().find_map(|name| match proposal.arguments.get(name)? {
+        Value::String(text) => text.trim().parse().ok(),
+        value => value.as_u64(),
+    });
+    let EventBody::ToolCallComplete(ToolCallComplete { duration_ms, .. }) = &event.body else { return false };
+    proposal.tool_name == tool
+        && asked.is_some_and(|ms: u64| ms > 0 && duration_ms.saturating_mul(2) >= ms.min(2 * WAITED_MS))
 }
 
 fn did_not_run(event: &Event) -> bool {
