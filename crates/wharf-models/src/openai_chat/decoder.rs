@@ -276,7 +276,7 @@ impl Reply {
         }
         match self.progress {
             Progress::Ending => Ok(self.into_reply()),
-            Progress::Done if self.said_something || self.usage.is_some() => Ok(self.into_reply()),
+            Progress::Done if self.said_something || self.usage.is_some() || self.finish_reason.is_some() => Ok(self.into_reply()),
             Progress::Done => Err(bad_reply("the reply is empty".to_owned())),
             Progress::Reading if self.announces_finish || !self.said_something || !self.calls.last_is_whole() => {
                 Err(cut_off())
