@@ -183,6 +183,9 @@ impl From<ApiError> for ClientError {
             | ErrorCode::UnsupportedMediaType
             | ErrorCode::InternalError
             | ErrorCode::ProviderError
+            | ErrorCode::ModelReplyUnusable
+            | ErrorCode::ModelRepeats
+            | ErrorCode::ContextOverflow
             | ErrorCode::Timeout => Self::Server(error),
         }
     }

@@ -51,7 +51,12 @@ pub(crate) enum Stage {
     Proposed,
     Asked(PermissionId),
     Answered(PermissionResolved),
-    Begun { at: Timestamp, read_only: bool },
+    Begun {
+        at: Timestamp,
+        read_only: bool,
+        /// 2 where it runs once more after a crash.
+        attempt: u32,
+    },
 }
 
 /// A call that may not run.
@@ -203,6 +208,9 @@ impl Core {
 
     /// Asks, refuses and begins the turn's calls as far as their order lets it.
     pub(crate) fn advance_turn_calls(&mut self) {
+        if self.advance_left_calls() {
+            return;
+        }
         let ids = self.open_calls(false);
         for call_id in &ids {
             self.settle(call_id);
@@ -253,7 +261,7 @@ impl Core {
             Stage::Answered(resolved) => match decision_of(resolved) {
                 Ok(decision) if self.tool(&proposal.tool_name).is_some() => Ruling::Run(decision),
                 Ok(_) => Ruling::Close(self.unknown_tool(&proposal.tool_name)),
-                Err(refusal) => Ruling::Close(refusal.into()),
+                Err(refusal) => Ruling::Close(self.told_of_repeats(proposal, refusal).into()),
             },
             Stage::Proposed => self.rule_on_proposed(proposal),
         }
@@ -273,7 +281,24 @@ impl Core {
             cwd: &self.session.cwd,
             further: &self.session.additional_directories,
         };
-        match policy.judge(&spec, &proposal.arguments, &self.subjects(&spec, &proposal.arguments)) {
+        let repeats = self.turn.as_ref().map(|turn| &turn.repeats);
+        if repeats.is_some_and(|repeats| repeats.is_stuck && proposal.turn_id.is_some()) {
+            let reason = "repeats, and was refused".to_owned();
+            let told = "not run: it repeats what was refused".to_owned();
+            return Ruling::Close(
+                Refusal { decision: Decision { allowed: false, reason, permission_id: None }, told }.into(),
+            );
+        }
+        let repeats = repeats.filter(|repeats| repeats.is_due(proposal)).map(|repeats| repeats.reason());
+        let verdict = policy.judge(&spec, &proposal.arguments, &self.subjects(&spec, &proposal.arguments));
+        // Whatever allowed it did not mean this.
+        let verdict = match (verdict, repeats) {
+            (Verdict::Allow(reason) | Verdict::Ask(reason), Some(repeats)) => {
+                Verdict::Ask(format!("{reason}; {repeats}"))
+            }
+            (verdict, _) => verdict,
+        };
+        match verdict {
             Verdict::Allow(reason) => Ruling::Run(Decision { allowed: true, reason, permission_id: None }),
             Verdict::Ask(reason) => Ruling::Ask(reason),
             Verdict::Deny { reason, advice } => {
@@ -282,6 +307,20 @@ impl Core {
                 Ruling::Close(Refusal { decision, told }.into())
             }
         }
+    }
+
+    /// A question about a repetition is not answered by another mode.
+    fn told_of_repeats(&self, proposal: &Proposal, refusal: Refusal) -> Refusal {
+        let asked = self.turn.as_ref().is_some_and(|turn| turn.repeats.was_asked(&proposal.call_id));
+        if !asked {
+            return refusal;
+        }
+        let why = if refusal.told.starts_with("nobody") { "nobody allowed it in time" } else { refusal.told.as_str() };
+        let told = format!(
+            "this call has given the same result again and again, so the user was asked whether to repeat it: {why}. Do not \
+             call it again; try something else, or answer with what you know."
+        );
+        Refusal { told, ..refusal }
     }
 
     /// What the tool will act on; where that cannot be told, the argument as it was written.
@@ -319,8 +358,9 @@ impl Core {
         let since = self.now;
         let Some(call) = self.call_mut(call_id) else { return };
         call.running = Some(Running { since, timeout_ms: spec.timeout_ms, stopping: None });
+        let alone = matches!(call.stage, Stage::Begun { attempt: 2.., .. });
         let Proposal { call_id, tool_name, arguments, .. } = call.proposal.clone();
-        self.effects.push(Effect::RunCall { call_id, tool_name, arguments, timeout_ms: spec.timeout_ms });
+        self.effects.push(Effect::RunCall { call_id, tool_name, arguments, timeout_ms: spec.timeout_ms, alone });
     }
 
     pub(crate) fn stop_call(&mut self, call_id: &CallId, reason: CallErrorReason) {

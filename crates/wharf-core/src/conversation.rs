@@ -3,29 +3,35 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::{CallId, ContentBlock, Message, MessageId, Role, Seq, ToolSpec};
+use wharf_protocol::event::ContextCompacted;
+use wharf_protocol::{CallId, ContentBlock, Message, Role, Seq, ToolSpec};
+
+use crate::shorten;
 
 /// Results up to this size stay as they are: leaving them out would save next to nothing.
 const SMALL_RESULT_BYTES: u64 = 256;
 
-/// So many of the newest results are never left out.
-const KEPT_RESULTS: usize = 2;
+/// What an image or a sound is taken to cost, as bytes of text (1,600 tokens): providers count them by area, not by bytes.
+pub(crate) const MEDIA_BYTES: u64 = 6_400;
 
-/// What an image or a sound is taken to cost, in tokens: providers count them by area, not by bytes.
-const MEDIA_TOKENS: u64 = 1_600;
+/// The ends of the ids of messages that are ours.
+const LEFT_OUT: &str = "-left-out";
+const WORD: &str = "-word";
 
 /// The roles and separators around each message, in tokens.
 const MESSAGE_TOKENS: u64 = 4;
 
 /// The model's instructions, which the core does not see, are taken to fit into so many tokens.
-const INSTRUCTIONS_TOKENS: u64 = 1_000;
+pub(crate) const INSTRUCTIONS_TOKENS: u64 = 1_000;
 
 /// The messages that the model is shown, each with the estimate of its tokens.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Conversation {
-    messages: Vec<Arc<Message>>,
-    tokens: Vec<u64>,
-    total: u64,
+    pub(crate) messages: Vec<Arc<Message>>,
+    pub(crate) tokens: Vec<u64>,
+    pub(crate) total: u64,
+    /// So many messages are not shown any more.
+    pub(crate) left_out: usize,
 }
 
 impl Conversation {
@@ -83,47 +89,61 @@ impl Conversation {
         self.messages.insert(at, Arc::new(message));
     }
 
-    /// An estimate of the next request, without the tools.
-    pub(crate) fn estimate(&self) -> u64 {
-        self.total + INSTRUCTIONS_TOKENS
-    }
-
-    /// How far results have to be left out to save `tokens`, and what that saves; `None` when nothing can be left out.
-    pub(crate) fn trim_plan(&self, tokens: u64) -> Option<(Seq, u64)> {
-        let mut results: Vec<(Seq, u64)> = self.messages.iter().filter_map(|m| trimmable(m)).collect();
-        let newest = self.messages.iter().filter(|m| m.role == Role::Tool).map(|m| m.seq);
-        let mut newest: Vec<Seq> = newest.collect();
-        newest.sort_unstable();
-        let kept_from = newest.len().saturating_sub(KEPT_RESULTS);
-        let last = kept_from.checked_sub(1).map(|at| newest[at])?;
-        results.retain(|(seq, _)| *seq <= last);
-        results.sort_unstable();
-        let mut plan = None;
-        let mut saved = 0;
-        for (seq, bytes) in results {
-            saved += bytes / 4;
-            plan = Some((seq, saved));
-            if saved >= tokens {
-                break;
+    /// Leaves out what a `context.compacted` says. A result is never parted from its call: results are replaced, and what is cut
+    /// off begins with a prompt or a reply.
+    pub(crate) fn compact(&mut self, by: &ContextCompacted) {
+        for message in &mut self.messages {
+            if let Some((seq, bytes)) = trimmable(message)
+                && seq <= by.trimmed_through
+            {
+                let note = format!("[output of {bytes} bytes left out to save space]");
+                *message = Arc::new(Message { content: vec![ContentBlock::text(note)], ..Message::clone(message) });
             }
         }
-        plan
+        if let Some(kept_from) = &by.kept_from
+            && let Some(at) = self.messages.iter().position(|message| message.message_id == *kept_from)
+        {
+            self.cut(at);
+        }
+        for message in &mut self.messages {
+            let result = by.result_max_bytes.and_then(|max| shorten::result(message, max));
+            if let Some(short) = result {
+                *message = Arc::new(short);
+            }
+            if let Some(short) = by.message_max_bytes.and_then(|max| shorten::message(message, max)) {
+                *message = Arc::new(short);
+            }
+        }
+        self.tokens = self.messages.iter().map(|message| tokens_of(message)).collect();
+        self.total = self.tokens.iter().sum();
     }
 
-    /// Leaves the output of calls out that ended by `through`.
-    pub(crate) fn trim(&mut self, through: Seq) {
-        for (message, tokens) in self.messages.iter_mut().zip(&mut self.tokens) {
-            let Some((seq, bytes)) = trimmable(message) else { continue };
-            if seq > through {
-                continue;
-            }
-            let note = format!("[output of {bytes} bytes left out to save space]");
-            let trimmed = Message { content: vec![ContentBlock::text(note)], ..Message::clone(message) };
-            self.total -= *tokens;
-            *tokens = tokens_of(&trimmed);
-            self.total += *tokens;
-            *message = Arc::new(trimmed);
+    /// Leaves out what stands before `at`, which is no result; the newest prompt stays, so that the model knows what it is at.
+    fn cut(&mut self, at: usize) {
+        let Some(first) = self.messages.get(at).filter(|message| at > 0 && message.role != Role::Tool) else { return };
+        let is_prompt = |message: &Arc<Message>| is_prompt(message);
+        let has_prompt = self.messages[at..].iter().any(is_prompt);
+        let prompt = self.messages[..at].iter().rev().find(|m| is_prompt(m)).filter(|_| !has_prompt).cloned();
+        let gone = self.messages[..at].iter().filter(|m| !is_ours(m)).count() - usize::from(prompt.is_some());
+        if gone == 0 {
+            return;
         }
+        self.left_out += gone;
+        let count = self.left_out;
+        let note = format!("[{count} earlier messages of this session are left out to fit the model's window]");
+        let note = ours(first, LEFT_OUT, &note);
+        let head = std::iter::once(Arc::new(note)).chain(prompt);
+        self.messages = head.chain(self.messages[at..].iter().cloned()).collect();
+    }
+
+    /// Puts in what the model is told after a message that could not be used.
+    pub(crate) fn tell(&mut self, after: &Message, word: &str) {
+        self.insert(self.messages.len(), ours(after, WORD, word));
+    }
+
+    /// The bytes of all that is shown.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.messages.iter().map(|message| bytes_of(message)).sum()
     }
 
     /// What a request carries. Providers refuse a call without its result, a result without its call, and some of them a
@@ -174,22 +194,36 @@ fn push_results(out: &mut Vec<Arc<Message>>, request: &Message, results: &[Arc<M
 
 /// Stands between a reply that was cut off and the next one.
 fn go_on(cut_off: &Message) -> Message {
-    let message_id: MessageId =
-        format!("{}-go-on", cut_off.message_id).parse().unwrap_or_else(|_| cut_off.message_id.clone());
+    ours(cut_off, "-go-on", "[Your message was cut off there. Go on.]")
+}
+
+/// What we say to the model in the user's place, beside `place`.
+fn ours(place: &Message, suffix: &str, text: &str) -> Message {
     Message {
-        message_id,
+        message_id: format!("{}{suffix}", place.message_id).parse().unwrap_or_else(|_| place.message_id.clone()),
         role: Role::User,
-        content: vec![ContentBlock::text("[Your message was cut off there. Go on.]")],
+        content: vec![ContentBlock::text(text)],
         reasoning: String::new(),
         tool_calls: Vec::new(),
+        call_id: None,
+        tool_name: None,
         is_error: false,
         provider_data: None,
-        ..cut_off.clone()
+        ..place.clone()
     }
 }
 
+/// A prompt whose client named it like one of ours is not kept where all around it is left out; no more hangs on it.
+fn is_ours(message: &Message) -> bool {
+    [LEFT_OUT, WORD].iter().any(|suffix| message.message_id.as_str().ends_with(suffix))
+}
+
+fn is_prompt(message: &Message) -> bool {
+    message.role == Role::User && !is_ours(message)
+}
+
 /// The seq and size of a result that can be left out.
-fn trimmable(message: &Message) -> Option<(Seq, u64)> {
+pub(crate) fn trimmable(message: &Message) -> Option<(Seq, u64)> {
     if message.role != Role::Tool {
         return None;
     }
@@ -197,27 +231,48 @@ fn trimmable(message: &Message) -> Option<(Seq, u64)> {
     (bytes > SMALL_RESULT_BYTES).then_some((message.seq, bytes))
 }
 
-fn tokens_of(message: &Message) -> u64 {
+pub(crate) fn tokens_of(message: &Message) -> u64 {
+    let texts = message.content.iter().map(|block| block_bytes(block) + block_foreign(block) / 3).sum::<u64>();
+    let reasoning = message.reasoning.len() as u64 + foreign(&message.reasoning) / 3;
+    let rest =
+        bytes_of(message) - message.content.iter().map(block_bytes).sum::<u64>() - message.reasoning.len() as u64;
+    (texts + reasoning + rest) / 4 + MESSAGE_TOKENS
+}
+
+pub(crate) fn bytes_of(message: &Message) -> u64 {
     let calls = message.tool_calls.iter().map(|call| value_bytes(&call.arguments) + call.tool_name.len() as u64);
     let content: u64 = message.content.iter().map(block_bytes).sum();
     let provider_data = message.provider_data.as_ref().map_or(0, value_bytes);
-    (content + calls.sum::<u64>() + message.reasoning.len() as u64 + provider_data) / 4 + MESSAGE_TOKENS
+    content + calls.sum::<u64>() + message.reasoning.len() as u64 + provider_data
 }
 
-fn block_bytes(block: &ContentBlock) -> u64 {
+/// Bytes outside ASCII: such text has about one token in three bytes, not in four.
+fn foreign(text: &str) -> u64 {
+    text.bytes().filter(|byte| *byte >= 0x80).count() as u64
+}
+
+fn block_foreign(block: &ContentBlock) -> u64 {
+    match block {
+        ContentBlock::Text { text } => foreign(text),
+        ContentBlock::Resource { resource } => resource.text.as_deref().map_or(0, foreign),
+        ContentBlock::Image { .. } | ContentBlock::Audio { .. } | ContentBlock::ResourceLink { .. } => 0,
+    }
+}
+
+pub(crate) fn block_bytes(block: &ContentBlock) -> u64 {
     match block {
         ContentBlock::Text { text } => text.len() as u64,
-        ContentBlock::Image { .. } | ContentBlock::Audio { .. } => MEDIA_TOKENS * 4,
+        ContentBlock::Image { .. } | ContentBlock::Audio { .. } => MEDIA_BYTES,
         ContentBlock::ResourceLink { uri, name, .. } => (uri.len() + name.len()) as u64,
         ContentBlock::Resource { resource } => {
-            let blob = resource.blob.as_ref().map_or(0, |_| MEDIA_TOKENS * 4);
+            let blob = resource.blob.as_ref().map_or(0, |_| MEDIA_BYTES);
             resource.text.as_ref().map_or(0, String::len) as u64 + blob
         }
     }
 }
 
 /// The length of a value's JSON, nearly.
-fn value_bytes(value: &Value) -> u64 {
+pub(crate) fn value_bytes(value: &Value) -> u64 {
     match value {
         Value::Null | Value::Bool(_) | Value::Number(_) => 6,
         Value::String(text) => text.len() as u64 + 2,
@@ -229,7 +284,8 @@ fn value_bytes(value: &Value) -> u64 {
 }
 
 /// What the tools' descriptions take of each request, in tokens.
-pub(crate) fn schema_tokens(tools: &[Arc<ToolSpec>]) -> u64 {
+#[must_use]
+pub fn schema_tokens(tools: &[Arc<ToolSpec>]) -> u64 {
     let bytes =
         |tool: &ToolSpec| tool.name.len() as u64 + tool.description.len() as u64 + value_bytes(&tool.parameters);
     tools.iter().map(|tool| bytes(tool) / 4 + MESSAGE_TOKENS).sum()

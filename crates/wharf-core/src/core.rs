@@ -12,6 +12,7 @@ use wharf_protocol::{
 
 use crate::calls::Call;
 use crate::commands::Commands;
+use crate::context;
 use crate::conversation::{self, Conversation};
 use crate::ids::Ids;
 use crate::permissions::Permissions;
@@ -34,6 +35,8 @@ pub struct Core {
     pub(crate) permissions: Permissions,
     pub(crate) commands: Commands,
     pub(crate) deleted: bool,
+    /// A model, and the window that its server named, in tokens.
+    pub(crate) told_window: Option<(String, u64)>,
 
     // What follows is this process's alone and not on the log.
     pub(crate) ids: Ids,
@@ -44,6 +47,8 @@ pub struct Core {
     pub(crate) context_limit: Option<u64>,
     /// What the tools' schemas take of the model's context, in tokens.
     pub(crate) tools_tokens: u64,
+    /// What a provider counts for what is estimated as a thousand tokens.
+    pub(crate) per_mille: u64,
     pub(crate) last_ask: u64,
     /// The next event's seq is above this one.
     pub(crate) skip_to: Option<Seq>,
@@ -107,11 +112,13 @@ impl Core {
             permissions: Permissions::default(),
             commands: Commands::default(),
             deleted: false,
+            told_window: None,
             ids: Ids::new(entropy),
             is_taken_up: true,
             draining: false,
             answerers: 0,
             context_limit: None,
+            per_mille: context::UNMEASURED,
             last_ask: 0,
             skip_to: None,
             events: Vec::new(),

@@ -2,13 +2,14 @@
 
 use wharf_protocol::content::text_of;
 use wharf_protocol::event::{
-    AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PermissionResolved,
-    PromptReceived, PromptStarted, ToolCallProgress, ToolCallStart,
+    AgentThinking, CompactReason, ContextCompacted, MessageChunk, MessageComplete, MessageError, PermissionRequested,
+    PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed, ToolCallStart,
 };
 use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
 
 use crate::calls::{Call, OutputTail, Proposal, Stage};
 use crate::core::Core;
+use crate::defect;
 use crate::message_of;
 use crate::model::OpenReply;
 use crate::queue::Place;
@@ -20,6 +21,7 @@ impl Core {
         match &event.body {
             EventBody::SessionCleared(cleared) => {
                 self.conversation.clear();
+                self.told_window = None;
                 self.permissions.grants.clone_from(&cleared.grants);
                 self.commands.restore(&cleared.commands);
             }
@@ -47,7 +49,8 @@ impl Core {
             EventBody::PermissionResolved(resolved) => self.fold_resolved(event, resolved),
             EventBody::CommandStarted(started) => self.commands.started(event, started),
             EventBody::CommandEnded(ended) => self.commands.ended(event, ended),
-            EventBody::ContextCompacted(compacted) => self.conversation.trim(compacted.trimmed_through),
+            EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
+            EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
         }
         if let Some(turn) = self.turn.as_mut().filter(|_| !event.kind().is_chunk()) {
@@ -107,11 +110,32 @@ impl Core {
         self.permissions.open.retain(|permission| permission.turn_id.is_none());
     }
 
+    fn fold_compacted(&mut self, compacted: &ContextCompacted) {
+        self.conversation.compact(compacted);
+        if let (Some(model), Some(tokens)) = (&compacted.model, compacted.context_limit) {
+            self.told_window = Some((model.clone(), tokens));
+        }
+        if let Some(turn) = self.turn.as_mut().filter(|_| compacted.reason == CompactReason::Overflow) {
+            turn.overflows += 1;
+        }
+    }
+
+    fn fold_resumed(&mut self, resumed: &ToolCallResumed) {
+        let Some(call) = self.call_mut(&resumed.call_id) else { return };
+        call.output = OutputTail::default();
+        if let Stage::Begun { attempt, .. } = &mut call.stage {
+            *attempt = resumed.attempt;
+        }
+    }
+
     fn fold_complete(&mut self, event: &Event, complete: &MessageComplete) {
         let Some(turn) = &mut self.turn else { return };
         turn.reply = None;
         turn.attempt = 0;
         turn.steps += 1;
+        turn.overflows = 0;
+        turn.defects = 0;
+        turn.repeats.proposed(&complete.tool_calls);
         turn.next = if complete.tool_calls.is_empty() { Next::Finish(complete.stop_reason) } else { Next::AskModel };
         if !complete.content.is_empty() {
             turn.response.clone_from(&complete.content);
@@ -135,16 +159,28 @@ impl Core {
         if !error.content.is_empty() {
             turn.response.clone_from(&error.content);
         }
-        self.conversation.extend(message_of(event));
+        let message = message_of(event);
+        self.conversation.extend(message.clone());
+        if let (Some(defect), Some(turn), Some(message)) = (error.defect, &mut self.turn, message) {
+            turn.defects += 1;
+            turn.overflows = 0;
+            self.conversation.tell(&message, &defect::word(defect));
+        }
     }
 
     fn fold_call_start(&mut self, event: &Event, start: &ToolCallStart) {
-        let stage = Stage::Begun { at: event.timestamp, read_only: start.read_only };
+        let stage = Stage::Begun { at: event.timestamp, read_only: start.read_only, attempt: 1 };
         self.call_or_direct(event, &start.call_id, || (start.tool_name.clone(), start.arguments.clone())).stage = stage;
     }
 
     fn fold_requested(&mut self, event: &Event, requested: &PermissionRequested) {
         self.permissions.requested(event, requested);
+        let proposal = self.call(&requested.call_id).map(|call| call.proposal.clone());
+        if let (Some(proposal), Some(turn)) = (proposal, &mut self.turn)
+            && turn.repeats.is_due(&proposal)
+        {
+            turn.repeats.asks(&requested.call_id);
+        }
         let stage = Stage::Asked(requested.permission_id.clone());
         let what = || (requested.tool_name.clone(), requested.arguments.clone());
         self.call_or_direct(event, &requested.call_id, what).stage = stage;
@@ -155,6 +191,9 @@ impl Core {
 
     fn fold_resolved(&mut self, event: &Event, resolved: &PermissionResolved) {
         self.permissions.resolved(resolved);
+        if let Some(turn) = &mut self.turn {
+            turn.repeats.answered(resolved);
+        }
         if let Some(call) = self.call_mut(&resolved.call_id) {
             call.stage = Stage::Answered(resolved.clone());
         }
@@ -190,8 +229,8 @@ impl Core {
         let at = self.calls.iter().position(|call| call.proposal.call_id == *call_id);
         let Some(call) = at.map(|at| self.calls.remove(at)) else { return };
         let Some(mut message) = message_of(event) else { return };
-        if let Some(turn) = &mut self.turn
-            && let Some(note) = turn.repeats.note(&call.proposal, &text_of(&message.content))
+        if let Some(turn) = self.turn.as_mut().filter(|_| call.proposal.turn_id.is_some())
+            && let Some(note) = turn.repeats.ended(&call.proposal, event, &text_of(&message.content))
         {
             message.content.push(ContentBlock::text(format!("\n\n{note}")));
         }

@@ -122,6 +122,7 @@ impl Fork {
             | EventBody::MessageError(_)
             | EventBody::AgentThinking(_) => of_turn(),
             EventBody::ToolCallStart(start) => open(&start.call_id),
+            EventBody::ToolCallResumed(resumed) => open(&resumed.call_id),
             EventBody::ToolCallProgress(progress) => open(&progress.call_id),
             EventBody::ToolCallComplete(complete) => open(&complete.call_id),
             EventBody::ToolCallError(error) => open(&error.call_id),

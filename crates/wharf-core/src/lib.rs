@@ -6,9 +6,12 @@
 mod calls;
 mod clock;
 mod commands;
+mod context;
 mod conversation;
 mod core;
+mod defect;
 mod describe;
+mod fit;
 mod fold;
 mod fork;
 mod ids;
@@ -18,7 +21,9 @@ mod permissions;
 mod policy;
 mod queue;
 mod recovery;
+mod repeats;
 mod settings;
+mod shorten;
 mod turn;
 
 #[cfg(test)]
@@ -38,6 +43,7 @@ use wharf_protocol::{
     PermissionOption, Priority, PromptContent, Rule, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
+pub use crate::conversation::schema_tokens;
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
 pub use crate::message::{message_of, told};
@@ -85,6 +91,8 @@ pub struct CoreConfig {
     pub recovery: Recovery,
     /// A turn that was taken up again this often is failed instead.
     pub max_resumes: u32,
+    /// The other agents that a session could have, and what their tools take of each request, in tokens.
+    pub other_agents: Arc<[(String, u64)]>,
 }
 
 /// What happens to a turn that a dead server left behind.
@@ -254,7 +262,14 @@ pub enum Effect {
     /// Drop the request. Nothing of it is listened to any more.
     StopModel { ask: u64 },
     /// Run a call; answer with `CallProgress` and exactly one `CallFinished`.
-    RunCall { call_id: CallId, tool_name: String, arguments: Value, timeout_ms: u64 },
+    RunCall {
+        call_id: CallId,
+        tool_name: String,
+        arguments: Value,
+        timeout_ms: u64,
+        /// It was running when an owner died: nothing that also was should run beside it.
+        alone: bool,
+    },
     /// Stop a call, whole process tree; `CallFinished` still follows.
     StopCall { call_id: CallId },
     /// Start the command that was just asked for; answer with exactly one `CommandEnded`.

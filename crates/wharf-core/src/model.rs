@@ -4,8 +4,7 @@ use std::mem;
 
 use serde_json::{Map, Value};
 use wharf_protocol::event::{
-    AgentThinking, ContextCompacted, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
-    UsageUpdated,
+    AgentThinking, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying, ReplyDefect, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
@@ -13,16 +12,11 @@ use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, T
 use crate::Effect;
 use crate::calls::{CallEnd, Proposal, not_an_object};
 use crate::core::Core;
+use crate::defect;
 use crate::turn::OpenTurn;
 
 /// Calls beyond this number in one reply are refused.
 const MAX_CALLS_PER_REPLY: usize = 128;
-
-/// From this share of the model's context on, old results are left out of requests, in per cent.
-const COMPACT_ABOVE: u64 = 80;
-
-/// What compaction tries to reach, in per cent: below the threshold, so that not every step compacts.
-const COMPACT_TO: u64 = 60;
 
 /// Where the turn stands with the model.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,11 +26,11 @@ pub(crate) enum ModelState {
     Asked {
         ask: u64,
         model: String,
+        /// The estimate of the request, in tokens.
+        estimated: u64,
     },
     /// Until the next attempt.
-    Waiting {
-        until: Timestamp,
-    },
+    Waiting { until: Timestamp },
 }
 
 /// A message that the model has begun.
@@ -59,33 +53,12 @@ impl Core {
     pub(crate) fn call_model(&mut self) {
         self.make_room();
         self.last_ask += 1;
-        let (ask, model) = (self.last_ask, self.session.model.clone());
+        let (ask, model, estimated) = (self.last_ask, self.session.model.clone(), self.estimated());
         let Some(turn) = &mut self.turn else { return };
-        turn.model = ModelState::Asked { ask, model };
+        turn.held.clear();
+        turn.model = ModelState::Asked { ask, model, estimated };
         let turn_id = turn.turn_id.clone();
         self.effects.push(Effect::CallModel { ask, turn_id, messages: self.conversation.for_model() });
-    }
-
-    /// Leaves old results out where the request would come near the model's limit.
-    fn make_room(&mut self) {
-        let Some(limit) = self.context_limit else { return };
-        let estimate = self.estimate();
-        if estimate > limit / 100 * COMPACT_ABOVE {
-            self.compact(estimate.saturating_sub(limit / 100 * COMPACT_TO));
-        }
-    }
-
-    fn estimate(&self) -> u64 {
-        self.conversation.estimate() + self.tools_tokens
-    }
-
-    /// Saves about so many tokens; false when there is nothing to leave out.
-    fn compact(&mut self, tokens: u64) -> bool {
-        let Some((trimmed_through, saved)) = self.conversation.trim_plan(tokens) else { return false };
-        let tokens_before = self.estimate();
-        let tokens_after = tokens_before.saturating_sub(saved);
-        self.emit_in_turn(ContextCompacted { tokens_before, tokens_after, trimmed_through });
-        true
     }
 
     /// The running turn, if it waits for this model call. What an older call still says is not listened to.
@@ -98,6 +71,28 @@ impl Core {
         if self.asked(ask).is_none() || content.is_empty() {
             return;
         }
+        let Some(content) = self.not_held(content) else { return };
+        self.show_text(content);
+    }
+
+    /// A reply that begins like a tool call in the text is shown only once it is known to be none.
+    fn not_held(&mut self, content: String) -> Option<String> {
+        let turn = self.turn.as_mut()?;
+        if turn.reply.as_ref().is_some_and(|reply| !reply.text.is_empty()) {
+            return Some(content);
+        }
+        turn.held.push_str(&content);
+        (!defect::may_be_markup(&turn.held)).then(|| mem::take(&mut turn.held))
+    }
+
+    fn show_held(&mut self) {
+        let held = self.turn.as_mut().map(|turn| mem::take(&mut turn.held)).unwrap_or_default();
+        if !held.is_empty() {
+            self.show_text(held);
+        }
+    }
+
+    fn show_text(&mut self, content: String) {
         let message_id = self.start_message();
         let reply = self.turn.as_ref().and_then(|turn| turn.reply.as_ref());
         let offset = reply.map_or(0, |reply| reply.text.len() as u64);
@@ -133,15 +128,22 @@ impl Core {
         if self.asked(ask).is_none() {
             return;
         }
+        if let Some(defect) = self.defect(&reply) {
+            return self.unusable(defect, &reply);
+        }
+        self.show_held();
         let message_id = self.start_message();
         let Some(turn) = &mut self.turn else { return };
-        let ModelState::Asked { model, .. } = mem::take(&mut turn.model) else { return };
-        turn.overflowed = false;
+        let ModelState::Asked { model, estimated, .. } = mem::take(&mut turn.model) else { return };
         let (content, reasoning) = match &turn.reply {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, tool_calls, usage, provider_data } = reply;
+        let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
+        if let Some(usage) = usage {
+            self.measure(usage.prompt_tokens, estimated);
+        }
+        let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
         let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id);
         self.emit_in_turn(MessageComplete {
@@ -160,6 +162,43 @@ impl Core {
         // In the same outcome, and so in the same commit: they must never be taken for calls that wait.
         for (proposal, end) in unreadable {
             self.end_call(&proposal, 0, end);
+        }
+    }
+
+    fn defect(&self, reply: &ModelReply) -> Option<ReplyDefect> {
+        let turn = self.turn.as_ref().filter(|_| reply.tool_calls.is_empty())?;
+        let (shown, reasoning) = match &turn.reply {
+            Some(open) => (open.text.as_str(), open.reasoning.as_str()),
+            None => ("", ""),
+        };
+        let text = if shown.is_empty() { turn.held.as_str() } else { shown };
+        defect::of(text, reasoning, reply.announces_call, reply.stop_reason)
+    }
+
+    /// A reply with nothing in it: the model is asked once more, with a word; a second one ends the turn.
+    fn unusable(&mut self, defect: ReplyDefect, reply: &ModelReply) {
+        self.forget_ask();
+        if defect == ReplyDefect::LeakedMarkup {
+            // Nobody is shown it.
+            self.turn.iter_mut().for_each(|turn| turn.held.clear());
+        } else {
+            self.show_held();
+        }
+        let is_second = self.turn.as_ref().is_some_and(|turn| turn.defects > 0);
+        let message_id = self.start_message();
+        let Some(open) = self.turn.as_ref().and_then(|turn| turn.reply.clone()) else { return };
+        self.emit_in_turn(MessageError {
+            message_id,
+            role: Role::Assistant,
+            content: open.text,
+            done: true,
+            reasoning: open.reasoning,
+            error: format!("the model's reply {}", defect::described(defect)),
+            defect: Some(defect),
+        });
+        self.emit_usage(reply.usage);
+        if is_second {
+            self.fail_turn(StopReason::Error, defect::error(defect, reply.stop_reason));
         }
     }
 
@@ -201,27 +240,37 @@ impl Core {
         session += added;
         // A provider that does not count leaves the estimate.
         let context_tokens = match added.total_tokens {
-            0 => self.estimate(),
+            0 => self.expected(),
             total => total,
         };
-        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.context_limit });
+        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.window() });
     }
 
     pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, jitter: u16) {
         let Some(turn) = self.asked(ask) else { return };
         let is_fresh = turn.reply.is_none();
-        let overflowed = turn.overflowed;
         self.forget_ask();
         if is_fresh && let Some(delay_ms) = self.retry_delay(&error, jitter) {
             return self.retry(&error, delay_ms);
         }
-        let fits_smaller = is_fresh && !overflowed && error.kind == ModelErrorKind::ContextOverflow;
-        if fits_smaller && self.compact(u64::MAX) {
-            // `advance` asks again.
-            if let Some(turn) = &mut self.turn {
-                turn.overflowed = true;
+        if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
+            // Also where the turn fails: the next prompt is to fit.
+            let is_smaller = self.make_smaller(limit, asked);
+            if is_smaller && is_fresh {
+                // `advance` asks again.
+                return;
             }
-            return;
+            self.cut_reply(&error.message);
+            let error = if is_smaller {
+                let text = format!(
+                    "{}; the conversation is shown shorter from here on: go on with a new prompt",
+                    error.message
+                );
+                ApiError::new(ErrorCode::ContextOverflow, text)
+            } else {
+                self.does_not_fit(&error.message, limit)
+            };
+            return self.fail_turn(StopReason::Error, error);
         }
         self.cut_reply(&error.message);
         let code = match error.kind {
@@ -289,6 +338,7 @@ impl Core {
             done: true,
             reasoning: reply.reasoning,
             error: error.to_owned(),
+            defect: None,
         });
     }
 }

@@ -3,13 +3,17 @@
 use std::collections::HashMap;
 
 use wharf_failpoints::mistake;
-use wharf_protocol::event::{CallErrorReason, SessionRecovered, TurnResumed};
+use wharf_protocol::event::{CallErrorReason, SessionRecovered, ToolCallResumed, TurnResumed};
 use wharf_protocol::{CallId, RecoveryPolicy, Seq, Timestamp};
 
-use crate::calls::{CallEnd, Stage};
+use crate::calls::{Call, CallEnd, Proposal, Stage};
 use crate::core::Core;
 use crate::turn::Ending;
 use crate::{Answer, CallOutcome, Outcome, RecordedCall, Recovery};
+
+/// What the model is told of a read that was cut off twice.
+const CUT_OFF_TWICE: &str = "the server stopped while this call ran, and again when it ran once more; it is not run a third \
+                             time. It may be what the server died of: read less at once, or something else.";
 
 /// What the model is told of a call that was cut off and may have had an effect.
 const CUT_OFF: &str = "the server stopped while this call ran. It may have run in part or in whole; it was not run again. \
@@ -81,7 +85,8 @@ impl Core {
             return self.give_up(Ending::TimedOut, recorded);
         }
         for call_id in self.open_calls(false) {
-            if !self.run_again(&call_id) {
+            // `advance` runs it again.
+            if !self.call(&call_id).is_some_and(|call| self.is_left(call)) {
                 self.close_if_begun(&call_id, recorded);
             }
         }
@@ -94,15 +99,27 @@ impl Core {
         self.begin_ending(ending);
     }
 
-    /// Runs a read again that had begun: it changes nothing.
-    fn run_again(&mut self, call_id: &CallId) -> bool {
-        let Some(call) = self.call(call_id) else { return false };
-        let Stage::Begun { read_only, .. } = call.stage else { return false };
-        if !read_only && !mistake("rerun_begun_call") {
-            return false;
+    /// A read that had begun when its owner died, for the first time: it changes nothing, so it may run once more. At the second
+    /// death it is what the process dies of, as far as we know.
+    fn is_left(&self, call: &Call) -> bool {
+        let Stage::Begun { read_only, attempt, .. } = call.stage else { return false };
+        let may_run = read_only || mistake("rerun_begun_call");
+        may_run && attempt == 1 && call.running.is_none() && self.tool(&call.proposal.tool_name).is_some()
+    }
+
+    /// Runs what a dead owner left, one call at a time and nothing of the turn beside it. Which one runs is on the log before
+    /// it does. True while there is such a call.
+    pub(crate) fn advance_left_calls(&mut self) -> bool {
+        let of_turn = |call: &&Call| call.proposal.turn_id.is_some();
+        let runs_again = |call: &Call| matches!(call.stage, Stage::Begun { attempt: 2.., .. });
+        if self.calls.iter().filter(of_turn).any(runs_again) {
+            return true;
         }
-        let Some(spec) = self.tool(&call.proposal.tool_name) else { return false };
-        self.run_call(call_id, &spec);
+        let left = self.calls.iter().filter(of_turn).find(|call| self.is_left(call));
+        let Some(Proposal { call_id, tool_name, .. }) = left.map(|call| call.proposal.clone()) else { return false };
+        let Some(spec) = self.tool(&tool_name) else { return false };
+        self.emit_in_turn(ToolCallResumed { call_id: call_id.clone(), tool_name, attempt: 2 });
+        self.run_call(&call_id, &spec);
         true
     }
 
@@ -119,6 +136,9 @@ impl Core {
 
     fn close_if_begun(&mut self, call_id: &CallId, recorded: &HashMap<CallId, RecordedCall>) {
         let Some(call) = self.call(call_id).filter(|call| matches!(call.stage, Stage::Begun { .. })) else { return };
+        if matches!(call.stage, Stage::Begun { attempt: 2.., .. }) {
+            return self.close_call(call_id, CallErrorReason::Interrupted, CUT_OFF_TWICE);
+        }
         let Some(RecordedCall { output, duration_ms, .. }) = recorded.get(call_id) else {
             return self.close_call(call_id, CallErrorReason::Interrupted, CUT_OFF);
         };

@@ -1,7 +1,5 @@
 //! One turn: from the start of a prompt's execution to the point where the agent waits for the user again.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
-
 use wharf_failpoints::mistake;
 use wharf_protocol::event::{
     AgentIdle, CallErrorReason, PromptStarted, SessionStatusChanged, TurnCancelRequested, TurnCancelled, TurnCompleted,
@@ -9,16 +7,10 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::{ApiError, ErrorCode, MessageId, SessionStatus, StopReason, Timestamp, TurnId, Usage};
 
-use crate::calls::Proposal;
 use crate::core::Core;
 use crate::model::{ModelState, OpenReply};
+use crate::repeats::Repeats;
 use crate::{Answer, Rejected};
-
-/// From so many equal calls with equal results on, the model is told that it repeats itself.
-const REPEATS_NOTED: u32 = 3;
-
-/// So many of them end the turn.
-const REPEATS_MAX: u32 = 6;
 
 /// The turn that runs.
 #[derive(Debug)]
@@ -41,13 +33,17 @@ pub(crate) struct OpenTurn {
     pub(crate) cancel: Option<CancelRequest>,
     pub(crate) time: TurnTime,
     pub(crate) repeats: Repeats,
+    /// So often the current model call was refused as too long.
+    pub(crate) overflows: u32,
+    /// So many replies in a row could not be used.
+    pub(crate) defects: u32,
 
     // What follows is this process's alone and not on the log.
     pub(crate) model: ModelState,
     /// The turn ends as soon as its calls have stopped.
     pub(crate) ending: Option<Ending>,
-    /// The current model call did not fit once, and was made smaller.
-    pub(crate) overflowed: bool,
+    /// The beginning of a reply that may be a tool call in the text; not shown.
+    pub(crate) held: String,
 }
 
 /// What the turn does when nothing of it is open.
@@ -111,33 +107,6 @@ impl TurnTime {
     }
 }
 
-/// How often in a row the same call had the same result.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub(crate) struct Repeats {
-    last: u64,
-    count: u32,
-    /// It was too often.
-    stuck: bool,
-}
-
-impl Repeats {
-    /// Counts a result; gives what the model should be told, if it should.
-    pub(crate) fn note(&mut self, proposal: &Proposal, result: &str) -> Option<String> {
-        let mut hasher = DefaultHasher::new();
-        (&proposal.tool_name, &proposal.arguments, result).hash(&mut hasher);
-        let hash = hasher.finish();
-        self.count = if self.count > 0 && self.last == hash { self.count + 1 } else { 1 };
-        self.last = hash;
-        self.stuck |= self.count >= REPEATS_MAX;
-        (self.count >= REPEATS_NOTED).then(|| {
-            let count = self.count;
-            format!(
-                "[This call has given the same result {count} times in a row. Try something else, or say what is missing.]"
-            )
-        })
-    }
-}
-
 impl OpenTurn {
     pub(crate) fn new(turn_id: TurnId, started: &TurnStarted, at: Timestamp) -> Self {
         Self {
@@ -154,9 +123,11 @@ impl OpenTurn {
             cancel: None,
             time: TurnTime::start(at),
             repeats: Repeats::default(),
+            overflows: 0,
+            defects: 0,
             model: ModelState::Idle,
             ending: None,
-            overflowed: false,
+            held: String::new(),
         }
     }
 
@@ -251,10 +222,11 @@ impl Core {
     fn limit(&self) -> Option<End> {
         let turn = self.turn.as_ref()?;
         let config = &self.config;
-        if turn.repeats.stuck {
+        if turn.repeats.is_stuck {
             let error = ApiError::new(
-                ErrorCode::ProviderError,
-                format!("the model repeats itself: {REPEATS_MAX} equal calls with equal results in a row"),
+                ErrorCode::ModelRepeats,
+                "the model repeats the same calls with the same results: it was told, nobody let it go on, and it tried \
+                 once more. Say in a new prompt what it should do instead, or use another model.",
             );
             return Some(End::Failed(StopReason::Error, error));
         }

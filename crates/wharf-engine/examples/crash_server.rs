@@ -85,7 +85,13 @@ impl Model for OneCommand {
         let arguments = serde_json::from_str(&self.command).unwrap_or_else(|_| json!({ "command": self.command }));
         let call = ProposedCall { tool_name: "bash".to_owned(), arguments: Ok(arguments), provider_data: None };
         let tool_calls = if is_answered { Vec::new() } else { vec![call] };
-        let reply = ModelReply { stop_reason: StopReason::EndTurn, tool_calls, usage: None, provider_data: None };
+        let reply = ModelReply {
+            stop_reason: StopReason::EndTurn,
+            announces_call: false,
+            tool_calls,
+            usage: None,
+            provider_data: None,
+        };
         Ok(Box::pin(stream::iter([Ok(Delta::Finished(reply))])))
     }
 }

@@ -132,6 +132,8 @@ struct Actor {
     tool_location: ToolLocation,
     mcp: Option<LiveMcp>,
     system: Arc<str>,
+    /// The model whose window the core was told.
+    window_of: String,
     workspace: Option<Arc<Workspace>>,
     model: Option<ModelCall>,
     calls: Calls,
@@ -187,7 +189,8 @@ impl Actor {
         let mut client_tools = shared.clients.changes(&session);
         client_tools.mark_changed();
         let mut configs = shared.configs();
-        let config = configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects());
+        let config =
+            configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects(), &shared.agent_sizes());
         let system = instructions(&agent, &saved.session);
         let agent_name = saved.session.agent_name.clone();
         let core = Core::load(saved.session, saved.events, config, entropy());
@@ -216,6 +219,7 @@ impl Actor {
             tool_location,
             mcp,
             system,
+            window_of: String::new(),
             workspace: None,
             model: None,
             calls: Calls::new(Budget::of_session(&shared.progress)),
@@ -234,6 +238,7 @@ impl Actor {
         actor.follow_agent();
         // The tools that the session's servers had last are known at once: a call that was asked for finds its tool.
         actor.look_at_tools();
+        actor.look_at_window();
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
@@ -363,8 +368,12 @@ impl Actor {
             }
             Wakeup::Configured => {
                 let agent = self.shared.agent(&self.core.session().agent_name);
-                let config =
-                    self.configs.borrow_and_update().core(&agent, Arc::clone(&self.tools), self.shared.subjects());
+                let config = self.configs.borrow_and_update().core(
+                    &agent,
+                    Arc::clone(&self.tools),
+                    self.shared.subjects(),
+                    &self.shared.agent_sizes(),
+                );
                 self.core.configure(config);
                 self.is_reconfigured = true;
                 self.follow_agent();
@@ -535,6 +544,9 @@ impl Actor {
     }
 
     async fn handle(&mut self, input: Input) -> Result<Result<Answer, Rejected>, EngineError> {
+        if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Tick) {
+            self.look_at_window();
+        }
         let outcome = self.core.handle(Timestamp::now(), input);
         self.settle(outcome).await
     }
@@ -600,9 +612,9 @@ impl Actor {
                     self.model = None;
                 }
             }
-            Effect::RunCall { call_id, tool_name, arguments, timeout_ms } => {
+            Effect::RunCall { call_id, tool_name, arguments, timeout_ms, alone } => {
                 point("engine.before_run_call");
-                self.run_call(call_id, &tool_name, arguments, timeout_ms);
+                self.run_call(call_id, &tool_name, arguments, timeout_ms, alone);
                 point("engine.after_run_call");
             }
             Effect::StopCall { call_id } => self.calls.stop(&call_id),
@@ -639,8 +651,8 @@ impl Actor {
                 Ok(Err(error)) => return Err(refused(error.to_string())),
                 Err(_) => return Err(refused(format!("model {name} was not found within {RESOLVE_TIMEOUT:?}"))),
             };
-            let stream = model.stream(request).await?;
-            Ok((stream, model.context_tokens()))
+            let context_tokens = model.context_tokens();
+            Ok((model.stream(request).await, context_tokens))
         };
         self.model = Some(ModelCall::new(ask, connecting.boxed()));
     }

@@ -70,7 +70,13 @@ impl EngineConfig {
     }
 
     /// What the core of a session with this agent is run with.
-    pub(crate) fn core(&self, agent: &Agent, tools: Arc<[Arc<ToolSpec>]>, subjects: SubjectsOf) -> CoreConfig {
+    pub(crate) fn core(
+        &self,
+        agent: &Agent,
+        tools: Arc<[Arc<ToolSpec>]>,
+        subjects: SubjectsOf,
+        agents: &[(String, u64)],
+    ) -> CoreConfig {
         CoreConfig {
             tools,
             subjects,
@@ -88,6 +94,7 @@ impl EngineConfig {
             stop_grace_ms: 2_800,
             recovery: self.recovery,
             max_resumes: 3,
+            other_agents: agents.iter().filter(|(name, _)| *name != agent.name).cloned().collect(),
         }
     }
 }

@@ -228,7 +228,7 @@ impl Copying {
             return Err(EngineError::SessionExists(session_id));
         }
         let agent = shared.agent(&created.agent_name);
-        let config = shared.config().core(&agent, Arc::new([]), shared.subjects());
+        let config = shared.config().core(&agent, Arc::new([]), shared.subjects(), &[]);
         let stage = Some(shared.store.stage(&session_id).await?);
         let (fork, event) = Fork::begin(session_id, created, config, entropy(), Timestamp::now());
         let (shared, created) = (Arc::clone(shared), Entry::new(event));

@@ -165,7 +165,7 @@ impl Engine {
             recovery: recovery.unwrap_or_default(),
             forked_from: None,
         };
-        let config = engine_config.core(&agent, Arc::new([]), self.shared.subjects());
+        let config = engine_config.core(&agent, Arc::new([]), self.shared.subjects(), &[]);
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
         let session = core.session().clone();
         let entries = [Entry::new(event)].into();

@@ -116,6 +116,8 @@ pub(crate) struct Shared {
     pub(crate) trouble: Notify,
     /// Sessions that a process died with are taken up alone: the write half; others that were left unfinished: the read half.
     pub(crate) taking_up: tokio::sync::RwLock<()>,
+    /// Held by a call that runs once more after a crash: one of all sessions at a time.
+    pub(crate) running_again: Arc<tokio::sync::Mutex<()>>,
     /// A place for each fork, and each import, that is being made.
     pub(crate) forks: Semaphore,
     pub(crate) imports: Arc<Semaphore>,
@@ -159,6 +161,7 @@ impl Shared {
             progress: Budget::of_server(),
             trouble: Notify::new(),
             taking_up: tokio::sync::RwLock::default(),
+            running_again: Arc::default(),
             forks: Semaphore::new(crate::copy::FORKING),
             imports: Arc::new(Semaphore::new(crate::copy::IMPORTING)),
             slots: Mutex::default(),
@@ -196,6 +199,13 @@ impl Shared {
 
     pub(crate) fn tools_of(&self, agent: &Agent) -> Arc<[Arc<ToolSpec>]> {
         self.tools.specs().iter().filter(|spec| agent.tools.contains(&spec.name)).cloned().collect()
+    }
+
+    /// The agents, and what their tools take of each request, in tokens.
+    pub(crate) fn agent_sizes(&self) -> Vec<(String, u64)> {
+        let config = self.config();
+        let size = |agent: &Agent| (agent.name.clone(), wharf_core::schema_tokens(&self.tools_of(agent)));
+        config.agents.iter().map(size).collect()
     }
 
     /// Asks each tool what its calls are about.

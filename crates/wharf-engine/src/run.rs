@@ -8,7 +8,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, StreamExt};
 use serde_json::Value;
-use tokio::sync::mpsc;
+use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use wharf_core::{CallOutcome, RecordedCall};
@@ -23,6 +23,8 @@ use crate::progress::{Budget, Piece, Progressing};
 
 /// Pieces of a reply that are put into one event, in bytes, when they have come in together.
 const MERGE_BYTES: usize = 16 << 10;
+/// How long a call that runs once more after a crash waits for another one of its kind; a slow one must not keep all others out.
+const ALONE_WAIT: Duration = Duration::from_secs(5);
 /// Reports of tool calls that may wait for the session; a call that reports more waits.
 const CALL_EVENTS: usize = 64;
 
@@ -36,8 +38,8 @@ pub(crate) struct ModelCall {
     held: Option<ModelEvent>,
 }
 
-/// Finds the model and asks it; brings the reply and the size of the model's context.
-pub(crate) type Connecting = BoxFuture<'static, Result<(ModelStream, Option<u64>), ModelError>>;
+/// Finds the model and asks it; brings the reply, or why there is none, and the size of the model's context.
+pub(crate) type Connecting = BoxFuture<'static, Result<(Result<ModelStream, ModelError>, Option<u64>), ModelError>>;
 
 enum Stage {
     Connecting(Connecting),
@@ -86,7 +88,10 @@ impl ModelCall {
                 Stage::Connecting(connecting) => match connecting.await {
                     Ok((stream, context_tokens)) => {
                         self.context_tokens = context_tokens;
-                        self.stage = Stage::Streaming(stream);
+                        match stream {
+                            Ok(stream) => self.stage = Stage::Streaming(stream),
+                            Err(error) => return self.over(ModelEvent::Failed(error)),
+                        }
                     }
                     Err(error) => return self.over(ModelEvent::Failed(error)),
                 },
@@ -155,17 +160,26 @@ impl Calls {
         }
     }
 
-    pub(crate) fn start(&mut self, tool: Arc<dyn Tool>, arguments: Value, mut context: CallContext) {
+    /// With `alone`, once nobody else holds it, or after a while.
+    pub(crate) fn start(
+        &mut self,
+        tool: Arc<dyn Tool>,
+        arguments: Value,
+        mut context: CallContext,
+        alone: Option<Arc<Mutex<()>>>,
+    ) {
         let token = CancellationToken::new();
         context.cancel = token.clone();
         self.tokens.insert(context.call_id.clone(), token);
-        self.tasks.spawn(run(
-            tool,
-            arguments,
-            context,
-            self.sender.clone(),
-            Progressing::new(Arc::clone(&self.budget)),
-        ));
+        let sender = self.sender.clone();
+        let progress = Progressing::new(Arc::clone(&self.budget));
+        self.tasks.spawn(async move {
+            let _held = match alone {
+                Some(alone) => tokio::time::timeout(ALONE_WAIT, alone.lock_owned()).await.ok(),
+                None => None,
+            };
+            run(tool, arguments, context, sender, progress).await;
+        });
     }
 
     /// Reports a call that never got as far as running.

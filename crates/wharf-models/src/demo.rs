@@ -44,6 +44,7 @@ impl Model for DemoModel {
         let words: Vec<String> = text.split_inclusive(' ').map(str::to_owned).collect();
         let reply = ModelReply {
             stop_reason: StopReason::EndTurn,
+            announces_call: false,
             tool_calls: calls,
             // It has no tokens to count.
             usage: None,

@@ -371,6 +371,15 @@ impl ModelSource for Models {
         Models::resolve(self, id).await
     }
 
+    fn context_tokens(&self, id: &str) -> Option<u64> {
+        if id == self.demo.id() {
+            return self.demo.context_tokens();
+        }
+        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let kept = kept.iter().find(|model| model.id() == id).and_then(|model| model.context_tokens());
+        self.config.context_tokens.or(kept).or_else(|| context::of(id))
+    }
+
     async fn list(&self) -> ModelList {
         Models::list(self).await
     }

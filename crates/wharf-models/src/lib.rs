@@ -66,6 +66,11 @@ pub trait ModelSource: Send + Sync {
     /// The model of that id (`provider/name`, or a provider alone), or the default one.
     async fn resolve(&self, id: Option<&str>) -> Result<Arc<dyn Model>, ResolveError>;
 
+    /// The context of a model, in tokens, where it is known without asking anybody.
+    fn context_tokens(&self, _id: &str) -> Option<u64> {
+        None
+    }
+
     /// Every provider that was considered, and why it can or cannot be used.
     async fn list(&self) -> ModelList;
 }

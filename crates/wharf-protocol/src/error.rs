@@ -70,6 +70,8 @@ codes! {
     UnsupportedMediaType, "UNSUPPORTED_MEDIA_TYPE", 415, false;
     /// The id of this request was used for another body.
     IdempotencyMismatch, "IDEMPOTENCY_MISMATCH", 422, false;
+    /// The model's window is too small for what has to be in each request; `details` has the numbers, and what is smaller.
+    ContextOverflow, "CONTEXT_OVERFLOW", 422, false;
     RateLimited, "RATE_LIMITED", 429, true;
     MaxSessionsReached, "MAX_SESSIONS_REACHED", 429, true;
     QueueFull, "QUEUE_FULL", 429, true;
@@ -79,6 +81,10 @@ codes! {
     /// What is stored of the session cannot be read. Other sessions are not concerned.
     SessionDamaged, "SESSION_DAMAGED", 500, false;
     ProviderError, "PROVIDER_ERROR", 502, false;
+    /// The model answered twice, and there was nothing in it; `details.defect` says what was missing.
+    ModelReplyUnusable, "MODEL_REPLY_UNUSABLE", 502, false;
+    /// The model repeats the same calls with the same results, and goes on after it was told and the user did not let it.
+    ModelRepeats, "MODEL_REPEATS", 502, false;
     Unavailable, "UNAVAILABLE", 503, true;
     StorageUnavailable, "STORAGE_UNAVAILABLE", 503, true;
     Timeout, "TIMEOUT", 504, true;

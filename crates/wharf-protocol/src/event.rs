@@ -133,6 +133,8 @@ events! {
     AgentThinking = "agent.thinking", Chunk;
     AgentIdle = "agent.idle", Synced;
     ToolCallStart = "tool.call_start", Synced;
+    /// A read-only call that a dead server had begun runs once more: durable before it does.
+    ToolCallResumed = "tool.call_resumed", Synced;
     ToolCallProgress = "tool.call_progress", Chunk;
     ToolCallComplete = "tool.call_complete", Synced;
     ToolCallError = "tool.call_error", Synced;

@@ -35,6 +35,8 @@ pub struct ModelInfo {
 #[derive(Debug, Clone, PartialEq)]
 pub struct ModelReply {
     pub stop_reason: StopReason,
+    /// The provider says that it stopped for a tool call, whether or not there is one.
+    pub announces_call: bool,
     pub tool_calls: Vec<ProposedCall>,
     pub usage: Option<Usage>,
     /// What the provider wants back with this message in later requests, unchanged.
@@ -67,8 +69,13 @@ pub enum ModelErrorKind {
     Unauthorized,
     /// No such model, or a request that the provider does not take.
     Refused,
-    /// The request does not fit into the model's context.
-    ContextOverflow,
+    /// The request does not fit into the model's context; with what the provider said of it, in tokens.
+    ContextOverflow {
+        /// The model's window.
+        limit: Option<u64>,
+        /// What the request takes.
+        asked: Option<u64>,
+    },
     /// Quota or rate.
     RateLimited,
     /// 5xx, overloaded.
@@ -87,7 +94,7 @@ impl ModelErrorKind {
     pub fn is_retryable(self) -> bool {
         match self {
             Self::RateLimited | Self::Overloaded | Self::Connection | Self::Timeout | Self::BadReply => true,
-            Self::Unauthorized | Self::Refused | Self::ContextOverflow => false,
+            Self::Unauthorized | Self::Refused | Self::ContextOverflow { .. } => false,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The listener: bound, served, drained.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 

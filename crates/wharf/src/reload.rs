@@ -69,6 +69,10 @@ impl ModelSource for LiveModels {
         self.now().resolve(id).await
     }
 
+    fn context_tokens(&self, id: &str) -> Option<u64> {
+        self.now().context_tokens(id)
+    }
+
     async fn list(&self) -> ModelList {
         ModelSource::list(&*self.now()).await
     }

@@ -51,6 +51,7 @@ pub(crate) fn config() -> CoreConfig {
         stop_grace_ms: 3_000,
         recovery: Recovery::Continue,
         max_resumes: 3,
+        other_agents: Arc::new([]),
     }
 }
 
@@ -264,7 +265,7 @@ fn durable(core: &Core) -> String {
     let turn = core.turn.as_ref().map(|turn| {
         (
             (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
-            (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats),
+            (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
         )
     });
     let calls: Vec<_> = core.calls.iter().map(|call| (&call.proposal, &call.stage)).collect();
@@ -280,7 +281,7 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
-            core.deleted
+            (core.deleted, &core.told_window)
         )
     )
 }

@@ -176,6 +176,7 @@ impl Names {
                 let at: String = e.locations.iter().map(|place| format!(" at {}", place.path)).collect();
                 format!("{} `{}`{at} ({})", self.call(&e.call_id), e.title, self.decision(&e.decision))
             }
+            EventBody::ToolCallResumed(e) => format!("{} attempt {}", self.call(&e.call_id), e.attempt),
             EventBody::ToolCallProgress(e) => format!("{} {}+{:?}", self.call(&e.call_id), e.offset, e.content),
             EventBody::ToolCallComplete(e) => format!("{} {:?} {} ms", self.call(&e.call_id), e.result, e.duration_ms),
             EventBody::ToolCallError(e) => {
@@ -217,7 +218,24 @@ impl Names {
                 )
             }
             EventBody::ContextCompacted(e) => {
-                format!("{} -> {} through {}", e.tokens_before, e.tokens_after, e.trimmed_through)
+                let left_out = e.left_out;
+                let mut out = format!(
+                    "{:?} {} -> {} through {}, {} results {} messages {} shortened",
+                    e.reason,
+                    e.tokens_before,
+                    e.tokens_after,
+                    e.trimmed_through,
+                    left_out.results,
+                    left_out.messages,
+                    left_out.shortened
+                );
+                if let Some(kept_from) = &e.kept_from {
+                    write!(out, " from {}", self.message(kept_from)).unwrap();
+                }
+                if let Some(limit) = e.context_limit {
+                    write!(out, " of {limit}").unwrap();
+                }
+                out
             }
             EventBody::ModelRetrying(e) => {
                 format!("{}/{} in {} ms: {}", e.attempt, e.max_attempts, e.delay_ms, e.error)

@@ -36,27 +36,28 @@ fn a_repeated_prompt_is_the_same_prompt() {
     check(
         "prompt m1; prompt m1; done; prompt m1; prompt m1 #2",
         expect![[r#"
-        > prompt m1
-          t1 prompt.received m1
-          t1 prompt.started m1
-          t1 turn.started m1 demo/one
-          t1 session.status_changed idle -> busy
-          -> call model 1: user do m1
-          = t1, seq 2
-        > prompt m1
-          = t1, seq 2
-        > done
-          t1 message.start r1
-          t1 message.complete r1 ""
-          t1 usage.updated turn 110, session 110, context 110
-          t1 turn.completed EndTurn "" 110 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-        > prompt m1
-          = t1, seq 2
-        > prompt m1 #2
-          = refused: prompt id m1 was used for another prompt
-    "#]],
+            > prompt m1
+              t1 prompt.received m1
+              t1 prompt.started m1
+              t1 turn.started m1 demo/one
+              t1 session.status_changed idle -> busy
+              -> call model 1: user do m1
+              = t1, seq 2
+            > prompt m1
+              = t1, seq 2
+            > done
+              t1 message.start r1
+              t1 message.chunk r1 0+"ok"
+              t1 message.complete r1 "ok"
+              t1 usage.updated turn 110, session 110, context 110
+              t1 turn.completed EndTurn "ok" 110 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+            > prompt m1
+              = t1, seq 2
+            > prompt m1 #2
+              = refused: prompt id m1 was used for another prompt
+        "#]],
     );
 }
 
@@ -65,26 +66,27 @@ fn prompts_wait_in_order_of_priority_and_arrival() {
     check(
         "quiet; prompt m1; prompt m2; prompt m3 low; loud; prompt m4 high; queue; done; queue",
         expect![[r#"
-        > prompt m4 high
-          t4 prompt.received m4
-          t4 prompt.queued m4 at 1 High
-          = t4, seq 10, position 1
-        > queue
-          1 m4 High
-          2 m2 Normal
-          3 m3 Low
-        > done
-          t1 message.start r1
-          t1 message.complete r1 ""
-          t1 usage.updated turn 110, session 110, context 110
-          t1 turn.completed EndTurn "" 110 tokens, 0 ms
-          t4 prompt.started m4
-          t4 turn.started m4 demo/one
-          -> call model 2: user do m1 | user do m4
-        > queue
-          1 m2 Normal
-          2 m3 Low
-    "#]],
+            > prompt m4 high
+              t4 prompt.received m4
+              t4 prompt.queued m4 at 1 High
+              = t4, seq 10, position 1
+            > queue
+              1 m4 High
+              2 m2 Normal
+              3 m3 Low
+            > done
+              t1 message.start r1
+              t1 message.chunk r1 0+"ok"
+              t1 message.complete r1 "ok"
+              t1 usage.updated turn 110, session 110, context 110
+              t1 turn.completed EndTurn "ok" 110 tokens, 0 ms
+              t4 prompt.started m4
+              t4 turn.started m4 demo/one
+              -> call model 2: user do m1 | agent ok | user do m4
+            > queue
+              1 m2 Normal
+              2 m3 Low
+        "#]],
     );
 }
 
@@ -136,24 +138,25 @@ fn reject_is_refused_while_a_turn_runs_and_its_id_stays_free() {
     check(
         "quiet; prompt m1; loud; prompt m2 reject; done; prompt m2 reject",
         expect![[r#"
-        > prompt m2 reject
-          prompt.rejected m2: a turn is running
-          = refused: a turn is running
-        > done
-          t1 message.start r1
-          t1 message.complete r1 ""
-          t1 usage.updated turn 110, session 110, context 110
-          t1 turn.completed EndTurn "" 110 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-        > prompt m2 reject
-          t2 prompt.received m2
-          t2 prompt.started m2
-          t2 turn.started m2 demo/one
-          t2 session.status_changed idle -> busy
-          -> call model 2: user do m1 | user do m2
-          = t2, seq 13
-    "#]],
+            > prompt m2 reject
+              prompt.rejected m2: a turn is running
+              = refused: a turn is running
+            > done
+              t1 message.start r1
+              t1 message.chunk r1 0+"ok"
+              t1 message.complete r1 "ok"
+              t1 usage.updated turn 110, session 110, context 110
+              t1 turn.completed EndTurn "ok" 110 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+            > prompt m2 reject
+              t2 prompt.received m2
+              t2 prompt.started m2
+              t2 turn.started m2 demo/one
+              t2 session.status_changed idle -> busy
+              -> call model 2: user do m1 | agent ok | user do m2
+              = t2, seq 14
+        "#]],
     );
 }
 
@@ -162,23 +165,24 @@ fn a_steered_prompt_joins_before_the_next_model_call() {
     check(
         "quiet; prompt m1; calls bash ls; loud; prompt m2 steer; queue; finish a ok; done",
         expect![[r#"
-        > prompt m2 steer
-          t1 prompt.received m2
-          = t1, seq 10
-        > queue
-          1 m2 Normal
-        > finish a ok
-          t1 tool.call_complete a "ok" 0 ms
-          t1 prompt.started m2 steered
-          -> call model 2: user do m1 | agent [a] | a ok | user do m2
-        > done
-          t1 message.start r2
-          t1 message.complete r2 ""
-          t1 usage.updated turn 220, session 220, context 110
-          t1 turn.completed EndTurn "" 220 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-    "#]],
+            > prompt m2 steer
+              t1 prompt.received m2
+              = t1, seq 10
+            > queue
+              1 m2 Normal
+            > finish a ok
+              t1 tool.call_complete a "ok" 0 ms
+              t1 prompt.started m2 steered
+              -> call model 2: user do m1 | agent [a] | a ok | user do m2
+            > done
+              t1 message.start r2
+              t1 message.chunk r2 0+"ok"
+              t1 message.complete r2 "ok"
+              t1 usage.updated turn 220, session 220, context 110
+              t1 turn.completed EndTurn "ok" 220 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+        "#]],
     );
 }
 
@@ -187,22 +191,23 @@ fn a_steered_prompt_keeps_the_turn_going() {
     check(
         "quiet; prompt m1; text Hi; loud; prompt m2 steer; done; done",
         expect![[r#"
-        > prompt m2 steer
-          t1 prompt.received m2
-          = t1, seq 8
-        > done
-          t1 message.complete r1 "Hi"
-          t1 usage.updated turn 110, session 110, context 110
-          t1 prompt.started m2 steered
-          -> call model 2: user do m1 | agent Hi | user do m2
-        > done
-          t1 message.start r2
-          t1 message.complete r2 ""
-          t1 usage.updated turn 220, session 220, context 110
-          t1 turn.completed EndTurn "Hi" 220 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-    "#]],
+            > prompt m2 steer
+              t1 prompt.received m2
+              = t1, seq 8
+            > done
+              t1 message.complete r1 "Hi"
+              t1 usage.updated turn 110, session 110, context 110
+              t1 prompt.started m2 steered
+              -> call model 2: user do m1 | agent Hi | user do m2
+            > done
+              t1 message.start r2
+              t1 message.chunk r2 0+"ok"
+              t1 message.complete r2 "ok"
+              t1 usage.updated turn 220, session 220, context 110
+              t1 turn.completed EndTurn "ok" 220 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+        "#]],
     );
 }
 
@@ -279,15 +284,16 @@ fn a_steered_prompt_is_withdrawn_at_the_limit_of_its_turn() {
     check(
         "config steps=1; quiet; prompt m1; prompt m2 steer; loud; done",
         expect![[r#"
-        > done
-          t1 message.start r1
-          t1 message.complete r1 ""
-          t1 usage.updated turn 110, session 110, context 110
-          t1 prompt.withdrawn m2: the turn that it was to join ended first
-          t1 turn.completed EndTurn "" 110 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-    "#]],
+            > done
+              t1 message.start r1
+              t1 message.chunk r1 0+"ok"
+              t1 message.complete r1 "ok"
+              t1 usage.updated turn 110, session 110, context 110
+              t1 prompt.withdrawn m2: the turn that it was to join ended first
+              t1 turn.completed EndTurn "ok" 110 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+        "#]],
     );
 }
 

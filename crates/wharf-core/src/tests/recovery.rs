@@ -131,15 +131,16 @@ fn reads_that_had_begun_run_again() {
     check(
         "quiet; prompt m1; calls read one / read two; progress a part; finish b B; loud; crash; progress a new; finish a A",
         expect![[r#"
-        > crash
-          t1 turn.resumed attempt 1
-          -> run a: read one
-        > progress a new
-          t1 tool.call_progress a 0+"new"
-        > finish a A
-          t1 tool.call_complete a "A" 0 ms
-          -> call model 1: user do m1 | agent [a b] | a A | b B
-    "#]],
+            > crash
+              t1 turn.resumed attempt 1
+              t1 tool.call_resumed a attempt 2
+              -> run a: read one
+            > progress a new
+              t1 tool.call_progress a 0+"new"
+            > finish a A
+              t1 tool.call_complete a "A" 0 ms
+              -> call model 1: user do m1 | agent [a b] | a A | b B
+        "#]],
     );
 }
 
@@ -272,12 +273,12 @@ fn the_next_prompt_starts() {
     check(
         "quiet; prompt m1; prompt m2; drain; done; loud; crash",
         expect![[r#"
-        > crash
-          t2 prompt.started m2
-          t2 turn.started m2 demo/one
-          t2 session.status_changed idle -> busy
-          -> call model 1: user do m1 | user do m2
-    "#]],
+            > crash
+              t2 prompt.started m2
+              t2 turn.started m2 demo/one
+              t2 session.status_changed idle -> busy
+              -> call model 1: user do m1 | agent ok | user do m2
+        "#]],
     );
 }
 
@@ -403,6 +404,72 @@ fn a_session_may_have_its_own_rule() {
             > crash
               t2 turn.resumed attempt 1
               -> call model 1: user do m1 | agent! Half | user do m2
+        "#]],
+    );
+}
+
+#[test]
+fn a_read_runs_once_more_alone_and_no_third_time() {
+    check(
+        "quiet; prompt m1; calls read one / read two / bash x; loud; crash; crash; finish b B; finish c ok",
+        expect![[r#"
+            > crash
+              t1 turn.resumed attempt 1
+              t1 tool.call_resumed a attempt 2
+              -> run a: read one
+            > crash
+              t1 turn.resumed attempt 2
+              t1 tool.call_error a Interrupted "the server stopped while this call ran, and again when it ran once more; it is not run a third time. It may be what the server died of: read less at once, or something else."
+              t1 tool.call_resumed b attempt 2
+              -> run b: read two
+            > finish b B
+              t1 tool.call_complete b "B" 0 ms
+              t1 tool.call_start c `bash x` (mode full)
+              -> run c: bash x
+            > finish c ok
+              t1 tool.call_complete c "ok" 0 ms
+              -> call model 1: user do m1 | agent [a b c] | a! the server stopped while this call ran, and again when it ran once more; it is not run a third time. It may be what the server died of: read less at once, or something else. | b B | c ok
+        "#]],
+    );
+}
+
+#[test]
+fn a_read_that_was_done_at_the_second_time_is_done() {
+    check(
+        "quiet; prompt m1; calls read one / read two; loud; crash; finish a A; crash; finish b B",
+        expect![[r#"
+            > crash
+              t1 turn.resumed attempt 1
+              t1 tool.call_resumed a attempt 2
+              -> run a: read one
+            > finish a A
+              t1 tool.call_complete a "A" 0 ms
+              t1 tool.call_resumed b attempt 2
+              -> run b: read two
+            > crash
+              t1 turn.resumed attempt 2
+              t1 tool.call_error b Interrupted "the server stopped while this call ran, and again when it ran once more; it is not run a third time. It may be what the server died of: read less at once, or something else."
+              -> call model 1: user do m1 | agent [a b] | a A | b! the server stopped while this call ran, and again when it ran once more; it is not run a third time. It may be what the server died of: read less at once, or something else.
+            > finish b B
+        "#]],
+    );
+}
+
+#[test]
+fn a_read_that_runs_again_can_be_cancelled() {
+    check(
+        "quiet; prompt m1; calls read one / read two; crash; loud; cancel; error a cancelled stopped",
+        expect![[r#"
+            > cancel
+              t1 turn.cancel_requested by Some("ann") force false
+              t1 tool.call_error b Cancelled "cancelled"
+              -> stop a
+              = cancelling t1
+            > error a cancelled stopped
+              t1 tool.call_error a Cancelled "stopped"
+              t1 turn.cancelled "" by Some("ann"), 0 ms
+              session.status_changed busy -> cancelled
+              agent.idle
         "#]],
     );
 }

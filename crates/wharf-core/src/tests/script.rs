@@ -1,8 +1,8 @@
 //! The language of the scripts. Commands stand between `;`:
 //!
 //! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH]` ·
-//! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
-//! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
+//! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` (says `ok` first if nothing was said) · `empty [STOP_REASON]` · `nocall` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
+//! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
@@ -59,6 +59,7 @@ fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
             "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
             "queue" => config.queue_limit = value.parse().unwrap(),
             "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "other" => config.other_agents = [(value.to_owned(), 1)].into(),
             "resumes" => config.max_resumes = value.parse().unwrap(),
             key => panic!("unknown setting {key}"),
         }
@@ -128,8 +129,20 @@ impl Script {
                 Vec::new()
             }
             _ => {
+                let says_nothing = || {
+                    let turn = self.bench.core.turn.as_ref();
+                    turn.is_some_and(|turn| {
+                        turn.held.is_empty() && turn.reply.as_ref().is_none_or(|r| r.text.is_empty())
+                    })
+                };
+                let mut outcomes = Vec::new();
+                if verb == "done" && says_nothing() {
+                    let text = Input::ModelText { ask: self.bench.core.last_ask, text: "ok".to_owned() };
+                    outcomes.push(self.bench.handle(text));
+                }
                 let input = self.input(verb, rest);
-                vec![self.bench.handle(input)]
+                outcomes.push(self.bench.handle(input));
+                outcomes
             }
         };
         for outcome in &outcomes {
@@ -160,7 +173,10 @@ impl Script {
             "text" => Input::ModelText { ask, text: rest.to_owned() },
             "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
             "think" => Input::ModelReasoning { ask, text: rest.to_owned() },
-            "done" => Input::ModelFinished { ask, reply: reply(rest, Vec::new()) },
+            "done" | "empty" => Input::ModelFinished { ask, reply: reply(rest, Vec::new()) },
+            "nocall" => {
+                Input::ModelFinished { ask, reply: ModelReply { announces_call: true, ..reply(rest, Vec::new()) } }
+            }
             "cut" => {
                 Input::ModelFinished { ask, reply: reply("max_tokens", rest.split(" / ").map(proposed).collect()) }
             }
@@ -261,6 +277,10 @@ pub(crate) fn prompt(rest: &str) -> Input {
         match word {
             "queue" | "reject" | "steer" | "interrupt" => prompt.conflict_strategy = from_word(word),
             "low" | "normal" | "high" | "urgent" => prompt.priority = from_word(word),
+            size if size.starts_with("bytes=") => {
+                let text = "x".repeat(size[6..].parse().unwrap());
+                prompt.content = PromptContent::from(format!("do {id} {text} end").as_str());
+            }
             hash => prompt.body_hash = hash.to_owned(),
         }
     }
@@ -283,7 +303,7 @@ pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOut
 pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
     let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
     let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110 };
-    ModelReply { stop_reason, tool_calls, usage: Some(usage), provider_data: None }
+    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), provider_data: None }
 }
 
 pub(crate) fn proposed(call: &str) -> ProposedCall {
@@ -305,7 +325,10 @@ pub(crate) fn failure(kind: &str, retry_after_ms: &str) -> ModelError {
         "overloaded" => ModelErrorKind::Overloaded,
         "rate" => ModelErrorKind::RateLimited,
         "timeout" => ModelErrorKind::Timeout,
-        "overflow" => ModelErrorKind::ContextOverflow,
+        "overflow" => {
+            let (limit, asked) = retry_after_ms.split_once('/').unwrap_or_default();
+            ModelErrorKind::ContextOverflow { limit: limit.parse().ok(), asked: asked.parse().ok() }
+        }
         "unauthorized" => ModelErrorKind::Unauthorized,
         kind => panic!("unknown failure {kind}"),
     };

@@ -26,32 +26,33 @@ fn clearing_forgets_the_conversation_and_keeps_the_answers() {
     check(
         "config mode=ask; quiet; prompt m1; calls bash ls; answer p1 allow_always ann; finish a ok; loud; clear; done; clear; crash; prompt m2; calls bash ls",
         expect![[r#"
-        > clear
-          = refused: a turn is running
-        > done
-          t1 message.start r2
-          t1 message.complete r2 ""
-          t1 usage.updated turn 220, session 220, context 110
-          t1 turn.completed EndTurn "" 220 tokens, 0 ms
-          session.status_changed busy -> idle
-          agent.idle
-        > clear
-          session.cleared 1 grants kept
-        > crash
-        > prompt m2
-          t2 prompt.received m2
-          t2 prompt.started m2
-          t2 turn.started m2 demo/one
-          t2 session.status_changed idle -> busy
-          -> call model 1: user do m2
-          = t2, seq 22
-        > calls bash ls
-          t2 message.start r3
-          t2 message.complete r3 "" b=bash ls
-          t2 usage.updated turn 110, session 330, context 110
-          t2 tool.call_start b `bash ls` (allow_always by ann, remembered)
-          -> run b: bash ls
-    "#]],
+            > clear
+              = refused: a turn is running
+            > done
+              t1 message.start r2
+              t1 message.chunk r2 0+"ok"
+              t1 message.complete r2 "ok"
+              t1 usage.updated turn 220, session 220, context 110
+              t1 turn.completed EndTurn "ok" 220 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+            > clear
+              session.cleared 1 grants kept
+            > crash
+            > prompt m2
+              t2 prompt.received m2
+              t2 prompt.started m2
+              t2 turn.started m2 demo/one
+              t2 session.status_changed idle -> busy
+              -> call model 1: user do m2
+              = t2, seq 23
+            > calls bash ls
+              t2 message.start r3
+              t2 message.complete r3 "" b=bash ls
+              t2 usage.updated turn 110, session 330, context 110
+              t2 tool.call_start b `bash ls` (allow_always by ann, remembered)
+              -> run b: bash ls
+        "#]],
     );
 }
 
@@ -135,6 +136,7 @@ fn so_many_prompts_are_remembered() {
     for index in 0..300 {
         let _ = bench.core.handle(bench.now, prompt(&format!("m{index}")));
         let ask = bench.core.last_ask;
+        let _ = bench.core.handle(bench.now, Input::ModelText { ask, text: "ok".to_owned() });
         let _ = bench.core.handle(bench.now, Input::ModelFinished { ask, reply: reply("", Vec::new()) });
     }
     let is_known = |index: u32| bench.core.prompt(&format!("m{index}").parse().unwrap()).is_some();

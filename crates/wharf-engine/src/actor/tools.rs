@@ -27,13 +27,30 @@ impl Actor {
         self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
     }
 
+    /// What the session's model takes, where that is known before it is asked.
+    pub(super) fn look_at_window(&mut self) {
+        let model = &self.core.session().model;
+        let known = self.shared.models.context_tokens(model);
+        if known.is_some() || *model != self.window_of {
+            self.window_of.clone_from(model);
+            self.core.set_context_limit(known);
+        }
+    }
+
     /// Calls that begin from here on reach the directories that the session has now, and the model is told of them.
     pub(super) fn follow_directories(&mut self) {
         self.workspace = None;
         self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
     }
 
-    pub(super) fn run_call(&mut self, call_id: CallId, tool_name: &str, arguments: serde_json::Value, timeout_ms: u64) {
+    pub(super) fn run_call(
+        &mut self,
+        call_id: CallId,
+        tool_name: &str,
+        arguments: serde_json::Value,
+        timeout_ms: u64,
+        alone: bool,
+    ) {
         let prompt = self.core.prompt_of_call(&call_id);
         let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
         let from_client = || {
@@ -65,7 +82,8 @@ impl Actor {
             commands: Some(Arc::new(commands)),
             timeout_ms,
         };
-        self.calls.start(tool, arguments, context);
+        let alone = alone.then(|| Arc::clone(&self.shared.running_again));
+        self.calls.start(tool, arguments, context, alone);
     }
 
     fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {

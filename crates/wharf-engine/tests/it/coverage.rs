@@ -51,6 +51,15 @@ async fn every_declared_event_is_emitted() {
     test.model.say([Step::Text("half"), Step::Wait(Arc::default())]);
     let accepted = test.prompt(&broken, "talk").await.unwrap();
     test.wait_for(&broken, accepted.seq, EventKind::MessageChunk).await;
+    // The same while a read runs.
+    let reading = test.session().await.id;
+    let arguments = json!({"command": "sleep 600", "background": true});
+    let request = ExecuteTool { session_id: reading.clone(), arguments };
+    test.engine.execute_tool("bash", request, &test.caller).await.unwrap();
+    let command_id = test.engine.commands(&reading).await.unwrap().commands[0].command_id.clone();
+    test.model.say([Step::Call("command_output", json!({ "command_id": command_id, "wait_ms": 600_000 }))]);
+    let read = test.prompt(&reading, "read").await.unwrap();
+    test.wait_for(&reading, read.seq, EventKind::ToolCallStart).await;
     // What the disk holds at this moment. Another process has to copy it: closing the file here would drop SQLite's locks.
     let [from, to] = ["first", "second"].map(|name| home.path().join(name));
     assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
@@ -59,6 +68,9 @@ async fn every_declared_event_is_emitted() {
     let turn = test.engine.wait_turn(&broken, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
     note(&test, &broken, &mut seen).await;
+    let turn = test.engine.wait_turn(&reading, &read.turn_id).await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    note(&test, &reading, &mut seen).await;
     test.stop().await;
 
     // Processes die while they take the session up; somebody wants it tried again.
@@ -100,8 +112,11 @@ async fn talk(test: &TestEngine, session: &SessionId) {
     for _ in 0..4 {
         test.model.say([Step::Call("bash", json!({ "command": large }))]);
     }
-    let overflow =
-        ModelError { kind: ModelErrorKind::ContextOverflow, message: "too long".to_owned(), retry_after_ms: None };
+    let overflow = ModelError {
+        kind: ModelErrorKind::ContextOverflow { limit: None, asked: None },
+        message: "too long".to_owned(),
+        retry_after_ms: None,
+    };
     test.model.say([Step::Fail(overflow)]);
     test.turn(session, "fill the context").await;
 }

@@ -101,6 +101,7 @@ impl Model for TestModels {
                         let tool_calls = std::mem::take(&mut calls);
                         let finished = ModelReply {
                             stop_reason: StopReason::EndTurn,
+                            announces_call: false,
                             tool_calls,
                             usage: Some(usage),
                             provider_data: None,

@@ -10,6 +10,8 @@ use wharf_protocol::model::{ModelError, ModelErrorKind};
 
 use crate::reply::WHOLE_BOUNDS;
 
+mod overflow;
+
 /// Longest message, in characters.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
 
@@ -106,13 +108,21 @@ struct Report {
     codes: String,
     /// A code that is an HTTP status.
     status: Option<u16>,
+    /// The model's window and what was asked for, in tokens, where fields say so.
+    limit: Option<u64>,
+    asked: Option<u64>,
+    /// There was no body.
+    is_empty: bool,
 }
 
 impl Report {
     fn read(body: &[u8]) -> Self {
         match json::from_slice::<Value>(body, WHOLE_BOUNDS) {
             Ok(value) => Self::of(&value),
-            Err(_) => Self { message: plain_text(body), ..Self::default() },
+            Err(_) => {
+                let is_empty = body.trim_ascii().is_empty();
+                Self { message: plain_text(body), is_empty, ..Self::default() }
+            }
         }
     }
 
@@ -137,6 +147,9 @@ impl Report {
             }
             Value::Array(list) => list.iter().take(4).for_each(|value| self.collect(value, depth + 1)),
             Value::Object(object) => {
+                let tokens = |key: &str| object.get(key).and_then(Value::as_u64);
+                self.limit = self.limit.or(tokens("n_ctx"));
+                self.asked = self.asked.or(tokens("n_prompt_tokens"));
                 for key in ["code", "type", "status", "reason"] {
                     self.collect_code(object.get(key));
                 }
@@ -163,6 +176,7 @@ impl Report {
                 }
             }
             Some(Value::Number(code)) => {
+                self.codes.push_str(&format!("{code} "));
                 if let Some(status @ 400..=599) = code.as_u64().and_then(|code| u16::try_from(code).ok()) {
                     self.status = Some(status);
                 }
@@ -190,20 +204,17 @@ impl Report {
         codes.iter().any(|code| self.codes.contains(code))
     }
 
-    fn is_overflow(&self) -> bool {
-        self.says(&[
-            "context_length_exceeded",
-            "exceed_context_size",
-            "context length",
-            "context size",
-            "context window",
-            "maximum context",
-            "prompt is too long",
-            "too many tokens",
-            "input is too long",
-            "too large to process",
-            "reduce the length of the messages",
-        ])
+    /// Whether a request was refused for its length. Throttles speak of tokens, too.
+    fn is_overflow(&self, status: Option<u16>) -> bool {
+        let is_throttle = status != Some(413) && self.says(overflow::THROTTLES);
+        self.has_code(overflow::CODES) || (!is_throttle && self.says(overflow::FRAGMENTS))
+    }
+
+    fn overflow(&self) -> ModelErrorKind {
+        let said = overflow::numbers(&self.message.as_deref().unwrap_or_default().to_lowercase());
+        let (limit, asked) = (self.limit.or(said.0), self.asked.or(said.1));
+        // A request that is smaller than the window was not counted in full.
+        ModelErrorKind::ContextOverflow { limit, asked: asked.filter(|asked| limit.is_none_or(|limit| *asked > limit)) }
     }
 
     fn is_key_refused(&self) -> bool {
@@ -235,11 +246,13 @@ fn kind_of_status(status: u16, report: &Report) -> ModelErrorKind {
         425 | 429 => ModelErrorKind::RateLimited,
         408 => ModelErrorKind::Timeout,
         409 | 498 => ModelErrorKind::Overloaded,
-        413 => ModelErrorKind::ContextOverflow,
+        413 => report.overflow(),
+        // One provider refuses what is too long without a word.
+        400 if report.is_empty => report.overflow(),
         501 => ModelErrorKind::Refused,
-        400..=499 if report.is_overflow() => ModelErrorKind::ContextOverflow,
+        400..=499 if report.is_overflow(Some(status)) => report.overflow(),
         400..=499 if report.is_key_refused() => ModelErrorKind::Unauthorized,
-        500..=599 if report.is_overflow() => ModelErrorKind::ContextOverflow,
+        500..=599 if report.is_overflow(Some(status)) => report.overflow(),
         500..=599 if report.is_never_taken() => ModelErrorKind::Refused,
         500..=599 => ModelErrorKind::Overloaded,
         _ => ModelErrorKind::Refused,
@@ -247,8 +260,8 @@ fn kind_of_status(status: u16, report: &Report) -> ModelErrorKind {
 }
 
 fn kind_in_stream(report: &Report) -> ModelErrorKind {
-    if report.is_overflow() {
-        ModelErrorKind::ContextOverflow
+    if report.is_overflow(report.status) {
+        report.overflow()
     } else if report.is_out_of_credit() || report.status == Some(402) {
         ModelErrorKind::Refused
     } else if report.status == Some(429) || report.has_code(&["rate_limit"]) {

@@ -351,7 +351,9 @@ impl Reply {
         push_reasoning(out, self.reasoning.end());
         match self.progress {
             Progress::Ending => Ok(self.into_reply()),
-            Progress::Done if self.said_something || self.usage.is_some() => Ok(self.into_reply()),
+            Progress::Done if self.said_something || self.usage.is_some() || self.finish_reason.is_some() => {
+                Ok(self.into_reply())
+            }
             Progress::Done => Err(bad_reply("the reply is empty".to_owned())),
             Progress::Reading if self.announces_finish || !self.said_something || !self.calls.last_is_whole() => {
                 Err(cut_off())
@@ -399,6 +401,7 @@ impl Reply {
         }
         ModelReply {
             stop_reason,
+            announces_call: matches!(reason, "tool_calls" | "function_call" | "tool_use"),
             tool_calls: self.calls.finish(stop_reason == StopReason::MaxTokens),
             usage: self.usage,
             provider_data: (!provider_data.is_empty()).then_some(Value::Object(provider_data)),

@@ -262,6 +262,22 @@ pub struct MessageError {
     pub reasoning: String,
     /// `cancelled`, `interrupted`, or the provider's error in words.
     pub error: String,
+    /// The model had finished, and its reply could not be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defect: Option<ReplyDefect>,
+}
+
+/// What is wrong with a reply that neither says nor does anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ReplyDefect {
+    Empty,
+    /// Reasoning, and no answer after it.
+    ReasoningOnly,
+    /// It announced a tool call and held none.
+    NoCall,
+    /// A tool call stands in it as text.
+    LeakedMarkup,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -298,6 +314,15 @@ pub struct ToolCallStart {
     pub locations: Vec<Location>,
     pub read_only: bool,
     pub decision: Decision,
+}
+
+/// A read-only call that was running when the server died begins once more, alone. There is no third time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ToolCallResumed {
+    pub call_id: CallId,
+    pub tool_name: String,
+    /// 2.
+    pub attempt: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -463,14 +488,88 @@ pub struct UsageUpdated {
     pub context_limit: Option<u64>,
 }
 
-/// The next model call would not have fitted: the output of old tool calls is left out of it. The log keeps everything.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+/// The next model call would not have fitted, or did not: from here on a part of the conversation is left out of what the model
+/// is shown. The log keeps everything. What is left out follows from this event and those before it alone.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextCompacted {
-    /// Estimates, in tokens.
+    /// Of the whole request, in tokens; estimates.
     pub tokens_before: u64,
     pub tokens_after: u64,
     /// Calls up to and including the event with this seq are shown to the model without their output.
     pub trimmed_through: Seq,
+    #[serde(default)]
+    pub reason: CompactReason,
+    /// Of the conversation.
+    #[serde(default)]
+    pub bytes_before: u64,
+    #[serde(default)]
+    pub bytes_after: u64,
+    #[serde(default)]
+    pub left_out: LeftOut,
+    /// What stands before this message is left out, but for the newest prompt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_from: Option<MessageId>,
+    /// Of each longer result only so many bytes are shown, of its head and its tail.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result_max_bytes: Option<u64>,
+    /// The same for every message.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message_max_bytes: Option<u64>,
+    /// The window of the session's model, in tokens, as its server named it when it refused the request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_limit: Option<u64>,
+    /// That model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+impl ContextCompacted {
+    /// One line for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let LeftOut { results, messages, shortened } = self.left_out;
+        let counts = [
+            (results, "tool result", "replaced by a note"),
+            (messages, "older message", "left out"),
+            (shortened, "message or result", "shortened to head and tail"),
+        ];
+        let parts: Vec<String> = counts
+            .into_iter()
+            .filter(|(count, ..)| *count > 0)
+            .map(|(count, what, how)| format!("{count} {what}{} {how}", if count == 1 { "" } else { "s" }))
+            .collect();
+        let what = if parts.is_empty() { "older tool output left out".to_owned() } else { parts.join(", ") };
+        let why = match self.reason {
+            CompactReason::Window => "to fit the model's window",
+            CompactReason::Overflow => "because the model refused the request as too long",
+        };
+        format!(
+            "{what} {why} (about {} tokens before, {} after); the log keeps everything",
+            self.tokens_before, self.tokens_after
+        )
+    }
+}
+
+/// Why a part of the conversation is left out.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum CompactReason {
+    /// The request would have come near the model's window.
+    #[default]
+    Window,
+    /// The model refused the request as too long.
+    Overflow,
+}
+
+/// What is not shown any more, counted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct LeftOut {
+    /// Results of which a note is left.
+    pub results: u64,
+    /// Messages that are gone, with the results of their calls.
+    pub messages: u64,
+    /// Messages and results of which head and tail are left.
+    pub shortened: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

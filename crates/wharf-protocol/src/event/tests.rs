@@ -244,6 +244,7 @@ fn samples() -> Vec<EventBody> {
             done: true,
             reasoning: String::new(),
             error: "cancelled".to_owned(),
+            defect: None,
         }
         .into(),
         AgentThinking { message_id: message_id(), offset: 0, content: "hm".to_owned() }.into(),
@@ -259,6 +260,7 @@ fn samples() -> Vec<EventBody> {
             decision: decision(true),
         }
         .into(),
+        ToolCallResumed { call_id: call_id(), tool_name: "bash".to_owned(), attempt: 2 }.into(),
         ToolCallProgress { call_id: call_id(), offset: 0, content: "line\n".to_owned(), omitted: 0 }.into(),
         ToolCallComplete {
             call_id: call_id(),
@@ -338,7 +340,21 @@ fn samples() -> Vec<EventBody> {
         }
         .into(),
         UsageUpdated { turn: usage(), session: usage(), context_tokens: 900, context_limit: Some(8_192) }.into(),
-        ContextCompacted { tokens_before: 9_000, tokens_after: 4_000, trimmed_through: Seq(30) }.into(),
+        ContextCompacted {
+            tokens_before: 9_000,
+            tokens_after: 4_000,
+            trimmed_through: Seq(30),
+            reason: CompactReason::Overflow,
+            bytes_before: 40_000,
+            bytes_after: 20_000,
+            left_out: LeftOut { results: 2, messages: 5, shortened: 1 },
+            kept_from: Some("message-b".parse().unwrap()),
+            result_max_bytes: Some(8_192),
+            message_max_bytes: Some(4_096),
+            context_limit: Some(8_192),
+            model: Some("demo/demo".to_owned()),
+        }
+        .into(),
         ModelRetrying {
             attempt: 1,
             max_attempts: 3,

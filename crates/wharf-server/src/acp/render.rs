@@ -170,7 +170,15 @@ impl Renderer {
             EventBody::PermissionResolved(resolved) => out.push(Effect::Settled(resolved.permission_id.clone())),
             EventBody::PlanUpdated(PlanUpdated { entries }) => out.push(update(plan(entries))),
             EventBody::UsageUpdated(usage) => out.extend(usage_update(usage)),
-            EventBody::ContextCompacted(_) if self.shows.compaction => out.push(update(compacted(event.seq))),
+            EventBody::ContextCompacted(what) => {
+                if self.shows.compaction {
+                    out.push(update(compacted(event.seq)));
+                }
+                if self.shows.notices && !is_replay {
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The conversation was made shorter");
+                    out.push(update(acp::SessionUpdate::Notice(notice.description(what.in_words()))));
+                }
+            }
             EventBody::ModelRetrying(retry) if self.shows.notices && !is_replay => {
                 let title = format!("The model is asked again ({} of {})", retry.attempt, retry.max_attempts);
                 let notice = acp::Notice::new(acp::NoticeSeverity::Warning, title).description(retry.error.clone());

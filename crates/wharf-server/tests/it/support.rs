@@ -76,6 +76,7 @@ impl Model for Obedient {
                 let Some(step) = steps.pop_front() else {
                     let finished = ModelReply {
                         stop_reason: StopReason::EndTurn,
+                        announces_call: false,
                         tool_calls: std::mem::take(&mut calls),
                         usage: Some(Usage { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5 }),
                         provider_data: None,

@@ -30,6 +30,7 @@ pub(super) fn code(kind: EventKind) -> i64 {
         EventKind::ToolCallComplete => 51,
         EventKind::ToolCallError => 52,
         EventKind::CommandStarted => 53,
+        EventKind::ToolCallResumed => 55,
         EventKind::CommandEnded => 54,
         EventKind::PermissionRequested => 60,
         EventKind::PermissionResolved => 61,

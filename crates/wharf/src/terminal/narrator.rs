@@ -59,6 +59,9 @@ impl Narrator {
             EventBody::MessageError(message) if message.role == Role::Assistant => {
                 told.text = self.rest(&message.message_id, &message.content);
                 told.ends_message = !message.content.is_empty();
+                if message.defect.is_some() {
+                    told.notes.push(style.dim(&one_line(&message.error, SUMMARY_CHARS)));
+                }
             }
             EventBody::ToolCallStart(start) => {
                 let title = one_line(&start.title, SUMMARY_CHARS);
@@ -100,9 +103,7 @@ impl Narrator {
                     retry.max_attempts + 1
                 )));
             }
-            EventBody::ContextCompacted(_) => {
-                told.notes.push(style.dim("older tool output is left out from here on: the context was full"));
-            }
+            EventBody::ContextCompacted(compacted) => told.notes.push(style.dim(&compacted.in_words())),
             EventBody::TurnResumed(_) => {
                 told.notes.push(style.dim("the turn goes on after the server was interrupted"));
             }

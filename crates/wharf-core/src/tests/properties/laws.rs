@@ -244,10 +244,14 @@ fn only_reads_run_twice(run: &Run) {
             _ => None,
         })
         .collect();
-    let mut ran: HashSet<&CallId> = HashSet::new();
+    let mut ran: HashMap<&CallId, u32> = HashMap::new();
     for (_, effect) in &run.bench.effects {
-        if let Effect::RunCall { call_id, .. } = effect {
-            assert!(ran.insert(call_id) || reads.contains(call_id), "{call_id} ran twice");
+        if let Effect::RunCall { call_id, alone, .. } = effect {
+            let runs = ran.entry(call_id).or_default();
+            *runs += 1;
+            assert!(*runs == 1 || reads.contains(call_id), "{call_id} ran twice");
+            assert!(*runs <= 2, "{call_id} ran a third time");
+            assert_eq!(*alone, *runs == 2, "{call_id}");
         }
     }
 }

@@ -70,6 +70,8 @@ pub(crate) enum Op {
     Think(&'static str),
     Calls(Vec<&'static str>),
     Done,
+    /// A reply without anything in it, unless it has begun.
+    Empty,
     Fail(&'static str, &'static str),
     /// What an older model call says.
     Stale(u64),
@@ -115,10 +117,11 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (0_u8..12, prop::bool::weighted(0.05), strategy, any_priority())
             .prop_map(|(id, other, strategy, priority)| Op::Prompt { id, hash: u8::from(other), strategy, priority }),
-        6 => prop::sample::select(vec!["a", "é€", "some text", ""]).prop_map(Op::Text),
+        6 => prop::sample::select(vec!["a", "é€", "some text", "", "<tool", "<tool_call>{}</tool_call>"]).prop_map(Op::Text),
         2 => prop::sample::select(vec!["hm", "ü"]).prop_map(Op::Think),
         8 => prop::collection::vec(call(), 1..5).prop_map(Op::Calls),
         3 => Just(Op::Done),
+        2 => Just(Op::Empty),
         2 => (failure, prop::sample::select(vec!["", "100", "70000"])).prop_map(|(kind, wish)| Op::Fail(kind, wish)),
         1 => (0_u64..4).prop_map(Op::Stale),
         4 => (0_usize..4).prop_map(Op::Progress),
@@ -184,7 +187,11 @@ impl Run {
             Op::Text(text) => Input::ModelText { ask, text: text.to_owned() },
             Op::Think(text) => Input::ModelReasoning { ask, text: text.to_owned() },
             Op::Calls(calls) => self.finished(calls.into_iter().map(proposed).collect()),
-            Op::Done => self.finished(Vec::new()),
+            Op::Done => {
+                let _ = self.bench.handle(Input::ModelText { ask, text: "ok".to_owned() });
+                self.finished(Vec::new())
+            }
+            Op::Empty => self.finished(Vec::new()),
             Op::Fail(kind, wish) => {
                 self.bench.ask = None;
                 Input::ModelFailed { ask, error: failure(kind, wish), jitter: 77 }

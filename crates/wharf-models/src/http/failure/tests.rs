@@ -45,13 +45,13 @@ fn recorded_errors_are_understood() {
     }
     expect![[r#"
         {
-            "400 ContextOverflow": 1,
+            "400 ContextOverflow { limit: Some(512), asked: Some(2009) }": 1,
             "400 Refused": 44,
             "400 Unauthorized": 2,
             "401 Unauthorized": 8,
             "403 Unauthorized": 2,
             "404 Refused": 17,
-            "500 ContextOverflow": 1,
+            "500 ContextOverflow { limit: None, asked: Some(4002) }": 1,
             "500 Refused": 4,
             "501 Refused": 3,
         }
@@ -60,8 +60,8 @@ fn recorded_errors_are_understood() {
         llamacpp 500 Refused: Cannot use both json_schema and grammar (HTTP 500)
         llamacpp 500 Refused: image input is not supported - hint: if this is unexpected, you may need to provide the mmproj (HTTP 500)
         llamacpp 500 Refused: error: cannot make GET request (HTTP 500)
-        llamacpp 400 ContextOverflow: request (2009 tokens) exceeds the available context size (512 tokens), try increasing it (HTTP 400)
-        llamacpp 500 ContextOverflow: input (4002 tokens) is too large to process. increase the physical batch size (current batch size: 512) (HTTP 500)
+        llamacpp 400 ContextOverflow { limit: Some(512), asked: Some(2009) }: request (2009 tokens) exceeds the available context size (512 tokens), try increasing it (HTTP 400)
+        llamacpp 500 ContextOverflow { limit: None, asked: Some(4002) }: input (4002 tokens) is too large to process. increase the physical batch size (current batch size: 512) (HTTP 500)
         llamacpp 501 Refused: This server does not support embeddings. Start it with `--embeddings` (HTTP 501)
         llamacpp 501 Refused: This server does not support reranking. Start it with `--reranking` (HTTP 501)
         llamacpp 500 Refused: tools param requires --jinja flag (HTTP 500)
@@ -108,8 +108,8 @@ fn bodies_of_many_shapes() {
         Refused: no money (HTTP 429)
         Refused: Insufficient Balance (HTTP 402)
         RateLimited: Rate limit reached (HTTP 429)
-        ContextOverflow: Request too large (HTTP 413)
-        ContextOverflow: This model's maximum context length is 8192 tokens (HTTP 400)
+        ContextOverflow { limit: None, asked: None }: Request too large (HTTP 413)
+        ContextOverflow { limit: Some(8192), asked: None }: This model's maximum context length is 8192 tokens (HTTP 400)
         Overloaded: loading model (HTTP 503)
         Overloaded: Overloaded (HTTP 529)
         Timeout: HTTP 408
@@ -137,4 +137,89 @@ fn the_wish_for_a_pause() {
     assert_eq!(wish(&[("retry-after", "soon")]), None);
     assert_eq!(wish(&[("retry-after", "1e300")]), Some(0));
     assert_eq!(wish(&[("retry-after", "999999999")]), Some(24 * 60 * 60 * 1_000));
+}
+
+#[test]
+fn every_way_to_say_that_a_request_is_too_long() {
+    let said = |status: u16, text: &str| {
+        let body = serde_json::json!({ "error": { "message": text } }).to_string();
+        match from_response(status, &HeaderMap::new(), body.as_bytes(), None).kind {
+            ModelErrorKind::ContextOverflow { limit, asked } => (limit, asked),
+            kind => panic!("{text}: {kind:?}"),
+        }
+    };
+    let (n, m) = (Some(8_192), Some(9_000));
+    for (status, text, limit, asked) in [
+        (400, "prompt is too long: 9000 tokens > 8192 maximum", n, m),
+        (400, "input length and `max_tokens` exceed context limit: 9000 + 100 > 8192, decrease", n, m),
+        (
+            400,
+            "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
+            n,
+            m,
+        ),
+        (400, "Your input exceeds the context window of this model.", None, None),
+        (
+            400,
+            "Input tokens exceed the configured limit of 8,192 tokens. Your messages resulted in 9,000 tokens.",
+            n,
+            m,
+        ),
+        (400, "Input is too long for requested model.", None, None),
+        (400, "prompt tokens (9000) exceed model maximum (8192)", n, m),
+        (400, "The input token count (9000) exceeds the maximum number of tokens allowed (8192).", n, m),
+        (400, "Request payload size exceeds the limit: 4194304 bytes.", None, None),
+        (400, "This model's maximum prompt length is 8192 but the request contains 9000 tokens.", n, m),
+        (400, "Please reduce the length of the messages or completion.", None, None),
+        (413, "Request too large for model `x` on tokens per minute (TPM): Limit 8192, Requested 9000", n, m),
+        (
+            400,
+            "This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens (1 a)",
+            n,
+            m,
+        ),
+        (400, "Input length 9000 exceeds the maximum allowed input length of 8192 tokens.", n, m),
+        (422, "The input (9000 tokens) is longer than the model's context length (8192 tokens).", n, m),
+        (400, "Requested token count exceeds the model's maximum context length of 8192 tokens.", n, None),
+        (400, "maximum context length is 8192 tokens. However, your request has 9000 input tokens.", n, m),
+        (
+            400,
+            "tokens to keep from the initial prompt is greater than the context length (n_keep: 9000 >= n_ctx: 8192)",
+            n,
+            m,
+        ),
+        (
+            400,
+            "Trying to keep the first 9000 tokens when context the overflows: model has a context length of only 8192",
+            n,
+            m,
+        ),
+        (400, "prompt too long; exceeded max context length by 808 tokens", None, None),
+        (400, "the input length exceeds the context length", None, None),
+        (400, "Prompt contains 9000 tokens, too large for model with 8192 maximum context length", n, m),
+        (400, "Invalid request: Your request exceeded model token limit: 8192 (requested: 9000)", n, m),
+        (400, "Range of input length should be [1, 8192]", n, None),
+        (400, "context window exceeds limit (2013)", None, None),
+        (400, "Prompt exceeds max length", None, None),
+        (400, "Current length is 9000 while limit is 8192", n, m),
+        (400, "prompt token count of 9000 exceeds the limit of 8192", n, m),
+        (400, "litellm.ContextWindowExceededError: context window exceeded for given call", None, None),
+        (422, "`inputs` tokens + `max_new_tokens` must be <= 8192. Given: 9000", n, None),
+        (400, "prompt has 9000 tokens, but the configured context size is 8192 tokens", n, m),
+        (500, "request (9000 tokens) exceeds the available context size (8192 tokens), try increasing it", n, m),
+    ] {
+        assert_eq!(said(status, text), (limit, asked), "{text}");
+    }
+    let kind = |status: u16, body: &str| from_response(status, &HeaderMap::new(), body.as_bytes(), None).kind;
+    let unknown = ModelErrorKind::ContextOverflow { limit: None, asked: None };
+    assert_eq!(kind(400, ""), unknown, "a provider that says nothing");
+    assert_eq!(kind(400, r#"{"error":{"code":1261,"message":"Prompt"}}"#), unknown);
+    let fields = r#"{"error":{"type":"exceed_context_size_error","message":"no","n_ctx":8192,"n_prompt_tokens":9000}}"#;
+    assert_eq!(kind(400, fields), ModelErrorKind::ContextOverflow { limit: n, asked: m });
+    for throttle in ["Too many tokens, please wait before trying again.", "Rate limit: maximum context per minute"] {
+        let body = serde_json::json!({ "message": throttle }).to_string();
+        assert!(!matches!(kind(400, &body), ModelErrorKind::ContextOverflow { .. }), "{throttle}");
+        assert!(!matches!(kind(429, &body), ModelErrorKind::ContextOverflow { .. }), "{throttle}");
+        assert!(!matches!(in_stream(&body).kind, ModelErrorKind::ContextOverflow { .. }), "{throttle}");
+    }
 }

@@ -418,7 +418,7 @@ fn an_error_inside_the_stream_is_an_error() {
     check(
         "data: {\"error\":{\"code\":\"context_length_exceeded\",\"message\":\"too long\"}}\n\n",
         expect![[r#"
-              error ContextOverflow: too long
+              error ContextOverflow { limit: None, asked: None }: too long
         "#]],
     );
 }

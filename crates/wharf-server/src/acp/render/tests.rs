@@ -168,7 +168,7 @@ fn notices_are_for_those_who_show_them() {
     let events = [retry, compacted];
     assert_eq!(render(&mut renderer(Shows::default()), Viewer::Other, &events), Vec::<String>::new());
     let shows = Shows { notices: true, compaction: true };
-    assert_eq!(render(&mut renderer(shows), Viewer::Other, &events), ["notice", "compaction_update"]);
+    assert_eq!(render(&mut renderer(shows), Viewer::Other, &events), ["notice", "compaction_update", "notice"]);
     assert_eq!(render(&mut renderer(shows), Viewer::Replay, &events), ["compaction_update"]);
 }
 
