@@ -3,8 +3,9 @@
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 /// The checkout's root.
 pub fn root() -> &'static Path {
@@ -37,6 +38,25 @@ pub fn succeed(command: &mut Command) -> Result<()> {
     let status = command.status().with_context(|| format!("cannot run {line}"))?;
     ensure!(status.success(), "{line}: {status}");
     Ok(())
+}
+
+/// Runs a command that may hang: it is killed at the limit.
+pub fn succeed_within(limit: Duration, command: &mut Command) -> Result<()> {
+    let line = describe(command);
+    let mut child = command.spawn().with_context(|| format!("cannot run {line}"))?;
+    let deadline = Instant::now() + limit;
+    loop {
+        if let Some(status) = child.try_wait()? {
+            ensure!(status.success(), "{line}: {status}");
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            child.kill()?;
+            child.wait()?;
+            bail!("{line}: no end after {limit:?}");
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
 }
 
 /// What a command printed; `None` when it is missing or fails.

@@ -4,6 +4,8 @@ mod bench;
 mod check;
 mod command;
 mod crash;
+mod faults;
+mod fuzz;
 mod peers;
 mod test;
 
@@ -20,12 +22,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Runs every test: the workspace's own, and the server against independent peers.
+    /// Runs every test: the workspace's own, the server against independent peers, and the faults seen from outside.
     Test(test::Arguments),
     /// Format, lints, licences, arrows between crates, documentation, and the rules of docs/style.md that a program can see.
     Check(check::Arguments),
     /// Kills a server at every step and checks what it promised; `--mistakes` checks the checks.
     Crash(crash::Arguments),
+    /// Gives every reader of foreign input many more cases than the tests do.
+    Fuzz(fuzz::Arguments),
     /// Measures a release build and prints one table.
     Bench(bench::Arguments),
 }
@@ -35,6 +39,7 @@ fn main() -> ExitCode {
         Task::Test(arguments) => test::run(&arguments),
         Task::Check(arguments) => check::run(&arguments),
         Task::Crash(arguments) => crash::run(&arguments),
+        Task::Fuzz(arguments) => fuzz::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -5,11 +5,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 
-use crate::command::{program, root, succeed, target_dir};
+use crate::command::{program, root, succeed, succeed_within, target_dir};
 
 /// A suite that takes longer hangs.
 const SUITE_LIMIT: Duration = Duration::from_secs(600);
@@ -64,20 +64,7 @@ impl Suite {
         command.env("PEER_WHARF_BIN", build.join("wharf")).env("PEER_MODEL_BIN", build.join("scripted-model"));
         command.env("PYTHONPATH", root().join("tests/peers")).env("NO_PROXY", "127.0.0.1").env("no_proxy", "127.0.0.1");
         command.env("PYTHONDONTWRITEBYTECODE", "1");
-        let mut child = command.spawn().context("cannot start the suite")?;
-        let deadline = Instant::now() + SUITE_LIMIT;
-        loop {
-            if let Some(status) = child.try_wait()? {
-                ensure!(status.success(), "{status}");
-                return Ok(());
-            }
-            if Instant::now() > deadline {
-                child.kill()?;
-                child.wait()?;
-                bail!("no end after {SUITE_LIMIT:?}");
-            }
-            std::thread::sleep(Duration::from_millis(50));
-        }
+        succeed_within(SUITE_LIMIT, &mut command)
     }
 
     /// The Python of the suite's environment, which is made where it is missing or old.

@@ -1,10 +1,10 @@
-//! `cargo xtask test`: build, peers, then the workspace's tests, whose summary closes the output.
+//! `cargo xtask test`: build, peers, faults seen from outside, then the workspace's tests, whose summary closes the output.
 
 use anyhow::{Result, ensure};
 use clap::Args;
 
 use crate::command::{cargo, is_there, succeed};
-use crate::peers;
+use crate::{faults, peers};
 
 #[derive(Args)]
 pub struct Arguments {
@@ -14,7 +14,10 @@ pub struct Arguments {
     /// Only the peer suites, or those named.
     #[arg(long, value_name = "SUITE", num_args = 0.., conflicts_with = "no_peers")]
     peers: Option<Vec<String>>,
-    /// Only tests whose name holds this; peers are left out.
+    /// Only the faults that were seen from outside (`tests/faults`).
+    #[arg(long, conflicts_with_all = ["no_peers", "peers"])]
+    faults: bool,
+    /// Only tests whose name holds this; peers and faults are left out.
     filter: Option<String>,
 }
 
@@ -24,13 +27,20 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     if let Some(suites) = &arguments.peers {
         return peers::run(suites);
     }
-    let peers = match (arguments.no_peers, &arguments.filter) {
-        (false, None) => peers::run(&[]),
+    if arguments.faults {
+        return faults::run();
+    }
+    // All are run: one failure should not hide the others.
+    let outside = match (arguments.no_peers, &arguments.filter) {
+        (false, None) => {
+            let peers = peers::run(&[]);
+            let faults = faults::run();
+            peers.and(faults)
+        }
         _ => Ok(()),
     };
-    // Both are run: one failure should not hide the other.
     let tests = run_tests(arguments.filter.as_deref());
-    peers.and(tests)
+    outside.and(tests)
 }
 
 fn run_tests(filter: Option<&str>) -> Result<()> {

@@ -72,7 +72,7 @@ def no_secrets(c):
     """As an ordinary user: `environ` and `mem` of server, supervisor and keeper are refused; as root: no key in `environ`."""
     user = c.user()
     secret = "sk-very-secret-model-key-42"
-    show = 'for p in {pids}; do echo "pid $p: $(tr "\\0" "\\n" < /proc/$p/comm)"; tr "\\0" "\\n" < /proc/$p/environ; (exec 3< /proc/$p/mem) && echo "mem of $p opens"; done; echo shown'
+    show = 'for p in {pids}; do echo "pid $p: $(tr "\\0" "\\n" < /proc/$p/comm)"; cat /proc/$p/environ | tr "\\0" "\\n"; (exec 3< /proc/$p/mem) && echo "mem of $p opens"; done; echo shown'
     for who in (user, None):
         model = c.during(Model(by_step(text("hello"))))
         server = Server(c, model, user=who, env={"OPENAI_API_KEY": secret, "WHARF_KEY": "wharf-secret-42"})

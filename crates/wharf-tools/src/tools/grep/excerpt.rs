@@ -24,10 +24,10 @@ pub(super) fn of(line: &[u8], position: impl FnOnce() -> Option<(usize, usize)>)
     format!("{before}{}{after}", &text[..cut])
 }
 
-/// The start of the character that `at` is in.
+/// The first start of a character from `at` on: a window that ends with the line must not end before it.
 fn character_at(line: &[u8], at: usize) -> usize {
     let is_inside = |at: &usize| line.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
-    (at.saturating_sub(3)..=at).rev().find(|at| !is_inside(at)).unwrap_or(at)
+    (at..=at + 3).find(|at| !is_inside(at)).unwrap_or(at)
 }
 
 #[cfg(test)]
