@@ -260,7 +260,6 @@ fn samples() -> Vec<EventBody> {
             decision: decision(true),
         }
         .into(),
-        ToolCallResumed { call_id: call_id(), tool_name: "bash".to_owned(), attempt: 2 }.into(),
         ToolCallProgress { call_id: call_id(), offset: 0, content: "line\n".to_owned(), omitted: 0 }.into(),
         ToolCallComplete {
             call_id: call_id(),
@@ -365,5 +364,6 @@ fn samples() -> Vec<EventBody> {
         .into(),
         SessionSealed { reason: SealReason::RecoveryCrashed, message: "died three times".to_owned() }.into(),
         SessionUnsealed { by: by() }.into(),
+        ToolCallResumed { call_id: call_id(), tool_name: "bash".to_owned(), attempt: 2 }.into(),
     ]
 }
