@@ -9,12 +9,14 @@ use wharf_protocol::event::{
     CallErrorReason, Decision, PermissionResolved, PlanUpdated, ToolCallComplete, ToolCallError, ToolCallProgress,
     ToolCallStart,
 };
+use wharf_protocol::permission::Preview;
 use wharf_protocol::{CallId, PermissionId, Timestamp, ToolSpec, TurnId};
 
 use crate::core::Core;
 use crate::permissions::decision_of;
 use crate::policy::{Policy, Verdict};
-use crate::{Answer, CallOutcome, Effect, Rejected, describe};
+use crate::seen::{is_file_tool, is_looked_at, is_previewed};
+use crate::{Answer, Bound, CallOutcome, Effect, PathRules, Rejected, Seen, describe};
 
 /// Direct calls of a session that may be open at the same time.
 const MAX_DIRECT_CALLS: usize = 64;
@@ -31,8 +33,29 @@ pub(crate) struct Call {
     pub(crate) proposal: Proposal,
     pub(crate) stage: Stage,
     pub(crate) output: OutputTail,
-    /// Set while this process runs it; not on the log.
+    /// What the question about it showed.
+    pub(crate) asked: Option<Asked>,
+
+    // What follows is this process's alone and not on the log.
+    /// Set while this process runs it.
     pub(crate) running: Option<Running>,
+    /// What it would touch, once that was looked at.
+    pub(crate) seen: Option<Seen>,
+    /// It is being looked at, with what it would change or without.
+    pub(crate) looking: Option<Looking>,
+}
+
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Looking {
+    preview: bool,
+}
+
+/// What the approval of a call holds for.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct Asked {
+    pub(crate) preview: Option<Preview>,
+    /// How the tool was described, where somebody else describes it.
+    pub(crate) definition: Option<String>,
 }
 
 /// What is to run.
@@ -103,7 +126,19 @@ impl OutputTail {
 
 impl Call {
     pub(crate) fn new(proposal: Proposal) -> Self {
-        Self { proposal, stage: Stage::Proposed, output: OutputTail::default(), running: None }
+        let (stage, output) = (Stage::Proposed, OutputTail::default());
+        Self { proposal, stage, output, asked: None, running: None, seen: None, looking: None }
+    }
+
+    /// What it may touch and do: what the question showed, or else what was judged.
+    fn bound(&self) -> Bound {
+        let preview = self.asked.as_ref().and_then(|asked| asked.preview.as_ref());
+        let of_seen = || self.seen.as_ref().map(|seen| seen.paths.iter().map(|path| path.absolute.clone()).collect());
+        Bound {
+            paths: preview.map(|preview| preview.paths.clone()).or_else(of_seen),
+            digest: preview.and_then(|preview| preview.digest.clone()),
+            is_approved: self.asked.is_some(),
+        }
     }
 
     fn is_begun(&self) -> bool {
@@ -144,6 +179,10 @@ impl From<Refusal> for CallEnd {
 enum Ruling {
     Run(Decision),
     Wait,
+    /// It has to be known first what it would touch, or what it would change.
+    Look {
+        preview: bool,
+    },
     Ask(String),
     Close(CallEnd),
 }
@@ -185,11 +224,17 @@ impl Core {
         let call_id = self.ids.call();
         let arguments = if arguments.is_null() { Value::Object(Map::new()) } else { arguments };
         let proposal = Proposal { call_id: call_id.clone(), tool_name, arguments, turn_id: None };
-        // The call is part of the state once an event names it: its start, its question or its end.
-        match self.rule_on(&proposal, &Stage::Proposed) {
-            Ruling::Run(decision) => self.begin_call(&proposal, decision),
-            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason),
-            Ruling::Close(end) => self.end_call(&proposal, 0, end),
+        // The call is part of the durable state once an event names it: its start, its question or its end. A call that is looked at
+        // first is lost with this process, and nothing has happened.
+        let call = Call::new(proposal);
+        match self.rule_on(&call) {
+            Ruling::Run(decision) => self.begin_call(&call.proposal, decision),
+            Ruling::Ask(reason) => self.ask_permission(&call.proposal, &reason, None),
+            Ruling::Close(end) => self.end_call(&call.proposal, 0, end),
+            Ruling::Look { preview } => {
+                self.calls.push(call);
+                self.look_at(&call_id, preview);
+            }
             Ruling::Wait => {}
         }
         Ok(Answer::Call(call_id))
@@ -200,7 +245,7 @@ impl Core {
         for call_id in self.open_calls(true) {
             self.settle(&call_id);
             let Some(call) = self.call(&call_id).filter(|call| !call.is_begun()) else { continue };
-            if let Ruling::Run(decision) = self.rule_on(&call.proposal, &call.stage) {
+            if let Ruling::Run(decision) = self.rule_on(call) {
                 self.begin_call(&call.proposal.clone(), decision);
             }
         }
@@ -226,7 +271,7 @@ impl Core {
             let is_read = self.is_read(call);
             if !call.is_begun() && (is_read || is_first) {
                 let proposal = call.proposal.clone();
-                if let Ruling::Run(decision) = self.rule_on(&proposal, &call.stage) {
+                if let Ruling::Run(decision) = self.rule_on(call) {
                     self.begin_call(&proposal, decision);
                 }
             }
@@ -244,35 +289,51 @@ impl Core {
         }
     }
 
-    /// Asks for a call, or closes one that may not run.
+    /// Asks for a call, or closes one that may not run, or has it looked at.
     fn settle(&mut self, call_id: &CallId) {
         let Some(call) = self.call(call_id).filter(|call| !call.is_begun()) else { return };
-        let proposal = call.proposal.clone();
-        match self.rule_on(&proposal, &call.stage) {
-            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason),
+        let (proposal, ruling) = (call.proposal.clone(), self.rule_on(call));
+        let seen = call.seen.clone();
+        match ruling {
+            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason, seen),
             Ruling::Close(end) => self.end_call(&proposal, 0, end),
+            Ruling::Look { preview } => self.look_at(call_id, preview),
             Ruling::Run(_) | Ruling::Wait => {}
         }
     }
 
-    fn rule_on(&self, proposal: &Proposal, stage: &Stage) -> Ruling {
+    fn rule_on(&self, call: &Call) -> Ruling {
+        let Call { proposal, stage, .. } = call;
         match stage {
             Stage::Asked(_) | Stage::Begun { .. } => Ruling::Wait,
-            Stage::Answered(resolved) => match decision_of(resolved) {
-                Ok(decision) if self.tool(&proposal.tool_name).is_some() => Ruling::Run(decision),
-                Ok(_) => Ruling::Close(self.unknown_tool(&proposal.tool_name)),
-                Err(refusal) => Ruling::Close(self.told_of_repeats(proposal, refusal).into()),
+            Stage::Answered(resolved) => match (decision_of(resolved), self.tool(&proposal.tool_name)) {
+                (Ok(_), None) => Ruling::Close(self.unknown_tool(&proposal.tool_name)),
+                (Ok(_), Some(spec)) if !is_as_shown(call, &spec) => Ruling::Close(CallEnd::new(
+                    CallErrorReason::Failed,
+                    "the tool's description was changed while the question was open, so it did not run. Look at the tool and call it again",
+                )),
+                (Ok(decision), Some(_)) => Ruling::Run(decision),
+                (Err(refusal), _) => Ruling::Close(self.told_of_repeats(proposal, refusal).into()),
             },
-            Stage::Proposed => self.rule_on_proposed(proposal),
+            Stage::Proposed => self.rule_on_proposed(call),
         }
     }
 
-    fn rule_on_proposed(&self, proposal: &Proposal) -> Ruling {
+    fn rule_on_proposed(&self, call: &Call) -> Ruling {
+        let proposal = &call.proposal;
         let Some(spec) = self.tool(&proposal.tool_name) else {
             return Ruling::Close(self.unknown_tool(&proposal.tool_name));
         };
         if !proposal.arguments.is_object() {
             return Ruling::Close(not_an_object(&proposal.arguments.to_string()));
+        }
+        if call.looking.is_some()
+            || (self.config.looks_at_calls && is_file_tool(&spec) && self.has_change_before(proposal))
+        {
+            return Ruling::Wait;
+        }
+        if self.config.looks_at_calls && is_looked_at(&spec) && call.seen.is_none() {
+            return Ruling::Look { preview: false };
         }
         let policy = Policy {
             mode: self.session.mode,
@@ -290,7 +351,8 @@ impl Core {
             );
         }
         let repeats = repeats.filter(|repeats| repeats.is_due(proposal)).map(|repeats| repeats.reason());
-        let verdict = policy.judge(&spec, &proposal.arguments, &self.subjects(&spec, &proposal.arguments));
+        let subjects = self.subjects(&spec, &proposal.arguments);
+        let verdict = policy.judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
         // Whatever allowed it did not mean this.
         let verdict = match (verdict, repeats) {
             (Verdict::Allow(reason) | Verdict::Ask(reason), Some(repeats)) => {
@@ -300,6 +362,9 @@ impl Core {
         };
         match verdict {
             Verdict::Allow(reason) => Ruling::Run(Decision { allowed: true, reason, permission_id: None }),
+            Verdict::Ask(_) if is_previewed(&spec) && call.seen.as_ref().is_some_and(|seen| seen.preview.is_none()) => {
+                Ruling::Look { preview: true }
+            }
             Verdict::Ask(reason) => Ruling::Ask(reason),
             Verdict::Deny { reason, advice } => {
                 let told = format!("not allowed ({reason}); it did not run. {advice}");
@@ -321,6 +386,43 @@ impl Core {
              call it again; try something else, or answer with what you know."
         );
         Refusal { told, ..refusal }
+    }
+
+    /// A call of the same reply that may change files is not over: what this one touches is not known before.
+    fn has_change_before(&self, proposal: &Proposal) -> bool {
+        let of_turn = |call: &&Call| call.proposal.turn_id.is_some();
+        proposal.turn_id.is_some()
+            && self
+                .calls
+                .iter()
+                .filter(of_turn)
+                .take_while(|call| call.proposal.call_id != proposal.call_id)
+                .any(|call| !self.is_read(call))
+    }
+
+    fn look_at(&mut self, call_id: &CallId, preview: bool) {
+        let Some(call) = self.call_mut(call_id) else { return };
+        call.looking = Some(Looking { preview });
+        let Proposal { call_id, tool_name, arguments, .. } = call.proposal.clone();
+        self.effects.push(Effect::LookAtCall { call_id, tool_name, arguments, preview });
+    }
+
+    /// A call that was closed meanwhile is not decided any more.
+    pub(crate) fn call_seen(&mut self, call_id: &CallId, seen: Seen) {
+        let Some(call) = self.call_mut(call_id) else { return };
+        let Some(Looking { preview }) = call.looking.take() else { return };
+        let mut seen = seen;
+        if preview {
+            // Whatever came of it, it is not looked for again.
+            seen.preview.get_or_insert_default();
+        }
+        call.seen = Some(seen);
+    }
+
+    /// The rules that keep files from a call of this tool; `is_approved`: a person has said yes to it.
+    #[must_use]
+    pub fn path_rules(&self, spec: Arc<ToolSpec>, is_approved: bool) -> PathRules {
+        PathRules::new(Arc::clone(&self.config.rules), spec, &self.session.cwd, is_approved)
     }
 
     /// What the tool will act on; where that cannot be told, the argument as it was written.
@@ -359,8 +461,10 @@ impl Core {
         let Some(call) = self.call_mut(call_id) else { return };
         call.running = Some(Running { since, timeout_ms: spec.timeout_ms, stopping: None });
         let alone = matches!(call.stage, Stage::Begun { attempt: 2.., .. });
+        let bound = call.bound();
         let Proposal { call_id, tool_name, arguments, .. } = call.proposal.clone();
-        self.effects.push(Effect::RunCall { call_id, tool_name, arguments, timeout_ms: spec.timeout_ms, alone });
+        let timeout_ms = spec.timeout_ms;
+        self.effects.push(Effect::RunCall { call_id, tool_name, arguments, timeout_ms, alone, bound });
     }
 
     pub(crate) fn stop_call(&mut self, call_id: &CallId, reason: CallErrorReason) {
@@ -460,6 +564,11 @@ impl Core {
             self.close_call(&call_id, reason, told);
         }
     }
+}
+
+/// The tool is described as it was when it was asked about.
+fn is_as_shown(call: &Call, spec: &ToolSpec) -> bool {
+    call.asked.as_ref().is_none_or(|asked| asked.definition == describe::definition(spec))
 }
 
 pub(crate) fn not_an_object(raw: &str) -> CallEnd {

@@ -161,6 +161,7 @@ impl Core {
             Input::ModelReasoning { ask, text } => self.model_reasoning(ask, text),
             Input::ModelFinished { ask, reply } => self.model_finished(ask, reply),
             Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
+            Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
             Input::CommandEnded { command_id, end } => self.command_ended(&command_id, end),

@@ -7,7 +7,7 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
 
-use crate::calls::{Call, OutputTail, Proposal, Stage};
+use crate::calls::{Asked, Call, OutputTail, Proposal, Stage};
 use crate::core::Core;
 use crate::defect;
 use crate::message_of;
@@ -183,7 +183,9 @@ impl Core {
         }
         let stage = Stage::Asked(requested.permission_id.clone());
         let what = || (requested.tool_name.clone(), requested.arguments.clone());
-        self.call_or_direct(event, &requested.call_id, what).stage = stage;
+        let asked = Asked { preview: requested.preview.clone(), definition: requested.definition.clone() };
+        let call = self.call_or_direct(event, &requested.call_id, what);
+        (call.stage, call.asked) = (stage, Some(asked));
         if let Some(turn) = self.turn.as_mut().filter(|_| event.turn_id.is_some()) {
             turn.time.wait(event.timestamp);
         }

@@ -22,6 +22,7 @@ mod policy;
 mod queue;
 mod recovery;
 mod repeats;
+mod seen;
 mod settings;
 mod shorten;
 mod turn;
@@ -47,6 +48,8 @@ pub use crate::conversation::schema_tokens;
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
 pub use crate::message::{message_of, told};
+pub use crate::policy::PathRules;
+pub use crate::seen::{Bound, GuardedPath, Seen, SeenPath};
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
 #[derive(Clone)]
@@ -68,6 +71,8 @@ pub struct CoreConfig {
     /// What a call is about: a tool may forgive other names of an argument, and rules have to see what it will act on.
     pub subjects: SubjectsOf,
     pub rules: Arc<[Rule]>,
+    /// The engine looks at what a call would touch before it is decided ([`Effect::LookAtCall`]); else it is judged by its text.
+    pub looks_at_calls: bool,
     /// Most model calls in one turn.
     pub max_steps: u32,
     /// Longest turn; waiting for a permission does not count.
@@ -176,6 +181,11 @@ pub enum Input {
         error: ModelError,
         jitter: u16,
     },
+    /// What a call would touch, as [`Effect::LookAtCall`] asked.
+    CallSeen {
+        call_id: CallId,
+        seen: Seen,
+    },
     CallProgress {
         call_id: CallId,
         output: String,
@@ -261,6 +271,8 @@ pub enum Effect {
     CallModel { ask: u64, turn_id: TurnId, messages: Vec<Arc<Message>> },
     /// Drop the request. Nothing of it is listened to any more.
     StopModel { ask: u64 },
+    /// Look at what a call would touch, and with `preview` at what it would change; nothing of it runs. Answer with one `CallSeen`.
+    LookAtCall { call_id: CallId, tool_name: String, arguments: Value, preview: bool },
     /// Run a call; answer with `CallProgress` and exactly one `CallFinished`.
     RunCall {
         call_id: CallId,
@@ -269,6 +281,7 @@ pub enum Effect {
         timeout_ms: u64,
         /// It was running when an owner died: nothing that also was should run beside it.
         alone: bool,
+        bound: Bound,
     },
     /// Stop a call, whole process tree; `CallFinished` still follows.
     StopCall { call_id: CallId },

@@ -3,13 +3,14 @@
 use std::collections::VecDeque;
 
 use wharf_failpoints::mistake;
+use wharf_foreign::visible;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
-use wharf_protocol::permission::{Grant, Resolution};
-use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, TurnId};
+use wharf_protocol::permission::{Grant, Preview, Resolution};
+use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, ToolSpec, TurnId};
 
 use crate::calls::{Proposal, Refusal};
 use crate::core::Core;
-use crate::{Answer, Rejected, describe};
+use crate::{Answer, Rejected, Seen, describe};
 
 /// So many answered questions are known, to tell a second answer who gave the first.
 const REMEMBERED_RESOLUTIONS: usize = 256;
@@ -44,6 +45,8 @@ impl Permissions {
             arguments: requested.arguments.clone(),
             cwd: requested.cwd.clone(),
             question: requested.question.clone(),
+            preview: requested.preview.clone(),
+            definition: requested.definition.clone(),
             options: requested.options.clone(),
             requested_at: event.timestamp,
             expires_at: requested.expires_at,
@@ -71,14 +74,14 @@ impl Permissions {
     }
 
     fn remember(&mut self, permission: &Permission, resolved: &PermissionResolved) {
-        let Permission { tool_name, arguments, cwd, .. } = permission.clone();
+        let Permission { tool_name, arguments, cwd, definition, .. } = permission.clone();
         // Of two answers to the same question the later one holds.
         self.grants.retain(|g| !(g.tool_name == tool_name && g.arguments == arguments && g.cwd == cwd));
         if self.grants.len() >= MAX_GRANTS {
             self.grants.remove(0);
         }
         let allowed = matches!(resolved.option, Resolution::AllowOnce | Resolution::AllowAlways);
-        self.grants.push(Grant { tool_name, arguments, cwd, allowed, by: resolved.by.clone() });
+        self.grants.push(Grant { tool_name, arguments, cwd, definition, allowed, by: resolved.by.clone() });
     }
 
     fn find(&self, id: &PermissionId) -> Option<&Permission> {
@@ -109,7 +112,8 @@ impl Closing {
 }
 
 impl Core {
-    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str) {
+    /// `seen` is what the call would touch and change, where it was looked at.
+    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str, seen: Option<Seen>) {
         let Some(spec) = self.tool(&proposal.tool_name) else { return };
         let subjects = self.subjects(&spec, &proposal.arguments);
         let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, reason);
@@ -124,10 +128,20 @@ impl Core {
             arguments: proposal.arguments.clone(),
             cwd: self.session.cwd.clone(),
             question,
+            preview: seen.map(|seen| self.preview(&spec, &subjects, seen)),
+            definition: describe::definition(&spec),
             options: PermissionOption::ALL.to_vec(),
             expires_at: self.now.after_ms(wait_ms),
         };
         self.emit(proposal.turn_id.clone(), requested);
+    }
+
+    /// What the asked should see, and what their approval holds for.
+    fn preview(&self, spec: &ToolSpec, subjects: &[String], seen: Seen) -> Preview {
+        let further = &self.session.additional_directories;
+        let paths_outside = describe::paths_outside(spec, subjects, &self.session.cwd, further);
+        let paths = seen.paths.into_iter().map(|path| path.absolute).collect();
+        Preview { paths, paths_outside, ..seen.preview.unwrap_or_default() }
     }
 
     pub(crate) fn answer(
@@ -184,7 +198,7 @@ impl Core {
 
 /// What an answered question means for its call.
 pub(crate) fn decision_of(resolved: &PermissionResolved) -> Result<Decision, Refusal> {
-    let who = resolved.by.as_deref().unwrap_or("a client");
+    let who = visible::line(resolved.by.as_deref().unwrap_or("a client"), 200);
     let permission_id = Some(resolved.permission_id.clone());
     let decision = |allowed, reason| Decision { allowed, reason, permission_id };
     match resolved.option {
@@ -207,7 +221,7 @@ pub(crate) fn decision_of(resolved: &PermissionResolved) -> Result<Decision, Ref
 }
 
 fn refused(decision: Decision, resolved: &PermissionResolved) -> Refusal {
-    let who = resolved.by.as_deref().unwrap_or("a client");
+    let who = visible::line(resolved.by.as_deref().unwrap_or("a client"), 200);
     let told = match resolved.message.as_deref().map(str::trim) {
         None | Some("") => format!("{who} refused this call; it did not run"),
         Some(message) => format!("{who} refused this call; it did not run: {message}"),

@@ -508,6 +508,9 @@ impl Actor {
 
     async fn on_call(&mut self, event: CallEvent) -> Result<(), EngineError> {
         match event {
+            CallEvent::Seen { call_id, seen } => {
+                self.handle(Input::CallSeen { call_id, seen }).await?.ok();
+            }
             CallEvent::Progress { call_id, piece: Piece { output, omitted } } => {
                 self.handle(Input::CallProgress { call_id, output, omitted }).await?.ok();
             }
@@ -612,9 +615,12 @@ impl Actor {
                     self.model = None;
                 }
             }
-            Effect::RunCall { call_id, tool_name, arguments, timeout_ms, alone } => {
+            Effect::LookAtCall { call_id, tool_name, arguments, preview } => {
+                self.look_at_call(call_id, &tool_name, arguments, preview);
+            }
+            Effect::RunCall { call_id, tool_name, arguments, timeout_ms, alone, bound } => {
                 point("engine.before_run_call");
-                self.run_call(call_id, &tool_name, arguments, timeout_ms, alone);
+                self.run_call(call_id, &tool_name, arguments, timeout_ms, alone, bound);
                 point("engine.after_run_call");
             }
             Effect::StopCall { call_id } => self.calls.stop(&call_id),

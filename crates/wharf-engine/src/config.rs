@@ -81,6 +81,7 @@ impl EngineConfig {
             tools,
             subjects,
             rules: self.rules.as_slice().into(),
+            looks_at_calls: true,
             max_steps: agent.max_steps,
             max_turn_ms: self.max_turn_ms,
             max_turn_tokens: self.max_turn_tokens,

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{CallOutcome, RecordedCall};
+use wharf_core::{CallOutcome, GuardedPath, RecordedCall, SeenPath};
 use wharf_models::{Delta, ModelStream};
 use wharf_protocol::CallId;
 use wharf_protocol::event::CallErrorReason;
@@ -25,6 +25,8 @@ use crate::progress::{Budget, Piece, Progressing};
 const MERGE_BYTES: usize = 16 << 10;
 /// How long a call that runs once more after a crash waits for another one of its kind; a slow one must not keep all others out.
 const ALONE_WAIT: Duration = Duration::from_secs(5);
+/// How long it may take to look at what a call would touch, editors asked; then the call is decided without.
+const LOOK_LIMIT: Duration = Duration::from_secs(20);
 /// Reports of tool calls that may wait for the session; a call that reports more waits.
 const CALL_EVENTS: usize = 64;
 
@@ -133,8 +135,19 @@ pub(crate) struct Calls {
 /// What a running call reports.
 #[derive(Debug)]
 pub(crate) enum CallEvent {
-    Progress { call_id: CallId, piece: Piece },
-    Finished { call_id: CallId, outcome: CallOutcome },
+    /// What it would touch, before it is decided.
+    Seen {
+        call_id: CallId,
+        seen: wharf_core::Seen,
+    },
+    Progress {
+        call_id: CallId,
+        piece: Piece,
+    },
+    Finished {
+        call_id: CallId,
+        outcome: CallOutcome,
+    },
 }
 
 impl Calls {
@@ -179,6 +192,29 @@ impl Calls {
                 None => None,
             };
             run(tool, arguments, context, sender, progress).await;
+        });
+    }
+
+    /// Looks at what a call would touch. Whatever happens there is one report: a call that cannot be looked at in time is judged by its
+    /// text, and bound to touch nothing.
+    pub(crate) fn look(&mut self, tool: Option<Arc<dyn Tool>>, arguments: Value, context: CallContext, preview: bool) {
+        let (sender, call_id) = (self.sender.clone(), context.call_id.clone());
+        self.tasks.spawn(async move {
+            let look = async { Some(tool?.look(&arguments, &context, preview).await) };
+            let looked = tokio::time::timeout(LOOK_LIMIT, AssertUnwindSafe(look).catch_unwind()).await;
+            let seen = match looked {
+                Ok(Ok(seen)) => seen.map(seen_by_core).unwrap_or_default(),
+                Ok(Err(_)) | Err(_) => wharf_core::Seen::default(),
+            };
+            drop(sender.send(CallEvent::Seen { call_id, seen }).await);
+        });
+    }
+
+    /// Reports that of a call nothing can be seen.
+    pub(crate) fn see_nothing(&mut self, call_id: CallId) {
+        let sender = self.sender.clone();
+        self.tasks.spawn(async move {
+            drop(sender.send(CallEvent::Seen { call_id, seen: wharf_core::Seen::default() }).await);
         });
     }
 
@@ -284,6 +320,18 @@ pub(crate) fn recorded(call: Recorded) -> RecordedCall {
         Err(error) => failed(error, None),
     });
     RecordedCall { outcome, output, duration_ms }
+}
+
+fn seen_by_core(seen: wharf_tools::Seen) -> wharf_core::Seen {
+    let wharf_tools::Seen { paths, guarded, foreign, preview } = seen;
+    let path = |path: wharf_tools::SeenPath| SeenPath { name: path.name, absolute: path.absolute };
+    let guard = |it: wharf_tools::Guarded| GuardedPath { path: it.path, name: it.name, why: it.why };
+    wharf_core::Seen {
+        paths: paths.into_iter().map(path).collect(),
+        guarded: guarded.into_iter().map(guard).collect(),
+        foreign,
+        preview,
+    }
 }
 
 fn completed(output: ToolOutput) -> CallOutcome {

@@ -1,10 +1,11 @@
 //! What strangers write: repositories, models, their servers, MCP servers, clients.
 //!
-//! Two rules, each with one module that keeps it:
+//! Three rules, each with one module that keeps it:
 //!
 //! * Foreign text has a size and a nesting depth before any library sees it ([`nesting`]). A library that recurses over a
 //!   pattern or a value overflows the stack, and a stack overflow ends the process with all its sessions.
 //! * Readers are forgiving where a stranger's mistake has one meaning ([`json`], [`marks`]), and say what they could not read elsewhere.
+//! * What people read of it hides nothing ([`visible`]).
 //!
 //! Besides: what stands where a file of ours should be ([`file`]), and marks before a text ([`text`]).
 
@@ -14,3 +15,4 @@ pub mod marks;
 pub mod nesting;
 pub mod pattern;
 pub mod text;
+pub mod visible;

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::event::CallErrorReason;
-use crate::permission::Resolution;
+use crate::permission::{Preview, Resolution};
 use crate::{
     CallId, ErrorCode, Event, EventBody, PermissionId, PermissionOption, Seq, SessionId, StopReason, Timestamp, TurnId,
     TurnStatus, Usage,
@@ -92,6 +92,9 @@ pub struct PermissionFrame {
     pub call_id: CallId,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub question: Option<String>,
+    /// What the call would touch and change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<PermissionOption>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -158,6 +161,7 @@ impl Frame {
                 permission_id: asked.permission_id.clone(),
                 call_id: asked.call_id.clone(),
                 question: Some(asked.question.clone()),
+                preview: asked.preview.clone(),
                 options: asked.options.clone(),
                 expires_at: Some(asked.expires_at),
                 resolution: None,
@@ -166,6 +170,7 @@ impl Frame {
                 permission_id: answered.permission_id.clone(),
                 call_id: answered.call_id.clone(),
                 question: None,
+                preview: None,
                 options: Vec::new(),
                 expires_at: None,
                 resolution: Some(answered.option),

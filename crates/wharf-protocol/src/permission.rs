@@ -6,6 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::tool::FileDiff;
 use crate::{CallId, PermissionId, SessionId, Timestamp, TurnId};
 
 /// What can be answered.
@@ -73,10 +74,44 @@ pub struct Permission {
     pub cwd: PathBuf,
     /// In words: what would run, and why it is asked.
     pub question: String,
+    /// What it would touch and change; absent where nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// Of a tool that an MCP server or a client describes: a hash of its name, description and schema. The answer holds for this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
     pub options: Vec<PermissionOption>,
     pub requested_at: Timestamp,
     /// Refused when nobody has answered by then.
     pub expires_at: Timestamp,
+}
+
+/// What an asked call would touch and change, as it was when it was asked. The approval holds for this and nothing else.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct Preview {
+    /// The files and directories that it would use: absolute, symbolic links followed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths: Vec<String>,
+    /// Paths that lead out of the session's directories, as they were written.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub paths_outside: Vec<String>,
+    /// What would happen to each file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub diffs: Vec<FileDiff>,
+    /// So many diffs are cut or left out: a preview has a largest size.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cut: u32,
+    /// Why there is no diff: what the call would fail with at this moment.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+    /// Of all that would change, also of what is cut: a call that would do something else by now does nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// An answer that holds for the rest of the session, for exactly this call.
@@ -85,6 +120,9 @@ pub struct Grant {
     pub tool_name: String,
     pub arguments: Value,
     pub cwd: PathBuf,
+    /// What the tool was described as, where an MCP server or a client describes it: described otherwise it is another tool.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
     /// Else it is refused.
     pub allowed: bool,
     /// Who answered.

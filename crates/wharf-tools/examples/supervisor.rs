@@ -36,6 +36,7 @@ async fn serve(workspace: &Path, outputs: &Path) -> ExitCode {
         session_id: SessionId::from_bits(1),
         call_id: CallId::from_bits(1),
         workspace,
+        guard: std::sync::Arc::default(),
         clients: Clients::default(),
         cancel: CancellationToken::new(),
         progress,

@@ -68,6 +68,11 @@ pub(crate) async fn look<T: Send + 'static>(
     }
 }
 
+/// Looks at files before a call is decided; what cannot be looked at is not seen.
+pub(crate) async fn seeing<T: Default + Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
+    tokio::task::spawn_blocking(work).await.unwrap_or_default()
+}
+
 fn finished<T>(done: Result<Result<T, ToolError>, tokio::task::JoinError>) -> Result<T, ToolError> {
     done.unwrap_or_else(|error| {
         // What a panic says may quote a file: the panic hook has written it, and nobody else gets it.

@@ -9,11 +9,13 @@ pub mod commands;
 mod diff;
 mod editor;
 mod exec;
+mod guard;
 pub mod mcp;
 mod output;
 mod patch;
 mod question;
 mod remote;
+mod seen;
 pub mod supervisor;
 mod text;
 mod toolbox;
@@ -35,7 +37,9 @@ use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
 pub use client::{
     ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
 };
+pub use guard::{Guard, PathRules};
 pub use question::{Field, FieldKind, Question, Reply};
+pub use seen::{Guarded, Seen, SeenPath};
 pub use toolbox::{Toolbox, ToolsConfig};
 pub use workspace::{PathError, Workspace};
 
@@ -51,6 +55,12 @@ pub trait Tool: Send + Sync + 'static {
         subject.map(str::to_owned).into_iter().collect()
     }
 
+    /// What a call with these arguments would touch, and with `preview` what it would change. Changes nothing.
+    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
+        let _ = (arguments, context, preview);
+        Seen::default()
+    }
+
     /// Runs one call to its end. Observes `context.cancel`: on return, every process that the call started is dead.
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError>;
 }
@@ -59,7 +69,10 @@ pub trait Tool: Send + Sync + 'static {
 pub struct CallContext {
     pub session_id: SessionId,
     pub call_id: CallId,
+    /// Bound by `guard`.
     pub workspace: Arc<Workspace>,
+    /// What was judged and shown before the call began.
+    pub guard: Arc<Guard>,
     /// The clients that the call may turn to.
     pub clients: Clients,
     /// Cancelled by the user or because the time is up: the tool returns `ToolError::Stopped`.

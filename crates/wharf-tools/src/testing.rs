@@ -100,6 +100,7 @@ impl Bench {
             session_id: SessionId::from_bits(1),
             call_id: CallId::from_bits(2),
             workspace: Arc::clone(&self.workspace),
+            guard: Arc::default(),
             clients: self.clients.clone(),
             cancel: cancel.clone(),
             progress,

@@ -6,6 +6,7 @@
 //! Every access goes from the held descriptor through `openat2` with `RESOLVE_BENEATH`, so what was checked is what is
 //! used. A kernel without `openat2` gets a walk of one component at a time that refuses `..` and every symbolic link.
 
+mod guarded;
 mod place;
 mod protected;
 mod root;
@@ -27,6 +28,7 @@ pub(crate) use protected::protection;
 use root::Root;
 pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
 
+use crate::guard::Guard;
 use crate::text::shown;
 
 /// The kernel asks to try again when a rename elsewhere made it unsure that a path stays inside.
@@ -36,12 +38,14 @@ const RACE_RETRIES: usize = 16;
 #[derive(Debug)]
 pub struct Workspace {
     /// The session's `cwd`, from which relative paths start.
-    cwd: Root,
+    cwd: Arc<Root>,
     /// The directories beside it, whose files are named by absolute paths.
-    further: Vec<Root>,
+    further: Vec<Arc<Root>>,
     /// Files and directories that tools neither read nor write, also where they lie inside; without symbolic links.
     masked: Vec<PathBuf>,
     has_openat2: bool,
+    /// What binds the call that it is for.
+    guard: Option<Arc<Guard>>,
 }
 
 /// Why a path of a call cannot be used. The texts go to a model.
@@ -61,6 +65,14 @@ pub enum PathError {
     Kind { path: String, what: &'static str, wanted: &'static str },
     #[error("{path}: protected: {why}. The file tools do not touch it; ask the user to make this change")]
     Protected { path: String, why: &'static str },
+    #[error(
+        "{path}: not allowed ({rule}), and nothing was done. Symbolic links are followed before a rule is looked at"
+    )]
+    Denied { path: String, rule: String },
+    #[error(
+        "{path}: it leads to another file than when this call was judged. Nothing was done; look at it, then call again"
+    )]
+    Elsewhere { path: String },
     #[error("{path}: the file was changed by somebody else in the meantime. Read it again, then repeat the change")]
     Changed { path: String },
     #[error("{path}: {what} is too large ({size} bytes; at most {limit})")]
@@ -102,14 +114,14 @@ impl Workspace {
     /// now, costs only itself. Tools neither read nor write the files and directories `masked` (our own state and configuration),
     /// nor what lies in them. They need not exist yet.
     pub fn open_with(cwd: impl AsRef<Path>, further: &[PathBuf], masked: &[PathBuf]) -> io::Result<Arc<Self>> {
-        let cwd = Root::open(cwd.as_ref())?;
+        let cwd = Arc::new(Root::open(cwd.as_ref())?);
         let has_openat2 = cwd.dir().is_ok_and(probe);
-        let further = further.iter().map(|path| Root::open_real(path)).collect();
+        let further = further.iter().map(|path| Arc::new(Root::open_real(path))).collect();
         let masked = masked.iter().map(|path| resolved(path)).collect();
         if !has_openat2 {
             tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
         }
-        Ok(Arc::new(Self { cwd, further, masked, has_openat2 }))
+        Ok(Arc::new(Self { cwd, further, masked, has_openat2, guard: None }))
     }
 
     /// The resolved directory that relative paths start from.
@@ -125,7 +137,7 @@ impl Workspace {
     }
 
     fn roots(&self) -> impl Iterator<Item = &Root> {
-        std::iter::once(&self.cwd).chain(&self.further)
+        std::iter::once(&self.cwd).chain(&self.further).map(AsRef::as_ref)
     }
 
     /// The absolute, resolved path that `path` stands for, for permission rules; it need not exist yet. A tool that
@@ -146,7 +158,7 @@ impl Workspace {
 
     /// The directory of the session that `path` lies in, if that is a further one.
     pub(crate) fn further_top(&self, path: &Path) -> Option<&Path> {
-        self.root_of(path).filter(|root| !std::ptr::eq(*root, &self.cwd)).map(|root| root.real.as_path())
+        self.root_of(path).filter(|root| !std::ptr::eq(*root, &*self.cwd)).map(|root| root.real.as_path())
     }
 
     /// `path` as a text for locations and diffs.
@@ -164,6 +176,7 @@ impl Workspace {
         let stat = stat(&fd, path)?;
         regular(&stat, path)?;
         let rel = self.real(root, &fd, path)?;
+        self.admit(&rel, path)?;
         Ok(OpenFile { file: File::from(fd), stat, rel })
     }
 
@@ -177,6 +190,7 @@ impl Workspace {
         }
         let fd = open(OFlags::RDONLY | OFlags::DIRECTORY)?;
         let rel = self.real(root, &fd, path)?;
+        self.admit(&rel, path)?;
         Ok(OpenDir { fd, rel })
     }
 
@@ -273,7 +287,7 @@ impl Workspace {
 
     /// The one name of the file that lies at `inner` in `root`, whatever directory led to it.
     fn name(&self, root: &Root, inner: &Path) -> PathBuf {
-        if std::ptr::eq(root, &self.cwd) {
+        if std::ptr::eq(root, &*self.cwd) {
             return inner.to_path_buf();
         }
         let absolute = if inner.as_os_str().is_empty() { root.real.clone() } else { root.real.join(inner) };
@@ -350,7 +364,7 @@ impl Workspace {
                 let lower = name.to_lowercase();
                 let likeness = similar::TextDiff::from_chars(wanted.as_str(), lower.as_str()).ratio();
                 let contains = lower.contains(&wanted) || wanted.contains(&lower);
-                if likeness >= 0.6 || contains {
+                if (likeness >= 0.6 || contains) && guarded::may_be_named(self, &named.join(name)) {
                     close.push((likeness, shown(named.join(name).to_str()?.trim_start_matches("./").as_bytes())));
                 }
             }

@@ -10,7 +10,7 @@ use std::io::IsTerminal;
 use rustix::fs::FileType;
 
 pub use narrator::Narrator;
-pub use questions::{Choice, Terminal, read_choice};
+pub use questions::{Choice, Terminal, preview_lines, read_choice};
 pub use table::table;
 pub use wrap::LineWrapper;
 
@@ -94,6 +94,7 @@ pub fn clean(text: &str) -> String {
             '\u{80}'..='\u{9f}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
                 shown.push_str(&format!("\\u{{{:x}}}", u32::from(c)));
             }
+            c if wharf_foreign::visible::is_hidden(c) => shown.extend(c.escape_unicode()),
             c => shown.push(c),
         }
     }

@@ -38,6 +38,7 @@ pub(crate) fn config() -> CoreConfig {
             tool("think", ToolKind::Think, true, None),
         ]),
         rules: Arc::new([]),
+        looks_at_calls: false,
         max_steps: 10,
         max_turn_ms: 600_000,
         max_turn_tokens: None,
@@ -152,6 +153,7 @@ impl Bench {
                     assert_eq!(self.ask.take(), Some(*ask), "stopped a model call that does not run");
                 }
                 Effect::RunCall { call_id, .. } => self.running.push(call_id.clone()),
+                Effect::LookAtCall { .. } => {}
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
                 }

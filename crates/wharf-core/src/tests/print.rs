@@ -108,6 +108,9 @@ impl Names {
             Effect::RunCall { call_id, tool_name, arguments, .. } => {
                 format!("run {}: {tool_name} {}", self.call(call_id), subject(arguments))
             }
+            Effect::LookAtCall { call_id, preview, .. } => {
+                format!("look at {}{}", self.call(call_id), if *preview { " with its change" } else { "" })
+            }
             Effect::StopCall { call_id } => format!("stop {}", self.call(call_id)),
             Effect::StartCommand { command_id } => format!("start {}", self.of('k', command_id)),
             Effect::StopCommand { command_id } => format!("stop {}", self.of('k', command_id)),

@@ -3,8 +3,10 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde_json::Value;
+use wharf_core::{Bound, SeenPath};
 use wharf_protocol::{Agent, CallId, Session, ToolLocation, ToolSpec};
-use wharf_tools::{CallContext, ClientTool, Progress, Workspace};
+use wharf_tools::{CallContext, ClientTool, Guard, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;
 use crate::commands::SessionCommands;
@@ -43,21 +45,40 @@ impl Actor {
         self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
     }
 
-    pub(super) fn run_call(
-        &mut self,
-        call_id: CallId,
-        tool_name: &str,
-        arguments: serde_json::Value,
-        timeout_ms: u64,
-        alone: bool,
-    ) {
-        let prompt = self.core.prompt_of_call(&call_id);
+    /// The tool of that name that the call may use.
+    fn tool(&self, call_id: &CallId, tool_name: &str) -> Option<Arc<dyn Tool>> {
+        let prompt = self.core.prompt_of_call(call_id);
         let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
         let from_client = || {
             let is_client = self.asks_clients() && tool_name.starts_with(ClientTool::PREFIX);
             is_client.then(|| self.shared.clients.tool(&self.session, prompt, tool_name)).flatten()
         };
-        let Some(tool) = self.shared.tools.get(tool_name).or_else(from_mcp).or_else(from_client) else {
+        self.shared.tools.get(tool_name).or_else(from_mcp).or_else(from_client)
+    }
+
+    /// Looks at what a call would touch, before it is decided.
+    pub(super) fn look_at_call(&mut self, call_id: CallId, tool_name: &str, arguments: Value, preview: bool) {
+        let tool = self.tool(&call_id, tool_name);
+        match self.workspace() {
+            Ok(workspace) => {
+                let context = self.context(call_id, workspace, Arc::default(), 0);
+                self.calls.look(tool, arguments, context, preview);
+            }
+            // To run it fails for the same reason, and says it.
+            Err(_) => self.calls.see_nothing(call_id),
+        }
+    }
+
+    pub(super) fn run_call(
+        &mut self,
+        call_id: CallId,
+        tool_name: &str,
+        arguments: Value,
+        timeout_ms: u64,
+        alone: bool,
+        bound: Bound,
+    ) {
+        let Some(tool) = self.tool(&call_id, tool_name) else {
             return self.calls.fail(call_id, format!("tool {tool_name} is not there any more"));
         };
         let workspace = match self.workspace() {
@@ -67,13 +88,28 @@ impl Actor {
                 return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
             }
         };
+        let guard = self.guard(Arc::clone(tool.spec()), bound);
+        let context = self.context(call_id, workspace.guarded(Arc::clone(&guard)), guard, timeout_ms);
+        let alone = alone.then(|| Arc::clone(&self.shared.running_again));
+        self.calls.start(tool, arguments, context, alone);
+    }
+
+    /// What binds a call: the rules about paths, and what was judged and shown.
+    fn guard(&self, spec: Arc<ToolSpec>, bound: Bound) -> Arc<Guard> {
+        let rules = self.core.path_rules(spec, bound.is_approved);
+        let rules = (!rules.is_empty()).then(|| Box::new(KeptPaths(rules)) as Box<dyn PathRules>);
+        Guard::new(rules, bound.paths, bound.digest)
+    }
+
+    fn context(&self, call_id: CallId, workspace: Arc<Workspace>, guard: Arc<Guard>, timeout_ms: u64) -> CallContext {
         let clients = self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id));
         let clients = if self.asks_clients() { clients } else { clients.only_to_ask() };
         let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
-        let context = CallContext {
+        CallContext {
             session_id: self.session.clone(),
             call_id,
             workspace,
+            guard,
             clients,
             cancel: tokio_util::sync::CancellationToken::new(),
             progress: Progress::channel().0,
@@ -81,9 +117,7 @@ impl Actor {
             output_dir: self.output_dir(),
             commands: Some(Arc::new(commands)),
             timeout_ms,
-        };
-        let alone = alone.then(|| Arc::clone(&self.shared.running_again));
-        self.calls.start(tool, arguments, context, alone);
+        }
     }
 
     fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {
@@ -147,6 +181,19 @@ impl Actor {
             more.extend(self.shared.clients.specs(&self.session));
         }
         beside(&self.builtin, more)
+    }
+}
+
+/// The session's rules, as tools ask them.
+struct KeptPaths(wharf_core::PathRules);
+
+impl PathRules for KeptPaths {
+    fn denied(&self, name: &str, absolute: &str) -> Option<String> {
+        self.0.denied(&SeenPath { name: name.to_owned(), absolute: absolute.to_owned() })
+    }
+
+    fn hidden(&self, name: &str, absolute: &str) -> Option<String> {
+        self.0.hidden(&SeenPath { name: name.to_owned(), absolute: absolute.to_owned() })
     }
 }
 

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::permission::{Grant, Resolution};
+use crate::permission::{Grant, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
@@ -450,6 +450,12 @@ pub struct PermissionRequested {
     pub arguments: Value,
     pub cwd: PathBuf,
     pub question: String,
+    /// What it would touch and change; absent where nothing is known of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub preview: Option<Preview>,
+    /// Of a tool that an MCP server or a client describes: a hash of its name, description and schema.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub definition: Option<String>,
     pub options: Vec<PermissionOption>,
     pub expires_at: Timestamp,
 }

@@ -6,7 +6,7 @@ use expect_test::expect_file;
 use serde_json::json;
 
 use super::*;
-use crate::permission::{Grant, Resolution};
+use crate::permission::{Grant, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
@@ -158,6 +158,7 @@ fn samples() -> Vec<EventBody> {
                 tool_name: "bash".to_owned(),
                 arguments: json!({ "command": "ls" }),
                 cwd: "/repo".into(),
+                definition: Some("0f1e2d3c".to_owned()),
                 allowed: true,
                 by: by(),
             }],
@@ -317,6 +318,20 @@ fn samples() -> Vec<EventBody> {
             arguments: json!({ "command": "ls" }),
             cwd: "/repo".into(),
             question: "Run bash in /repo: ls".to_owned(),
+            preview: Some(Preview {
+                paths: vec!["/repo/a".to_owned()],
+                paths_outside: vec!["../b".to_owned()],
+                diffs: vec![FileDiff {
+                    path: "/repo/a".to_owned(),
+                    old_text: Some("x\n".to_owned()),
+                    new_text: None,
+                    patch: "--- a/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n".to_owned(),
+                }],
+                cut: 1,
+                problem: Some("not found".to_owned()),
+                digest: Some("9f86d081".to_owned()),
+            }),
+            definition: Some("0f1e2d3c".to_owned()),
             options: PermissionOption::ALL.to_vec(),
             expires_at: Timestamp(1_795_176_600_000),
         }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{description, visible};
 
@@ -40,6 +41,18 @@ pub(super) struct RemoteTool {
 }
 
 impl RemoteTool {
+    /// A hash of what it is described as.
+    pub(super) fn definition(&self) -> String {
+        let schema = self.schema.to_string();
+        let mut hash = Sha256::new();
+        for part in [&self.name, self.title.as_deref().unwrap_or_default(), &self.description, &schema] {
+            hash.update((part.len() as u64).to_le_bytes());
+            hash.update(part.as_bytes());
+        }
+        hash.update([u8::from(self.read_only)]);
+        hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
     fn bytes(&self) -> usize {
         self.description.len() + self.schema.to_string().len()
     }

@@ -1,7 +1,7 @@
 //! The MCP servers of one session that is in use, and the tools that it has of them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -37,6 +37,9 @@ struct Member {
     handle: Arc<Handle>,
     /// What it listed when it was connected last, until it does again.
     remembered: Option<Arc<Catalogue>>,
+    /// The tools that it listed first in this session, each with a hash of its description: `trust_annotations` believes what the user
+    /// could look at then, not what a server says later.
+    trusted: OnceLock<BTreeMap<String, String>>,
 }
 
 /// The tools that a session's servers had when they were connected last, so that a session that is taken up again has them
@@ -50,12 +53,25 @@ struct Known {
     /// Of the server's configuration: with another one it is another server.
     hash: String,
     catalogue: Catalogue,
+    /// What it listed first.
+    #[serde(default)]
+    trusted: Option<BTreeMap<String, String>>,
 }
 
 impl Remembered {
     fn of(&self, server: &Checked) -> Option<&Catalogue> {
-        let known = self.0.get(&server.name)?;
-        (known.hash == hash(&server.identity)).then_some(&known.catalogue)
+        self.known(server).map(|known| &known.catalogue)
+    }
+
+    fn known(&self, server: &Checked) -> Option<&Known> {
+        self.0.get(&server.name).filter(|known| known.hash == hash(&server.identity))
+    }
+
+    /// What a server listed first in the session.
+    fn trusted(&self, server: &Checked) -> OnceLock<BTreeMap<String, String>> {
+        let first =
+            self.known(server).map(|known| known.trusted.clone().unwrap_or_else(|| described(&known.catalogue)));
+        first.map(OnceLock::from).unwrap_or_default()
     }
 
     /// Each server's tools, as a session has them.
@@ -73,6 +89,11 @@ fn hash(identity: &str) -> String {
     Sha256::digest(identity.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// Each tool, and what it is described as.
+fn described(catalogue: &Catalogue) -> BTreeMap<String, String> {
+    catalogue.tools.iter().map(|tool| (tool.name.clone(), tool.definition())).collect()
+}
+
 fn names_in(part: &str, catalogue: &Catalogue) -> Vec<String> {
     let tools: Vec<&str> = catalogue.tools.iter().map(|tool| tool.name.as_str()).collect();
     names::tool_names(&format!("mcp__{part}__"), &tools)
@@ -85,6 +106,7 @@ impl McpSet {
             .into_iter()
             .zip(parts)
             .map(|((handle, server), part)| Member {
+                trusted: remembered.trusted(&server),
                 remembered: remembered.of(&server).cloned().map(Arc::new),
                 server: Arc::new(server),
                 part,
@@ -139,7 +161,9 @@ impl McpSet {
                 if tools.len() >= TOOLS_MAX || !known.insert(name.clone()) {
                     continue;
                 }
-                let spec = tool::spec(name, remote, &member.server, self.call_timeout_ms);
+                let trusted = member.trusted.get_or_init(|| described(&catalogue));
+                let is_trusted = trusted.get(&remote.name).is_some_and(|known| *known == remote.definition());
+                let spec = tool::spec(name, remote, &member.server, is_trusted, self.call_timeout_ms);
                 tools.push(Arc::new(McpTool {
                     spec: Arc::new(spec),
                     server: Arc::clone(&member.server),
@@ -168,7 +192,10 @@ impl McpSet {
     pub fn remembered(&self) -> Remembered {
         let known = self.members.iter().filter_map(|member| {
             let catalogue = Catalogue::clone(member.catalogue()?.as_ref());
-            Some((member.server.name.clone(), Known { hash: hash(&member.server.identity), catalogue }))
+            Some((
+                member.server.name.clone(),
+                Known { hash: hash(&member.server.identity), catalogue, trusted: member.trusted.get().cloned() },
+            ))
         });
         Remembered(known.collect())
     }

@@ -28,7 +28,8 @@ pub(super) struct McpTool {
     pub(super) handle: Arc<Handle>,
 }
 
-pub(super) fn spec(name: String, remote: &RemoteTool, server: &Checked, timeout_ms: u64) -> ToolSpec {
+/// `is_trusted`: the tool is what the server listed first.
+pub(super) fn spec(name: String, remote: &RemoteTool, server: &Checked, is_trusted: bool, timeout_ms: u64) -> ToolSpec {
     let server_name = &server.name;
     let description = match (&remote.title, remote.description.as_str()) {
         (None, "") => format!("{} of the MCP server {server_name}", visible::line(&remote.name, 80)),
@@ -41,8 +42,8 @@ pub(super) fn spec(name: String, remote: &RemoteTool, server: &Checked, timeout_
         category: "mcp".to_owned(),
         kind: if remote.open_world && remote.read_only { ToolKind::Fetch } else { ToolKind::Other },
         source: ToolSource::Mcp,
-        // A server's own word is believed only where the user says so.
-        read_only: remote.read_only && server.trust_annotations,
+        // A server's own word is believed only where the user says so, and not where it says something else later.
+        read_only: remote.read_only && server.trust_annotations && is_trusted,
         subject: None,
         parameters: remote.schema.clone(),
         timeout_ms,

@@ -3,24 +3,25 @@
 mod rewrite;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use wharf_protocol::tool::FileDiff;
 use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::edit_file::decode;
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
-use crate::blocking::{Stop, change};
+use crate::blocking::{Stop, change, seeing};
 use crate::diff::file_diff;
 use crate::editor::Buffer;
 use crate::patch::{Action, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
-use crate::{CallContext, ClientHost, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, ClientHost, Seen, Tool, ToolError, ToolOutput, Workspace};
 use rewrite::{Rewrite, Written, buffers, saved};
 
 /// All files of one patch, before and after, are held in memory.
@@ -74,6 +75,15 @@ impl Tool for ApplyPatch {
         files.into_iter().flat_map(names).collect()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
+        let Ok(Arguments { patch }) = crate::arguments::parse(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let (workspace, paths) = (Arc::clone(&context.workspace), self.subjects(arguments));
+        let seen = seeing(move || Seen::writing(&workspace, paths.iter().map(String::as_str))).await;
+        if preview { seen.with_preview(diffs(&patch, context).await) } else { seen }
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let Arguments { patch } = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
@@ -81,8 +91,10 @@ impl Tool for ApplyPatch {
         let files = parse(&patch).map_err(|error| ToolError::Failed(format!("{error}. Nothing was changed")))?;
         let buffers = buffers(&context, &files).await?;
         let creator = context.clients.that(|offers| offers.write_text);
+        let guard = Arc::clone(&context.guard);
         let Ready { disk, editor, output: done } = change(move || {
             let plan = Plan::make(&workspace, files, buffers)?;
+            guard.is_as_shown(&plan.diffs(&workspace))?;
             stop.check()?;
             plan.prepare(&workspace, creator.as_ref(), &stop)
         })
@@ -98,6 +110,14 @@ impl Tool for ApplyPatch {
         let bounded = crate::output::bounded(done.result, &context).await;
         Ok(ToolOutput { diffs: done.diffs, locations: done.locations, ..bounded })
     }
+}
+
+/// What the patch would change at this moment.
+async fn diffs(patch: &str, context: &CallContext) -> Result<Vec<FileDiff>, ToolError> {
+    let workspace = Arc::clone(&context.workspace);
+    let files = parse(patch).map_err(|error| ToolError::Failed(error.to_string()))?;
+    let buffers = buffers(context, &files).await?;
+    change(move || Ok(Plan::make(&workspace, files, buffers)?.diffs(&workspace))).await
 }
 
 fn nothing_changed(error: ToolError) -> ToolError {
@@ -126,6 +146,27 @@ struct Planned {
     mode: Option<u32>,
     /// An editor has it; `old` is its text there.
     buffer: Option<Buffer>,
+}
+
+impl Planned {
+    /// The mode that it gets, where that is another one.
+    fn new_mode(&self) -> Option<u32> {
+        self.mode.filter(|mode| self.place.mode() != Some(*mode))
+    }
+
+    fn is_change(&self) -> bool {
+        self.old != self.new || self.new_mode().is_some()
+    }
+
+    fn diff(&self, workspace: &Workspace, rel: &Path) -> FileDiff {
+        let text = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
+        let (before, after) = (text(&self.old), text(&self.new));
+        let mut diff = file_diff(workspace.absolute_text(rel), &shown(rel), before.as_deref(), after.as_deref());
+        if let Some(mode) = self.new_mode() {
+            diff.patch.insert_str(0, &format!("new mode 100{mode:o}\n"));
+        }
+        diff
+    }
 }
 
 /// Everything that a patch needs to be put in place.
@@ -205,6 +246,12 @@ impl Plan {
         Ok(())
     }
 
+    /// What becomes of each file.
+    fn diffs(&self, workspace: &Workspace) -> Vec<FileDiff> {
+        let changed = self.files.iter().filter(|(_, planned)| planned.is_change());
+        changed.map(|(rel, planned)| planned.diff(workspace, rel)).collect()
+    }
+
     /// Takes the file `path` into the plan; a patch may name one file several times.
     fn look_at(&mut self, workspace: &Workspace, path: &str) -> Result<PathBuf, ToolError> {
         let mut place = workspace.locate(path)?;
@@ -234,15 +281,13 @@ impl Plan {
         let mut ready = Ready { disk: Batch::default(), editor: Vec::new(), output: ToolOutput::default() };
         let output = &mut ready.output;
         for (rel, planned) in self.files {
-            let Planned { mut place, old, new, mode, buffer } = planned;
-            let mode = mode.filter(|mode| place.mode() != Some(*mode));
-            if old == new && mode.is_none() {
+            if !planned.is_change() {
                 continue;
             }
+            output.diffs.push(planned.diff(workspace, &rel));
+            let mode = planned.new_mode();
+            let Planned { mut place, old, new, buffer, .. } = planned;
             let name = shown(&rel);
-            let text = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
-            let (before, after) = (text(&old), text(&new));
-            output.diffs.push(file_diff(workspace.absolute_text(&rel), &name, before.as_deref(), after.as_deref()));
             output.locations.push(location(workspace, &rel, None));
             let prepared = match (new, buffer) {
                 // An editor changes texts; it removes nothing and sets no mode.

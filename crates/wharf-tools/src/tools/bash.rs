@@ -16,11 +16,12 @@ use wharf_protocol::{TerminalSize, ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
+use crate::blocking::seeing;
 use crate::exec::containment::{self, Namespaces};
 use crate::exec::{self, End, Execution, Finished, Launch};
 use crate::supervisor::Supervisor;
 use crate::workspace::OpenDir;
-use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
+use crate::{CallContext, Seen, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
 
 /// The kernel takes no longer argument.
 const COMMAND_MAX_BYTES: usize = 120 * 1024;
@@ -115,6 +116,14 @@ impl Tool for Bash {
         arguments.map(|arguments| vec![arguments.command]).unwrap_or_default()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let workspace = Arc::clone(&context.workspace);
+        seeing(move || Seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let command = arguments.command;
@@ -194,8 +203,11 @@ impl Tool for Bash {
 }
 
 fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, ToolError> {
-    let path = workdir.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(".");
-    Ok(workspace.open_dir(path)?)
+    Ok(workspace.open_dir(self::workdir(workdir))?)
+}
+
+fn workdir(given: Option<&str>) -> &str {
+    given.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(".")
 }
 
 pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {

@@ -9,16 +9,17 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use wharf_protocol::tool::FileDiff;
 use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, change};
+use crate::blocking::{Stop, change, seeing};
 use crate::diff::file_diff;
 use crate::editor::{Buffer, Want};
 use crate::text::{NotText, Text};
-use crate::workspace::PathError;
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::workspace::{PathError, Place};
+use crate::{CallContext, Guard, Seen, Tool, ToolError, ToolOutput, Workspace};
 use matching::{Edited, Mismatch};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -68,20 +69,31 @@ impl Tool for EditFile {
         arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
+        let seen = seeing(move || Seen::writing(&workspace, [path.as_str()])).await;
+        if preview { seen.with_preview(diffs(arguments, context).await) } else { seen }
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
-        let limit = context.output_limit;
+        let (guard, limit) = (Arc::clone(&context.guard), context.output_limit);
         let Some(buffer) = Buffer::open(&context, &arguments.path, Want::Change).await? else {
-            return change(move || edit(&workspace, &arguments, limit, &stop)).await;
+            return change(move || edit(&workspace, &arguments, limit, &guard, &stop)).await;
         };
         let (rel, bytes) = (buffer.rel.clone(), buffer.text.clone().into_bytes());
         let (new, output) = change(move || {
             let change = Change::make(&bytes, &shown(&rel), &arguments)?;
             let new = change.file.encode(&change.edited.text);
             let new = String::from_utf8(new).map_err(|error| ToolError::Failed(error.to_string()))?;
-            Ok((new, change.report(&workspace, &rel, limit)))
+            let output = change.report(&workspace, &rel, limit);
+            guard.is_as_shown(&output.diffs)?;
+            Ok((new, output))
         })
         .await?;
         buffer.check(&context.cancel).await?;
@@ -90,7 +102,29 @@ impl Tool for EditFile {
     }
 }
 
-fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> Result<ToolOutput, ToolError> {
+/// What the call would change at this moment.
+async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDiff>, ToolError> {
+    let workspace = Arc::clone(&context.workspace);
+    let buffer = Buffer::open(context, &arguments.path, Want::Change).await?;
+    let buffer = buffer.map(|buffer| (buffer.rel.clone(), buffer.text.clone().into_bytes()));
+    change(move || {
+        let (rel, change) = match buffer {
+            Some((rel, bytes)) => {
+                let change = Change::make(&bytes, &shown(&rel), &arguments)?;
+                (rel, change)
+            }
+            None => {
+                let (place, change) = on_disk(&workspace, &arguments)?;
+                (place.rel().to_path_buf(), change)
+            }
+        };
+        Ok(change.report(&workspace, &rel, usize::MAX).diffs)
+    })
+    .await
+}
+
+/// The file, and what becomes of it.
+fn on_disk(workspace: &Workspace, arguments: &Arguments) -> Result<(Place, Change), ToolError> {
     let mut place = workspace.locate(&arguments.path)?;
     if !place.exists() {
         // `open_file` knows names that are close.
@@ -99,14 +133,28 @@ fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
             missing.map_or_else(|| format!("{}: not found", arguments.path), |error: PathError| error.to_string());
         return Err(ToolError::Failed(format!("{text} (write_file creates files)")));
     }
-    let rel = place.rel().to_path_buf();
-    let change = Change::make(&place.read(FILE_MAX_BYTES)?, &shown(&rel), arguments)?;
+    let name = shown(place.rel());
+    let change = Change::make(&place.read(FILE_MAX_BYTES)?, &name, arguments)?;
+    Ok((place, change))
+}
+
+fn edit(
+    workspace: &Workspace,
+    arguments: &Arguments,
+    limit: usize,
+    guard: &Guard,
+    stop: &Stop,
+) -> Result<ToolOutput, ToolError> {
+    let (place, change) = on_disk(workspace, arguments)?;
+    let (rel, new) = (place.rel().to_path_buf(), change.file.encode(&change.edited.text));
+    let output = change.report(workspace, &rel, limit);
+    guard.is_as_shown(&output.diffs)?;
     stop.check()?;
-    let mut prepared = place.prepare(&change.file.encode(&change.edited.text), None)?;
+    let mut prepared = place.prepare(&new, None)?;
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
-    Ok(change.report(workspace, &rel, limit))
+    Ok(output)
 }
 
 /// What the call comes to. Nothing was written.

@@ -13,9 +13,9 @@ use wharf_protocol::{ToolKind, ToolSpec};
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, stopped};
+use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
 
 const FILES_DEFAULT: u64 = 200;
 const FILES_MAX: u64 = 5000;
@@ -72,6 +72,14 @@ impl Tool for Glob {
         arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let workspace = Arc::clone(&context.workspace);
+        seeing(move || Seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {
@@ -85,14 +93,17 @@ impl Tool for Glob {
     }
 }
 
+/// The directory of the search: an absolute pattern says itself where to look, where no path does.
+fn start(workspace: &Workspace, arguments: &Arguments) -> String {
+    let path = if arguments.path.is_empty() { here() } else { arguments.path.clone() };
+    let top = workspace.further_top(Path::new(arguments.pattern.trim())).filter(|_| path == here());
+    top.map_or(path, |top| top.to_string_lossy().into_owned())
+}
+
 fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
     let limit = arguments.limit.unwrap_or(FILES_DEFAULT).clamp(1, FILES_MAX) as usize;
     let pattern = arguments.pattern.trim();
-    // An absolute pattern says itself where to look, where no path does.
-    let start = match workspace.further_top(Path::new(pattern)).filter(|_| arguments.path == here()) {
-        Some(top) => workspace.open_dir(&top.to_string_lossy())?,
-        None => workspace.open_dir(&arguments.path)?,
-    };
+    let start = workspace.open_dir(&start(workspace, arguments))?;
     let base = start.rel.clone();
     let root = workspace.absolute_text(&base);
     let pattern = pattern.strip_prefix(&format!("{}/", root.trim_end_matches('/'))).unwrap_or(pattern);
@@ -127,6 +138,7 @@ fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
         lines.push("[the search was too long and ended early; look in a subdirectory]".into());
     }
     lines.extend(missed.notes(total == 0).lines().map(str::to_owned));
+    lines.extend(workspace.left_out());
     let locations = vec![location(workspace, &base, None)];
     Ok(ToolOutput { result: lines.join("\n"), truncated, locations, ..ToolOutput::default() })
 }

@@ -23,10 +23,10 @@ use wharf_protocol::{ToolKind, ToolSpec};
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, stopped};
+use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
@@ -130,6 +130,15 @@ impl Tool for Grep {
         arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let workspace = Arc::clone(&context.workspace);
+        let path = if arguments.path.is_empty() { here() } else { arguments.path };
+        seeing(move || Seen::reading(&workspace, [path.as_str()])).await
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {
@@ -209,7 +218,11 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
     if end == WalkEnd::Stopped(Why::Cancelled) {
         return Err(stopped());
     }
-    Ok(found.output(&arguments.pattern, filter.map(|filter| filter.glob), end))
+    let mut output = found.output(&arguments.pattern, filter.map(|filter| filter.glob), end);
+    if let Some(note) = workspace.left_out() {
+        output.result.push_str(&format!("{note}\n"));
+    }
+    Ok(output)
 }
 
 fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {

@@ -13,9 +13,9 @@ use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, stopped};
+use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
@@ -66,6 +66,15 @@ impl Tool for ListDir {
     fn subjects(&self, arguments: &Value) -> Vec<String> {
         let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
         arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
+    }
+
+    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let workspace = Arc::clone(&context.workspace);
+        let path = if arguments.path.is_empty() { here() } else { arguments.path };
+        seeing(move || Seen::reading(&workspace, [path.as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
@@ -120,6 +129,9 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
         result.push_str(note);
     }
     let truncated = end != WalkEnd::Complete;
+    if let Some(note) = workspace.left_out() {
+        result.push_str(&format!("\n{note}"));
+    }
     let locations = vec![location(workspace, &rel, None)];
     Ok(ToolOutput { result, truncated, locations, ..ToolOutput::default() })
 }

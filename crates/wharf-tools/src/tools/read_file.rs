@@ -13,12 +13,12 @@ use wharf_protocol::{ContentBlock, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, stopped};
+use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::editor::{Buffer, Want};
 use crate::output::floor;
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
 
 const LINES_DEFAULT: u64 = 2000;
 /// Longer lines are cut.
@@ -75,6 +75,14 @@ impl Tool for ReadFile {
     fn subjects(&self, arguments: &Value) -> Vec<String> {
         let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
         arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
+    }
+
+    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let workspace = Arc::clone(&context.workspace);
+        seeing(move || Seen::reading(&workspace, [arguments.path.as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

@@ -7,15 +7,16 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use wharf_protocol::tool::FileDiff;
 use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
-use crate::blocking::{Stop, change};
+use crate::blocking::{Stop, change, seeing};
 use crate::diff::{binary_diff, file_diff};
 use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
-use crate::workspace::PathError;
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace};
+use crate::workspace::{PathError, Place};
+use crate::{CallContext, Guard, Seen, Tool, ToolError, ToolOutput, Workspace};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -68,6 +69,15 @@ impl Tool for WriteFile {
         arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
     }
 
+    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
+        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
+            return Seen::default();
+        };
+        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
+        let seen = seeing(move || Seen::writing(&workspace, [path.as_str()])).await;
+        if preview { seen.with_preview(diffs(arguments, context).await) } else { seen }
+    }
+
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
@@ -77,7 +87,10 @@ impl Tool for WriteFile {
             Some(buffer) => buffer,
             None => match Buffer::create(&context, path).await? {
                 Some(buffer) => buffer,
-                None => return change(move || write(&workspace, &arguments, &stop)).await,
+                None => {
+                    let guard = Arc::clone(&context.guard);
+                    return change(move || write(&workspace, &arguments, &guard, &stop)).await;
+                }
             },
         };
         in_editor(&context, buffer, arguments).await
@@ -92,8 +105,30 @@ enum Old {
     Other,
 }
 
-fn write(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
-    let mut place = workspace.locate(&arguments.path)?;
+/// What the call would change at this moment.
+async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDiff>, ToolError> {
+    let workspace = Arc::clone(&context.workspace);
+    let buffer = match Buffer::open(context, &arguments.path, Want::Change).await? {
+        Some(buffer) => Some(buffer),
+        None => Buffer::create(context, &arguments.path).await?,
+    };
+    let buffer = buffer.map(|buffer| (buffer.rel.clone(), of_buffer(&buffer)));
+    change(move || {
+        let (rel, old) = match buffer {
+            Some(buffer) => buffer,
+            None => {
+                let (place, old) = on_disk(&workspace, &arguments.path)?;
+                (place.rel().to_path_buf(), old)
+            }
+        };
+        Ok(report(&workspace, &rel, &arguments.content, &old, 0).diffs)
+    })
+    .await
+}
+
+/// The place of the file, and what is there.
+fn on_disk(workspace: &Workspace, path: &str) -> Result<(Place, Old), ToolError> {
+    let mut place = workspace.locate(path)?;
     let old = if place.exists() {
         match place.read(FILE_MAX_BYTES) {
             Ok(bytes) => Text::decode(&bytes).map_or(Old::Other, Old::Text),
@@ -103,34 +138,52 @@ fn write(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<To
     } else {
         Old::Nothing
     };
+    Ok((place, old))
+}
+
+fn of_buffer(buffer: &Buffer) -> Old {
+    if !buffer.exists && buffer.text.is_empty() {
+        return Old::Nothing;
+    }
+    Text::decode(buffer.text.as_bytes()).map_or(Old::Other, Old::Text)
+}
+
+fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> Result<ToolOutput, ToolError> {
+    let (place, old) = on_disk(workspace, &arguments.path)?;
     let bytes = old.encode(&arguments.content);
     let rel = place.rel().to_path_buf();
+    let output = report(workspace, &rel, &arguments.content, &old, bytes.len());
+    guard.is_as_shown(&output.diffs)?;
     stop.check()?;
     let mut prepared = place.prepare(&bytes, None)?;
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
-    Ok(report(workspace, &rel, &arguments.content, &old, bytes.len()))
+    Ok(output)
 }
 
 /// Writes the file where an editor has it, or is to have it.
 async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> Result<ToolOutput, ToolError> {
-    let is_new = !buffer.exists && buffer.text.is_empty();
-    let old = if is_new {
-        Old::Nothing
-    } else {
+    let old = of_buffer(&buffer);
+    if !matches!(old, Old::Nothing) {
         buffer.check(&context.cancel).await?;
-        Text::decode(buffer.text.as_bytes()).map_or(Old::Other, Old::Text)
-    };
+    }
     let new =
         String::from_utf8(old.encode(&arguments.content)).map_err(|error| ToolError::Failed(error.to_string()))?;
+    let (workspace, rel, guard) = (Arc::clone(&context.workspace), buffer.rel.clone(), Arc::clone(&context.guard));
+    let size = new.len();
+    let output = change(move || {
+        let output = report(&workspace, &rel, &arguments.content, &old, size);
+        guard.is_as_shown(&output.diffs)?;
+        Ok(output)
+    })
+    .await?;
     let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
     if !buffer.exists {
         change(move || make_parents(&workspace, &rel)).await?;
     }
     buffer.write(&new, &context.cancel).await?;
-    let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
-    change(move || Ok(report(&workspace, &rel, &arguments.content, &old, new.len()))).await
+    Ok(output)
 }
 
 impl Old {

@@ -98,6 +98,7 @@ impl Workspace {
             if self.hides(&rel) {
                 return Err(PathError::Protected { path: text(), why: "it belongs to Wharf's own state" });
             }
+            self.admit(&rel, path)?;
             return Ok(Place { ancestor, missing, name, rel, existing, path: path.to_owned() });
         }
         Err(self.refusal(path, Errno::LOOP))

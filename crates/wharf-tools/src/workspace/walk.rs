@@ -200,7 +200,7 @@ impl Way<'_> {
             kind => kind,
         };
         let is_dir = kind == FileType::Directory;
-        if self.walk.workspace.hides(&path) {
+        if self.walk.workspace.hides(&path) || self.walk.workspace.passes_over(&path) {
             return Visited::Done;
         }
         let is_version_control = VERSION_CONTROL.iter().any(|it| name == *it);

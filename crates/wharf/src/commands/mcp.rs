@@ -100,6 +100,7 @@ async fn call(context: &Context, set: &McpSet, name: &str, arguments: &str) -> a
         session_id: SessionId::from_bits(0),
         call_id: CallId::from_bits(0),
         workspace: Workspace::open(wiring::work_dir(&context.config)?).context("the workspace")?,
+        guard: std::sync::Arc::default(),
         cancel: CancellationToken::new(),
         progress,
         clients: Clients::default(),

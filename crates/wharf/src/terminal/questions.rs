@@ -4,9 +4,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, Write};
 
 use tokio::sync::mpsc;
+use wharf_foreign::visible::head_and_tail;
 use wharf_protocol::PermissionOption;
+use wharf_protocol::permission::Preview;
 
-use super::{Style, clean};
+use super::{Style, clean, one_line};
 
 /// Lines that were typed and not yet read; somebody who types on while nothing is asked waits.
 const TYPED_LINES: usize = 4;
@@ -35,6 +37,38 @@ pub struct Terminal {
     screen: File,
     lines: Option<mpsc::Receiver<String>>,
     style: Style,
+}
+
+/// So many lines of one file's diff are shown before a question: head and tail.
+const PREVIEW_LINES: usize = 60;
+/// So many files are shown.
+const PREVIEW_FILES: usize = 20;
+
+/// What a question is about, to be shown before it. Each foreign line is marked, so that none passes for ours.
+pub fn preview_lines(style: Style, preview: Option<&Preview>) -> Vec<String> {
+    let Some(preview) = preview else { return Vec::new() };
+    let mut lines = Vec::new();
+    for diff in preview.diffs.iter().take(PREVIEW_FILES) {
+        for line in head_and_tail(diff.patch.trim_end(), PREVIEW_LINES) {
+            let line = format!("  | {}", clean(&line));
+            lines.push(match line.as_bytes().get(4) {
+                Some(b'+') => style.added(&line),
+                Some(b'-') => style.removed(&line),
+                _ => style.dim(&line),
+            });
+        }
+    }
+    let hidden = preview.cut as usize + preview.diffs.len().saturating_sub(PREVIEW_FILES);
+    if hidden > 0 {
+        lines.push(format!("  {hidden} diffs are cut or not shown"));
+    }
+    if let Some(problem) = &preview.problem {
+        lines.push(format!("  it would fail at this moment: {}", one_line(problem, 300)));
+    }
+    for path in preview.paths_outside.iter().take(PREVIEW_FILES) {
+        lines.push(style.error(&format!("  outside the workspace: {}", one_line(path, 300))));
+    }
+    lines
 }
 
 impl Terminal {

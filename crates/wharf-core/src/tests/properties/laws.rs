@@ -151,6 +151,7 @@ fn cancelled_turns_start_nothing(run: &Run) {
             Effect::CallModel { turn_id, .. } => Some(turn_id),
             Effect::RunCall { call_id, .. } => turn_of.get(call_id).copied(),
             Effect::StopModel { .. }
+            | Effect::LookAtCall { .. }
             | Effect::StopCall { .. }
             | Effect::StartCommand { .. }
             | Effect::StopCommand { .. } => None,

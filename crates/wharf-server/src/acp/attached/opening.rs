@@ -162,6 +162,8 @@ impl Attached {
                 arguments: permission.arguments,
                 cwd: permission.cwd,
                 question: permission.question,
+                preview: permission.preview,
+                definition: permission.definition,
                 options: permission.options,
                 expires_at: permission.expires_at,
             };

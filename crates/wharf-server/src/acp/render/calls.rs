@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::{Value, json};
+use wharf_foreign::visible;
 use wharf_protocol::event::{
     CommandEnded, CommandStarted, PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
 };
@@ -152,16 +153,38 @@ impl Calls {
         &mut self,
         requested: &PermissionRequested,
     ) -> (Option<acp::SessionUpdate>, acp::ToolCallUpdate) {
-        let PermissionRequested { call_id, tool_name, arguments, question, .. } = requested;
+        let PermissionRequested { call_id, tool_name, arguments, .. } = requested;
         let announced = self.announce(call_id, tool_name, arguments);
         let fields = acp::ToolCallUpdateFields::new()
             .title(self.title(tool_name, arguments))
             .name(tool_name.clone())
             .kind(self.kind(tool_name))
             .status(acp::ToolCallStatus::Pending)
-            .content(vec![text(question)])
+            .content(self.shown(requested))
             .raw_input(arguments.clone());
         (announced, acp::ToolCallUpdate::new(id(call_id), fields))
+    }
+
+    /// What is to be judged: the diffs first, because editors open their diff view only for those; then the question, with what is not in it.
+    fn shown(&self, requested: &PermissionRequested) -> Vec<acp::ToolCallContent> {
+        let PermissionRequested { tool_name, arguments, question, preview, .. } = requested;
+        let preview = preview.clone().unwrap_or_default();
+        let mut shown: Vec<acp::ToolCallContent> = preview.diffs.iter().map(|diff| self.diff(diff)).collect();
+        let mut words = question.clone();
+        if preview.cut > 0 {
+            words.push_str(&format!("\n[{} diffs are cut or left out]", preview.cut));
+        }
+        if let Some(problem) = &preview.problem {
+            words.push_str(&format!("\n[it would fail at this moment: {problem}]"));
+        }
+        shown.push(text(&words));
+        // A question quotes head and tail of what is long: the whole comes behind it.
+        let spec = self.spec(tool_name).filter(|spec| spec.kind == ToolKind::Execute);
+        let command = spec.and_then(|spec| arguments.get(spec.subject.as_deref()?)?.as_str()).map(visible::text);
+        if let Some(command) = command.filter(|command| !question.contains(command.trim())) {
+            shown.push(text(&command));
+        }
+        shown
     }
 
     fn announce(&mut self, call_id: &CallId, tool_name: &str, arguments: &Value) -> Option<acp::SessionUpdate> {
@@ -189,6 +212,7 @@ impl Calls {
     fn title(&self, tool_name: &str, arguments: &Value) -> String {
         let subject = self.spec(tool_name).and_then(|spec| spec.subject.as_deref());
         let subject = subject.and_then(|name| arguments.get(name)).and_then(Value::as_str).unwrap_or_default();
+        let subject = visible::text(subject);
         let line = format!("{tool_name} {}", subject.split_whitespace().collect::<Vec<_>>().join(" "));
         let title: String = line.trim_end().chars().take(TITLE_CHARS).collect();
         if title.len() < line.trim_end().len() { format!("{title}…") } else { title }

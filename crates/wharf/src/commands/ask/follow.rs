@@ -15,7 +15,7 @@ use wharf_protocol::{ErrorCode, Event, EventBody, PermissionId};
 use super::perf::Perf;
 use crate::failure::Exit;
 use crate::output::{self, note};
-use crate::terminal::{Choice, Narrator, Style, Terminal, clean, clean_json, one_line, read_choice};
+use crate::terminal::{Choice, Narrator, Style, Terminal, clean, clean_json, one_line, preview_lines, read_choice};
 
 /// What goes to standard output.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -219,6 +219,9 @@ impl<'a> Follower<'a> {
     /// Asks the first question.
     fn put(&mut self) {
         if let (Some(terminal), Some(asked)) = (&mut self.terminal, self.questions.front()) {
+            for line in preview_lines(self.style, asked.preview.as_ref()) {
+                terminal.say(&line);
+            }
             terminal.ask(&asked.question);
         }
     }

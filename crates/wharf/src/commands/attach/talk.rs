@@ -6,6 +6,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
 use wharf_protocol::event::{PromptReceived, SessionUpdated};
+use wharf_protocol::permission::Preview;
 use wharf_protocol::rest::{AnswerPermission, Cancel, ForkSession, SessionQuery, UpdateSession};
 use wharf_protocol::slash::Slash;
 use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
@@ -16,7 +17,7 @@ use super::slash;
 use crate::commands::{agents, session, sessions, tools};
 use crate::connect::Context;
 use crate::failure::Exit;
-use crate::terminal::{Choice, Narrator, clean, one_line, read_choice};
+use crate::terminal::{Choice, Narrator, clean, one_line, preview_lines, read_choice};
 
 /// Sessions that /sessions lists.
 const LISTED_SESSIONS: usize = 20;
@@ -29,7 +30,7 @@ pub struct Talk<'a> {
     connection: watch::Receiver<ConnectionState>,
     screen: Screen,
     narrator: Narrator,
-    questions: VecDeque<(PermissionId, String)>,
+    questions: VecDeque<(PermissionId, String, Option<Preview>)>,
     running: Option<Running>,
     /// Prompts from here whose end is not known yet: a piped line waits for the one before it.
     open: HashSet<MessageId>,
@@ -143,8 +144,8 @@ impl<'a> Talk<'a> {
             }
         }
         let open = self.client.permissions(&self.session.id).await?.permissions;
-        for Permission { permission_id, question, .. } in open {
-            self.question(permission_id, question);
+        for Permission { permission_id, question, preview, .. } in open {
+            self.question(permission_id, question, preview);
         }
         Ok(())
     }
@@ -153,7 +154,7 @@ impl<'a> Talk<'a> {
         if line.is_empty() {
             return Ok(Next::Stay);
         }
-        if let Some((permission, _)) = self.questions.front()
+        if let Some((permission, ..)) = self.questions.front()
             && let Choice::Answer(option) = read_choice(line)
         {
             let permission = permission.clone();
@@ -325,10 +326,10 @@ impl<'a> Talk<'a> {
             }
             EventBody::TurnFailed(_) => self.failed |= !self.screen.is_interactive(),
             EventBody::PermissionRequested(asked) => {
-                self.question(asked.permission_id.clone(), asked.question.clone());
+                self.question(asked.permission_id.clone(), asked.question.clone(), asked.preview.clone());
             }
             EventBody::PermissionResolved(answer) => {
-                self.questions.retain(|(permission, _)| *permission != answer.permission_id);
+                self.questions.retain(|(permission, ..)| *permission != answer.permission_id);
                 self.put();
             }
             EventBody::PromptWithdrawn(withdrawn) => {
@@ -415,16 +416,19 @@ impl<'a> Talk<'a> {
         self.screen.note(told);
     }
 
-    fn question(&mut self, permission: PermissionId, question: String) {
-        self.questions.push_back((permission, question));
+    fn question(&mut self, permission: PermissionId, question: String, preview: Option<Preview>) {
+        self.questions.push_back((permission, question, preview));
         if self.questions.len() == 1 {
             self.put();
         }
     }
 
     fn put(&mut self) {
-        let Some((_, question)) = self.questions.front() else { return };
+        let Some((_, question, preview)) = self.questions.front() else { return };
         let style = self.screen.style;
+        for line in preview_lines(style, preview.as_ref()) {
+            self.screen.note(&line);
+        }
         let line = format!(
             "{} {} {}",
             style.asks("?"),
