@@ -20,13 +20,13 @@ pub(crate) fn text(text: &str) -> String {
 
 /// A schema of arguments. Providers want an object's, whatever the tool's owner says.
 pub(crate) fn schema(mut schema: Value) -> Result<Value, String> {
-    // Some owners send it as text.
-    if let Value::String(text) = &schema {
-        schema = json::from_slice(text.as_bytes(), BOUNDS).unwrap_or_default();
-    }
     let size = schema.to_string().len();
     if size > SCHEMA_MAX_BYTES {
         return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));
+    }
+    // Some owners send it as text.
+    if let Value::String(text) = &schema {
+        schema = json::from_slice(text.as_bytes(), BOUNDS).unwrap_or_default();
     }
     clean(&mut schema);
     let Value::Object(mut schema) = schema else { return Ok(json!({ "type": "object", "properties": {} })) };
