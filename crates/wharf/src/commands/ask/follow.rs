@@ -207,6 +207,9 @@ impl<'a> Follower<'a> {
     fn question(&mut self, asked: &PermissionRequested) {
         self.end_line();
         if self.terminal.is_none() {
+            for line in preview_lines(self.style, asked.preview.as_ref()) {
+                self.note(&line);
+            }
             self.note(&format!("{} {}", self.style.asks("?"), one_line(&asked.question, 400)));
             return;
         }
