@@ -42,11 +42,11 @@ fn frames_are_pinned() {
         {"seq":19,"turn_id":"turn-a","type":"chunk","content":"é🦀 \n"}
         {"seq":22,"turn_id":"turn-a","type":"reasoning","content":"hm"}
         {"seq":24,"turn_id":"turn-a","type":"tool","event":"call_start","tool_name":"read_file","tool_id":"call-a","arguments":{"path":"a.txt"},"title":"read_file a.txt"}
-        {"seq":26,"turn_id":"turn-a","type":"tool","event":"call_progress","tool_name":"","tool_id":"call-a","content":"line\n"}
-        {"seq":27,"turn_id":"turn-a","type":"tool","event":"call_complete","tool_name":"edit_file","tool_id":"call-a","success":true,"duration_ms":12,"result_length":7}
-        {"seq":28,"turn_id":"turn-a","type":"tool","event":"call_denied","tool_name":"bash","tool_id":"call-a","success":false,"error":"not allowed","duration_ms":0,"result_length":6}
-        {"seq":31,"turn_id":"turn-a","type":"permission","permission_id":"perm-a","call_id":"call-a","question":"Run bash in /repo: ls","options":["allow_once","allow_always","reject_once","reject_always"],"expires_at":"2026-11-20T12:10:00.000Z"}
-        {"seq":32,"turn_id":"turn-a","type":"permission","permission_id":"perm-a","call_id":"call-a","resolution":"timed_out"}
+        {"seq":25,"turn_id":"turn-a","type":"tool","event":"call_progress","tool_name":"","tool_id":"call-a","content":"line\n"}
+        {"seq":26,"turn_id":"turn-a","type":"tool","event":"call_complete","tool_name":"edit_file","tool_id":"call-a","success":true,"duration_ms":12,"result_length":7}
+        {"seq":27,"turn_id":"turn-a","type":"tool","event":"call_denied","tool_name":"bash","tool_id":"call-a","success":false,"error":"not allowed","duration_ms":0,"result_length":6}
+        {"seq":30,"turn_id":"turn-a","type":"permission","permission_id":"perm-a","call_id":"call-a","question":"Run bash in /repo: ls","preview":{"paths":["/repo/a"],"paths_outside":["../b"],"diffs":[{"path":"/repo/a","old_text":"x\n","patch":"--- a/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n"}],"cut":1,"problem":"not found","digest":"9f86d081"},"options":["allow_once","allow_always","reject_once","reject_always"],"expires_at":"2026-11-20T12:10:00.000Z"}
+        {"seq":31,"turn_id":"turn-a","type":"permission","permission_id":"perm-a","call_id":"call-a","resolution":"timed_out"}
         {"seq":15,"turn_id":"turn-a","type":"complete","status":"completed","usage":{"prompt_tokens":10,"completion_tokens":5,"total_tokens":15},"stop_reason":"end_turn"}
         {"seq":16,"turn_id":"turn-a","type":"error","error":"turn cancelled","code":"TURN_CANCELLED","retryable":false}
         {"seq":17,"turn_id":"turn-a","type":"error","error":"no key","code":"PROVIDER_ERROR","retryable":false}
