@@ -13,7 +13,7 @@ const TITLE_MAX_CHARS: usize = 120;
 
 /// So many lines of what would run are quoted in a question: head and tail, so that nothing pushes our own words out of sight. The whole
 /// stands in the question's `arguments`.
-const QUESTION_MAX_LINES: usize = 12;
+const QUESTION_MAX_LINES: usize = 8;
 
 /// So many further arguments are named in a question, each with so many bytes.
 const QUESTION_ARGUMENTS: usize = 12;
