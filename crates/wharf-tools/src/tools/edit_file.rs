@@ -106,7 +106,7 @@ impl Tool for EditFile {
 async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDiff>, ToolError> {
     let workspace = Arc::clone(&context.workspace);
     let buffer = Buffer::open(context, &arguments.path, Want::Change).await?;
-    let buffer = buffer.map(|buffer| (buffer.rel.clone(), buffer.text.into_bytes()));
+    let buffer = buffer.map(|Buffer { rel, text, .. }| (rel, text.into_bytes()));
     change(move || {
         let (rel, change) = match buffer {
             Some((rel, bytes)) => {

@@ -112,7 +112,10 @@ async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDi
         Some(buffer) => Some(buffer),
         None => Buffer::create(context, &arguments.path).await?,
     };
-    let buffer = buffer.map(|buffer| (buffer.rel.clone(), of_buffer(&buffer)));
+    let buffer = buffer.map(|buffer| {
+        let old = of_buffer(&buffer);
+        (buffer.rel, old)
+    });
     change(move || {
         let (rel, old) = match buffer {
             Some(buffer) => buffer,
