@@ -270,7 +270,7 @@ fn durable(core: &Core) -> String {
             (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
         )
     });
-    let calls: Vec<_> = core.calls.iter().map(|call| (&call.proposal, &call.stage)).collect();
+    let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();
     let grants = &core.permissions.grants;
     format!(
         "{:#?}",
@@ -288,8 +288,13 @@ fn durable(core: &Core) -> String {
     )
 }
 
+/// A direct call is on the log once it is decided: until then it is looked at, and lost with its process.
+fn is_on_log(call: &&crate::calls::Call) -> bool {
+    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::calls::Stage::Proposed)
+}
+
 fn partial(core: &Core) -> String {
     let reply = core.turn.as_ref().map(|turn| &turn.reply);
-    let outputs: Vec<_> = core.calls.iter().map(|call| &call.output).collect();
+    let outputs: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| &call.output).collect();
     format!("{reply:#?} {outputs:#?}")
 }

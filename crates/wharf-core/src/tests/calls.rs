@@ -2,6 +2,9 @@
 
 use expect_test::expect;
 
+use wharf_protocol::Mode;
+
+use super::bench::{Bench, config};
 use super::script::check;
 
 #[test]
@@ -306,4 +309,36 @@ fn unreadable_arguments_are_told_with_their_reason_and_nothing_hidden() {
     assert_eq!(told("[1]"), "arguments were not a JSON object: [1] (it is a list)");
     assert_eq!(told(""), "arguments were not a JSON object:  (the reply ended before they did)");
     assert!(told(&"[".repeat(100_000)).ends_with("(it is nested deeper than 127 levels)"));
+}
+
+#[test]
+fn a_call_is_looked_at_before_it_is_decided_and_bound_to_what_was_seen() {
+    use crate::{Effect, Input, Seen, SeenPath};
+    let mut config = config();
+    config.looks_at_calls = true;
+    let mut bench = Bench::new(config, Mode::Ask, 7);
+    let execute = |tool_name: &str| Input::Execute {
+        tool_name: tool_name.to_owned(),
+        arguments: serde_json::json!({ "path": "a" }),
+        by: None,
+    };
+    let seen =
+        || Seen { paths: vec![SeenPath { name: "b".to_owned(), absolute: "/real/b".to_owned() }], ..Seen::default() };
+    // A read: looked at once, then run, bound to where it led.
+    let looked = bench.handle(execute("read"));
+    assert!(looked.events.is_empty(), "nothing is decided yet");
+    let [Effect::LookAtCall { call_id, preview: false, .. }] = &looked.effects[..] else { panic!("{looked:?}") };
+    let ran = bench.handle(Input::CallSeen { call_id: call_id.clone(), seen: seen() });
+    let [Effect::RunCall { bound, .. }] = &ran.effects[..] else { panic!("{ran:?}") };
+    assert_eq!(bound.paths.as_deref(), Some(&["/real/b".to_owned()][..]));
+    // An edit that is asked: looked at a second time for its change, and asked even if that shows nothing.
+    let looked = bench.handle(execute("edit"));
+    let [Effect::LookAtCall { call_id, .. }] = &looked.effects[..] else { panic!("{looked:?}") };
+    let again = bench.handle(Input::CallSeen { call_id: call_id.clone(), seen: seen() });
+    assert!(matches!(&again.effects[..], [Effect::LookAtCall { preview: true, .. }]), "{again:?}");
+    let asked = bench.handle(Input::CallSeen { call_id: call_id.clone(), seen: seen() });
+    assert!(asked.effects.is_empty() && bench.core.permissions().len() == 1, "{asked:?}");
+    // What was seen too late changes nothing.
+    let late = bench.handle(Input::CallSeen { call_id: call_id.clone(), seen: Seen::default() });
+    assert!(late.events.is_empty() && late.effects.is_empty());
 }
