@@ -208,7 +208,7 @@ async fn refuse_unsaved(context: &CallContext, path: &str) -> Result<(), ToolErr
 
 /// The file's text on disk, with `\n` as line end.
 pub(crate) fn on_disk(workspace: &Workspace, rel: &Path) -> Option<String> {
-    let open = workspace.open_file(&rel.to_string_lossy()).ok()?;
+    let open = workspace.open_named(rel).ok()?;
     let mut bytes = Vec::new();
     open.file.take(BUFFER_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
     Some(String::from_utf8(bytes).ok()?.replace("\r\n", "\n"))
@@ -216,7 +216,7 @@ pub(crate) fn on_disk(workspace: &Workspace, rel: &Path) -> Option<String> {
 
 /// Makes the directories that a new file needs: editors differ in whether they do.
 pub(crate) fn make_parents(workspace: &Workspace, rel: &Path) -> Result<(), ToolError> {
-    workspace.locate(&rel.to_string_lossy())?.make_parents()?;
+    workspace.locate_named(rel)?.make_parents()?;
     Ok(())
 }
 

@@ -11,6 +11,7 @@ mod editor;
 mod exec;
 mod guard;
 pub mod mcp;
+mod name;
 mod output;
 mod patch;
 mod question;

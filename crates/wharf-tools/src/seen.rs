@@ -7,7 +7,7 @@ use wharf_protocol::tool::FileDiff;
 
 use crate::guard;
 use crate::workspace::Workspace;
-use crate::{ToolError, text};
+use crate::{ToolError, name};
 
 /// What a call would touch.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -64,9 +64,9 @@ impl Seen {
 }
 
 impl SeenPath {
-    pub(crate) fn new(name: &Path, absolute: &Path) -> Self {
+    pub(crate) fn new(relative: &Path, absolute: &Path) -> Self {
         use std::os::unix::ffi::OsStrExt;
-        let shown = |path: &Path| text::shown(path.as_os_str().as_bytes());
-        Self { name: shown(name), absolute: shown(absolute) }
+        let judged = |path: &Path| name::judged(path.as_os_str().as_bytes());
+        Self { name: judged(relative), absolute: judged(absolute) }
     }
 }

@@ -156,23 +156,5 @@ pub(crate) fn image_type(start: &[u8]) -> Option<(&'static str, &'static str)> {
     }
 }
 
-/// A name as one line of plain text: control characters and bytes that are no UTF-8 are escaped.
-pub(crate) fn shown(name: &[u8]) -> String {
-    let mut text = String::with_capacity(name.len());
-    for chunk in name.utf8_chunks() {
-        for letter in chunk.valid().chars() {
-            if letter.is_control() || matches!(letter, '\u{2028}' | '\u{2029}' | '\u{202a}'..='\u{202e}') {
-                text.extend(letter.escape_default());
-            } else {
-                text.push(letter);
-            }
-        }
-        for byte in chunk.invalid() {
-            text.push_str(&format!("\\x{byte:02x}"));
-        }
-    }
-    text
-}
-
 #[cfg(test)]
 mod tests;

@@ -90,7 +90,7 @@ pub(crate) fn shown(rel: &Path) -> String {
     use std::os::unix::ffi::OsStrExt;
     match rel.as_os_str().as_bytes() {
         b"" => ".".into(),
-        bytes => crate::text::shown(bytes),
+        bytes => crate::name::shown(bytes),
     }
 }
 

@@ -10,6 +10,7 @@ mod guarded;
 mod place;
 mod protected;
 mod root;
+mod spelling;
 mod walk;
 
 use std::ffi::OsString;
@@ -29,7 +30,7 @@ use root::Root;
 pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
 
 use crate::guard::Guard;
-use crate::text::shown;
+use crate::name::{quoted, shown};
 
 /// The kernel asks to try again when a rename elsewhere made it unsure that a path stays inside.
 const RACE_RETRIES: usize = 16;
@@ -163,12 +164,22 @@ impl Workspace {
 
     /// `path` as a text for locations and diffs.
     pub(crate) fn absolute_text(&self, rel: &Path) -> String {
-        self.absolute(rel).to_string_lossy().into_owned()
+        let path = self.absolute(rel);
+        // What is no text is at least told apart, and a tool takes it.
+        path.to_str().map_or_else(|| shown(path.as_os_str().as_bytes()), str::to_owned)
     }
 
     /// The regular file `path`, open for reading.
     pub(crate) fn open_file(&self, path: &str) -> Result<OpenFile, PathError> {
-        let (root, inner) = self.find(path)?;
+        self.open_found(self.find(path)?, path)
+    }
+
+    /// The regular file that the workspace named `rel`.
+    pub(crate) fn open_named(&self, rel: &Path) -> Result<OpenFile, PathError> {
+        self.open_found(self.find_named(rel)?, &crate::tools::shown(rel))
+    }
+
+    fn open_found(&self, (root, inner): (&Root, PathBuf), path: &str) -> Result<OpenFile, PathError> {
         let open = |flags| self.beneath(root, &inner, flags, Mode::empty()).map_err(|error| self.refusal(path, error));
         // Opening a pipe or a device has effects of its own: look first, and once more at what was opened.
         regular(&stat(&open(OFlags::PATH)?, path)?, path)?;
@@ -186,7 +197,7 @@ impl Workspace {
         let open = |flags| self.beneath(root, &inner, flags, Mode::empty()).map_err(|error| self.refusal(path, error));
         let kind = FileType::from_raw_mode(stat(&open(OFlags::PATH)?, path)?.st_mode);
         if kind != FileType::Directory {
-            return Err(PathError::Kind { path: shown(path.as_bytes()), what: kind_name(kind), wanted: "a directory" });
+            return Err(PathError::Kind { path: quoted(path), what: kind_name(kind), wanted: "a directory" });
         }
         let fd = open(OFlags::RDONLY | OFlags::DIRECTORY)?;
         let rel = self.real(root, &fd, path)?;
@@ -210,28 +221,51 @@ impl Workspace {
         Ok(FileType::from_raw_mode(stat(&probe, path)?.st_mode))
     }
 
-    /// The directory that `path` is in and the way in it, by its text alone: what it leads to is decided when it is opened.
-    fn find(&self, path: &str) -> Result<(&Root, PathBuf), PathError> {
-        let invalid = |why| PathError::Invalid { path: shown(path.as_bytes()), why };
-        if path.trim().is_empty() {
+    /// The directory that `path` is in and the way in it, spelled as the directory has it: what it leads to is decided when it
+    /// is opened.
+    fn find(&self, given: &str) -> Result<(&Root, PathBuf), PathError> {
+        let invalid = |why| PathError::Invalid { path: quoted(given), why };
+        if given.is_empty() {
             return Err(invalid("it is empty"));
         }
-        if path.contains('\0') {
+        if given.contains('\0') {
             return Err(invalid("it contains a NUL byte"));
         }
-        let path = Path::new(path);
-        if path.starts_with("~") {
-            return Err(self.outside(&path.to_string_lossy()));
-        }
+        let path = Path::new(given);
         if path.is_relative() {
-            return Ok((&self.cwd, path.to_path_buf()));
+            // Names that mostly mean something else, unless they are there.
+            let is_home = path.starts_with("~");
+            if (is_home || given.trim().is_empty())
+                && !self.is_there(&self.cwd, path.iter().next().unwrap_or_default().as_ref())
+            {
+                return Err(if is_home { self.outside(given) } else { invalid("it is empty") });
+            }
+            return Ok((&self.cwd, self.spelled(&self.cwd, path.to_path_buf())));
         }
-        let root = self.root_of(path).ok_or_else(|| self.outside(&path.to_string_lossy()))?;
-        if let Err(why) = root.dir() {
-            let root = root.real.to_string_lossy().into_owned();
-            return Err(PathError::Gone { path: shown(path.as_os_str().as_bytes()), root, why: why.to_owned() });
+        let by_text = self.root_of(path).map(|root| (root, root.inner(path).unwrap_or(Path::new(""))));
+        let (root, inner) = by_text.or_else(|| self.root_like(path)).ok_or_else(|| self.outside(given))?;
+        self.usable(root, given)?;
+        if inner.as_os_str().is_empty() {
+            return Ok((root, ".".into()));
         }
-        let inner = root.inner(path).unwrap_or(Path::new(""));
+        Ok((root, self.spelled(root, inner.to_path_buf())))
+    }
+
+    fn usable(&self, root: &Root, given: &str) -> Result<(), PathError> {
+        let gone = |why: &str| PathError::Gone {
+            path: quoted(given),
+            root: shown(root.real.as_os_str().as_bytes()),
+            why: why.to_owned(),
+        };
+        root.dir().map(drop).map_err(gone)
+    }
+
+    /// Like `find`, for a name that the workspace itself gave to a file.
+    fn find_named(&self, rel: &Path) -> Result<(&Root, PathBuf), PathError> {
+        let given = || shown(rel.as_os_str().as_bytes());
+        let root = self.root_of(rel).ok_or_else(|| self.outside(&given()))?;
+        self.usable(root, &given())?;
+        let inner = if rel.is_absolute() { root.inner(rel).unwrap_or(Path::new("")) } else { rel };
         Ok((root, if inner.as_os_str().is_empty() { ".".into() } else { inner.to_path_buf() }))
     }
 
@@ -273,14 +307,14 @@ impl Workspace {
 
     /// Where a file that was opened beneath `root` lies in it.
     fn inner(&self, root: &Root, fd: &OwnedFd, path: &str) -> Result<PathBuf, PathError> {
-        let io = |error: io::Error| PathError::Io { path: shown(path.as_bytes()), source: error };
+        let io = |error: io::Error| PathError::Io { path: quoted(path), source: error };
         let real = name_of(fd).map_err(io)?;
         let dir = root.dir().map_err(|_| self.refusal(path, Errno::NOENT))?;
         // The directory may have been renamed since it was opened.
         let top = name_of(dir).map_err(io)?;
         if self.is_masked(&real) {
             let why = "it belongs to Wharf's own state";
-            return Err(PathError::Protected { path: shown(path.as_bytes()), why });
+            return Err(PathError::Protected { path: quoted(path), why });
         }
         real.strip_prefix(&top).map(Path::to_path_buf).map_err(|_| self.outside(path))
     }
@@ -316,12 +350,12 @@ impl Workspace {
             roots.push_str(joint);
             roots.push_str(&root.real.to_string_lossy());
         }
-        PathError::Outside { path: shown(path.as_bytes()), roots }
+        PathError::Outside { path: quoted(path), roots }
     }
 
     /// What the kernel's refusal of `path` means for the model.
     fn refusal(&self, path: &str, error: Errno) -> PathError {
-        let path_text = || shown(path.as_bytes());
+        let path_text = || quoted(path);
         match error {
             Errno::XDEV => self.outside(path),
             Errno::NOENT => PathError::NotFound { path: path_text(), hint: self.hint(path) },
@@ -345,27 +379,28 @@ impl Workspace {
         const NAMES_MAX: usize = 2000;
         let hint = || -> Option<String> {
             let (root, rel) = self.find(path).ok()?;
-            let wanted = rel.file_name()?.to_str()?.to_lowercase();
+            let wanted = rel.file_name()?.to_string_lossy().to_lowercase();
             let parent = rel.parent().unwrap_or(Path::new(""));
             let named = self.name(root, parent);
             let at = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
             let flags = OFlags::RDONLY | OFlags::DIRECTORY;
             let Ok(fd) = self.beneath(root, at, flags, Mode::empty()) else {
-                return Some(format!("; the directory {} does not exist either", shown(named.to_str()?.as_bytes())));
+                return Some(format!("; the directory {} does not exist either", shown(named.as_os_str().as_bytes())));
             };
             // Names are content too.
             self.real(root, &fd, path).ok()?;
             let mut close: Vec<(f32, String)> = Vec::new();
             for entry in rustix::fs::Dir::read_from(&fd).ok()?.flatten().take(NAMES_MAX) {
-                let Ok(name) = entry.file_name().to_str() else { continue };
-                if matches!(name, "." | "..") {
+                let name = entry.file_name().to_bytes();
+                if matches!(name, b"." | b"..") {
                     continue;
                 }
-                let lower = name.to_lowercase();
+                let lower = String::from_utf8_lossy(name).to_lowercase();
                 let likeness = similar::TextDiff::from_chars(wanted.as_str(), lower.as_str()).ratio();
                 let contains = lower.contains(&wanted) || wanted.contains(&lower);
-                if (likeness >= 0.6 || contains) && guarded::may_be_named(self, &named.join(name)) {
-                    close.push((likeness, shown(named.join(name).to_str()?.trim_start_matches("./").as_bytes())));
+                let path = named.join(std::ffi::OsStr::from_bytes(name));
+                if (likeness >= 0.6 || contains) && guarded::may_be_named(self, &path) {
+                    close.push((likeness, shown(path.as_os_str().as_bytes()).trim_start_matches("./").to_owned()));
                 }
             }
             close.sort_by(|a, b| b.0.total_cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
@@ -414,7 +449,7 @@ fn name_of(fd: &OwnedFd) -> io::Result<PathBuf> {
 }
 
 fn stat(fd: &OwnedFd, path: &str) -> Result<Stat, PathError> {
-    rustix::fs::fstat(fd).map_err(|error| PathError::Io { path: shown(path.as_bytes()), source: error.into() })
+    rustix::fs::fstat(fd).map_err(|error| PathError::Io { path: quoted(path), source: error.into() })
 }
 
 fn stat_entry(parent: impl AsFd, name: &std::ffi::OsStr) -> Result<Stat, Errno> {
@@ -425,7 +460,7 @@ fn regular(stat: &Stat, path: &str) -> Result<(), PathError> {
     match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => Ok(()),
         kind => {
-            let path = shown(path.as_bytes());
+            let path = quoted(path);
             Err(PathError::Kind { path, what: kind_name(kind), wanted: "a regular file" })
         }
     }

@@ -30,9 +30,3 @@ fn what_is_no_text_is_named() {
     assert_eq!(Text::decode(b"\xff\xfea"), Err(NotText::Binary("data")));
     assert_eq!(binary_kind(b"ID3 is a decision tree algorithm"), None);
 }
-
-#[test]
-fn names_are_one_plain_line() {
-    assert_eq!(shown(b"a\nb\x1b[31m\xff\xe2\x80\xaec"), "a\\nb\\u{1b}[31m\\xff\\u{202e}c");
-    assert_eq!(shown("grün 😀".as_bytes()), "grün 😀");
-}

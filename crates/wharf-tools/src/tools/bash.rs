@@ -203,11 +203,16 @@ impl Tool for Bash {
 }
 
 fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, ToolError> {
-    Ok(workspace.open_dir(self::workdir(workdir))?)
+    let path = self::workdir(workdir);
+    // A blank beside a path is mostly a slip, and sometimes a part of the name.
+    Ok(workspace.open_dir(path).or_else(|error| match path.trim() {
+        trimmed if trimmed != path => workspace.open_dir(trimmed),
+        _ => Err(error),
+    })?)
 }
 
 fn workdir(given: Option<&str>) -> &str {
-    given.map(str::trim).filter(|path| !path.is_empty()).unwrap_or(".")
+    given.filter(|path| !path.trim().is_empty()).unwrap_or(".")
 }
 
 pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {

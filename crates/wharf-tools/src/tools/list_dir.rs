@@ -138,7 +138,7 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
 
 fn line(entry: &Entry<'_>, depth: usize) -> String {
     let indent = "  ".repeat(entry.depth);
-    let name = crate::text::shown(entry.name.as_bytes());
+    let name = crate::name::shown(entry.name.as_bytes());
     let stat = || rustix::fs::statat(entry.parent.as_fd(), entry.name, AtFlags::SYMLINK_NOFOLLOW).ok();
     let rest = match entry.kind {
         // Where nobody would expect more, nothing is said.
@@ -151,7 +151,7 @@ fn line(entry: &Entry<'_>, depth: usize) -> String {
             None => String::new(),
         },
         FileType::Symlink => match rustix::fs::readlinkat(entry.parent.as_fd(), entry.name, Vec::new()) {
-            Ok(target) => format!(" -> {}", crate::text::shown(target.as_bytes())),
+            Ok(target) => format!(" -> {}", crate::name::shown(target.as_bytes())),
             Err(_) => "  (symbolic link)".to_owned(),
         },
         kind => format!("  ({})", crate::workspace::kind_name(kind)),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::{PathError, Workspace, stat_entry};
 use crate::guard::{Barred, Guard};
 use crate::seen::{Guarded, SeenPath};
-use crate::text::shown;
+use crate::name::{quoted, shown};
 
 /// Directories whose files start programs of editors, agents and git hooks when somebody opens the workspace, commits, or trusts it.
 const DIRECTORIES: &[(&str, &str)] = &[
@@ -81,7 +81,7 @@ impl Workspace {
         let Some(guard) = &self.guard else { return Ok(()) };
         let SeenPath { name, absolute } = SeenPath::new(rel, &self.absolute(rel));
         guard.admit(&name, &absolute).map_err(|barred| {
-            let path = shown(path.as_bytes());
+            let path = quoted(path);
             match barred {
                 Barred::Denied(rule) => PathError::Denied { path, rule },
                 Barred::Elsewhere => PathError::Elsewhere { path },

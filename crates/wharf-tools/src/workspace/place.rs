@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::{PathError, Root, Workspace, regular, stat_entry};
-use crate::text::shown;
+use crate::name::quoted;
 
 const LINKS_MAX: usize = 16;
 const DEPTH_MAX: usize = 128;
@@ -60,8 +60,16 @@ impl Fingerprint {
 impl Workspace {
     /// Where to write `path`. A symbolic link stands for its target; protected files are refused.
     pub(crate) fn locate(&self, path: &str) -> Result<Place, PathError> {
-        let (root, mut rel) = self.find(path)?;
-        let text = || shown(path.as_bytes());
+        self.locate_found(self.find(path)?, path)
+    }
+
+    /// Where to write the file that the workspace named `rel`.
+    pub(crate) fn locate_named(&self, rel: &Path) -> Result<Place, PathError> {
+        self.locate_found(self.find_named(rel)?, &crate::tools::shown(rel))
+    }
+
+    fn locate_found(&self, (root, mut rel): (&Root, PathBuf), path: &str) -> Result<Place, PathError> {
+        let text = || quoted(path);
         if path.ends_with('/') {
             return Err(PathError::Invalid { path: text(), why: "it names a directory" });
         }
@@ -125,7 +133,7 @@ impl Workspace {
             }
             here = here.parent().unwrap_or(Path::new(""));
         }
-        Err(PathError::Invalid { path: shown(path.as_bytes()), why: "it has too many directories" })
+        Err(PathError::Invalid { path: quoted(path), why: "it has too many directories" })
     }
 }
 
@@ -146,7 +154,7 @@ impl Place {
     /// The content of the file that is here.
     pub(crate) fn read(&mut self, limit: u64) -> Result<Vec<u8>, PathError> {
         if !self.exists() {
-            return Err(PathError::NotFound { path: shown(self.path.as_bytes()), hint: String::new() });
+            return Err(PathError::NotFound { path: quoted(&self.path), hint: String::new() });
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC | OFlags::NOCTTY;
         let fd = rustix::fs::openat(&self.ancestor, &self.name, flags, Mode::empty())
@@ -155,7 +163,7 @@ impl Place {
         regular(&stat, &self.path)?;
         let fingerprint = Fingerprint::of(&stat);
         self.existing = Some(fingerprint);
-        let too_large = |size| PathError::TooLarge { path: shown(self.path.as_bytes()), what: "the file", size, limit };
+        let too_large = |size| PathError::TooLarge { path: quoted(&self.path), what: "the file", size, limit };
         if fingerprint.size > limit {
             return Err(too_large(fingerprint.size));
         }
@@ -211,7 +219,7 @@ impl Place {
     }
 
     fn io(&self, source: io::Error) -> PathError {
-        PathError::Io { path: shown(self.path.as_bytes()), source }
+        PathError::Io { path: quoted(&self.path), source }
     }
 }
 
@@ -262,7 +270,7 @@ impl Prepared {
             Some(seen) => {
                 let now = stat_entry(&self.parent, &self.name).ok().map(|stat| Fingerprint::of(&stat));
                 if now != Some(*seen) {
-                    return Err(PathError::Changed { path: shown(self.path.as_bytes()) });
+                    return Err(PathError::Changed { path: quoted(&self.path) });
                 }
                 Some(self.back_up().map_err(|error| self.io(error))?)
             }
@@ -284,7 +292,7 @@ impl Prepared {
             }
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
                 self.state = State::Open;
-                Err(PathError::Changed { path: shown(self.path.as_bytes()) })
+                Err(PathError::Changed { path: quoted(&self.path) })
             }
             Err(error) => {
                 self.undo();
@@ -366,7 +374,7 @@ impl Prepared {
     }
 
     fn io(&self, source: io::Error) -> PathError {
-        PathError::Io { path: shown(self.path.as_bytes()), source }
+        PathError::Io { path: quoted(&self.path), source }
     }
 }
 

@@ -399,3 +399,114 @@ fn a_directory_that_is_gone_costs_only_itself() {
     assert!(open().is_whole());
     assert_eq!(told(open().open_file(&path)), "fine");
 }
+
+/// Every entry of the workspace, by the bytes of its name.
+fn raw(bench: &Bench, name: &[u8], content: &str) {
+    use std::os::unix::ffi::OsStrExt;
+    let path = bench.path("").join(std::ffi::OsStr::from_bytes(name));
+    std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+    std::fs::write(path, content).unwrap();
+}
+
+#[tokio::test]
+async fn every_name_that_a_tool_prints_is_taken_by_every_tool() {
+    use serde_json::json;
+    let names: [&[u8]; 9] = [
+        b"bad\xff.txt",
+        b"line\nend.txt",
+        b"tab\tand\x1b[31m.txt",
+        br"back\slash.txt",
+        br"literal\xff.txt",
+        br"literal\n.txt",
+        b"d\xff/in\xfe.txt",
+        "bidi\u{202e}txt".as_bytes(),
+        b" ",
+    ];
+    for name in names {
+        let bench = Bench::new();
+        raw(&bench, name, "needle\n");
+        let listed = bench.tell("glob", json!({ "pattern": "**" })).await;
+        let printed = listed.lines().next().unwrap();
+        let read = bench.tell("read_file", json!({ "path": printed })).await;
+        assert_eq!(read, "     1\tneedle\n", "{printed}");
+        let edit = json!({ "path": printed, "old_string": "needle", "new_string": "thread" });
+        assert!(bench.tell("edit_file", edit).await.starts_with(&format!("edited {printed}")), "{printed}");
+        let found = bench.tell("grep", json!({ "pattern": "thread", "mode": "files" })).await;
+        assert_eq!(found.trim_end_matches('\n'), printed);
+        let patch = format!("*** Begin Patch\n*** Update File: {printed}\n-thread\n+wool\n*** End Patch");
+        if !printed.trim().is_empty() {
+            let told = bench.tell("apply_patch", json!({ "patch": patch })).await;
+            assert!(told.contains(&format!("M {printed}")), "{told}");
+        }
+        let write = json!({ "path": printed, "content": "whole\n" });
+        assert!(bench.tell("write_file", write).await.starts_with("replaced"), "{printed}");
+        let files = bench.names().len();
+        assert_eq!(files, if name.contains(&b'/') { 2 } else { 1 }, "{printed}: no twin was made");
+    }
+}
+
+#[test]
+fn of_two_readings_the_printed_one_counts_first() {
+    let bench = Bench::new();
+    raw(&bench, b"a\n", "a line end");
+    raw(&bench, br"a\n", "a backslash");
+    let size = |path: &str| bench.workspace.open_file(path).unwrap().stat.st_size;
+    assert_eq!((size(r"a\n"), size(r"a\\n")), (10, 11));
+    // What git or a user says of a file is its name as it is.
+    raw(&bench, br"src\new", "x");
+    assert_eq!((size(r"src\new"), size(r"src\\new")), (1, 1));
+    // What is not there is made as it was said, and what is an escape of a way out is none.
+    assert_eq!(bench.workspace.locate(r"new\d+\x").unwrap().rel(), Path::new(r"new\d+\x"));
+    for way in [r"\x2e\x2e/secret", r"\u{2e}\u{2e}/secret", r"..\x2fsecret"] {
+        assert!(told(bench.workspace.open_file(way)).contains("not found"), "{way}");
+    }
+}
+
+#[test]
+fn a_name_is_found_in_either_normal_form() {
+    let bench = Bench::new();
+    let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+    for (stored, given) in [(composed, decomposed), (decomposed, composed)] {
+        let bench = Bench::new();
+        bench.write(&format!("{stored}/\u{e9}o\u{308}.txt"), "x");
+        let found = bench.workspace.open_file(&format!("{given}/e\u{301}\u{f6}.txt")).unwrap();
+        assert_eq!(found.rel, Path::new(&format!("{stored}/\u{e9}o\u{308}.txt")));
+        let new = bench.workspace.locate(&format!("{given}/new.txt")).unwrap();
+        assert_eq!(new.rel(), Path::new(&format!("{stored}/new.txt")), "no second directory");
+        let absolute = bench.workspace.root().join(given);
+        assert_eq!(bench.workspace.open_dir(absolute.to_str().unwrap()).unwrap().rel, Path::new(stored));
+    }
+    // Each is itself where both are there.
+    bench.write(composed, "1").write(decomposed, "2");
+    assert_eq!(bench.workspace.open_file(composed).unwrap().rel, Path::new(composed));
+    assert_eq!(bench.workspace.open_file(decomposed).unwrap().rel, Path::new(decomposed));
+    // A third form between two is nobody's.
+    bench.write("\u{e9}e\u{301}", "1").write("e\u{301}\u{e9}", "2");
+    assert!(told(bench.workspace.open_file("\u{e9}\u{e9}")).contains("not found"));
+    // What only looks alike is another file.
+    assert!(told(bench.workspace.open_file("ca\u{fb00}e\u{301}")).contains("not found"));
+}
+
+#[test]
+fn a_further_directory_is_known_by_its_printed_name() {
+    use std::os::unix::ffi::OsStrExt;
+    let bench = bench();
+    let home = bench.dir.path().canonicalize().unwrap();
+    for name in [&b"lib\xff"[..], "lib\u{e9}".as_bytes()] {
+        let lib = home.join(std::ffi::OsStr::from_bytes(name));
+        std::fs::create_dir(&lib).unwrap();
+        std::fs::write(lib.join("a"), "x").unwrap();
+        let workspace = Workspace::open_with(bench.path(""), std::slice::from_ref(&lib), &[]).unwrap();
+        let printed = workspace.absolute_text(&lib.join("a")).replace('\u{e9}', "e\u{301}");
+        assert_eq!(workspace.open_file(&printed).unwrap().rel, lib.join("a"), "{printed}");
+        assert!(told(workspace.open_file(&printed.replace("/lib", "/lic"))).contains("outside"), "{printed}");
+    }
+}
+
+#[test]
+fn a_directory_named_like_a_home_is_reached_by_its_name() {
+    let bench = bench();
+    assert!(told(bench.workspace.open_file("~/a")).contains("outside"));
+    bench.write("~/a", "x");
+    assert_eq!(bench.workspace.open_file("~/a").unwrap().rel, Path::new("~/a"));
+}

@@ -1,7 +1,7 @@
 //! The files of a patch that an editor has: all rewritten there, or taken back.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tokio_util::sync::CancellationToken;
@@ -81,7 +81,7 @@ impl Written {
                 buffer.write(&buffer.text, &cancel).await
             } else {
                 let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
-                change(move || remove(&workspace, &rel.to_string_lossy())).await
+                change(move || remove(&workspace, &rel)).await
             };
             if back.is_err() {
                 left.push(shown(&buffer.rel));
@@ -107,8 +107,8 @@ async fn write_one(context: &CallContext, rewrite: &Rewrite) -> Result<(), ToolE
     rewrite.buffer.write(&rewrite.new, &context.cancel).await
 }
 
-fn remove(workspace: &Workspace, path: &str) -> Result<(), ToolError> {
-    let place = workspace.locate(path)?;
+fn remove(workspace: &Workspace, rel: &Path) -> Result<(), ToolError> {
+    let place = workspace.locate_named(rel)?;
     if place.exists() {
         let mut removal = place.prepare_removal()?;
         removal.commit()?;
