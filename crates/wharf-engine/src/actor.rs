@@ -22,11 +22,11 @@ use wharf_protocol::{
     CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
 };
 use wharf_store::{Append, Entry, Lease, StoreError};
-use wharf_tools::Workspace;
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 
 use crate::commands::{Commands, Start};
+use crate::engine::directories;
 use crate::feed::Feed;
 use crate::live::{Message, Reply, Shared};
 use crate::mcp::LiveMcp;
@@ -134,7 +134,6 @@ struct Actor {
     system: Arc<str>,
     /// The model whose window the core was told.
     window_of: String,
-    workspace: Option<Arc<Workspace>>,
     model: Option<ModelCall>,
     calls: Calls,
     commands: Commands,
@@ -184,7 +183,7 @@ impl Actor {
         let agent = shared.agent(&saved.session.agent_name);
         let tools = shared.tools_of(&agent);
         let builtin = Arc::clone(&tools);
-        let mcp = shared.mcp.open(&session, &saved.session.cwd).await;
+        let mcp = shared.mcp.open(&session, &directories::home(&shared.config(), &saved.session.cwd)).await;
         let tool_location = saved.session.tool_location;
         let mut client_tools = shared.clients.changes(&session);
         client_tools.mark_changed();
@@ -220,7 +219,6 @@ impl Actor {
             mcp,
             system,
             window_of: String::new(),
-            workspace: None,
             model: None,
             calls: Calls::new(Budget::of_session(&shared.progress)),
             commands,
@@ -424,7 +422,7 @@ impl Actor {
             }
             Message::Mcp { servers, reply } => {
                 let old = self.mcp.take();
-                let cwd = self.core.session().cwd.clone();
+                let cwd = self.home();
                 let replaced = self.shared.mcp.replace(&self.session, &cwd, servers, old).await;
                 match replaced {
                     Ok(mcp) => {

@@ -1,6 +1,6 @@
 //! The one door: everything that a transport or an embedded client can ask for.
 
-mod directories;
+pub(crate) mod directories;
 mod mcp;
 
 use std::collections::BTreeMap;

@@ -14,7 +14,7 @@ use wharf_protocol::mcp::{McpServer, McpServerState};
 use wharf_protocol::{SessionId, ToolSpec};
 use wharf_store::StoreError;
 use wharf_tools::mcp::{Catalogue, Mcp, McpSet, Remembered};
-use wharf_tools::{Tool, Toolbox};
+use wharf_tools::{Home, Tool, Toolbox};
 
 use crate::EngineError;
 
@@ -109,7 +109,7 @@ impl McpSessions {
     }
 
     /// Opens the servers of a session that comes to life, if it has any.
-    pub(crate) async fn open(&self, session: &SessionId, cwd: &Path) -> Option<LiveMcp> {
+    pub(crate) async fn open(&self, session: &SessionId, cwd: &Home) -> Option<LiveMcp> {
         let kept = self.read(session).await;
         if kept.is_none() && !self.mcp.has_common() {
             return None;
@@ -118,7 +118,7 @@ impl McpSessions {
         Some(self.open_these(session, cwd, servers, tools))
     }
 
-    fn open_these(&self, session: &SessionId, cwd: &Path, servers: Vec<McpServer>, kept: Remembered) -> LiveMcp {
+    fn open_these(&self, session: &SessionId, cwd: &Home, servers: Vec<McpServer>, kept: Remembered) -> LiveMcp {
         let set = Arc::new(self.mcp.open(&servers, kept.clone(), cwd));
         let mut sets = self.sets();
         sets.retain(|_, set| set.strong_count() > 0);
@@ -130,7 +130,7 @@ impl McpSessions {
     pub(crate) async fn replace(
         &self,
         session: &SessionId,
-        cwd: &Path,
+        cwd: &Home,
         servers: Vec<McpServer>,
         old: Option<LiveMcp>,
     ) -> Result<LiveMcp, EngineError> {

@@ -42,7 +42,7 @@ pub use guard::{Guard, PathRules};
 pub use question::{Field, FieldKind, Question, Reply};
 pub use seen::{Guarded, Seen, SeenPath};
 pub use toolbox::{Toolbox, ToolsConfig};
-pub use workspace::{PathError, Workspace};
+pub use workspace::{Home, PathError, Workspace};
 
 /// Something that an agent can do.
 #[async_trait]

@@ -7,6 +7,7 @@
 //! used. A kernel without `openat2` gets a walk of one component at a time that refuses `..` and every symbolic link.
 
 mod guarded;
+mod home;
 mod place;
 mod protected;
 mod root;
@@ -24,6 +25,7 @@ use std::sync::Arc;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
+pub use home::Home;
 pub(crate) use place::{Place, Prepared};
 pub(crate) use protected::protection;
 use root::Root;
@@ -111,11 +113,16 @@ impl Workspace {
         Self::open_with(cwd, &[], &[])
     }
 
-    /// Like `open`, with the directories `further` beside it, which are real paths: one that is not there, or is a link by
+    /// Like `open_in`, wherever `cwd` leads.
+    pub fn open_with(cwd: impl AsRef<Path>, further: &[PathBuf], masked: &[PathBuf]) -> io::Result<Arc<Self>> {
+        Self::open_in(&Home::new(cwd.as_ref(), &[]), further, masked)
+    }
+
+    /// Opens the directory that `cwd` names now, with the directories `further` beside it, which are real paths: one that is not there, or is a link by
     /// now, costs only itself. Tools neither read nor write the files and directories `masked` (our own state and configuration),
     /// nor what lies in them. They need not exist yet.
-    pub fn open_with(cwd: impl AsRef<Path>, further: &[PathBuf], masked: &[PathBuf]) -> io::Result<Arc<Self>> {
-        let cwd = Arc::new(Root::open(cwd.as_ref())?);
+    pub fn open_in(cwd: &Home, further: &[PathBuf], masked: &[PathBuf]) -> io::Result<Arc<Self>> {
+        let cwd = Arc::new(Root::open(cwd)?);
         let has_openat2 = cwd.dir().is_ok_and(probe);
         let further = further.iter().map(|path| Arc::new(Root::open_real(path))).collect();
         let masked = masked.iter().map(|path| resolved(path)).collect();
@@ -129,12 +136,6 @@ impl Workspace {
     #[must_use]
     pub fn root(&self) -> &Path {
         &self.cwd.real
-    }
-
-    /// Whether every directory could be opened.
-    #[must_use]
-    pub fn is_whole(&self) -> bool {
-        self.roots().all(|root| root.dir().is_ok())
     }
 
     fn roots(&self) -> impl Iterator<Item = &Root> {

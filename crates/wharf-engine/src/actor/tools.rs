@@ -6,10 +6,11 @@ use std::sync::Arc;
 use serde_json::Value;
 use wharf_core::{Bound, SeenPath};
 use wharf_protocol::{Agent, CallId, Session, ToolLocation, ToolSpec};
-use wharf_tools::{CallContext, ClientTool, Guard, PathRules, Progress, Tool, Workspace};
+use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;
 use crate::commands::SessionCommands;
+use crate::engine::directories;
 use crate::mcp::{LiveMcp, READY_LIMIT};
 
 impl Actor {
@@ -39,9 +40,8 @@ impl Actor {
         }
     }
 
-    /// Calls that begin from here on reach the directories that the session has now, and the model is told of them.
+    /// The model is told of the directories that the session has now.
     pub(super) fn follow_directories(&mut self) {
-        self.workspace = None;
         self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
     }
 
@@ -85,7 +85,7 @@ impl Actor {
             Ok(workspace) => workspace,
             Err(error) => {
                 let cwd = self.core.session().cwd.display();
-                return self.calls.fail(call_id, format!("the workspace {cwd} cannot be opened: {error}"));
+                return self.calls.fail(call_id, format!("the workspace {cwd} cannot be used: {error}"));
             }
         };
         let guard = self.guard(Arc::clone(tool.spec()), bound);
@@ -120,17 +120,17 @@ impl Actor {
         }
     }
 
-    fn workspace(&mut self) -> std::io::Result<Arc<Workspace>> {
-        if let Some(workspace) = &self.workspace {
-            return Ok(Arc::clone(workspace));
-        }
+    /// The session's directory, by its name.
+    pub(super) fn home(&self) -> Home {
+        directories::home(&self.shared.config(), &self.core.session().cwd)
+    }
+
+    /// The directories that have the session's names now: each call looks for itself, as others make, move and replace directories.
+    fn workspace(&self) -> std::io::Result<Arc<Workspace>> {
         let config = self.shared.config();
         let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
         let session = self.core.session();
-        let workspace = Workspace::open_with(&session.cwd, &session.additional_directories, &masked)?;
-        // A directory that is missing may be there at the next call.
-        self.workspace = workspace.is_whole().then(|| Arc::clone(&workspace));
-        Ok(workspace)
+        Workspace::open_in(&self.home(), &session.additional_directories, &masked)
     }
 
     /// Takes over the tools of the session's MCP servers and clients, where they have changed.

@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use wharf_tools::Home;
+
 use crate::{EngineConfig, EngineError};
 
 /// Each is open while the session is live; more are refused.
@@ -50,6 +52,11 @@ fn check_allowed(config: &EngineConfig, field: &'static str, path: &Path, real: 
 /// Compares path components, so that `/work-evil` is not below `/work`.
 fn is_below(path: &Path, root: &Path) -> bool {
     root.canonicalize().is_ok_and(|root| path.starts_with(root))
+}
+
+/// The directory `cwd` of a session, which is to lie in the allowed ones whenever it is used.
+pub(crate) fn home(config: &EngineConfig, cwd: &Path) -> Home {
+    Home::new(cwd, &config.allowed_roots)
 }
 
 /// The real directories that `wanted` adds to `cwd`: each once, and none that lies in another one. Those that the session has,

@@ -219,3 +219,78 @@ async fn edits_in_further_directories_are_edits_in_the_workspace() {
     assert!(test.kinds(&session).await.contains(&"permission.requested"));
     assert!(!home.join("other/new.txt").exists() && !home.join("lib/secret.txt").exists());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn each_call_works_in_the_directory_that_has_the_name_now() {
+    let (_dir, home) = directory(&["proj"]);
+    let (proj, old) = (home.join("proj"), home.join("old"));
+    let test = TestEngine::with(MemoryStore::new(), |config| config.default_mode = Mode::Full).await;
+    let session = test.session_in(&proj).await;
+    let write = |name: &str| json!({ "path": name, "content": "x" });
+    assert!(test.told(&session, "write_file", write("one")).await.contains("created"));
+    // A fresh clone.
+    std::fs::rename(&proj, &old).unwrap();
+    std::fs::create_dir(&proj).unwrap();
+    assert!(test.told(&session, "write_file", write("two")).await.contains("created"));
+    assert!(proj.join("two").exists() && !old.join("two").exists());
+    assert_eq!(test.told(&session, "bash", json!({ "command": "ls" })).await, "two\n");
+    assert!(test.told(&session, "read_file", json!({ "path": proj.join("two") })).await.contains('x'));
+    // Removed: said, and no empty listing; made again: found.
+    std::fs::remove_dir_all(&proj).unwrap();
+    for (tool, arguments) in [("list_dir", json!({})), ("bash", json!({ "command": "ls" })), ("write_file", write("x"))]
+    {
+        let told = test.told(&session, tool, arguments).await;
+        assert!(
+            told.contains(&format!("the workspace {} cannot be used: it is gone", proj.display())),
+            "{tool}: {told}"
+        );
+    }
+    std::fs::create_dir(&proj).unwrap();
+    assert!(test.told(&session, "list_dir", json!({})).await.ends_with("is empty"));
+    // Moved elsewhere, with a link in its place.
+    std::fs::remove_dir(&proj).unwrap();
+    std::os::unix::fs::symlink(&old, &proj).unwrap();
+    assert!(test.told(&session, "write_file", write("three")).await.contains("created"));
+    assert!(old.join("three").exists());
+    // What is there is no directory.
+    std::fs::remove_file(&proj).unwrap();
+    std::fs::write(&proj, "file").unwrap();
+    assert!(test.told(&session, "list_dir", json!({})).await.contains("Not a directory"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_workspace_that_leads_out_of_the_allowed_directories_is_not_used() {
+    let (_dir, home) = directory(&["R/x", "R/y", "R/deep/x", "outside/x"]);
+    let test = TestEngine::with(MemoryStore::new(), |config| {
+        config.default_mode = Mode::Full;
+        config.allowed_roots = vec![home.join("R")];
+    })
+    .await;
+    let (plain, deep) = (test.session_in(&home.join("R/x")).await, test.session_in(&home.join("R/deep/x")).await);
+    assert!(test.told(&plain, "read_file", json!({ "path": "file.txt" })).await.contains("content"));
+    // The directory itself, and one on the way to it.
+    std::fs::rename(home.join("R/x"), home.join("R/was")).unwrap();
+    std::os::unix::fs::symlink("../outside", home.join("R/x")).unwrap();
+    std::fs::rename(home.join("R/deep"), home.join("R/was-deep")).unwrap();
+    std::os::unix::fs::symlink(home.join("outside"), home.join("R/deep")).unwrap();
+    for session in [&plain, &deep] {
+        for (tool, arguments) in [
+            ("read_file", json!({ "path": "file.txt" })),
+            ("list_dir", json!({})),
+            ("grep", json!({ "pattern": "content" })),
+            ("write_file", json!({ "path": "new", "content": "x" })),
+            ("bash", json!({ "command": "touch ran" })),
+            ("bash", json!({ "command": "touch ran", "background": true })),
+        ] {
+            let told = test.told(session, tool, arguments).await;
+            assert!(told.contains("leads out of the allowed directories"), "{tool}: {told}");
+        }
+    }
+    let names = |path: &str| std::fs::read_dir(home.join(path)).unwrap().flatten().count();
+    assert_eq!((names("outside"), names("outside/x")), (1, 1), "nothing was made there");
+    // A link that stays inside is followed.
+    std::fs::remove_file(home.join("R/x")).unwrap();
+    std::os::unix::fs::symlink("y", home.join("R/x")).unwrap();
+    assert!(test.told(&plain, "write_file", json!({ "path": "new", "content": "x" })).await.contains("created"));
+    assert!(home.join("R/y/new").exists());
+}

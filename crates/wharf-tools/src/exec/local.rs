@@ -34,7 +34,7 @@ impl Execution {
             .envs(self.environment.iter().map(|(name, value)| (name, value)))
             .env("WHARF_CALL", context.call_id.as_str())
             .env(tree::MARKER, &token)
-            .current_dir(directory_path(&self.directory, &context.workspace))
+            .current_dir(held(&self.directory))
             .process_group(0)
             .kill_on_drop(true)
             .stdin(Stdio::null())
@@ -173,13 +173,9 @@ impl Running {
 }
 
 /// The held directory, by a name that stays right when the directory is renamed or replaced.
-fn directory_path(directory: &OwnedFd, workspace: &crate::Workspace) -> PathBuf {
+pub(super) fn held(directory: &OwnedFd) -> PathBuf {
     use std::os::fd::AsRawFd;
-    if cfg!(target_os = "linux") {
-        PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
-    } else {
-        workspace.root().to_path_buf()
-    }
+    PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
 }
 
 /// Marks the processes of one call; call ids alone may be the same in two sessions.

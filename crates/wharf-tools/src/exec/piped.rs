@@ -3,7 +3,7 @@
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdUnixStream;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,6 +16,7 @@ use tokio::time::timeout;
 
 use super::tree::{self, Tree};
 use super::{GRACE, local};
+use crate::Home;
 use crate::supervisor::Supervisor;
 use crate::supervisor::wire::{self, End, Frames, Serve};
 
@@ -31,7 +32,7 @@ pub(crate) struct Program {
     pub(crate) program: PathBuf,
     pub(crate) arguments: Vec<String>,
     pub(crate) environment: Vec<(String, String)>,
-    pub(crate) directory: PathBuf,
+    pub(crate) directory: Home,
 }
 
 /// A program that runs.
@@ -71,7 +72,7 @@ impl Program {
         let serve = Serve { program: program.into_os_string(), arguments, environment };
         let frame = wire::json_frame(wire::SERVE, &serve)?;
         let start = move || -> io::Result<StdUnixStream> {
-            let directory = open_directory(&directory)?;
+            let (directory, _) = directory.open()?;
             let keeper = supervisor.keeper()?;
             let [stdin, stdout, stderr] = &theirs;
             wire::send_all(&keeper, &frame, &[directory.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
@@ -91,13 +92,14 @@ impl Program {
         let Self { program, arguments, environment, directory } = self;
         let [stdin, stdout, stderr] = theirs;
         let token = local::token()?;
+        let (directory, _) = directory.open()?;
         let mut command = Command::new(program);
         command
             .args(arguments)
             .env_clear()
             .envs(environment)
             .env(tree::MARKER, &token)
-            .current_dir(directory)
+            .current_dir(super::local::held(&directory))
             .process_group(0)
             .kill_on_drop(true)
             .stdin(Stdio::from(stdin))
@@ -110,11 +112,6 @@ impl Program {
         tree.started(child.id());
         Ok(PipedProcess::Own { child, tree })
     }
-}
-
-fn open_directory(path: &Path) -> io::Result<OwnedFd> {
-    use rustix::fs::{Mode, OFlags};
-    Ok(rustix::fs::open(path, OFlags::DIRECTORY | OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 impl PipedProcess {

@@ -1,7 +1,6 @@
 //! The MCP servers of this process: each one once, however many sessions have it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
@@ -16,6 +15,7 @@ use super::config::{BadServer, Checked, checked};
 use super::http;
 use super::server::Handle;
 use super::set::{McpSet, Remembered};
+use crate::Home;
 use crate::exec;
 use crate::supervisor::{Supervisor, SupervisorProgram};
 
@@ -54,7 +54,7 @@ struct Pool {
     /// Of the configuration file.
     common: Vec<Checked>,
     call_timeout_ms: u64,
-    handles: Mutex<HashMap<(String, PathBuf), Weak<Handle>>>,
+    handles: Mutex<HashMap<(String, Home), Weak<Handle>>>,
     tasks: TaskTracker,
 }
 
@@ -116,7 +116,7 @@ impl Mcp {
 
     /// The servers of a session that is in use: they are started or reached now, as far as they are not already.
     #[must_use]
-    pub fn open(&self, servers: &[McpServer], remembered: Remembered, directory: &Path) -> McpSet {
+    pub fn open(&self, servers: &[McpServer], remembered: Remembered, directory: &Home) -> McpSet {
         let members = self.of_session(servers).into_iter();
         let members = members.map(|server| (self.handle(&server, directory), server)).collect();
         McpSet::new(members, remembered, self.pool.call_timeout_ms)
@@ -155,14 +155,14 @@ impl Mcp {
         all
     }
 
-    fn handle(&self, server: &Checked, directory: &Path) -> Arc<Handle> {
-        let key = (server.identity.clone(), directory.to_owned());
+    fn handle(&self, server: &Checked, directory: &Home) -> Arc<Handle> {
+        let key = (server.identity.clone(), directory.clone());
         let mut handles = self.pool.handles.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(handle) = handles.get(&key).and_then(Weak::upgrade) {
             return handle;
         }
         handles.retain(|_, handle| handle.strong_count() > 0);
-        let (handle, task) = Handle::new(server.clone(), directory.to_owned(), Arc::clone(&self.pool.ground));
+        let (handle, task) = Handle::new(server.clone(), directory.clone(), Arc::clone(&self.pool.ground));
         self.pool.tasks.spawn(task);
         let handle = Arc::new(handle);
         handles.insert(key, Arc::downgrade(&handle));

@@ -1,6 +1,5 @@
 //! One server's task: connects, lives, starts again with growing pauses, gives up for a while.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -17,6 +16,7 @@ use super::life::{Call, CallError, Command, End, Life, News};
 use super::link::{Link, Tail};
 use super::pool::{Ground, RUNNING_MAX};
 use super::{http, legacy, stdio};
+use crate::Home;
 use crate::Progress;
 use crate::exec::Program;
 
@@ -65,7 +65,7 @@ impl Drop for Handle {
 
 impl Handle {
     /// A new server, and what has to be run for it.
-    pub(super) fn new(server: Checked, directory: PathBuf, ground: Arc<Ground>) -> (Self, impl Future<Output = ()>) {
+    pub(super) fn new(server: Checked, directory: Home, ground: Arc<Ground>) -> (Self, impl Future<Output = ()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (state, seen) = watch::channel(State {
             status: McpStatus::Connecting,
@@ -149,7 +149,7 @@ impl Drop for Waiting<'_> {
 
 struct Task {
     server: Checked,
-    directory: PathBuf,
+    directory: Home,
     ground: Arc<Ground>,
     state: watch::Sender<State>,
     commands: mpsc::Receiver<Command>,
@@ -231,7 +231,7 @@ impl Task {
             News::Over => state.send_modify(|state| state.status = McpStatus::Restarting),
             News::Tools(catalogue) => state.send_modify(|state| state.catalogue = Some(Arc::new(catalogue))),
         };
-        let life = Life::new(link, &self.ids, &self.directory, &mut news);
+        let life = Life::new(link, &self.ids, self.directory.path(), &mut news);
         match life.run(&mut self.commands, &self.stop).await {
             End::Stopped => None,
             End::Lost { reason, was_ready } => Some((reason, was_ready, false)),

@@ -4,9 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{CWD, Mode, OFlags};
-
-use super::name_of;
+use super::home::{Home, open};
 
 #[derive(Debug)]
 pub(super) struct Root {
@@ -19,10 +17,10 @@ pub(super) struct Root {
 }
 
 impl Root {
-    /// The directory that `given` leads to.
-    pub(super) fn open(given: &Path) -> io::Result<Self> {
-        let (dir, real) = open(given)?;
-        Ok(Self { dir: Ok(dir), real, given: given.to_path_buf() })
+    /// The directory that has the name `home` now.
+    pub(super) fn open(home: &Home) -> io::Result<Self> {
+        let (dir, real) = home.open()?;
+        Ok(Self { dir: Ok(dir), real, given: home.path().to_path_buf() })
     }
 
     /// The directory `real`, and no other one: since it was looked at, a link may have come in its place or on the way to it.
@@ -43,11 +41,4 @@ impl Root {
     pub(super) fn inner<'a>(&self, path: &'a Path) -> Option<&'a Path> {
         path.strip_prefix(&self.real).or_else(|_| path.strip_prefix(&self.given)).ok()
     }
-}
-
-fn open(path: &Path) -> io::Result<(OwnedFd, PathBuf)> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::openat(CWD, path, flags, Mode::empty())?;
-    let real = name_of(&dir).or_else(|_| path.canonicalize())?;
-    Ok((dir, real))
 }

@@ -9,7 +9,7 @@ use wharf_protocol::mcp::{McpServerState, McpStatus};
 use wharf_protocol::rest::ToolList;
 use wharf_protocol::{CallId, SessionId, ToolSpec};
 use wharf_tools::mcp::{McpSet, Remembered};
-use wharf_tools::{CallContext, Clients, Progress, ToolError, Workspace};
+use wharf_tools::{CallContext, Clients, Home, Progress, ToolError, Workspace};
 
 use super::{print_json, tools};
 use crate::cli::{ListArgs, McpCommand};
@@ -32,7 +32,7 @@ pub async fn run(context: &Context, command: McpCommand) -> anyhow::Result<Exit>
         note("no MCP servers are configured; `[mcp.NAME]` in the configuration file adds one");
     }
     let directory = wiring::work_dir(&context.config)?;
-    let set = mcp.open(&[], Remembered::default(), &directory);
+    let set = mcp.open(&[], Remembered::default(), &Home::new(directory, &[]));
     set.settled(CONNECT_LIMIT).await;
     let exit = match command {
         McpCommand::List(args) => list(&set, &args),

@@ -11,7 +11,7 @@ use wharf_testkit::{wait_until, within};
 
 use super::super::{Mcp, McpConfig, McpSet, Remembered};
 use crate::testing::Bench;
-use crate::{Tool, ToolError, ToolOutput};
+use crate::{Home, Tool, ToolError, ToolOutput};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -52,8 +52,12 @@ impl Lab {
         McpServer { name: "test".to_owned(), command: Some(program()), args, ..McpServer::default() }
     }
 
+    fn home(&self) -> Home {
+        Home::new(self.dir.path(), &[])
+    }
+
     fn open(&self, args: &[&str]) -> McpSet {
-        self.mcp.open(&[self.server(args)], Remembered::default(), self.dir.path())
+        self.mcp.open(&[self.server(args)], Remembered::default(), &self.home())
     }
 
     async fn ready(&self, args: &[&str]) -> McpSet {
@@ -134,7 +138,7 @@ async fn a_server_sees_its_own_variables_and_no_key_of_ours() {
     let lab = Lab::new();
     let mut server = lab.server(&[]);
     server.env = vec![NamedValue { name: "SECRET".to_owned(), value: "only mine".to_owned() }];
-    let set = lab.mcp.open(&[server], Remembered::default(), lab.dir.path());
+    let set = lab.mcp.open(&[server], Remembered::default(), &lab.home());
     set.settled(LIMIT).await;
     assert_eq!(lab.tell(&set, "environment", json!({ "text": "SECRET" })).await, "only mine");
     assert_eq!(lab.tell(&set, "environment", json!({ "text": "OPENAI_API_KEY" })).await, "unset");
@@ -145,7 +149,7 @@ async fn a_server_sees_its_own_variables_and_no_key_of_ours() {
 async fn annotations_count_where_they_are_trusted() {
     let lab = Lab::new();
     let server = McpServer { trust_annotations: true, ..lab.server(&[]) };
-    let set = lab.mcp.open(&[server], Remembered::default(), lab.dir.path());
+    let set = lab.mcp.open(&[server], Remembered::default(), &lab.home());
     set.settled(LIMIT).await;
     assert!(tool_of(&set, "echo").spec().read_only);
     assert!(!tool_of(&set, "die").spec().read_only);
@@ -202,13 +206,13 @@ async fn a_server_that_cannot_start_is_given_up_and_tried_when_it_is_wanted() {
 async fn what_cannot_be_started_at_all_says_so_without_secrets() {
     let lab = Lab::new();
     let missing = McpServer { command: Some("/nonexistent/server".into()), ..lab.server(&[]) };
-    let set = lab.mcp.open(&[missing], Remembered::default(), lab.dir.path());
+    let set = lab.mcp.open(&[missing], Remembered::default(), &lab.home());
     let shown = until(&set, McpStatus::Failed).await;
     let error = shown.error.unwrap();
     assert!(error.starts_with("/nonexistent/server cannot be started: No such file"), "{error}");
     let mut leaky = lab.server(&["--exit", "3"]);
     leaky.env = vec![NamedValue { name: "SECRET".to_owned(), value: "hunter22".to_owned() }];
-    let set = lab.mcp.open(&[leaky], Remembered::default(), lab.dir.path());
+    let set = lab.mcp.open(&[leaky], Remembered::default(), &lab.home());
     let shown = until(&set, McpStatus::Failed).await;
     assert_eq!(shown.stderr.as_deref(), Some("no way: the secret is [redacted]"));
     assert!(set.tools().is_empty());
@@ -296,7 +300,7 @@ async fn servers_that_are_configured_alike_are_one() {
     drop(one);
     assert_eq!(first, pid(lab.tell(&two, "where", json!({})).await), "the other session still has it");
     let elsewhere = tempfile::tempdir().unwrap();
-    let third = lab.mcp.open(&[lab.server(&[])], Remembered::default(), elsewhere.path());
+    let third = lab.mcp.open(&[lab.server(&[])], Remembered::default(), &Home::new(elsewhere.path(), &[]));
     third.settled(LIMIT).await;
     assert_ne!(first, pid(lab.tell(&third, "where", json!({})).await), "another directory is another server");
     drop((two, third));
@@ -312,9 +316,9 @@ async fn what_was_listed_before_is_there_before_the_server_is() {
     drop(set);
     let remembered: Remembered = serde_json::from_str(&as_text).unwrap();
     let deaf = McpServer { args: vec!["--deaf".to_owned()], ..lab.server(&[]) };
-    let other = lab.mcp.open(&[deaf], remembered.clone(), lab.dir.path());
+    let other = lab.mcp.open(&[deaf], remembered.clone(), &lab.home());
     assert!(other.tools().is_empty(), "another configuration is another server");
-    let set = lab.mcp.open(&[lab.server(&[])], remembered, lab.dir.path());
+    let set = lab.mcp.open(&[lab.server(&[])], remembered, &lab.home());
     assert_eq!(set.tools().len(), 13);
     assert_eq!(lab.tell(&set, "echo", json!({ "text": "waited" })).await, "waited");
 }
@@ -352,3 +356,21 @@ async fn all_are_held_as_commands_are(pids: &[u32]) {
 
 #[cfg(not(target_os = "linux"))]
 async fn all_are_held_as_commands_are(_: &[u32]) {}
+
+#[tokio::test]
+async fn a_server_starts_nowhere_but_in_the_allowed_directories() {
+    for is_supervised in [true, false] {
+        let lab = Lab::with(is_supervised);
+        let (root, outside) = (lab.dir.path().join("root"), lab.dir.path().join("outside"));
+        std::fs::create_dir_all(&root).unwrap();
+        std::fs::create_dir(&outside).unwrap();
+        std::os::unix::fs::symlink(&outside, root.join("x")).unwrap();
+        let home = Home::new(root.join("x"), std::slice::from_ref(&root));
+        let set = lab.mcp.open(&[lab.server(&[])], Remembered::default(), &home);
+        set.settled(LIMIT).await;
+        let state = set.states().pop().unwrap();
+        let why = state.error.unwrap_or_default();
+        assert!(why.contains("leads out of the allowed directories"), "{why}");
+        assert!(!lab.dir.path().join("log").exists(), "it ran");
+    }
+}
