@@ -36,6 +36,18 @@ pub(crate) async fn bounded(result: String, context: &CallContext) -> ToolOutput
     })
 }
 
+impl ToolOutput {
+    /// The same with what is to be known besides.
+    #[must_use]
+    pub(crate) fn noted(mut self, notes: &[String]) -> Self {
+        for note in notes {
+            let joint = if self.result.ends_with('\n') { "" } else { "\n" };
+            self.result.push_str(&format!("{joint}Note: {note}"));
+        }
+        self
+    }
+}
+
 /// A new file of ours that nobody else may read.
 pub(crate) fn create_named(directory: &Path, name: &str) -> io::Result<File> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;

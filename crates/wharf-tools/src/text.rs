@@ -1,5 +1,9 @@
 //! Text files: their encoding and line ends, which a change has to keep.
 
+mod ends;
+
+pub(crate) use ends::Ends;
+
 /// How a file's text is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
@@ -9,13 +13,13 @@ pub(crate) enum Encoding {
     Utf16Be,
 }
 
-/// A file's text with `\n` alone as line end, where all its line ends were the same.
+/// A file's text with `\n` alone as line end.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Text {
     pub(crate) text: String,
     pub(crate) encoding: Encoding,
-    /// Every line ended in `\r\n`; they are `\n` in `text`.
-    pub(crate) crlf: bool,
+    /// What the line ends were.
+    pub(crate) ends: Ends,
 }
 
 /// Why bytes are not a text that can be changed and written back.
@@ -70,14 +74,21 @@ impl Text {
                 text.to_owned()
             }
         };
-        let crlf = is_crlf(&text);
-        let text = if crlf { text.replace("\r\n", "\n") } else { text };
-        Ok(Self { text, encoding, crlf })
+        let (text, ends) = Ends::fold(text);
+        Ok(Self { text, encoding, ends })
     }
 
-    /// `text` stored the way this file is.
+    /// The changed text `text` stored the way this file is.
     pub(crate) fn encode(&self, text: &str) -> Vec<u8> {
-        let text = if self.crlf { text.replace("\r\n", "\n").replace('\n', "\r\n") } else { text.to_owned() };
+        self.encoded(self.ends.unfold(text))
+    }
+
+    /// A whole new text stored the way this file is.
+    pub(crate) fn encode_whole(&self, text: &str) -> Vec<u8> {
+        self.encoded(self.ends.unfold_whole(text))
+    }
+
+    fn encoded(&self, text: String) -> Vec<u8> {
         match self.encoding {
             Encoding::Utf8 => text.into_bytes(),
             Encoding::Utf8Bom => [&[0xef, 0xbb, 0xbf], text.as_bytes()].concat(),
@@ -92,14 +103,8 @@ impl Text {
 
     /// What a new file is.
     pub(crate) fn plain(text: String) -> Self {
-        Self { text, encoding: Encoding::Utf8, crlf: false }
+        Self { text, encoding: Encoding::Utf8, ends: Ends::Lf }
     }
-}
-
-/// Whether `text` has line ends, all of them are `\r\n`, and `\r` stands nowhere else: then folding loses nothing.
-fn is_crlf(text: &str) -> bool {
-    let pairs = text.matches("\r\n").count();
-    pairs > 0 && pairs == text.matches('\n').count() && pairs == text.matches('\r').count()
 }
 
 /// UTF-16 after its byte order mark, or nothing where the bytes are none.

@@ -13,6 +13,7 @@ mod protected;
 mod root;
 mod spelling;
 mod walk;
+mod writer;
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -26,10 +27,11 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
 
 pub use home::Home;
-pub(crate) use place::{Place, Prepared};
+pub(crate) use place::Place;
 pub(crate) use protected::protection;
 use root::Root;
 pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
+pub(crate) use writer::Prepared;
 
 use crate::guard::Guard;
 use crate::name::{quoted, shown};

@@ -104,9 +104,11 @@ impl Tool for ApplyPatch {
             let mut disk = disk;
             disk.commit().map_err(|error| nothing_changed(error.into()))
         });
-        if let Err(error) = committed.await {
-            return Err(written.take_back(&context, error).await);
-        }
+        let lost = match committed.await {
+            Ok(lost) => lost,
+            Err(error) => return Err(written.take_back(&context, error).await),
+        };
+        let done = done.noted(&lost);
         let bounded = crate::output::bounded(done.result, &context).await;
         Ok(ToolOutput { diffs: done.diffs, locations: done.locations, ..bounded })
     }
@@ -216,7 +218,8 @@ impl Plan {
                 let applied =
                     apply(&text.text, &hunks).map_err(|problem| ToolError::Failed(format!("{name}: {problem}")))?;
                 text.text = applied.text;
-                let notes: String = applied.notes.iter().map(|note| format!("; {note}")).collect();
+                let notes = applied.notes.into_iter().chain(text.ends.note());
+                let notes: String = notes.map(|note| format!("; {note}")).collect();
                 match rename_to {
                     None => {
                         planned.new = Some(text);
@@ -320,7 +323,7 @@ impl Plan {
                     }
                 }
             };
-            ready.disk.0.push(prepared.map_err(|error| nothing_changed(error.into()))?);
+            ready.disk.0.push((name, prepared.map_err(|error| nothing_changed(error.into()))?));
             stop.check()?;
         }
         output.result = format!("the patch is applied:\n{}", self.summary.join("\n"));
@@ -331,17 +334,20 @@ impl Plan {
 /// The files of one patch, in the order in which they are put in place; taken back in the opposite one, so that
 /// directories made for the first are empty by then.
 #[derive(Debug, Default)]
-struct Batch(Vec<Prepared>);
+struct Batch(Vec<(String, Prepared)>);
 
 impl Batch {
-    fn commit(&mut self) -> Result<(), crate::PathError> {
-        for file in &mut self.0 {
+    /// Says what the files do not keep.
+    fn commit(&mut self) -> Result<Vec<String>, crate::PathError> {
+        for (_, file) in &mut self.0 {
             file.commit()?;
         }
-        for file in &mut self.0 {
+        let mut lost = Vec::new();
+        for (name, file) in &mut self.0 {
             file.keep();
+            lost.extend(file.lost().into_iter().map(|what| format!("{name}: {what}")));
         }
-        Ok(())
+        Ok(lost)
     }
 }
 

@@ -154,7 +154,7 @@ fn edit(
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
-    Ok(output)
+    Ok(output.noted(&prepared.lost()))
 }
 
 /// What the call comes to. Nothing was written.
@@ -168,11 +168,7 @@ struct Change {
 impl Change {
     fn make(bytes: &[u8], name: &str, arguments: &Arguments) -> Result<Self, ToolError> {
         let file = decode(bytes, name)?;
-        let (old, new) = if file.crlf {
-            (arguments.old_string.replace("\r\n", "\n"), arguments.new_string.replace("\r\n", "\n"))
-        } else {
-            (arguments.old_string.clone(), arguments.new_string.clone())
-        };
+        let (old, new) = (file.ends.words(&arguments.old_string), file.ends.words(&arguments.new_string));
         let edited = matching::edit(&file.text, &old, &new, arguments.replace_all)
             .map_err(|mismatch| refusal(name, &mismatch))?;
         Ok(Self { file, edited, new_lines: new.lines().count() })
@@ -187,8 +183,8 @@ impl Change {
             1 => format!("edited {name} at line {first}"),
             _ => format!("edited {name}: {count} replacements, the first at line {first}"),
         };
-        if let Some(how) = how {
-            result.push_str(&format!(". Note: {how}"));
+        for note in how.map(str::to_owned).into_iter().chain(file.ends.note()) {
+            result.push_str(&format!(". Note: {note}"));
         }
         result.push_str(&format!("\n{}", matching::excerpt(&text, first, new_lines)));
         result.truncate(crate::output::floor(&result, limit));

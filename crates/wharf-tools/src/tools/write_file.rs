@@ -162,7 +162,7 @@ fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Sto
     stop.check()?;
     prepared.commit()?;
     prepared.keep();
-    Ok(output)
+    Ok(output.noted(&prepared.lost()))
 }
 
 /// Writes the file where an editor has it, or is to have it.
@@ -193,7 +193,7 @@ impl Old {
     /// `content` stored as the file was.
     fn encode(&self, content: &str) -> Vec<u8> {
         match self {
-            Self::Text(text) => text.encode(content.strip_prefix('\u{feff}').unwrap_or(content)),
+            Self::Text(text) => text.encode_whole(content.strip_prefix('\u{feff}').unwrap_or(content)),
             Self::Nothing | Self::Other => content.to_owned().into_bytes(),
         }
     }
@@ -209,13 +209,10 @@ fn report(workspace: &Workspace, rel: &Path, content: &str, old: &Old, size: usi
             (format!("created {name} ({lines} lines, {size} bytes)"), file_diff(path, &name, None, Some(content)))
         }
         Old::Text(old) => {
-            let new = if old.crlf { folded.as_str() } else { content };
-            let kept = match (old.encoding.name(), old.crlf) {
-                (None, false) => String::new(),
-                (None, true) => "; its CRLF line ends were kept".into(),
-                (Some(name), false) => format!("; it stays {name}"),
-                (Some(name), true) => format!("; it stays {name} with CRLF line ends"),
-            };
+            let new = if old.ends.is_mostly_crlf() { folded.as_str() } else { content };
+            let encoding = old.encoding.name().map(|name| format!("; it stays {name}"));
+            let ends = old.ends.note_whole().map(|note| format!("; {note}"));
+            let kept: String = encoding.into_iter().chain(ends).collect();
             let same = if old.text == new { " The content is the same as before." } else { "" };
             (
                 format!("replaced {name} ({lines} lines, {size} bytes){kept}.{same}"),

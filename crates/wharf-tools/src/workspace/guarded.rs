@@ -7,8 +7,8 @@ use std::sync::Arc;
 
 use super::{PathError, Workspace, stat_entry};
 use crate::guard::{Barred, Guard};
-use crate::seen::{Guarded, SeenPath};
 use crate::name::{quoted, shown};
+use crate::seen::{Guarded, SeenPath};
 
 /// Directories whose files start programs of editors, agents and git hooks when somebody opens the workspace, commits, or trusts it.
 const DIRECTORIES: &[(&str, &str)] = &[

@@ -1,15 +1,16 @@
-//! A place for a file: where it would be written, and writing there in one step or not at all.
+//! A place for a file: where it would be written.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
+use super::writer::{Prepared, plain};
 use super::{PathError, Root, Workspace, regular, stat_entry};
 use crate::name::quoted;
 
@@ -36,10 +37,13 @@ pub(crate) struct Place {
 pub(crate) struct Fingerprint {
     dev: u64,
     ino: u64,
-    size: u64,
+    pub(super) size: u64,
     modified: (i64, u64),
+    /// The rights of owner, group and others.
     pub(crate) mode: u32,
-    owner: (u32, u32),
+    /// It runs with the rights of its owner or group.
+    pub(super) is_special: bool,
+    pub(super) owner: (u32, u32),
 }
 
 impl Fingerprint {
@@ -52,6 +56,7 @@ impl Fingerprint {
             size: stat.st_size as u64,
             modified: (stat.st_mtime as i64, stat.st_mtime_nsec as u64),
             mode: stat.st_mode as u32 & 0o777,
+            is_special: stat.st_mode as u32 & 0o6000 != 0,
             owner: (stat.st_uid, stat.st_gid),
         }
     }
@@ -175,8 +180,8 @@ impl Place {
         Ok(content)
     }
 
-    /// Writes `content` into a temporary file beside the place, for `Prepared::commit` to put there. `mode` is for a
-    /// new file; one that exists keeps its own.
+    /// Makes the change ready, for `Prepared::commit` to put it in place. A file that exists keeps its mode, unless `mode` says
+    /// another one.
     pub(crate) fn prepare(self, content: &[u8], mode: Option<u32>) -> Result<Prepared, PathError> {
         if self.existing.is_some() {
             // A rename would replace a file that may not be written.
@@ -188,7 +193,7 @@ impl Place {
             }
         }
         let mut prepared = self.prepare_parents()?;
-        prepared.write(content, mode).map_err(|error| prepared.io(error))?;
+        prepared.fill(content, mode)?;
         Ok(prepared)
     }
 
@@ -206,8 +211,7 @@ impl Place {
 
     fn prepare_parents(self) -> Result<Prepared, PathError> {
         let Self { ancestor, missing, name, rel: _, existing, path } = self;
-        let mut prepared =
-            Prepared { parent: ancestor, name, existing, path, made: Vec::new(), temporary: None, state: State::Open };
+        let mut prepared = Prepared::removal(ancestor, name, existing, path);
         for name in missing {
             let step = make_directory(&prepared.parent, &name).map_err(|error| prepared.io(error))?;
             let parent = std::mem::replace(&mut prepared.parent, step.fd);
@@ -219,7 +223,7 @@ impl Place {
     }
 
     fn io(&self, source: io::Error) -> PathError {
-        PathError::Io { path: quoted(&self.path), source }
+        PathError::Io { path: quoted(&self.path), source: plain(source) }
     }
 }
 
@@ -237,167 +241,4 @@ fn make_directory(parent: &OwnedFd, name: &OsStr) -> io::Result<Made> {
     let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
     let fd = rustix::fs::openat(parent, name, flags, Mode::empty())?;
     Ok(Made { fd, made })
-}
-
-/// A change of one file that is ready: its content is on disk beside it. Dropped uncommitted, it leaves nothing behind.
-#[derive(Debug)]
-pub(crate) struct Prepared {
-    parent: OwnedFd,
-    name: OsString,
-    existing: Option<Fingerprint>,
-    path: String,
-    /// Directories made for it, outermost first.
-    made: Vec<(OwnedFd, OsString)>,
-    /// The new content; absent for a removal.
-    temporary: Option<OsString>,
-    state: State,
-}
-
-#[derive(Debug)]
-enum State {
-    Open,
-    /// Done, and the old file is still there under this name.
-    Undoable {
-        backup: Option<OsString>,
-    },
-    Final,
-}
-
-impl Prepared {
-    /// Puts the change in place. Until `keep` it can be taken back.
-    pub(crate) fn commit(&mut self) -> Result<(), PathError> {
-        let backup = match &self.existing {
-            Some(seen) => {
-                let now = stat_entry(&self.parent, &self.name).ok().map(|stat| Fingerprint::of(&stat));
-                if now != Some(*seen) {
-                    return Err(PathError::Changed { path: quoted(&self.path) });
-                }
-                Some(self.back_up().map_err(|error| self.io(error))?)
-            }
-            None => None,
-        };
-        self.state = State::Undoable { backup };
-        let done = match &self.temporary {
-            Some(temporary) => self.put(temporary),
-            None => match rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::empty()) {
-                // Where hard links are not to be had the backup was a rename: it is gone already.
-                Ok(()) | Err(Errno::NOENT) => Ok(()),
-                Err(error) => Err(error.into()),
-            },
-        };
-        match done {
-            Ok(()) => {
-                self.temporary = None;
-                Ok(())
-            }
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                self.state = State::Open;
-                Err(PathError::Changed { path: quoted(&self.path) })
-            }
-            Err(error) => {
-                self.undo();
-                Err(self.io(error))
-            }
-        }
-    }
-
-    /// Makes a committed change final.
-    pub(crate) fn keep(&mut self) {
-        if let State::Undoable { backup: Some(backup) } = std::mem::replace(&mut self.state, State::Final) {
-            let _ = rustix::fs::unlinkat(&self.parent, &backup, AtFlags::empty());
-        }
-    }
-
-    /// Takes a committed change back: the old file itself returns, with everything that belongs to it.
-    fn undo(&mut self) {
-        match std::mem::replace(&mut self.state, State::Open) {
-            State::Undoable { backup: Some(backup) } => {
-                match rustix::fs::renameat(&self.parent, &backup, &self.parent, &self.name) {
-                    // Where both are names of one file, a rename leaves both.
-                    Ok(()) => {
-                        let _ = rustix::fs::unlinkat(&self.parent, &backup, AtFlags::empty());
-                    }
-                    // The old content is not lost: it stays under the backup's name.
-                    Err(error) => {
-                        tracing::error!(path = self.path, %error, "could not restore a file after a failed change");
-                    }
-                }
-            }
-            State::Undoable { backup: None } => {
-                let _ = rustix::fs::unlinkat(&self.parent, &self.name, AtFlags::empty());
-            }
-            State::Open | State::Final => {}
-        }
-    }
-
-    fn write(&mut self, content: &[u8], mode: Option<u32>) -> io::Result<()> {
-        let temporary = temporary_name()?;
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        // A new file gets what the process's mask leaves; nobody else reads the new content of a private one.
-        let create_mode = if self.existing.is_some() { 0o600 } else { mode.unwrap_or(0o666) };
-        let fd = rustix::fs::openat(&self.parent, &temporary, flags, Mode::from_raw_mode(create_mode))?;
-        self.temporary = Some(temporary);
-        let mut file = File::from(fd);
-        file.write_all(content)?;
-        if let Some(existing) = &self.existing {
-            let stat = rustix::fs::fstat(&file)?;
-            if (stat.st_uid, stat.st_gid) != existing.owner {
-                let (user, group) = (Uid::from_raw(existing.owner.0), Gid::from_raw(existing.owner.1));
-                // Only root may give a file away; the content matters more than its owner.
-                let _ = rustix::fs::fchown(&file, Some(user), Some(group));
-            }
-            rustix::fs::fchmod(&file, Mode::from_raw_mode(mode.unwrap_or(existing.mode)))?;
-        }
-        Ok(())
-    }
-
-    /// A second name for the file that will be replaced.
-    fn back_up(&self) -> io::Result<OsString> {
-        let backup = temporary_name()?;
-        match rustix::fs::linkat(&self.parent, &self.name, &self.parent, &backup, AtFlags::empty()) {
-            Ok(()) => {}
-            // No hard links on this file system, or not of this file.
-            Err(_) => rustix::fs::renameat(&self.parent, &self.name, &self.parent, &backup)?,
-        }
-        Ok(backup)
-    }
-
-    fn put(&self, temporary: &OsStr) -> io::Result<()> {
-        let (parent, name) = (self.parent.as_fd(), &self.name);
-        if self.existing.is_none() {
-            match rustix::fs::renameat_with(parent, temporary, parent, name, RenameFlags::NOREPLACE) {
-                Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => {}
-                done => return done.map_err(io::Error::from),
-            }
-        }
-        rustix::fs::renameat(parent, temporary, parent, name).map_err(io::Error::from)
-    }
-
-    fn io(&self, source: io::Error) -> PathError {
-        PathError::Io { path: quoted(&self.path), source }
-    }
-}
-
-impl Drop for Prepared {
-    fn drop(&mut self) {
-        if matches!(self.state, State::Final) {
-            return;
-        }
-        self.undo();
-        if let Some(temporary) = &self.temporary {
-            let _ = rustix::fs::unlinkat(&self.parent, temporary, AtFlags::empty());
-        }
-        for (parent, name) in self.made.iter().rev() {
-            // Not empty means that somebody else uses it by now.
-            let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-        }
-    }
-}
-
-/// A name that nobody can foresee.
-fn temporary_name() -> io::Result<OsString> {
-    let mut bits = [0u8; 12];
-    getrandom::fill(&mut bits).map_err(io::Error::other)?;
-    let hex: String = bits.iter().map(|byte| format!("{byte:02x}")).collect();
-    Ok(format!(".wharf-tmp-{hex}").into())
 }

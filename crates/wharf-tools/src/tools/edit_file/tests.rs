@@ -24,7 +24,10 @@ async fn line_ends_are_kept() {
     assert_eq!(edited("a\r\nb\r\nc\r\n", "a\nb\n", "x\ny\nz\n").await.0, "x\r\ny\r\nz\r\nc\r\n");
     let (mixed, told) = edited("a\r\nb\r\nc\n", "a\nb\n", "x\ny\n").await;
     assert_eq!(mixed, "x\r\ny\r\nc\n");
-    assert!(told.contains("white space at line ends ignored"), "{told}");
+    assert!(told.contains("its line ends are mixed (2 CRLF, 1 LF)"), "{told}");
+    let mixed = format!("{}last\n", "line\r\n".repeat(100));
+    assert_eq!(edited(&mixed, "last", "last\nnew").await.0, format!("{}last\nnew\r\n", "line\r\n".repeat(100)));
+    assert_eq!(edited(&mixed, "e\nlast", "e\nx\nlast").await.0, format!("{}x\r\nlast\n", "line\r\n".repeat(100)));
 }
 
 #[tokio::test]

@@ -24,7 +24,11 @@ async fn a_replaced_file_keeps_mode_mark_and_line_ends() {
     let output = bench.call("write_file", json!({"path": "run.sh", "content": "new\nend\n"})).await.unwrap();
     assert_eq!(bench.read("run.sh"), "\u{feff}new\r\nend\r\n");
     assert_eq!(std::fs::metadata(bench.path("run.sh")).unwrap().permissions().mode() & 0o777, 0o755);
-    assert!(output.result.contains("it stays UTF-8 with a byte order mark with CRLF line ends"), "{}", output.result);
+    assert!(
+        output.result.contains("it stays UTF-8 with a byte order mark; its CRLF line ends were kept"),
+        "{}",
+        output.result
+    );
     assert_eq!(output.diffs[0].patch, "--- a/run.sh\n+++ b/run.sh\n@@ -1,2 +1,2 @@\n-old\n+new\n end\n");
 }
 
@@ -50,4 +54,20 @@ async fn a_binary_can_be_replaced() {
         (bench.read("b").as_str(), output.diffs[0].patch.as_str()),
         ("text", "Binary files a/b and b/b differ\n")
     );
+}
+
+#[tokio::test]
+async fn of_mixed_line_ends_those_that_most_lines_have_are_taken() {
+    let (crlf, lf) = ("line\r\n".repeat(100), "line\n".repeat(100));
+    for (old, new, stored, word) in [
+        (format!("{crlf}last\n"), format!("{lf}new\n"), format!("{crlf}new\r\n"), "100 CRLF, 1 LF): they are CRLF now"),
+        (format!("{lf}last\r\n"), format!("{lf}new\n"), format!("{lf}new\n"), "1 CRLF, 100 LF): they are LF now"),
+        (format!("{crlf}a\r\nb\n"), "x\r\ny\n".to_owned(), "x\r\ny\r\n".to_owned(), "101 CRLF, 1 LF"),
+    ] {
+        let bench = Bench::new();
+        bench.write("f", &old);
+        let told = bench.tell("write_file", json!({"path": "f", "content": new})).await;
+        assert_eq!(bench.read("f"), stored);
+        assert!(told.contains(word), "{told}");
+    }
 }
