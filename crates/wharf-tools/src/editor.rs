@@ -2,6 +2,12 @@
 //!
 //! The workspace is asked first, and what it refuses no client sees. What no editor can answer for is done on disk: images,
 //! large files, encodings that an editor may change, and everything once the client has gone.
+//!
+//! The disk is looked at before and after ([`settling`]): what belongs to the file and not to its text comes from there
+//! ([`style`]), and an editor that wrote something else than it was given is found out.
+
+mod settling;
+mod style;
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -11,9 +17,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use crate::blocking::{change, stopped};
-use crate::text::{Encoding, binary_kind, image_type};
-use crate::workspace::PathError;
+use crate::text::{Encoding, NotText, Text};
+use crate::workspace::{OpenFile, PathError};
 use crate::{CallContext, ClientHost, HostError, Offers, ToolError, Workspace};
+use style::Style;
 
 /// Larger files are handled on disk: messages have a limit, and escaped a text is longer.
 pub(crate) const BUFFER_MAX_BYTES: usize = 4 << 20;
@@ -44,12 +51,25 @@ pub(crate) struct Buffer {
     pub(crate) text: String,
     /// It is on disk.
     pub(crate) exists: bool,
+    disk: Option<OnDisk>,
+}
+
+/// A file as it is stored.
+struct OnDisk {
+    bytes: Vec<u8>,
+    text: Text,
+}
+
+impl OnDisk {
+    fn stored(&self) -> &str {
+        std::str::from_utf8(&self.bytes).unwrap_or_default()
+    }
 }
 
 /// What the disk says of a path.
 struct Found {
     rel: PathBuf,
-    exists: bool,
+    disk: Option<OnDisk>,
 }
 
 impl Buffer {
@@ -62,9 +82,10 @@ impl Buffer {
             return Ok(None);
         };
         let (workspace, path) = (Arc::clone(&context.workspace), path.to_owned());
-        let Some(Found { rel, exists }) = change(move || Ok(find(&workspace, &path, want))).await? else {
+        let Some(Found { rel, disk }) = change(move || Ok(find(&workspace, &path, want))).await? else {
             return Ok(None);
         };
+        let exists = disk.is_some();
         let path = context.workspace.absolute(&rel);
         let name = crate::tools::shown(&rel);
         let read = tokio::select! {
@@ -73,7 +94,7 @@ impl Buffer {
             read = host.read_text(&path) => read,
         };
         match read {
-            Ok(text) => Ok(Some(Self { host, path, rel, text, exists })),
+            Ok(text) => Ok(Some(Self { host, path, rel, text, exists, disk })),
             Err(HostError::Refused(words)) if exists => {
                 Err(ToolError::Failed(format!("{name}: the editor could not read it: {words}")))
             }
@@ -104,15 +125,34 @@ impl Buffer {
 
     /// A file that is not there yet.
     pub(crate) fn missing(host: Arc<dyn ClientHost>, workspace: &Workspace, rel: PathBuf) -> Self {
-        Self { host, path: workspace.absolute(&rel), rel, text: String::new(), exists: false }
+        Self { host, path: workspace.absolute(&rel), rel, text: String::new(), exists: false, disk: None }
     }
 
     fn name(&self) -> String {
         crate::tools::shown(&self.rel)
     }
 
-    /// Refuses where the text is another one than when it was read.
-    pub(crate) async fn check(&self, cancel: &CancellationToken) -> Result<(), ToolError> {
+    /// The file to change: as it is stored, with what the user has typed. `None`: neither disk nor editor has anything.
+    pub(crate) fn file(&self) -> Result<Option<Text>, NotText> {
+        let Some(disk) = &self.disk else {
+            let is_new = !self.exists && self.text.is_empty();
+            return if is_new { Ok(None) } else { Text::decode(self.text.as_bytes()).map(Some) };
+        };
+        if style::is_alike(disk.stored(), &self.text) {
+            return Ok(Some(disk.text.clone()));
+        }
+        Text::decode(&self.style().stored(&disk.text, &self.text)).map(Some)
+    }
+
+    fn style(&self) -> Style {
+        Style::of(self.disk.as_ref().map_or("", OnDisk::stored), &self.text)
+    }
+
+    /// Refuses where the text is another one than when it was read, in the editor or on disk.
+    pub(crate) async fn check(&self, workspace: &Arc<Workspace>, cancel: &CancellationToken) -> Result<(), ToolError> {
+        if self.stored(workspace).await? != self.disk.as_ref().map(|disk| disk.bytes.clone()) {
+            return Err(PathError::Changed { path: self.name() }.into());
+        }
         let read = tokio::select! {
             biased;
             () = cancel.cancelled() => return Err(stopped()),
@@ -125,9 +165,32 @@ impl Buffer {
         }
     }
 
-    /// Makes `new` the file's text. Once begun it is waited for: nothing happens after the call's end. The protocol has no
-    /// comparing write, so between [`Buffer::check`] and this lies one message.
-    pub(crate) async fn write(&self, new: &str, cancel: &CancellationToken) -> Result<(), ToolError> {
+    /// Makes `meant`, as it is to be stored, the file's content; says what is to be known besides. The protocol has no comparing
+    /// write, so between [`Buffer::check`] and this lies one message.
+    pub(crate) async fn write(
+        &self,
+        workspace: &Arc<Workspace>,
+        meant: &str,
+        cancel: &CancellationToken,
+    ) -> Result<Vec<String>, ToolError> {
+        let sent = if self.disk.is_some() { self.style().sent(meant) } else { meant.into() };
+        self.send(&sent, cancel).await?;
+        self.settled(workspace, meant, &sent).await
+    }
+
+    /// Gives the editor the text back that it had.
+    pub(crate) async fn restore(&self, workspace: &Arc<Workspace>) -> Result<(), ToolError> {
+        // Also after a cancel.
+        self.send(&self.text, &CancellationToken::new()).await?;
+        let stored = self.file().ok().flatten().map(|file| file.encode(&file.text));
+        match stored.and_then(|stored| String::from_utf8(stored).ok()) {
+            Some(stored) => self.settled(workspace, &stored, &self.text).await.map(drop),
+            None => Ok(()),
+        }
+    }
+
+    /// Once begun it is waited for: nothing happens after the call's end.
+    async fn send(&self, new: &str, cancel: &CancellationToken) -> Result<(), ToolError> {
         let name = self.name();
         if new.len() > BUFFER_MAX_BYTES {
             let text = format!("{name}: {} bytes are too many for the editor; at most {BUFFER_MAX_BYTES}", new.len());
@@ -172,46 +235,38 @@ fn find(workspace: &Workspace, path: &str, want: Want) -> Option<Found> {
     }
     match workspace.open_file(path) {
         Ok(open) => {
-            let size = usize::try_from(open.stat.st_size).ok()?;
-            let mut start = Vec::new();
-            open.file.take(8 * 1024).read_to_end(&mut start).ok()?;
-            (size <= BUFFER_MAX_BYTES && is_plain(&start)).then_some(Found { rel: open.rel, exists: true })
+            let rel = open.rel.clone();
+            let bytes = content(open)?;
+            // An editor shows it as text, and can write it back as it was.
+            let text = Text::decode(&bytes).ok()?;
+            let is_utf8 = matches!(text.encoding, Encoding::Utf8 | Encoding::Utf8Bom);
+            is_utf8.then_some(Found { rel, disk: Some(OnDisk { bytes, text }) })
         }
         Err(PathError::NotFound { .. }) => {
             let rel = workspace.locate(path).ok()?.rel().to_path_buf();
-            Some(Found { rel, exists: false })
+            Some(Found { rel, disk: None })
         }
         Err(_) => None,
     }
 }
 
-/// Whether an editor shows it as text, and writes it back as it was.
-fn is_plain(start: &[u8]) -> bool {
-    !matches!(Encoding::of(start), Encoding::Utf16Le | Encoding::Utf16Be)
-        && image_type(start).is_none()
-        && binary_kind(start).is_none()
+/// All that is in it; `None`: too much for an editor.
+fn content(open: OpenFile) -> Option<Vec<u8>> {
+    let mut bytes = Vec::new();
+    open.file.take(BUFFER_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
+    (bytes.len() <= BUFFER_MAX_BYTES).then_some(bytes)
 }
 
 /// Refuses a change on disk of a file that has changes in an editor which shows its texts and takes none.
 async fn refuse_unsaved(context: &CallContext, path: &str) -> Result<(), ToolError> {
     let Some(buffer) = Box::pin(Buffer::open(context, path, Want::Look)).await? else { return Ok(()) };
-    let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
-    let on_disk = change(move || Ok(on_disk(&workspace, &rel))).await?;
-    if on_disk.is_none_or(|text| text == buffer.text.replace("\r\n", "\n")) {
+    if buffer.disk.as_ref().is_none_or(|disk| style::is_alike(disk.stored(), &buffer.text)) {
         return Ok(());
     }
     Err(ToolError::Failed(format!(
         "{}: the editor has changes of it that are not saved, and takes none from here. Ask the user to save the file",
         buffer.name()
     )))
-}
-
-/// The file's text on disk, with `\n` as line end.
-pub(crate) fn on_disk(workspace: &Workspace, rel: &Path) -> Option<String> {
-    let open = workspace.open_named(rel).ok()?;
-    let mut bytes = Vec::new();
-    open.file.take(BUFFER_MAX_BYTES as u64 + 1).read_to_end(&mut bytes).ok()?;
-    Some(String::from_utf8(bytes).ok()?.replace("\r\n", "\n"))
 }
 
 /// Makes the directories that a new file needs: editors differ in whether they do.

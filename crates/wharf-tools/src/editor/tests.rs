@@ -29,6 +29,12 @@ struct State {
     typed: Option<(PathBuf, String)>,
     /// Writes after so many fail.
     writes_left: Option<usize>,
+    /// How it shows a file that it has not open.
+    shows: Option<fn(&[u8]) -> String>,
+    /// It saves what it is given, like this.
+    saves: Option<fn(&str) -> Vec<u8>>,
+    /// It shows what is on disk, whatever its buffers hold.
+    is_blind: bool,
 }
 
 impl Editor {
@@ -76,7 +82,9 @@ impl ClientHost for Editor {
         if let Some(error) = state.failures.get("read") {
             return Err(error.clone());
         }
-        let text = state.buffers.get(path).cloned().map_or_else(|| std::fs::read_to_string(path), Ok);
+        let shows = state.shows.unwrap_or(|bytes| String::from_utf8_lossy(bytes).into_owned());
+        let buffer = state.buffers.get(path).filter(|_| !state.is_blind).cloned();
+        let text = buffer.map_or_else(|| std::fs::read(path).map(|bytes| shows(&bytes)), Ok);
         if let Some((path, text)) = state.typed.take() {
             state.buffers.insert(path, text);
         }
@@ -96,7 +104,10 @@ impl ClientHost for Editor {
         if let Some(error) = state.failures.get("write") {
             return Err(error.clone());
         }
-        state.buffers.insert(path.to_owned(), text.to_owned());
+        match state.saves {
+            Some(saves) => std::fs::write(path, saves(text)).unwrap(),
+            None => drop(state.buffers.insert(path.to_owned(), text.to_owned())),
+        }
         Ok(())
     }
 
@@ -311,4 +322,140 @@ async fn a_file_of_a_further_directory_is_the_editors_too() {
     assert!(bench.tell("write_file", json!({ "path": new, "content": "b" })).await.starts_with("created"));
     assert_eq!(editor.state().buffers[&lib.join("new/b.txt")], "b");
     assert!(lib.join("new").is_dir());
+}
+
+fn normalised(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_start_matches('\u{feff}').replace("\r\n", "\n")
+}
+
+/// Lines, joined by line ends.
+fn as_lines(bytes: &[u8]) -> String {
+    normalised(bytes).lines().collect::<Vec<_>>().join("\n")
+}
+
+/// How an editor shows files, and how it saves what it is given.
+type Way = (&'static str, fn(&[u8]) -> String, fn(&str) -> Vec<u8>);
+
+const WAYS: [Way; 5] = [
+    ("as it is", |bytes| String::from_utf8_lossy(bytes).into_owned(), |text| text.as_bytes().to_vec()),
+    ("normalised there and back", normalised, |text| text.as_bytes().to_vec()),
+    ("normalised, saved with a last line end", normalised, |text| format!("{}\n", text.trim_end()).into_bytes()),
+    ("lines", as_lines, |text| text.as_bytes().to_vec()),
+    ("lines, saved as lines", as_lines, |text| format!("{text}\n").into_bytes()),
+];
+
+#[tokio::test]
+async fn an_editors_own_way_costs_a_file_nothing() {
+    let files: [(&str, &[u8], &[u8]); 8] = [
+        ("plain", b"one\ntwo\n", b"1\ntwo\n"),
+        ("crlf", b"one\r\ntwo\r\n", b"1\r\ntwo\r\n"),
+        ("mixed", b"one\r\ntwo\nthree\r\n", b"1\r\ntwo\nthree\r\n"),
+        ("a mark", b"\xef\xbb\xbfone\ntwo\n", b"\xef\xbb\xbf1\ntwo\n"),
+        ("a mark and crlf", b"\xef\xbb\xbfone\r\ntwo\r\n", b"\xef\xbb\xbf1\r\ntwo\r\n"),
+        ("no last line end", b"one\ntwo", b"1\ntwo"),
+        ("no last line end, crlf", b"one\r\ntwo", b"1\r\ntwo"),
+        ("one line", b"one", b"1"),
+    ];
+    let patch = "*** Begin Patch\n*** Update File: a.txt\n-one\n+1\n*** End Patch";
+    for (way, shows, saves) in WAYS {
+        for (what, old, new) in files {
+            for (tool, arguments) in [
+                ("edit_file", json!({ "path": "a.txt", "old_string": "one", "new_string": "1" })),
+                ("apply_patch", json!({ "patch": patch })),
+            ] {
+                let mut bench = Bench::new();
+                bench.write("a.txt", old);
+                let editor = Editor::whole(&mut bench);
+                editor.state().shows = Some(shows);
+                editor.state().saves = Some(saves);
+                let told = bench.tell(tool, arguments).await;
+                assert!(!told.starts_with("error"), "{way}, {what}, {tool}: {told}");
+                let now = std::fs::read(bench.path("a.txt")).unwrap();
+                assert_eq!(now, new, "{way}, {what}, {tool}: {:?}", String::from_utf8_lossy(&now));
+                assert!(!told.contains("not saved"), "{told}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_utf8_is_not_shown_to_an_editor() {
+    let mut bench = Bench::new();
+    bench.write("latin.txt", b"gr\xfcn\nold\n").write("late.txt", [&[b'x'; 20_000][..], b"\xff\n"].concat());
+    let editor = Editor::whole(&mut bench);
+    for path in ["latin.txt", "late.txt"] {
+        let was = std::fs::read(bench.path(path)).unwrap();
+        let edit = json!({ "path": path, "old_string": "x", "new_string": "new" });
+        let told = bench.tell("edit_file", edit).await;
+        assert!(told.contains("is not UTF-8"), "{told}");
+        assert!(bench.tell("read_file", json!({ "path": path })).await.starts_with("     1\t"));
+        assert_eq!(std::fs::read(bench.path(path)).unwrap(), was);
+    }
+    assert_eq!(editor.log(), Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_an_editor_saves_and_was_not_meant_is_an_error_with_both() {
+    let edit = json!({ "path": "a.txt", "old_string": "one", "new_string": "1  2" });
+    let saves: [fn(&str) -> Vec<u8>; 3] = [
+        // It formats, it cuts off, it writes another encoding.
+        |text| text.replace("  ", " ").into_bytes(),
+        |text| text.as_bytes()[..text.len() / 2].to_vec(),
+        |text| [text.as_bytes(), b"\xe9\n"].concat(),
+    ];
+    for saves in saves {
+        let mut bench = Bench::new();
+        bench.write("a.txt", "one\ntwo\n");
+        Editor::whole(&mut bench).state().saves = Some(saves);
+        let told = bench.tell("edit_file", edit.clone()).await;
+        assert!(
+            told.contains("something else than was meant")
+                && (told.contains("\n-1  2") || told.contains("\n+\u{fffd}")),
+            "{told}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_editor_that_shows_the_disk_and_writes_its_buffer_is_found_out() {
+    let mut bench = Bench::new();
+    bench.write("a.txt", "one\n");
+    let editor = Editor::whole(&mut bench);
+    editor.state().is_blind = true;
+    let edit = json!({ "path": "a.txt", "old_string": "one", "new_string": "1" });
+    let told = bench.tell("edit_file", edit).await;
+    assert!(told.contains("the editor took the change, but shows something else"), "{told}");
+    assert!(told.contains("-1\n+one\n"), "{told}");
+}
+
+#[tokio::test]
+async fn what_is_typed_stays_beside_what_the_file_has() {
+    let mut bench = Bench::new();
+    bench.write("a.txt", "\u{feff}one\r\ntwo\r\n");
+    let editor = Editor::whole(&mut bench);
+    editor.has(&bench, "a.txt", "one\ntyped\ntwo\n");
+    let edit = json!({ "path": "a.txt", "old_string": "one", "new_string": "1" });
+    let told = bench.tell("edit_file", edit).await;
+    assert!(told.contains("has not saved it"), "{told}");
+    assert_eq!(editor.text(&bench, "a.txt").as_deref(), Some("1\ntyped\ntwo\n"), "as it shows it");
+    // It saves now, in its own way.
+    editor.state().saves = Some(|text| text.as_bytes().to_vec());
+    let edit = json!({ "path": "a.txt", "old_string": "typed", "new_string": "more" });
+    let told = bench.tell("edit_file", edit).await;
+    assert!(told.contains("restored on disk"), "{told}");
+    assert_eq!(bench.read("a.txt"), "\u{feff}1\r\nmore\r\ntwo\r\n");
+}
+
+#[tokio::test]
+async fn a_file_that_changes_on_disk_meanwhile_is_not_written_over() {
+    let mut bench = Bench::new();
+    bench.write("a.txt", "one\n");
+    let editor = Editor::whole(&mut bench);
+    editor.has(&bench, "a.txt", "one\n");
+    let path = bench.workspace.root().join("a.txt");
+    let (context, _receiver, _cancel) = bench.context();
+    let buffer = Buffer::open(&context, "a.txt", Want::Change).await.unwrap().unwrap();
+    std::fs::write(path, "by a command\n").unwrap();
+    let told = buffer.check(&context.workspace, &context.cancel).await.unwrap_err().to_string();
+    assert!(told.contains("changed by somebody else"), "{told}");
 }

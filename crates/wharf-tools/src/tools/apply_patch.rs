@@ -13,7 +13,7 @@ use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
 use wharf_protocol::{ToolKind, ToolSpec};
 
-use super::edit_file::decode;
+use super::edit_file::{decode, of_buffer};
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::blocking::{Stop, change, seeing};
 use crate::diff::file_diff;
@@ -99,7 +99,7 @@ impl Tool for ApplyPatch {
             plan.prepare(&workspace, creator.as_ref(), &stop)
         })
         .await?;
-        let written = Written::write(&context, editor).await?;
+        let (written, notes) = Written::write(&context, editor).await?;
         let committed = change(move || {
             let mut disk = disk;
             disk.commit().map_err(|error| nothing_changed(error.into()))
@@ -108,7 +108,7 @@ impl Tool for ApplyPatch {
             Ok(lost) => lost,
             Err(error) => return Err(written.take_back(&context, error).await),
         };
-        let done = done.noted(&lost);
+        let done = done.noted(&notes).noted(&lost);
         let bounded = crate::output::bounded(done.result, &context).await;
         Ok(ToolOutput { diffs: done.diffs, locations: done.locations, ..bounded })
     }
@@ -263,7 +263,7 @@ impl Plan {
             let buffer = self.buffers.remove(&rel);
             let old = match &buffer {
                 Some(Buffer { exists: false, text, .. }) if text.is_empty() => None,
-                Some(buffer) => Some(decode(buffer.text.as_bytes(), &shown(&rel))?),
+                Some(buffer) => Some(of_buffer(buffer)?),
                 None if place.exists() => Some(decode(&place.read(FILE_MAX_BYTES)?, &shown(&rel))?),
                 None => None,
             };

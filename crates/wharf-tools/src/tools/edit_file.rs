@@ -86,9 +86,9 @@ impl Tool for EditFile {
         let Some(buffer) = Buffer::open(&context, &arguments.path, Want::Change).await? else {
             return change(move || edit(&workspace, &arguments, limit, &guard, &stop)).await;
         };
-        let (rel, bytes) = (buffer.rel.clone(), buffer.text.clone().into_bytes());
+        let (rel, file) = (buffer.rel.clone(), of_buffer(&buffer)?);
         let (new, output) = change(move || {
-            let change = Change::make(&bytes, &shown(&rel), &arguments)?;
+            let change = Change::make(file, &shown(&rel), &arguments)?;
             let new = change.file.encode(&change.edited.text);
             let new = String::from_utf8(new).map_err(|error| ToolError::Failed(error.to_string()))?;
             let output = change.report(&workspace, &rel, limit);
@@ -96,9 +96,9 @@ impl Tool for EditFile {
             Ok((new, output))
         })
         .await?;
-        buffer.check(&context.cancel).await?;
-        buffer.write(&new, &context.cancel).await?;
-        Ok(output)
+        buffer.check(&context.workspace, &context.cancel).await?;
+        let notes = buffer.write(&context.workspace, &new, &context.cancel).await?;
+        Ok(output.noted(&notes))
     }
 }
 
@@ -106,12 +106,11 @@ impl Tool for EditFile {
 async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDiff>, ToolError> {
     let workspace = Arc::clone(&context.workspace);
     let buffer = Buffer::open(context, &arguments.path, Want::Change).await?;
-    let buffer = buffer.map(|Buffer { rel, text, .. }| (rel, text.into_bytes()));
     change(move || {
         let (rel, change) = match buffer {
-            Some((rel, bytes)) => {
-                let change = Change::make(&bytes, &shown(&rel), &arguments)?;
-                (rel, change)
+            Some(buffer) => {
+                let change = Change::make(of_buffer(&buffer)?, &shown(&buffer.rel), &arguments)?;
+                (buffer.rel, change)
             }
             None => {
                 let (place, change) = on_disk(&workspace, &arguments)?;
@@ -134,7 +133,7 @@ fn on_disk(workspace: &Workspace, arguments: &Arguments) -> Result<(Place, Chang
         return Err(ToolError::Failed(format!("{text} (write_file creates files)")));
     }
     let name = shown(place.rel());
-    let change = Change::make(&place.read(FILE_MAX_BYTES)?, &name, arguments)?;
+    let change = Change::make(decode(&place.read(FILE_MAX_BYTES)?, &name)?, &name, arguments)?;
     Ok((place, change))
 }
 
@@ -166,8 +165,7 @@ struct Change {
 }
 
 impl Change {
-    fn make(bytes: &[u8], name: &str, arguments: &Arguments) -> Result<Self, ToolError> {
-        let file = decode(bytes, name)?;
+    fn make(file: Text, name: &str, arguments: &Arguments) -> Result<Self, ToolError> {
         let (old, new) = (file.ends.words(&arguments.old_string), file.ends.words(&arguments.new_string));
         let edited = matching::edit(&file.text, &old, &new, arguments.replace_all)
             .map_err(|mismatch| refusal(name, &mismatch))?;
@@ -199,13 +197,21 @@ impl Change {
 
 /// The text of a file that is to be changed.
 pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Text, ToolError> {
-    Text::decode(bytes).map_err(|error| {
-        ToolError::Failed(match error {
-            NotText::Binary(kind) => format!("{name}: this is {kind}, not text"),
-            NotText::InvalidUtf8 { at } => format!(
-                "{name}: byte {at} is not UTF-8, so a change here would damage the file; use bash with a tool that knows its encoding"
-            ),
-        })
+    Text::decode(bytes).map_err(|error| not_text(name, error))
+}
+
+/// The same, of a file that an editor has.
+pub(super) fn of_buffer(buffer: &Buffer) -> Result<Text, ToolError> {
+    let file = buffer.file().map_err(|error| not_text(&shown(&buffer.rel), error))?;
+    Ok(file.unwrap_or_else(|| Text::plain(String::new())))
+}
+
+fn not_text(name: &str, error: NotText) -> ToolError {
+    ToolError::Failed(match error {
+        NotText::Binary(kind) => format!("{name}: this is {kind}, not text"),
+        NotText::InvalidUtf8 { at } => format!(
+            "{name}: byte {at} is not UTF-8, so a change here would damage the file; use bash with a tool that knows its encoding"
+        ),
     })
 }
 

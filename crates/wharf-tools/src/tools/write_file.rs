@@ -145,10 +145,11 @@ fn on_disk(workspace: &Workspace, path: &str) -> Result<(Place, Old), ToolError>
 }
 
 fn of_buffer(buffer: &Buffer) -> Old {
-    if !buffer.exists && buffer.text.is_empty() {
-        return Old::Nothing;
+    match buffer.file() {
+        Ok(None) => Old::Nothing,
+        Ok(Some(text)) => Old::Text(text),
+        Err(_) => Old::Other,
     }
-    Text::decode(buffer.text.as_bytes()).map_or(Old::Other, Old::Text)
 }
 
 fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> Result<ToolOutput, ToolError> {
@@ -169,7 +170,7 @@ fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Sto
 async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> Result<ToolOutput, ToolError> {
     let old = of_buffer(&buffer);
     if !matches!(old, Old::Nothing) {
-        buffer.check(&context.cancel).await?;
+        buffer.check(&context.workspace, &context.cancel).await?;
     }
     let new =
         String::from_utf8(old.encode(&arguments.content)).map_err(|error| ToolError::Failed(error.to_string()))?;
@@ -185,8 +186,8 @@ async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) 
     if !buffer.exists {
         change(move || make_parents(&workspace, &rel)).await?;
     }
-    buffer.write(&new, &context.cancel).await?;
-    Ok(output)
+    let notes = buffer.write(&context.workspace, &new, &context.cancel).await?;
+    Ok(output.noted(&notes))
 }
 
 impl Old {

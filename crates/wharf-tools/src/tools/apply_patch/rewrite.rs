@@ -4,8 +4,6 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use tokio_util::sync::CancellationToken;
-
 use super::{decode, nothing_changed};
 use crate::blocking::change;
 use crate::editor::{Buffer, Want, make_parents};
@@ -53,19 +51,20 @@ pub(super) fn saved(place: &mut Place, name: &str, in_editor: Option<&Text>) -> 
 pub(super) struct Written(Vec<Rewrite>);
 
 impl Written {
-    /// Rewrites all, or none.
-    pub(super) async fn write(context: &CallContext, rewrites: Vec<Rewrite>) -> Result<Self, ToolError> {
+    /// Rewrites all, or none; says what is to be known besides.
+    pub(super) async fn write(context: &CallContext, rewrites: Vec<Rewrite>) -> Result<(Self, Vec<String>), ToolError> {
         for rewrite in rewrites.iter().filter(|rewrite| rewrite.buffer.exists) {
-            rewrite.buffer.check(&context.cancel).await?;
+            rewrite.buffer.check(&context.workspace, &context.cancel).await?;
         }
-        let mut written = Self(Vec::new());
+        let (mut written, mut notes) = (Self(Vec::new()), Vec::new());
         for rewrite in rewrites {
-            if let Err(error) = write_one(context, &rewrite).await {
-                return Err(written.take_back(context, error).await);
+            match write_one(context, &rewrite).await {
+                Ok(more) => notes.extend(more.iter().map(|note| format!("{}: {note}", shown(&rewrite.buffer.rel)))),
+                Err(error) => return Err(written.take_back(context, error).await),
             }
             written.0.push(rewrite);
         }
-        Ok(written)
+        Ok((written, notes))
     }
 
     /// Puts the old texts back after `error`, which is returned with what came of that.
@@ -73,12 +72,10 @@ impl Written {
         if self.0.is_empty() {
             return error;
         }
-        // Also after a cancel.
-        let cancel = CancellationToken::new();
         let mut left = Vec::new();
         for Rewrite { buffer, .. } in self.0.into_iter().rev() {
             let back = if buffer.exists {
-                buffer.write(&buffer.text, &cancel).await
+                buffer.restore(&context.workspace).await
             } else {
                 let (workspace, rel) = (Arc::clone(&context.workspace), buffer.rel.clone());
                 change(move || remove(&workspace, &rel)).await
@@ -99,12 +96,12 @@ impl Written {
     }
 }
 
-async fn write_one(context: &CallContext, rewrite: &Rewrite) -> Result<(), ToolError> {
+async fn write_one(context: &CallContext, rewrite: &Rewrite) -> Result<Vec<String>, ToolError> {
     if !rewrite.buffer.exists {
         let (workspace, rel) = (Arc::clone(&context.workspace), rewrite.buffer.rel.clone());
         change(move || make_parents(&workspace, &rel)).await?;
     }
-    rewrite.buffer.write(&rewrite.new, &context.cancel).await
+    rewrite.buffer.write(&context.workspace, &rewrite.new, &context.cancel).await
 }
 
 fn remove(workspace: &Workspace, rel: &Path) -> Result<(), ToolError> {
