@@ -245,6 +245,9 @@ pub struct AcpArgs {
     /// Run the agent in this process, without a server
     #[arg(long)]
     pub embedded: bool,
+    /// Read and write files on disk, not through the editor: for editors whose file requests lose line ends or unsaved text
+    #[arg(long)]
+    pub server_files: bool,
     /// Write every message to this file, to look for mistakes; with all that is said, but without keys
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,

@@ -50,7 +50,12 @@ pub async fn run(context: &Context, args: AcpArgs) -> anyhow::Result<Exit> {
         trace.event("started");
         anyhow::Ok(Arc::new(trace))
     });
-    let editor = bridge::Editor { input: pipes::input()?, output: pipes::output()?, trace: trace.transpose()? };
+    let editor = bridge::Editor {
+        input: pipes::input()?,
+        output: pipes::output()?,
+        trace: trace.transpose()?,
+        lends_files: !args.server_files,
+    };
     if args.embedded {
         let embedded = Embedded::start(context).await?;
         let ended = bridge::run(Here(embedded.target.clone()), editor, &stop).await;

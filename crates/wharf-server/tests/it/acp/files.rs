@@ -42,7 +42,8 @@ async fn the_agent_sees_and_changes_what_is_not_saved() {
     assert_eq!(editor.buffers[&path], "changed\n");
     assert_eq!(std::fs::read_to_string(&path).unwrap(), "saved\n", "to save it is the editor's business");
     let read = "fs/read_text_file a.txt";
-    assert_eq!(editor.asked(), [read, read, read, "fs/write_text_file a.txt"]);
+    // To look, to change, to compare; and, as it has not saved, to see that it has the change.
+    assert_eq!(editor.asked(), [read, read, read, "fs/write_text_file a.txt", read]);
     // A new file, too.
     editor.turn(&session, r#"call write_file {"path":"dir/new.txt","content":"n"}"#).await;
     assert_eq!(editor.buffers[&path.replace("a.txt", "dir/new.txt")], "n");

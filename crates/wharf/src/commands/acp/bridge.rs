@@ -63,6 +63,8 @@ pub struct Editor<I, O> {
     pub output: O,
     /// As the editor sees them, all messages go there.
     pub trace: Option<Arc<Trace>>,
+    /// What it offers for files is passed on to the server.
+    pub lends_files: bool,
 }
 
 /// Finds the server again, each time it is needed: a new one may listen elsewhere.
@@ -83,13 +85,13 @@ pub async fn run(
     editor: Editor<impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static>,
     stop: &CancellationToken,
 ) -> anyhow::Result<()> {
-    let Editor { input, output, trace } = editor;
+    let Editor { input, output, trace, lends_files } = editor;
     let (lines_in, mut lines) = mpsc::channel(QUEUE);
     let reader = tokio::spawn(read_lines(input, lines_in, trace.clone()));
     let (out, messages) = mpsc::channel(QUEUE);
     let writer = tokio::spawn(write_lines(output, messages, trace.clone()));
     let happened = |event: &str| trace.iter().for_each(|trace| trace.event(event));
-    let ended = serve(&mut find, &mut lines, &out, stop, &happened).await;
+    let ended = serve(&mut find, (&mut lines, &out), Memory::of(lends_files), stop, &happened).await;
     happened("ended");
     // It waits for input that may never come.
     reader.abort();
@@ -101,12 +103,11 @@ pub async fn run(
 
 async fn serve(
     find: &mut impl Find,
-    lines: &mut mpsc::Receiver<String>,
-    out: &mpsc::Sender<String>,
+    (lines, out): (&mut mpsc::Receiver<String>, &mpsc::Sender<String>),
+    mut memory: Memory,
     stop: &CancellationToken,
     happened: &impl Fn(&str),
 ) -> anyhow::Result<()> {
-    let mut memory = Memory::default();
     let Some(connected) = stop.run_until_cancelled(connect(find)).await else { return Ok(()) };
     let mut socket = match connected {
         Ok(socket) => socket,

@@ -81,9 +81,16 @@ pub struct Memory {
     lent: Lent,
     answers: VecDeque<(String, String)>,
     own_requests: u64,
+    /// The server does not hear that the editor reads and writes files.
+    hides_files: bool,
 }
 
 impl Memory {
+    /// `lends_files`: the server may read and write files through the editor, where that offers it.
+    pub fn of(lends_files: bool) -> Self {
+        Self { hides_files: !lends_files, ..Self::default() }
+    }
+
     /// Nothing waits for an answer.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty()
@@ -110,7 +117,13 @@ impl Memory {
         let mut prompt_id = None;
         let line = match method.as_str() {
             "initialize" => {
-                let request = with(&line, &["params", "clientCapabilities", "_meta"], META, json!({}));
+                let mut request = with(&line, &["params", "clientCapabilities", "_meta"], META, json!({}));
+                if self.hides_files
+                    && let Some(Value::Object(offers)) =
+                        request.as_mut().and_then(|request| request.pointer_mut("/params/clientCapabilities"))
+                {
+                    offers.remove("fs");
+                }
                 self.initialize.clone_from(&request);
                 request.map_or(line, |request| request.to_string())
             }

@@ -3,6 +3,9 @@
 use super::launch::{ARGUMENTS, Launch, shell_word};
 use crate::cli::Editor;
 
+/// Neovim's plugins read files from disk and write into buffers, where unsaved lines are overwritten.
+const SERVER_FILES: &str = "--server-files";
+
 /// What `require` takes in Neovim.
 pub const LUA_MODULE: &str = "wharf_acp";
 
@@ -23,12 +26,14 @@ pub fn text(editor: Editor, launch: &Launch) -> String {
 
 fn lua(launch: &Launch) -> String {
     let command = quoted(&launch.command);
-    let arguments = ARGUMENTS.map(quoted).join(", ");
+    let arguments: Vec<String> = ARGUMENTS.into_iter().chain([SERVER_FILES]).map(quoted).collect();
+    let arguments = arguments.join(", ");
     format!(
         r#"-- Wharf for Neovim plugins that speak the Agent Client Protocol. Written by `wharf init neovim`, which keeps it up to date;
 -- what you add here stands in the way of that.
 local M = {{}}
 
+-- Plugins read files from disk and write into buffers: what you have not saved would be lost. So files are read and written on disk.
 M.command = {{ {command}, {arguments} }}
 
 -- codecompanion.nvim: adapters = {{ acp = {{ wharf = require("{LUA_MODULE}").codecompanion }} }}

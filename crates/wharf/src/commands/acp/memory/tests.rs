@@ -201,3 +201,17 @@ fn no_terminal_stays_behind_its_connection() {
     let expected = [("terminal/kill", "late"), ("terminal/release", "late")];
     assert_eq!(told(&lines), expected.map(|(method, about)| (method.to_owned(), about.to_owned())));
 }
+
+#[test]
+fn an_editors_files_can_be_kept_from_the_server() {
+    let offers = json!({ "fs": { "readTextFile": true, "writeTextFile": true }, "terminal": true });
+    let initialize = || call(0, "initialize", json!({ "protocolVersion": 1, "clientCapabilities": offers }));
+    let sent = editor(&mut Memory::of(true), initialize());
+    assert_eq!(sent["params"]["clientCapabilities"]["fs"]["readTextFile"], true);
+    let mut memory = Memory::of(false);
+    let sent = editor(&mut memory, initialize());
+    assert_eq!(sent["params"]["clientCapabilities"], json!({ "terminal": true, "_meta": { "_wharf": {} } }));
+    // Nor from a server that takes over.
+    memory.server_said(answer(0, json!({ "protocolVersion": 1 })));
+    assert!(!memory.greeting().unwrap().contains("readTextFile"));
+}

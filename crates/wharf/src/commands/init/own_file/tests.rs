@@ -29,6 +29,12 @@ fn the_path_is_named_where_the_name_is_not_enough() {
     }
 }
 
+#[test]
+fn neovims_plugins_are_not_trusted_with_files() {
+    assert_eq!(text(Editor::Neovim, &launch("wharf")).matches("\"--server-files\"").count(), 2);
+    assert!(!text(Editor::Emacs, &launch("wharf")).contains("--server-files"));
+}
+
 /// The languages' own parsers, where they are installed.
 #[test]
 fn the_files_are_programs() {
@@ -70,7 +76,10 @@ fn the_module_gives_plugins_their_agent() {
     match Command::new("lua5.1").args(["-e", &script]).output() {
         Ok(output) => {
             let said = String::from_utf8_lossy(&output.stdout).into_owned();
-            assert_eq!(said, "wharf\t/opt/wharf acp --start-server\n/opt/wharf\tacp --start-server\n");
+            assert_eq!(
+                said,
+                "wharf\t/opt/wharf acp --start-server --server-files\n/opt/wharf\tacp --start-server --server-files\n"
+            );
         }
         Err(_) => eprintln!("lua5.1 is not here: the module was not run"),
     }
