@@ -7,7 +7,7 @@
 //! * Readers are forgiving where a stranger's mistake has one meaning ([`json`], [`marks`]), and say what they could not read elsewhere.
 //! * What people read of it hides nothing ([`visible`]).
 //!
-//! Besides: what stands where a file of ours should be ([`file`]), and marks before a text ([`text`]).
+//! Besides: what stands where a file of ours should be ([`mod@file`]), and marks before a text ([`text`]).
 
 pub mod file;
 pub mod json;
