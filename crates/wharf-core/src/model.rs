@@ -3,8 +3,10 @@
 use std::mem;
 
 use serde_json::{Map, Value};
+use wharf_foreign::nesting;
 use wharf_protocol::event::{
-    AgentThinking, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying, ReplyDefect, UsageUpdated,
+    AgentThinking, CallErrorReason, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
+    ReplyDefect, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
@@ -140,6 +142,7 @@ impl Core {
             None => (String::new(), String::new()),
         };
         let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
+        let provider_data = provider_data.filter(is_loggable);
         if let Some(usage) = usage {
             self.measure(usage.prompt_tokens, estimated);
         }
@@ -212,6 +215,7 @@ impl Core {
         let mut unreadable = Vec::new();
         for (index, call) in calls.into_iter().enumerate() {
             let ProposedCall { tool_name, arguments, provider_data } = call;
+            let provider_data = provider_data.filter(is_loggable);
             let call_id = self.ids.call();
             let (arguments, problem) = read_arguments(arguments);
             let problem = problem.or_else(|| (index >= MAX_CALLS_PER_REPLY).then(too_many));
@@ -343,11 +347,25 @@ impl Core {
     }
 }
 
+/// What a provider wants back later is left out where nobody could read it back: the turn goes on without it.
+fn is_loggable(data: &Value) -> bool {
+    nesting::logged(data).is_ok()
+}
+
 /// The arguments, and what is wrong with them.
-fn read_arguments(arguments: Result<Value, String>) -> (Value, Option<CallEnd>) {
+pub(crate) fn read_arguments(arguments: Result<Value, String>) -> (Value, Option<CallEnd>) {
     let empty = Value::Object(Map::new());
     match arguments {
-        Ok(Value::Object(fields)) => (Value::Object(fields), None),
+        Ok(Value::Object(fields)) => {
+            let arguments = Value::Object(fields);
+            match nesting::logged(&arguments) {
+                Ok(()) => (arguments, None),
+                Err(error) => {
+                    let told = format!("the arguments are {error}; this call did not run");
+                    (empty, Some(CallEnd::new(CallErrorReason::Failed, told)))
+                }
+            }
+        }
         Ok(other) => (empty, Some(not_an_object(&other.to_string()))),
         Err(raw) => (empty, Some(not_an_object(&raw))),
     }
@@ -355,5 +373,5 @@ fn read_arguments(arguments: Result<Value, String>) -> (Value, Option<CallEnd>) 
 
 fn too_many() -> CallEnd {
     let told = format!("more than {MAX_CALLS_PER_REPLY} calls in one reply; this one did not run");
-    CallEnd::new(wharf_protocol::event::CallErrorReason::Failed, told)
+    CallEnd::new(CallErrorReason::Failed, told)
 }

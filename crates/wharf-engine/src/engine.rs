@@ -273,6 +273,7 @@ impl Engine {
             let reason = format!("{length} bytes of text; a prompt may have {limit} (limits.prompt_text_bytes)");
             return Err(EngineError::TooLarge { field: "content", reason });
         }
+        metadata.as_ref().map_or(Ok(()), |metadata| loggable("metadata", metadata))?;
         let meaning = serde_json::to_vec(&(&content, priority, conflict_strategy, &metadata))
             .map_err(|error| EngineError::Internal(error.to_string()))?;
         let lookup = id.is_some();
@@ -507,6 +508,7 @@ impl Engine {
             Value::Object(_) => arguments,
             _ => return Err(EngineError::Invalid { field: "arguments", reason: "must be an object".to_owned() }),
         };
+        loggable("arguments", &arguments)?;
         let mut cursor = self.watch(&session_id, None, Watcher { may_answer: false }).await?;
         let input = Input::Execute { tool_name: name.to_owned(), arguments, by: caller.by() };
         let Answer::Call(call_id) = self.ask(&session_id, input).await? else {
@@ -781,4 +783,9 @@ async fn maintain(shared: Arc<Shared>) {
             }
         }
     }
+}
+
+/// A client's value must not make a log that nobody can read back.
+fn loggable(field: &'static str, value: &Value) -> Result<(), EngineError> {
+    wharf_foreign::nesting::logged(value).map_err(|error| EngineError::Invalid { field, reason: error.to_string() })
 }

@@ -1,5 +1,6 @@
 //! How long and how deep foreign text is, found without recursion.
 
+use serde_json::Value;
 use thiserror::Error;
 
 /// What a piece of foreign text may measure at most.
@@ -46,6 +47,28 @@ pub fn json(text: &[u8], bounds: Bounds) -> Result<(), TooMuch> {
                 }
             }
             b'}' | b']' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+/// How deep a value that goes onto a log may nest. Readers of JSON stop at 127 levels, and events, frames, pages and exports lay
+/// levels of their own around it: a value that was just readable would make a log that nobody can read back.
+pub const LOGGED_DEPTH: usize = 64;
+
+/// Looks at a value that is to go onto a log.
+pub fn logged(value: &Value) -> Result<(), TooMuch> {
+    let mut left = vec![(value, 0_usize)];
+    while let Some((value, above)) = left.pop() {
+        let depth = above + 1;
+        let is_container = matches!(value, Value::Array(_) | Value::Object(_));
+        if is_container && depth > LOGGED_DEPTH {
+            return Err(TooMuch::Depth(LOGGED_DEPTH));
+        }
+        match value {
+            Value::Array(items) => left.extend(items.iter().map(|item| (item, depth))),
+            Value::Object(fields) => left.extend(fields.values().map(|field| (field, depth))),
             _ => {}
         }
     }

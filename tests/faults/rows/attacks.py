@@ -513,3 +513,21 @@ def everybody(c):
     arguments = [a for a in server.line if a not in ("--host", "127.0.0.1")]
     ended = _ends(server, [*arguments, "--host", "0.0.0.0", "--insecure"], 4)
     c.want(ended is None, f"with an explicit word it does not start: {ended}")
+
+
+@row(102, "deeply nested values do not make a log that nobody can read back")
+def deep_values(c):
+    """Arguments of a model, of a direct call, and metadata of a prompt, at the depth that JSON readers just take; then a restart."""
+    for depth in (60, 100, 125, 127):
+        deep = json.loads("[" * (depth - 1) + "]" * (depth - 1))
+        model = c.during(Model(by_step(calls(("read_file", {"path": "a", "x": deep})), text("done"))))
+        server = Server(c, model)
+        (server.work / "a").write_text("x\n")
+        session = server.session()
+        c.need(server.prompt(session, "hi").status == 200, "no prompt works")
+        server.tool_with(session, "read_file", {"path": "a", "x": deep})
+        server.prompt(session, "with metadata", metadata={"x": deep})
+        server.kill()
+        server.start()
+        answer = server.prompt(session, "again")
+        c.want(answer.status == 200, f"depth {depth}: after a restart the session is lost: {answer}")

@@ -342,3 +342,13 @@ fn a_call_is_looked_at_before_it_is_decided_and_bound_to_what_was_seen() {
     let late = bench.handle(Input::CallSeen { call_id: call_id.clone(), seen: Seen::default() });
     assert!(late.events.is_empty() && late.effects.is_empty());
 }
+
+#[test]
+fn arguments_that_no_log_could_be_read_back_with_do_not_run() {
+    let nested = |levels: usize| (1..levels).fold(serde_json::json!({}), |inner, _| serde_json::json!({ "a": inner }));
+    let (arguments, problem) = crate::model::read_arguments(Ok(nested(64)));
+    assert!(problem.is_none() && arguments == nested(64));
+    let (arguments, problem) = crate::model::read_arguments(Ok(nested(65)));
+    assert_eq!(arguments, serde_json::json!({}));
+    assert_eq!(problem.unwrap().told, "the arguments are nested deeper than 64 levels; this call did not run");
+}
