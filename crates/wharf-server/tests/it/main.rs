@@ -7,6 +7,7 @@ mod attacks;
 mod auth;
 mod drain;
 mod errors;
+mod fuzz;
 mod guards;
 mod limits;
 mod openapi;
