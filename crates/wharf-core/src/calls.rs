@@ -12,10 +12,10 @@ use wharf_protocol::event::{
     ToolCallStart,
 };
 use wharf_protocol::permission::Preview;
-use wharf_protocol::{CallId, PermissionId, Timestamp, ToolSpec, TurnId};
+use wharf_protocol::{CallId, PermissionId, Seen, Timestamp, ToolSpec, TurnId};
 
 use crate::core::Core;
-use crate::{Answer, Bound, CallOutcome, Effect, Rejected, Seen, describe};
+use crate::{Answer, Bound, CallOutcome, Effect, Rejected, describe};
 use ruling::Ruling;
 
 /// Direct calls of a session that may be open at the same time.

@@ -41,7 +41,7 @@ use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
     CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Event, Message, MessageId, PermissionId,
-    PermissionOption, Priority, PromptContent, Rule, Seq, TerminalSize, ToolSpec, TurnId,
+    PermissionOption, Priority, PromptContent, Rule, Seen, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
 pub use crate::conversation::schema_tokens;
@@ -49,7 +49,7 @@ pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
 pub use crate::message::{message_of, told};
 pub use crate::policy::PathRules;
-pub use crate::seen::{Bound, GuardedPath, Seen, SeenPath};
+pub use crate::seen::Bound;
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
 #[derive(Clone)]

@@ -6,11 +6,11 @@ use wharf_failpoints::mistake;
 use wharf_foreign::visible;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
 use wharf_protocol::permission::{Grant, Preview, Resolution};
-use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, ToolSpec, TurnId};
+use wharf_protocol::{Event, Permission, PermissionId, PermissionOption, Seen, ToolSpec, TurnId};
 
 use crate::calls::{Proposal, Refusal};
 use crate::core::Core;
-use crate::{Answer, Rejected, Seen, describe};
+use crate::{Answer, Rejected, describe};
 
 /// So many answered questions are known, to tell a second answer who gave the first.
 const REMEMBERED_RESOLUTIONS: usize = 256;

@@ -9,9 +9,8 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use wharf_protocol::permission::Grant;
 use wharf_protocol::tool::ToolSource;
-use wharf_protocol::{Mode, Rule, RuleAction, ToolKind, ToolSpec};
+use wharf_protocol::{Mode, Rule, RuleAction, Seen, ToolKind, ToolSpec};
 
-use crate::Seen;
 use crate::describe::{definition, is_path_subject, path_arguments};
 use crate::seen::is_file_tool;
 

@@ -11,7 +11,7 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{CallOutcome, GuardedPath, RecordedCall, SeenPath};
+use wharf_core::{CallOutcome, RecordedCall};
 use wharf_models::{Delta, ModelStream};
 use wharf_protocol::CallId;
 use wharf_protocol::event::CallErrorReason;
@@ -138,7 +138,7 @@ pub(crate) enum CallEvent {
     /// What it would touch, before it is decided.
     Seen {
         call_id: CallId,
-        seen: wharf_core::Seen,
+        seen: wharf_protocol::Seen,
     },
     Progress {
         call_id: CallId,
@@ -203,8 +203,8 @@ impl Calls {
             let look = async { Some(tool?.look(&arguments, &context, preview).await) };
             let looked = tokio::time::timeout(LOOK_LIMIT, AssertUnwindSafe(look).catch_unwind()).await;
             let seen = match looked {
-                Ok(Ok(seen)) => seen.map(seen_by_core).unwrap_or_default(),
-                Ok(Err(_)) | Err(_) => wharf_core::Seen::default(),
+                Ok(Ok(seen)) => seen.unwrap_or_default(),
+                Ok(Err(_)) | Err(_) => wharf_protocol::Seen::default(),
             };
             drop(sender.send(CallEvent::Seen { call_id, seen }).await);
         });
@@ -214,7 +214,7 @@ impl Calls {
     pub(crate) fn see_nothing(&mut self, call_id: CallId) {
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            drop(sender.send(CallEvent::Seen { call_id, seen: wharf_core::Seen::default() }).await);
+            drop(sender.send(CallEvent::Seen { call_id, seen: wharf_protocol::Seen::default() }).await);
         });
     }
 
@@ -320,18 +320,6 @@ pub(crate) fn recorded(call: Recorded) -> RecordedCall {
         Err(error) => failed(error, None),
     });
     RecordedCall { outcome, output, duration_ms }
-}
-
-fn seen_by_core(seen: wharf_tools::Seen) -> wharf_core::Seen {
-    let wharf_tools::Seen { paths, guarded, foreign, preview } = seen;
-    let path = |path: wharf_tools::SeenPath| SeenPath { name: path.name, absolute: path.absolute };
-    let guard = |it: wharf_tools::Guarded| GuardedPath { path: it.path, name: it.name, why: it.why };
-    wharf_core::Seen {
-        paths: paths.into_iter().map(path).collect(),
-        guarded: guarded.into_iter().map(guard).collect(),
-        foreign,
-        preview,
-    }
 }
 
 fn completed(output: ToolOutput) -> CallOutcome {

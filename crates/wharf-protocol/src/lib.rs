@@ -1,4 +1,4 @@
-//! The types that cross a process or disk boundary: ids, commands, events, errors and the wire's bodies.
+//! The types that cross a crate, process or disk boundary: ids, commands, events, errors and the wire's bodies.
 //!
 //! Nothing here does IO. Other crates may add behaviour to these types, never second copies of them.
 
@@ -19,6 +19,7 @@ pub mod permission;
 pub mod prompt;
 pub mod recovery;
 pub mod rest;
+pub mod seen;
 pub mod session;
 pub mod slash;
 pub mod thinking;
@@ -40,6 +41,7 @@ pub use mode::{Mode, Rule, RuleAction};
 pub use permission::{Permission, PermissionOption};
 pub use prompt::{ConflictStrategy, Priority, Prompt, PromptContent};
 pub use recovery::{RecoveryPolicy, Seal, SealReason};
+pub use seen::{GuardedPath, Seen, SeenPath};
 pub use session::{ForkedFrom, Session, SessionStatus, ToolLocation};
 pub use thinking::Thinking;
 pub use time::Timestamp;

@@ -33,14 +33,13 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
-use wharf_protocol::{CallId, ContentBlock, SessionId, ToolSpec};
+use wharf_protocol::{CallId, ContentBlock, Seen, SessionId, ToolSpec};
 
 pub use client::{
     ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
 };
 pub use guard::{Guard, PathRules};
 pub use question::{Field, FieldKind, Question, Reply};
-pub use seen::{Guarded, Seen, SeenPath};
 pub use toolbox::{Toolbox, ToolsConfig};
 pub use workspace::{Home, PathError, Workspace};
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use wharf_protocol::CallId;
+use wharf_protocol::Seen;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::event::{CallErrorReason, Decision};
 
@@ -11,7 +12,7 @@ use crate::core::Core;
 use crate::permissions::decision_of;
 use crate::policy::{Policy, Verdict};
 use crate::seen::{is_file_tool, is_looked_at, is_previewed};
-use crate::{Effect, PathRules, Seen, describe};
+use crate::{Effect, PathRules, describe};
 
 /// What a call may do next.
 pub(super) enum Ruling {

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use wharf_protocol::{Rule, RuleAction, ToolSpec};
+use wharf_protocol::{Rule, RuleAction, SeenPath, ToolSpec};
 
 use super::in_words;
 use super::pattern::{is_match, names_tool};
-use crate::SeenPath;
 use crate::seen::is_file_tool;
 
 /// Who shows a file's content shows what a rule keeps from this tool.

@@ -2,10 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{SeenPath, ToolKind, ToolSpec};
 
 use super::pattern::{is_match, is_match_by_words};
-use crate::SeenPath;
 use crate::describe::{is_path_subject, normalize};
 
 /// What a shell starts another command with, or writes a file with. A pattern that allows covers no more of them than it has.

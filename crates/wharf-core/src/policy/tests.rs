@@ -374,7 +374,7 @@ fn spec(name: &str, kind: ToolKind, subject: Option<&str>, source: wharf_protoco
 }
 
 fn seen(paths: &[&str]) -> Seen {
-    let path = |name: &&str| crate::SeenPath {
+    let path = |name: &&str| wharf_protocol::SeenPath {
         name: (*name).to_owned(),
         absolute: Path::new("/real").join(name).to_string_lossy().into_owned(),
     };
@@ -445,7 +445,7 @@ fn guarded_files_are_asked_about_in_auto_edit_and_a_star_does_not_reach_them() {
     use wharf_protocol::tool::ToolSource::Builtin;
     let write = spec("write_file", ToolKind::Edit, Some("path"), Builtin);
     let guarded = Seen {
-        guarded: vec![crate::GuardedPath {
+        guarded: vec![wharf_protocol::GuardedPath {
             path: ".vscode/tasks.json".into(),
             name: ".vscode".into(),
             why: "it runs".into(),

@@ -313,7 +313,8 @@ fn unreadable_arguments_are_told_with_their_reason_and_nothing_hidden() {
 
 #[test]
 fn a_call_is_looked_at_before_it_is_decided_and_bound_to_what_was_seen() {
-    use crate::{Effect, Input, Seen, SeenPath};
+    use crate::{Effect, Input};
+    use wharf_protocol::{Seen, SeenPath};
     let mut config = config();
     config.looks_at_calls = true;
     let mut bench = Bench::new(config, Mode::Ask, 7);

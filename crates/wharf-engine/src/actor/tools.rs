@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_core::{Bound, SeenPath};
-use wharf_protocol::{Agent, CallId, Session, ToolLocation, ToolSpec};
+use wharf_core::Bound;
+use wharf_protocol::{Agent, CallId, SeenPath, Session, ToolLocation, ToolSpec};
 use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;

@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::edit_file::{decode, of_buffer};
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
@@ -21,7 +21,7 @@ use crate::editor::Buffer;
 use crate::patch::{Action, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
-use crate::{CallContext, ClientHost, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, ClientHost, Tool, ToolError, ToolOutput, Workspace, seen};
 use rewrite::{Rewrite, Written, buffers, saved};
 
 /// All files of one patch, before and after, are held in memory.
@@ -80,8 +80,8 @@ impl Tool for ApplyPatch {
             return Seen::default();
         };
         let (workspace, paths) = (Arc::clone(&context.workspace), self.subjects(arguments));
-        let seen = seeing(move || Seen::writing(&workspace, paths.iter().map(String::as_str))).await;
-        if preview { seen.with_preview(diffs(&patch, context).await) } else { seen }
+        let seen = seeing(move || seen::writing(&workspace, paths.iter().map(String::as_str))).await;
+        if preview { seen::with_preview(seen, diffs(&patch, context).await) } else { seen }
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

@@ -12,7 +12,7 @@ pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{TerminalSize, ToolKind, ToolSpec};
+use wharf_protocol::{Seen, TerminalSize, ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
@@ -21,7 +21,7 @@ use crate::exec::containment::{self, Namespaces};
 use crate::exec::{self, End, Execution, Finished, Launch};
 use crate::supervisor::Supervisor;
 use crate::workspace::OpenDir;
-use crate::{CallContext, Seen, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace};
+use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace, seen};
 
 /// The kernel takes no longer argument.
 const COMMAND_MAX_BYTES: usize = 120 * 1024;
@@ -121,7 +121,7 @@ impl Tool for Bash {
             return Seen::default();
         };
         let workspace = Arc::clone(&context.workspace);
-        seeing(move || Seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
+        seeing(move || seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

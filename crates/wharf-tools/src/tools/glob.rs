@@ -8,14 +8,14 @@ use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
 const FILES_DEFAULT: u64 = 200;
 const FILES_MAX: u64 = 5000;
@@ -77,7 +77,7 @@ impl Tool for Glob {
             return Seen::default();
         };
         let workspace = Arc::clone(&context.workspace);
-        seeing(move || Seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
+        seeing(move || seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

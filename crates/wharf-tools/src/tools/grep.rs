@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use wharf_foreign::pattern::REGEX;
 use wharf_protocol::tool::Location;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
@@ -26,7 +26,7 @@ use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
@@ -136,7 +136,7 @@ impl Tool for Grep {
         };
         let workspace = Arc::clone(&context.workspace);
         let path = if arguments.path.is_empty() { here() } else { arguments.path };
-        seeing(move || Seen::reading(&workspace, [path.as_str()])).await
+        seeing(move || seen::reading(&workspace, [path.as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

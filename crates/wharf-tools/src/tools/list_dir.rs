@@ -9,13 +9,13 @@ use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing, stopped};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
@@ -74,7 +74,7 @@ impl Tool for ListDir {
         };
         let workspace = Arc::clone(&context.workspace);
         let path = if arguments.path.is_empty() { here() } else { arguments.path };
-        seeing(move || Seen::reading(&workspace, [path.as_str()])).await
+        seeing(move || seen::reading(&workspace, [path.as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

@@ -9,7 +9,7 @@ use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ContentBlock, ToolKind, ToolSpec};
+use wharf_protocol::{ContentBlock, Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
@@ -18,7 +18,7 @@ use crate::editor::{Buffer, Want};
 use crate::output::floor;
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
 const LINES_DEFAULT: u64 = 2000;
 /// Longer lines are cut.
@@ -82,7 +82,7 @@ impl Tool for ReadFile {
             return Seen::default();
         };
         let workspace = Arc::clone(&context.workspace);
-        seeing(move || Seen::reading(&workspace, [arguments.path.as_str()])).await
+        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::blocking::{Stop, change, seeing};
@@ -16,7 +16,7 @@ use crate::diff::{binary_diff, file_diff};
 use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
 use crate::workspace::{PathError, Place};
-use crate::{CallContext, Guard, Seen, Tool, ToolError, ToolOutput, Workspace};
+use crate::{CallContext, Guard, Tool, ToolError, ToolOutput, Workspace, seen};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -74,8 +74,8 @@ impl Tool for WriteFile {
             return Seen::default();
         };
         let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
-        let seen = seeing(move || Seen::writing(&workspace, [path.as_str()])).await;
-        if preview { seen.with_preview(diffs(arguments, context).await) } else { seen }
+        let seen = seeing(move || seen::writing(&workspace, [path.as_str()])).await;
+        if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {

@@ -8,7 +8,8 @@ use std::sync::Arc;
 use super::{PathError, Workspace, stat_entry};
 use crate::guard::{Barred, Guard};
 use crate::name::{quoted, shown};
-use crate::seen::{Guarded, SeenPath};
+use crate::seen;
+use wharf_protocol::{GuardedPath, SeenPath};
 
 /// Directories whose files start programs of editors, agents and git hooks when somebody opens the workspace, commits, or trusts it.
 const DIRECTORIES: &[(&str, &str)] = &[
@@ -79,7 +80,7 @@ impl Workspace {
     /// Whether the call may use the file `rel`, which was opened or would be made.
     pub(super) fn admit(&self, rel: &Path, path: &str) -> Result<(), PathError> {
         let Some(guard) = &self.guard else { return Ok(()) };
-        let SeenPath { name, absolute } = SeenPath::new(rel, &self.absolute(rel));
+        let SeenPath { name, absolute } = seen::path(rel, &self.absolute(rel));
         guard.admit(&name, &absolute).map_err(|barred| {
             let path = quoted(path);
             match barred {
@@ -92,7 +93,7 @@ impl Workspace {
     /// Whether a walk passes over the entry `rel`, because a rule keeps it from the call.
     pub(super) fn passes_over(&self, rel: &Path) -> bool {
         let Some(guard) = self.guard.as_ref().filter(|guard| guard.has_rules()) else { return false };
-        let SeenPath { name, absolute } = SeenPath::new(rel, &self.absolute(rel));
+        let SeenPath { name, absolute } = seen::path(rel, &self.absolute(rel));
         guard.passes_over(&name, &absolute)
     }
 
@@ -101,16 +102,16 @@ impl Workspace {
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         let absolute = self.resolve(path).ok()?;
         let name = absolute.strip_prefix(&self.cwd.real).unwrap_or(&absolute);
-        Some(SeenPath::new(name, &absolute))
+        Some(seen::path(name, &absolute))
     }
 
     /// Which of these files another program runs or trusts.
-    pub(crate) fn guarded_of(&self, paths: &[SeenPath]) -> Vec<Guarded> {
+    pub(crate) fn guarded_of(&self, paths: &[SeenPath]) -> Vec<GuardedPath> {
         let written: BTreeSet<&str> = paths.iter().map(|path| path.name.as_str()).collect();
         let of = |path: &SeenPath| {
             let found = by_name(Path::new(&path.name));
             let (name, why) = found.or_else(|| self.makes_repository(&path.name, &written))?;
-            Some(Guarded { path: path.name.clone(), name, why: why.to_owned() })
+            Some(GuardedPath { path: path.name.clone(), name, why: why.to_owned() })
         };
         paths.iter().filter_map(of).collect()
     }
