@@ -4,8 +4,8 @@ use serde_json::json;
 use wharf_protocol::event::{CompactReason, ContextCompacted};
 use wharf_protocol::{ApiError, ErrorCode};
 
-use crate::conversation::INSTRUCTIONS_TOKENS;
 use crate::core::Core;
+use crate::shown::INSTRUCTIONS_TOKENS;
 
 /// From this share of the window on, old results are left out of requests, in per cent. The rest is the reply's, and the error's
 /// of the estimate.
@@ -21,7 +21,7 @@ const RESULT_MAX: u64 = 25;
 /// Not less, so that a restart does not change what fits.
 pub(crate) const UNMEASURED: u64 = 1_150;
 
-/// A provider that counts more than this is not believed: hidden text is not the conversation's.
+/// A provider that counts more than this is not believed: hidden text is not the session's.
 const MEASURED_MAX: u64 = 4_000;
 
 /// So often one model call is made smaller and asked again; then the turn fails.
@@ -40,7 +40,7 @@ impl Core {
 
     /// What the next request will take, in tokens.
     pub(crate) fn expected(&self) -> u64 {
-        self.scaled(self.conversation.total) + self.fixed()
+        self.scaled(self.shown.total) + self.fixed()
     }
 
     /// What is in every request: instructions and tools.
@@ -65,10 +65,10 @@ impl Core {
 
     /// The same without what is not known of it: for the next measure.
     pub(crate) fn estimated(&self) -> u64 {
-        self.conversation.total + INSTRUCTIONS_TOKENS + self.tools_tokens
+        self.shown.total + INSTRUCTIONS_TOKENS + self.tools_tokens
     }
 
-    /// What the conversation may take of a window: from where on it is made smaller, and down to what. Where instructions and
+    /// What is shown may take of a window: from where on it is made smaller, and down to what. Where instructions and
     /// tools leave next to nothing, it gets what they leave.
     fn room(&self, window: u64) -> (u64, u64) {
         let fixed = self.fixed();
@@ -86,7 +86,7 @@ impl Core {
     pub(crate) fn make_room(&mut self) {
         let Some(window) = self.window() else { return };
         let (above, to) = self.room(window);
-        let is_near = self.scaled(self.conversation.total) > above;
+        let is_near = self.scaled(self.shown.total) > above;
         let target = if is_near { self.unscaled(to) } else { u64::MAX };
         self.compact(target, CompactReason::Window, None);
     }
@@ -99,7 +99,7 @@ impl Core {
         if let Some(asked) = asked {
             self.measure(asked, self.estimated());
         }
-        let now = self.conversation.total;
+        let now = self.shown.total;
         // What the numbers say is tried once; a server that refuses that too, or names none, gets half, and at last the least.
         let guess = match overflows {
             0 if limit.is_some() && asked.is_some() => now / 4 * 3,
@@ -113,9 +113,9 @@ impl Core {
     }
 
     fn compact(&mut self, target: u64, reason: CompactReason, context_limit: Option<u64>) -> bool {
-        let Some(plan) = self.conversation.plan(target, self.result_max_bytes()) else { return false };
+        let Some(plan) = self.shown.plan(target, self.result_max_bytes()) else { return false };
         let tokens_before = self.expected();
-        let mut after = self.conversation.clone();
+        let mut after = self.shown.clone();
         after.compact(&plan);
         let model = context_limit.map(|_| self.session.model.clone());
         let tokens_after = self.scaled(after.total) + self.fixed();
@@ -127,9 +127,9 @@ impl Core {
     pub(crate) fn does_not_fit(&self, said: &str, limit: Option<u64>) -> ApiError {
         let window = limit.filter(|limit| WINDOWS.contains(limit)).into_iter().chain(self.window()).min();
         let (fixed, tools) = (self.fixed(), self.config.tools.len());
-        let rest = self.scaled(self.conversation.total);
+        let rest = self.scaled(self.shown.total);
         let model = &self.session.model;
-        // As much again for the conversation and the reply.
+        // As much again for what is shown and the reply.
         let needed = (2 * fixed).next_multiple_of(1_024);
         let size = window.map(|window| format!(" ({window} tokens)")).unwrap_or_default();
         let smaller: Vec<_> =

@@ -13,10 +13,10 @@ use wharf_protocol::{
 use crate::calls::Call;
 use crate::commands::Commands;
 use crate::context;
-use crate::conversation::{self, Conversation};
 use crate::ids::Ids;
 use crate::permissions::Permissions;
 use crate::queue::Prompts;
+use crate::shown::{self, ShownMessages};
 use crate::turn::OpenTurn;
 use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
 
@@ -28,7 +28,7 @@ pub struct Core {
     pub(crate) next_config: Option<CoreConfig>,
     pub(crate) session: Session,
     pub(crate) prompts: Prompts,
-    pub(crate) conversation: Conversation,
+    pub(crate) shown: ShownMessages,
     pub(crate) turn: Option<OpenTurn>,
     /// Calls without an outcome, in the order in which they were asked for: the turn's and the direct ones.
     pub(crate) calls: Vec<Call>,
@@ -98,7 +98,7 @@ impl Core {
     }
 
     fn empty(session: Session, config: CoreConfig, entropy: u128) -> Self {
-        let tools_tokens = conversation::schema_tokens(&config.tools);
+        let tools_tokens = shown::schema_tokens(&config.tools);
         Self {
             now: session.updated_at,
             session,
@@ -106,7 +106,7 @@ impl Core {
             config,
             next_config: None,
             prompts: Prompts::default(),
-            conversation: Conversation::default(),
+            shown: ShownMessages::default(),
             turn: None,
             calls: Vec::new(),
             permissions: Permissions::default(),
@@ -274,7 +274,7 @@ impl Core {
 
     /// What [`Core::agent_name`] has, where that is another agent than the core was made with.
     pub fn set_agent(&mut self, tools: Arc<[Arc<ToolSpec>]>, max_steps: u32) {
-        self.tools_tokens = conversation::schema_tokens(&tools);
+        self.tools_tokens = shown::schema_tokens(&tools);
         (self.config.tools, self.config.max_steps) = (tools, max_steps);
     }
 
@@ -307,14 +307,14 @@ impl Core {
 
     /// The tools that the session's agent has from here on. Calls that were begun go on.
     pub fn set_tools(&mut self, tools: Arc<[Arc<ToolSpec>]>) {
-        self.tools_tokens = conversation::schema_tokens(&tools);
+        self.tools_tokens = shown::schema_tokens(&tools);
         self.config.tools = tools;
     }
 
-    /// The conversation as the model is shown it.
+    /// The messages as the model is shown them.
     #[must_use]
     pub fn messages(&self) -> &[Arc<Message>] {
-        self.conversation.messages()
+        self.shown.messages()
     }
 }
 

@@ -1,11 +1,11 @@
-//! What of a conversation is left out so that a request fits: old results first, then old messages; at last head and tail of what
+//! What the model is not shown any more so that a request fits: old results first, then old messages; at last head and tail of what
 //! is newest have to do. A summary of what is cut off has its place at the cut.
 
 use wharf_protocol::event::{ContextCompacted, LeftOut};
 use wharf_protocol::{Role, Seq};
 
-use crate::conversation::{Conversation, bytes_of, trimmable};
 use crate::shorten::MIN_BYTES;
+use crate::shown::{ShownMessages, bytes_of, trimmable};
 
 /// So many of the newest results are not left out as long as something else can be.
 const KEPT_RESULTS: usize = 2;
@@ -13,7 +13,7 @@ const KEPT_RESULTS: usize = 2;
 /// Where shortening begins, in bytes of one message; halved until the request fits, or down to [`MIN_BYTES`].
 const SHORTEN_FROM_BYTES: u64 = 256 * 1_024;
 
-impl Conversation {
+impl ShownMessages {
     /// How it comes down to `target` tokens, or as near as can be; no result is longer than `result_max_bytes`. `None` where
     /// nothing would change.
     pub(crate) fn plan(&self, target: u64, result_max_bytes: Option<u64>) -> Option<ContextCompacted> {

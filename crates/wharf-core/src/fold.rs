@@ -20,7 +20,7 @@ impl Core {
     pub(crate) fn fold(&mut self, event: &Event) {
         match &event.body {
             EventBody::SessionCleared(cleared) => {
-                self.conversation.clear();
+                self.shown.clear();
                 self.told_window = None;
                 self.permissions.grants.clone_from(&cleared.grants);
                 self.commands.restore(&cleared.commands);
@@ -73,7 +73,7 @@ impl Core {
             }
             EventBody::MessageStart(start) => open_reply(turn, &start.message_id).is_started = true,
             EventBody::MessageChunk(chunk) => fold_chunk(turn, chunk),
-            EventBody::AgentThinking(thinking) => fold_thinking(turn, thinking),
+            EventBody::AgentThinking(reasoning) => fold_reasoning(turn, reasoning),
             EventBody::UsageUpdated(usage) => turn.usage = usage.turn,
             EventBody::ModelRetrying(retrying) => turn.attempt = retrying.attempt,
             _ => {}
@@ -93,7 +93,7 @@ impl Core {
 
     fn fold_started(&mut self, started: &PromptStarted) {
         let Some(prompt) = self.prompts.take(&started.message_id) else { return };
-        self.conversation.push(prompt.message);
+        self.shown.push(prompt.message);
         if let Some(turn) = self.turn.as_mut().filter(|_| started.steered) {
             turn.prompts.push(prompt.message_id);
             turn.next = Next::AskModel;
@@ -111,7 +111,7 @@ impl Core {
     }
 
     fn fold_compacted(&mut self, compacted: &ContextCompacted) {
-        self.conversation.compact(compacted);
+        self.shown.compact(compacted);
         if let (Some(model), Some(tokens)) = (&compacted.model, compacted.context_limit) {
             self.told_window = Some((model.clone(), tokens));
         }
@@ -148,7 +148,7 @@ impl Core {
                 turn_id: event.turn_id.clone(),
             })
         }));
-        self.conversation.extend(message_of(event));
+        self.shown.extend(message_of(event));
     }
 
     fn fold_cut_off(&mut self, event: &Event, error: &MessageError) {
@@ -160,11 +160,11 @@ impl Core {
             turn.response.clone_from(&error.content);
         }
         let message = message_of(event);
-        self.conversation.extend(message.clone());
+        self.shown.extend(message.clone());
         if let (Some(defect), Some(turn), Some(message)) = (error.defect, &mut self.turn, message) {
             turn.defects += 1;
             turn.overflows = 0;
-            self.conversation.tell(&message, &defect::word(defect));
+            self.shown.tell(&message, &defect::word(defect));
         }
     }
 
@@ -236,7 +236,7 @@ impl Core {
         {
             message.content.push(ContentBlock::text(format!("\n\n{note}")));
         }
-        self.conversation.push_result(message);
+        self.shown.push_result(message);
     }
 }
 
@@ -255,6 +255,6 @@ fn fold_chunk(turn: &mut OpenTurn, chunk: &MessageChunk) {
     reply.text.push_str(&chunk.content);
 }
 
-fn fold_thinking(turn: &mut OpenTurn, thinking: &AgentThinking) {
-    open_reply(turn, &thinking.message_id).reasoning.push_str(&thinking.content);
+fn fold_reasoning(turn: &mut OpenTurn, reasoning: &AgentThinking) {
+    open_reply(turn, &reasoning.message_id).reasoning.push_str(&reasoning.content);
 }

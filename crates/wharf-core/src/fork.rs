@@ -1,6 +1,6 @@
 //! A copy of a session's log as a session of its own: what is taken over, and how what was unfinished ends there.
 //!
-//! The copy gets the conversation. It gets nothing that acts: no background command, no remembered answer to a permission, no
+//! The copy gets what was said. It gets nothing that acts: no background command, no remembered answer to a permission, no
 //! change of settings; and nothing that could go on by itself: what is open where the copy ends gets its end there.
 
 use wharf_protocol::event::{

@@ -7,7 +7,6 @@ mod calls;
 mod clock;
 mod commands;
 mod context;
-mod conversation;
 mod core;
 mod defect;
 mod describe;
@@ -25,6 +24,7 @@ mod repeats;
 mod seen;
 mod settings;
 mod shorten;
+mod shown;
 mod turn;
 
 #[cfg(test)]
@@ -44,12 +44,12 @@ use wharf_protocol::{
     PermissionOption, Priority, PromptContent, Rule, Seen, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
-pub use crate::conversation::schema_tokens;
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
 pub use crate::message::{message_of, told};
 pub use crate::policy::PathRules;
 pub use crate::seen::Bound;
+pub use crate::shown::schema_tokens;
 
 /// What permission rules match in a call's arguments: a command, paths, a pattern. Must depend on its arguments only.
 #[derive(Clone)]

@@ -4,7 +4,7 @@ use wharf_protocol::event::{MessageComplete, MessageError, PromptReceived, ToolC
 use wharf_protocol::{CallId, ContentBlock, Event, EventBody, Message, MessageId, Role};
 
 /// The message that an event completes, if it completes one: a prompt as it was received, the agent's message, a tool's
-/// result. Direct calls are outside the conversation and make none.
+/// result. Direct calls are outside the turns and make none.
 #[must_use]
 pub fn message_of(event: &Event) -> Option<Message> {
     match &event.body {

@@ -60,7 +60,7 @@ impl Core {
         turn.held.clear();
         turn.model = ModelState::Asked { ask, model, estimated };
         let turn_id = turn.turn_id.clone();
-        self.effects.push(Effect::CallModel { ask, turn_id, messages: self.conversation.for_model() });
+        self.effects.push(Effect::CallModel { ask, turn_id, messages: self.shown.for_model() });
     }
 
     /// The running turn, if it waits for this model call. What an older call still says is not listened to.

@@ -32,7 +32,7 @@ pub(crate) struct Waiting {
     pub(crate) received_at: Timestamp,
     pub(crate) seq: Seq,
     pub(crate) place: Place,
-    /// What it becomes in the conversation.
+    /// What the model is shown of it.
     pub(crate) message: Message,
 }
 

@@ -1,4 +1,4 @@
-//! Changes of the session itself: its settings, its conversation, its existence.
+//! Changes of the session itself: its settings, what was said, its existence.
 
 use wharf_protocol::event::{SessionCleared, SessionDeleted, SessionUpdated};
 use wharf_protocol::rest::UpdateSession;
@@ -40,7 +40,7 @@ impl Core {
         Ok(Answer::Done)
     }
 
-    /// Forgets the conversation; remembered permissions and commands stay.
+    /// Forgets what was said; remembered permissions and commands stay.
     pub(crate) fn clear(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
         if self.is_at_work() || !self.prompts.is_empty() {
             return Err(Rejected::Busy);

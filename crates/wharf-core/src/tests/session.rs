@@ -22,7 +22,7 @@ fn only_real_changes_are_events() {
 }
 
 #[test]
-fn clearing_forgets_the_conversation_and_keeps_the_answers() {
+fn clearing_forgets_what_was_said_and_keeps_the_answers() {
     check(
         "config mode=ask; quiet; prompt m1; calls bash ls; answer p1 allow_always ann; finish a ok; loud; clear; done; clear; crash; prompt m2; calls bash ls",
         expect![[r#"
@@ -144,7 +144,7 @@ fn so_many_prompts_are_remembered() {
 }
 
 #[test]
-fn history_has_the_conversation_and_no_direct_calls() {
+fn history_has_the_turns_and_no_direct_calls() {
     let mut bench = Bench::new(config(), Mode::Full, 1);
     let _ = bench.handle(prompt("m1"));
     let _ = bench.handle(Input::Execute {

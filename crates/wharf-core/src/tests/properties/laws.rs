@@ -18,7 +18,7 @@ pub(crate) fn check_laws(run: &Run) {
     permissions_are_resolved_once(log);
     for (_, effect) in &run.bench.effects {
         if let Effect::CallModel { messages, .. } = effect {
-            conversation_is_valid(&messages.iter().map(AsRef::as_ref).collect::<Vec<_>>());
+            shown_is_valid(&messages.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         }
     }
     only_reads_run_twice(run);
@@ -213,7 +213,7 @@ fn permissions_are_resolved_once(log: &[Event]) {
 }
 
 /// Each call is followed by its one result, no reply by a reply, and the last word is not the agent's.
-fn conversation_is_valid(messages: &[&Message]) {
+fn shown_is_valid(messages: &[&Message]) {
     let mut at = 0;
     let mut previous = None;
     while let Some(message) = messages.get(at) {

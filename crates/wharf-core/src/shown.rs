@@ -26,7 +26,7 @@ pub(crate) const INSTRUCTIONS_TOKENS: u64 = 1_000;
 
 /// The messages that the model is shown, each with the estimate of its tokens.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Conversation {
+pub(crate) struct ShownMessages {
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) tokens: Vec<u64>,
     pub(crate) total: u64,
@@ -34,7 +34,7 @@ pub(crate) struct Conversation {
     pub(crate) left_out: usize,
 }
 
-impl Conversation {
+impl ShownMessages {
     pub(crate) fn messages(&self) -> &[Arc<Message>] {
         &self.messages
     }
