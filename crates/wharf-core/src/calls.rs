@@ -31,14 +31,14 @@ const ARGUMENTS: Bounds = Bounds { length: 1 << 20, depth: json::DEPTH_MAX };
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) proposal: Proposal,
-    pub(crate) stage: Stage,
+    pub(crate) stage: CallStage,
     pub(crate) output: OutputTail,
     /// What the question about it showed.
     pub(crate) asked: Option<Asked>,
 
     // What follows is this process's alone and not on the log.
     /// Set while this process runs it.
-    pub(crate) running: Option<Running>,
+    pub(crate) running: Option<RunningCall>,
     /// What it would touch, once that was looked at.
     pub(crate) seen: Option<Seen>,
     /// It is being looked at, with what it would change or without.
@@ -70,7 +70,7 @@ pub(crate) struct Proposal {
 
 /// How far a call has come.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) enum Stage {
+pub(crate) enum CallStage {
     Proposed,
     Asked(PermissionId),
     Answered(PermissionResolved),
@@ -92,7 +92,7 @@ pub(crate) struct Refusal {
 
 /// A call that the engine runs.
 #[derive(Debug, Clone)]
-pub(crate) struct Running {
+pub(crate) struct RunningCall {
     pub(crate) since: Timestamp,
     pub(crate) timeout_ms: u64,
     /// Since when it is being stopped, and why.
@@ -126,7 +126,7 @@ impl OutputTail {
 
 impl Call {
     pub(crate) fn new(proposal: Proposal) -> Self {
-        let (stage, output) = (Stage::Proposed, OutputTail::default());
+        let (stage, output) = (CallStage::Proposed, OutputTail::default());
         Self { proposal, stage, output, asked: None, running: None, seen: None, looking: None }
     }
 
@@ -142,13 +142,13 @@ impl Call {
     }
 
     fn is_begun(&self) -> bool {
-        matches!(self.stage, Stage::Begun { .. })
+        matches!(self.stage, CallStage::Begun { .. })
     }
 
     fn duration_ms(&self, now: Timestamp) -> u64 {
         match (&self.running, &self.stage) {
             (Some(running), _) => now.ms_since(running.since),
-            (None, Stage::Begun { at, .. }) => now.ms_since(*at),
+            (None, CallStage::Begun { at, .. }) => now.ms_since(*at),
             (None, _) => 0,
         }
     }
@@ -272,7 +272,7 @@ impl Core {
 
     fn is_read(&self, call: &Call) -> bool {
         match call.stage {
-            Stage::Begun { read_only, .. } => read_only,
+            CallStage::Begun { read_only, .. } => read_only,
             _ => self.tool(&call.proposal.tool_name).is_some_and(|spec| spec.read_only),
         }
     }
@@ -324,8 +324,8 @@ impl Core {
     pub(crate) fn run_call(&mut self, call_id: &CallId, spec: &ToolSpec) {
         let since = self.now;
         let Some(call) = self.call_mut(call_id) else { return };
-        call.running = Some(Running { since, timeout_ms: spec.timeout_ms, stopping: None });
-        let alone = matches!(call.stage, Stage::Begun { attempt: 2.., .. });
+        call.running = Some(RunningCall { since, timeout_ms: spec.timeout_ms, stopping: None });
+        let alone = matches!(call.stage, CallStage::Begun { attempt: 2.., .. });
         let bound = call.bound();
         let Proposal { call_id, tool_name, arguments, .. } = call.proposal.clone();
         let timeout_ms = spec.timeout_ms;
@@ -423,7 +423,7 @@ impl Core {
                 self.stop_call(&call_id, reason);
                 continue;
             }
-            if let Stage::Asked(permission_id) = &call.stage {
+            if let CallStage::Asked(permission_id) = &call.stage {
                 self.cancel_permission(&permission_id.clone());
             }
             self.close_call(&call_id, reason, told);

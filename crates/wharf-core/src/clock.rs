@@ -3,7 +3,7 @@
 use wharf_protocol::Timestamp;
 use wharf_protocol::event::CallErrorReason;
 
-use crate::calls::Running;
+use crate::calls::RunningCall;
 use crate::core::Core;
 use crate::model::ModelState;
 use crate::turn::Ending;
@@ -11,7 +11,7 @@ use crate::turn::Ending;
 /// A tool keeps its own time limit; only one that fails to is stopped from here, so much later.
 const TIMEOUT_SLACK_MS: u64 = 5_000;
 
-impl Running {
+impl RunningCall {
     /// When it has to be stopped, or has to have stopped.
     fn deadline(&self, stop_grace_ms: u64) -> Timestamp {
         match self.stopping {

@@ -14,13 +14,13 @@ const KEPT_ENDED: usize = 16;
 /// The commands of a session.
 #[derive(Debug, Default)]
 pub(crate) struct Commands {
-    pub(crate) open: Vec<Open>,
+    pub(crate) open: Vec<OpenCommand>,
     /// Newest first.
     ended: VecDeque<Command>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Open {
+pub(crate) struct OpenCommand {
     command: Command,
     /// Who wants its end; not on the log.
     stopped_by: Option<Option<String>>,
@@ -28,7 +28,7 @@ pub(crate) struct Open {
 
 impl Commands {
     pub(crate) fn started(&mut self, event: &Event, started: &CommandStarted) {
-        self.open.push(Open { command: Command::from_started(started, event.timestamp), stopped_by: None });
+        self.open.push(OpenCommand { command: Command::from_started(started, event.timestamp), stopped_by: None });
     }
 
     pub(crate) fn ended(&mut self, event: &Event, ended: &CommandEnded) {
@@ -43,7 +43,8 @@ impl Commands {
     pub(crate) fn restore(&mut self, commands: &[Command]) {
         let (open, ended): (Vec<&Command>, Vec<&Command>) =
             commands.iter().partition(|command| command.status == CommandStatus::Running);
-        self.open = open.into_iter().rev().map(|command| Open { command: command.clone(), stopped_by: None }).collect();
+        self.open =
+            open.into_iter().rev().map(|command| OpenCommand { command: command.clone(), stopped_by: None }).collect();
         self.ended = ended.into_iter().cloned().collect();
     }
 

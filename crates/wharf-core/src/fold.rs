@@ -7,7 +7,7 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
 
-use crate::calls::{Asked, Call, OutputTail, Proposal, Stage};
+use crate::calls::{Asked, Call, CallStage, OutputTail, Proposal};
 use crate::core::Core;
 use crate::defect;
 use crate::message_of;
@@ -68,7 +68,8 @@ impl Core {
                 turn.attempt = 0;
                 turn.time.resume(event.timestamp);
                 // Reads run again from the start.
-                let reads = self.calls.iter_mut().filter(|c| matches!(c.stage, Stage::Begun { read_only: true, .. }));
+                let reads =
+                    self.calls.iter_mut().filter(|c| matches!(c.stage, CallStage::Begun { read_only: true, .. }));
                 reads.for_each(|call| call.output = OutputTail::default());
             }
             EventBody::MessageStart(start) => open_reply(turn, &start.message_id).is_started = true,
@@ -123,7 +124,7 @@ impl Core {
     fn fold_resumed(&mut self, resumed: &ToolCallResumed) {
         let Some(call) = self.call_mut(&resumed.call_id) else { return };
         call.output = OutputTail::default();
-        if let Stage::Begun { attempt, .. } = &mut call.stage {
+        if let CallStage::Begun { attempt, .. } = &mut call.stage {
             *attempt = resumed.attempt;
         }
     }
@@ -169,7 +170,7 @@ impl Core {
     }
 
     fn fold_call_start(&mut self, event: &Event, start: &ToolCallStart) {
-        let stage = Stage::Begun { at: event.timestamp, read_only: start.read_only, attempt: 1 };
+        let stage = CallStage::Begun { at: event.timestamp, read_only: start.read_only, attempt: 1 };
         self.call_or_direct(event, &start.call_id, || (start.tool_name.clone(), start.arguments.clone())).stage = stage;
     }
 
@@ -181,7 +182,7 @@ impl Core {
         {
             turn.repeats.asks(&requested.call_id);
         }
-        let stage = Stage::Asked(requested.permission_id.clone());
+        let stage = CallStage::Asked(requested.permission_id.clone());
         let what = || (requested.tool_name.clone(), requested.arguments.clone());
         let asked = Asked { preview: requested.preview.clone(), definition: requested.definition.clone() };
         let call = self.call_or_direct(event, &requested.call_id, what);
@@ -197,7 +198,7 @@ impl Core {
             turn.repeats.answered(resolved);
         }
         if let Some(call) = self.call_mut(&resolved.call_id) {
-            call.stage = Stage::Answered(resolved.clone());
+            call.stage = CallStage::Answered(resolved.clone());
         }
         if let Some(turn) = self.turn.as_mut().filter(|turn| !self.permissions.any_of(&turn.turn_id)) {
             turn.time.go_on(event.timestamp);

@@ -8,7 +8,7 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::{CallId, Event, EventBody, MessageId, Seq, Session, SessionId, SessionStatus, Timestamp};
 
-use crate::calls::Stage;
+use crate::calls::CallStage;
 use crate::core::Core;
 use crate::turn::Ending;
 use crate::{Answer, CoreConfig};
@@ -176,7 +176,7 @@ impl Fork {
         let core = &mut self.core;
         core.withdraw_all(NOT_TAKEN_OVER, None);
         for call_id in core.open_calls(true).into_iter().chain(core.open_calls(false)) {
-            if core.call(&call_id).is_some_and(|call| matches!(call.stage, Stage::Begun { .. })) {
+            if core.call(&call_id).is_some_and(|call| matches!(call.stage, CallStage::Begun { .. })) {
                 core.close_call(&call_id, CallErrorReason::Interrupted, CUT_OFF);
             }
         }

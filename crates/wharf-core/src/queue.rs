@@ -16,14 +16,14 @@ const REMEMBERED_PROMPTS: usize = 256;
 #[derive(Debug, Default)]
 pub(crate) struct Prompts {
     /// In order of execution.
-    waiting: Vec<Waiting>,
+    waiting: Vec<WaitingPrompt>,
     known: HashMap<MessageId, Known>,
     /// Oldest first.
     ended: VecDeque<MessageId>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Waiting {
+pub(crate) struct WaitingPrompt {
     pub(crate) message_id: MessageId,
     pub(crate) turn_id: TurnId,
     pub(crate) priority: Priority,
@@ -79,7 +79,7 @@ impl Prompts {
 
     /// The place of a prompt that waits for its turn; 1 is next. One that joins the running turn waits for none.
     pub(crate) fn position(&self, id: &MessageId) -> Option<usize> {
-        let is_it = |prompt: &Waiting| prompt.message_id == *id && prompt.place != Place::Steer;
+        let is_it = |prompt: &WaitingPrompt| prompt.message_id == *id && prompt.place != Place::Steer;
         self.waiting.iter().position(is_it).map(|index| index + 1)
     }
 
@@ -94,7 +94,7 @@ impl Prompts {
         Some((accepted, &known.body_hash))
     }
 
-    fn find(&self, id: &MessageId) -> Option<&Waiting> {
+    fn find(&self, id: &MessageId) -> Option<&WaitingPrompt> {
         self.waiting.iter().find(|prompt| prompt.message_id == *id)
     }
 
@@ -103,7 +103,7 @@ impl Prompts {
     }
 
     /// The one whose turn is next.
-    pub(crate) fn next(&self) -> Option<&Waiting> {
+    pub(crate) fn next(&self) -> Option<&WaitingPrompt> {
         self.waiting.iter().find(|prompt| prompt.place != Place::Steer)
     }
 
@@ -123,7 +123,7 @@ impl Prompts {
 
     pub(crate) fn received(&mut self, event: &Event, received: &PromptReceived, place: Place) {
         let (Some(turn_id), Some(message)) = (&event.turn_id, message_of(event)) else { return };
-        self.waiting.push(Waiting {
+        self.waiting.push(WaitingPrompt {
             message_id: received.message_id.clone(),
             turn_id: turn_id.clone(),
             priority: received.priority,
@@ -161,7 +161,7 @@ impl Prompts {
         });
     }
 
-    pub(crate) fn take(&mut self, id: &MessageId) -> Option<Waiting> {
+    pub(crate) fn take(&mut self, id: &MessageId) -> Option<WaitingPrompt> {
         let index = self.waiting.iter().position(|prompt| prompt.message_id == *id)?;
         Some(self.waiting.remove(index))
     }
@@ -273,8 +273,8 @@ impl Core {
     }
 
     /// The place that a prompt will have with another priority.
-    fn position_with(&self, moved: &Waiting, priority: Priority) -> usize {
-        let is_before = |other: &&Waiting| {
+    fn position_with(&self, moved: &WaitingPrompt, priority: Priority) -> usize {
+        let is_before = |other: &&WaitingPrompt| {
             other.message_id != moved.message_id
                 && (other.place < Place::Queue
                     || other.priority > priority

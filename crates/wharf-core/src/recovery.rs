@@ -6,7 +6,7 @@ use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, ToolCallResumed, TurnResumed};
 use wharf_protocol::{CallId, RecoveryPolicy, Seq, Timestamp};
 
-use crate::calls::{Call, CallEnd, Proposal, Stage};
+use crate::calls::{Call, CallEnd, CallStage, Proposal};
 use crate::core::Core;
 use crate::turn::Ending;
 use crate::{Answer, CallOutcome, Outcome, RecordedCall, Recovery};
@@ -52,7 +52,7 @@ impl Core {
     /// The calls without an outcome that a dead owner had begun, and that may have had an effect.
     #[must_use]
     pub fn begun_calls(&self) -> Vec<CallId> {
-        let begun = self.calls.iter().filter(|call| matches!(call.stage, Stage::Begun { read_only: false, .. }));
+        let begun = self.calls.iter().filter(|call| matches!(call.stage, CallStage::Begun { read_only: false, .. }));
         begun.map(|call| call.proposal.call_id.clone()).collect()
     }
 
@@ -102,7 +102,7 @@ impl Core {
     /// A read that had begun when its owner died, for the first time: it changes nothing, so it may run once more. At the second
     /// death it is what the process dies of, as far as we know.
     fn is_left(&self, call: &Call) -> bool {
-        let Stage::Begun { read_only, attempt, .. } = call.stage else { return false };
+        let CallStage::Begun { read_only, attempt, .. } = call.stage else { return false };
         let may_run = read_only || mistake("rerun_begun_call");
         may_run && attempt == 1 && call.running.is_none() && self.tool(&call.proposal.tool_name).is_some()
     }
@@ -111,7 +111,7 @@ impl Core {
     /// it does. True while there is such a call.
     pub(crate) fn advance_left_calls(&mut self) -> bool {
         let of_turn = |call: &&Call| call.proposal.turn_id.is_some();
-        let runs_again = |call: &Call| matches!(call.stage, Stage::Begun { attempt: 2.., .. });
+        let runs_again = |call: &Call| matches!(call.stage, CallStage::Begun { attempt: 2.., .. });
         if self.calls.iter().filter(of_turn).any(runs_again) {
             return true;
         }
@@ -135,8 +135,10 @@ impl Core {
     }
 
     fn close_if_begun(&mut self, call_id: &CallId, recorded: &HashMap<CallId, RecordedCall>) {
-        let Some(call) = self.call(call_id).filter(|call| matches!(call.stage, Stage::Begun { .. })) else { return };
-        if matches!(call.stage, Stage::Begun { attempt: 2.., .. }) {
+        let Some(call) = self.call(call_id).filter(|call| matches!(call.stage, CallStage::Begun { .. })) else {
+            return;
+        };
+        if matches!(call.stage, CallStage::Begun { attempt: 2.., .. }) {
             return self.close_call(call_id, CallErrorReason::Interrupted, CUT_OFF_TWICE);
         }
         let Some(RecordedCall { output, duration_ms, .. }) = recorded.get(call_id) else {

@@ -31,7 +31,7 @@ const WAITS: (&str, [&str; 3]) = ("command_output", ["wait_ms", "timeout_ms", "t
 
 /// One reply: its calls, and its calls with their results. Sums, so that the order does not count.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
-struct Reply {
+struct ReplyMark {
     calls: u64,
     outcomes: u64,
 }
@@ -40,8 +40,8 @@ struct Reply {
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Repeats {
     /// The newest one is the last.
-    past: VecDeque<Reply>,
-    now: Reply,
+    past: VecDeque<ReplyMark>,
+    now: ReplyMark,
     /// Calls of the current reply without an outcome.
     open: usize,
     /// It waited on purpose, or did not run.
@@ -60,7 +60,7 @@ impl Repeats {
     /// The model proposes calls.
     pub(crate) fn proposed(&mut self, calls: &[ToolRequest]) {
         let sum = calls.iter().fold(0_u64, |sum, call| sum.wrapping_add(hash(&call.tool_name, &call.arguments, "")));
-        self.now = Reply { calls: sum, outcomes: 0 };
+        self.now = ReplyMark { calls: sum, outcomes: 0 };
         self.open = calls.len();
         self.is_exempt = false;
         self.is_stuck = self.refused == Some(sum) && !calls.is_empty();
@@ -146,7 +146,7 @@ impl Repeats {
 
     /// How often the last `period` replies came in a row.
     fn rounds(&self, period: usize) -> usize {
-        let newest: Vec<&Reply> = self.past.iter().rev().collect();
+        let newest: Vec<&ReplyMark> = self.past.iter().rev().collect();
         let equal = newest.iter().zip(newest.iter().skip(period)).take_while(|(a, b)| a == b).count();
         if newest.len() < period { 0 } else { 1 + equal / period }
     }

@@ -138,7 +138,7 @@ impl OpenTurn {
 }
 
 /// How a turn ends.
-enum End {
+enum TurnEnd {
     Completed(StopReason),
     Cancelled { by: Option<String> },
     Failed(StopReason, ApiError),
@@ -207,7 +207,7 @@ impl Core {
         if let Next::Finish(stop_reason) = turn.next
             && (limit.is_some() || self.prompts.steers().is_empty())
         {
-            return self.end_turn(End::Completed(stop_reason));
+            return self.end_turn(TurnEnd::Completed(stop_reason));
         }
         match limit {
             Some(end) => self.end_turn(end),
@@ -219,7 +219,7 @@ impl Core {
     }
 
     /// Why the turn may not ask the model again.
-    fn limit(&self) -> Option<End> {
+    fn limit(&self) -> Option<TurnEnd> {
         let turn = self.turn.as_ref()?;
         let config = &self.config;
         if turn.repeats.is_stuck {
@@ -228,21 +228,21 @@ impl Core {
                 "the model repeats the same calls with the same results: it was told, nobody let it go on, and it tried \
                  once more. Say in a new prompt what it should do instead, or use another model.",
             );
-            return Some(End::Failed(StopReason::Error, error));
+            return Some(TurnEnd::Failed(StopReason::Error, error));
         }
         if config.max_turn_tokens.is_some_and(|max| turn.usage.total_tokens >= max) {
-            return Some(End::Completed(StopReason::MaxTokens));
+            return Some(TurnEnd::Completed(StopReason::MaxTokens));
         }
-        (turn.steps >= config.max_steps).then_some(End::Completed(StopReason::MaxTurnRequests))
+        (turn.steps >= config.max_steps).then_some(TurnEnd::Completed(StopReason::MaxTurnRequests))
     }
 
     pub(crate) fn fail_turn(&mut self, stop_reason: StopReason, error: ApiError) {
-        self.end_turn(End::Failed(stop_reason, error));
+        self.end_turn(TurnEnd::Failed(stop_reason, error));
     }
 
     /// The one way in which a turn ends. Prompts that were to join it and did not are withdrawn: their ids name this turn, so
     /// they cannot have one of their own.
-    fn end_turn(&mut self, end: End) {
+    fn end_turn(&mut self, end: TurnEnd) {
         for message_id in self.prompts.steers() {
             self.withdraw_prompt(message_id, "the turn that it was to join ended first", None);
         }
@@ -251,16 +251,16 @@ impl Core {
         let duration_ms = self.now.ms_since(turn.time.started_at);
         let again = mistake("overwrite_terminal").then(|| turn.turn_id.clone());
         let status = match end {
-            End::Completed(stop_reason) => {
+            TurnEnd::Completed(stop_reason) => {
                 self.emit_in_turn(TurnCompleted { stop_reason, response, usage, duration_ms });
                 SessionStatus::Idle
             }
-            End::Cancelled { by } => {
+            TurnEnd::Cancelled { by } => {
                 let stop_reason = StopReason::Cancelled;
                 self.emit_in_turn(TurnCancelled { stop_reason, response, usage, duration_ms, by });
                 SessionStatus::Cancelled
             }
-            End::Failed(stop_reason, error) => {
+            TurnEnd::Failed(stop_reason, error) => {
                 self.emit_in_turn(TurnFailed { stop_reason, error, response, usage, duration_ms });
                 SessionStatus::Error
             }
@@ -282,7 +282,7 @@ impl Core {
         let Some(turn) = &self.turn else { return };
         if let Some(cancel) = &turn.cancel {
             let by = cancel.by.clone();
-            return self.end_turn(End::Cancelled { by });
+            return self.end_turn(TurnEnd::Cancelled { by });
         }
         match turn.ending {
             Some(Ending::TimedOut) => {

@@ -18,20 +18,18 @@ use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
 use wharf_failpoints::{mistake, point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{
-    CallId, CommandId, Event, EventBody, Message as Said, Seq, SessionId, Timestamp, ToolLocation, ToolSpec,
-};
+use wharf_protocol::{CallId, CommandId, Event, EventBody, Message, Seq, SessionId, Timestamp, ToolLocation, ToolSpec};
 use wharf_store::{Append, Entry, Lease, StoreError};
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 
-use crate::commands::{Commands, Start};
+use crate::commands::{CommandStart, RunningCommands};
 use crate::engine::directories;
 use crate::feed::Feed;
-use crate::live::{Message, Reply, Shared};
+use crate::live::{ReplyTo, Request, Shared};
 use crate::mcp::LiveMcp;
 use crate::progress::{Budget, Piece};
-use crate::run::{self, CallEvent, Calls, ModelCall, ModelEvent};
+use crate::run::{self, CallEvent, ModelCall, ModelEvent, RunningCalls};
 use crate::seal;
 use crate::{EngineConfig, EngineError};
 
@@ -60,7 +58,7 @@ pub(crate) enum Exit {
 pub(crate) async fn run(
     shared: &Arc<Shared>,
     feed: &Arc<Feed>,
-    inbox: &mut mpsc::Receiver<Message>,
+    inbox: &mut mpsc::Receiver<Request>,
     is_loaded: &AtomicBool,
 ) -> Exit {
     let mut actor = match Actor::load(shared, feed).await {
@@ -98,7 +96,7 @@ enum End {
 /// What woke the task.
 enum Wakeup {
     Stop,
-    Message(Message),
+    Request(Request),
     Call(CallEvent),
     Command(CommandId, CommandOver),
     Model(ModelEvent),
@@ -135,10 +133,10 @@ struct Actor {
     /// The model whose window the core was told.
     window_of: String,
     model: Option<ModelCall>,
-    calls: Calls,
-    commands: Commands,
+    calls: RunningCalls,
+    commands: RunningCommands,
     /// The command that is just being asked for.
-    starting: Option<Start>,
+    starting: Option<CommandStart>,
     answerers: watch::Receiver<usize>,
     draining: watch::Receiver<bool>,
     configs: watch::Receiver<Arc<EngineConfig>>,
@@ -148,7 +146,7 @@ struct Actor {
     /// The last word was that a client has left.
     is_resting: bool,
     is_busy: bool,
-    deleting: Option<(Option<String>, Reply<()>)>,
+    deleting: Option<(Option<String>, ReplyTo<()>)>,
 }
 
 impl Actor {
@@ -198,7 +196,7 @@ impl Actor {
             shared.permissions.add(&permission.permission_id, &session);
         }
         feed.skip_to(last);
-        let commands = Commands::new(session.clone(), Arc::clone(&shared.commands));
+        let commands = RunningCommands::new(session.clone(), Arc::clone(&shared.commands));
         let mut answerers = feed.answerers();
         let mut draining = shared.draining.subscribe();
         answerers.mark_changed();
@@ -220,7 +218,7 @@ impl Actor {
             system,
             window_of: String::new(),
             model: None,
-            calls: Calls::new(Budget::of_session(&shared.progress)),
+            calls: RunningCalls::new(Budget::of_session(&shared.progress)),
             commands,
             starting: None,
             answerers,
@@ -289,7 +287,7 @@ impl Actor {
         self.shared.output_dir(&self.session)
     }
 
-    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Message>) -> End {
+    async fn serve(&mut self, inbox: &mut mpsc::Receiver<Request>) -> End {
         loop {
             let wakeup = self.next_wakeup(inbox).await;
             match self.on(wakeup, inbox).await {
@@ -306,7 +304,7 @@ impl Actor {
         }
     }
 
-    async fn next_wakeup(&mut self, inbox: &mut mpsc::Receiver<Message>) -> Wakeup {
+    async fn next_wakeup(&mut self, inbox: &mut mpsc::Receiver<Request>) -> Wakeup {
         let stop = self.shared.stop.clone();
         let deadline = self.core.next_deadline().map(|at| Instant::now() + at.wait_from(Timestamp::now()));
         let is_quiet = self.core.is_quiet() && self.deleting.is_none();
@@ -321,10 +319,10 @@ impl Actor {
         tokio::select! {
             biased;
             () = stop.cancelled() => Wakeup::Stop,
-            Some(message) = inbox.recv() => {
+            Some(request) = inbox.recv() => {
                 self.idle_since = None;
                 self.is_resting = false;
-                Wakeup::Message(message)
+                Wakeup::Request(request)
             }
             event = self.calls.next() => Wakeup::Call(event),
             (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
@@ -338,12 +336,12 @@ impl Actor {
         }
     }
 
-    async fn on(&mut self, wakeup: Wakeup, inbox: &mpsc::Receiver<Message>) -> Result<Option<End>, EngineError> {
+    async fn on(&mut self, wakeup: Wakeup, inbox: &mpsc::Receiver<Request>) -> Result<Option<End>, EngineError> {
         // First: whatever comes next may be about a tool that has just come.
         self.look_at_tools();
         match wakeup {
             Wakeup::Stop => return Ok(Some(End::Stop)),
-            Wakeup::Message(message) => self.on_message(message).await?,
+            Wakeup::Request(request) => self.on_request(request).await?,
             Wakeup::Call(event) => self.on_call(event).await?,
             Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
@@ -393,21 +391,21 @@ impl Actor {
         Ok(None)
     }
 
-    async fn on_message(&mut self, message: Message) -> Result<(), EngineError> {
-        match message {
-            Message::Ask { input, reply } => {
+    async fn on_request(&mut self, request: Request) -> Result<(), EngineError> {
+        match request {
+            Request::Ask { input, reply } => {
                 let answer = self.handle(*input).await;
                 self.reply(reply, answer)
             }
-            Message::Prompt { prompt, lookup, reply } => {
+            Request::Prompt { prompt, lookup, reply } => {
                 let answer = self.prompt(*prompt, lookup).await;
                 self.reply(reply, answer)
             }
-            Message::Clear { by, reply } => {
+            Request::Clear { by, reply } => {
                 let answer = self.clear(by).await;
                 self.reply(reply, answer)
             }
-            Message::Delete { by, reply } => {
+            Request::Delete { by, reply } => {
                 let cancel = Input::Cancel { by: by.clone(), force: true, clear_queue: true, turn_id: None };
                 self.deleting = Some((by.clone(), reply));
                 self.handle(cancel).await?.ok();
@@ -416,11 +414,11 @@ impl Actor {
                 }
                 Ok(())
             }
-            Message::Rest => {
+            Request::Rest => {
                 self.is_resting = true;
                 Ok(())
             }
-            Message::Mcp { servers, reply } => {
+            Request::Mcp { servers, reply } => {
                 let old = self.mcp.take();
                 let cwd = self.home();
                 let replaced = self.shared.mcp.replace(&self.session, &cwd, servers, old).await;
@@ -438,11 +436,11 @@ impl Actor {
                 }
                 Ok(())
             }
-            Message::StartCommand { call_id, launch, reply } => {
+            Request::StartCommand { call_id, launch, reply } => {
                 let answer = self.start_command(call_id, *launch).await;
                 self.reply(reply, answer)
             }
-            Message::Look(look) => {
+            Request::Look(look) => {
                 look(Ok(&self.core));
                 Ok(())
             }
@@ -450,7 +448,7 @@ impl Actor {
     }
 
     /// Tells the one who asked; an error of the store also ends this life of the session.
-    fn reply<T>(&self, reply: Reply<T>, answer: Result<Result<T, Rejected>, EngineError>) -> Result<(), EngineError> {
+    fn reply<T>(&self, reply: ReplyTo<T>, answer: Result<Result<T, Rejected>, EngineError>) -> Result<(), EngineError> {
         let (told, end) = match answer {
             Ok(Ok(answer)) => (Ok(answer), Ok(())),
             Ok(Err(rejected)) => (Err(EngineError::from_rejected(&self.session, rejected)), Ok(())),
@@ -632,7 +630,7 @@ impl Actor {
         }
     }
 
-    fn call_model(&mut self, ask: u64, messages: Vec<Arc<Said>>) {
+    fn call_model(&mut self, ask: u64, messages: Vec<Arc<Message>>) {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
         // In this order: what is not waited for is there at the look. A server may have come while the prompt went to disk.

@@ -28,7 +28,7 @@ pub(crate) const STOP_LIMIT: Duration = Duration::from_millis(3_500);
 
 /// A command that runs, as everybody but its task sees it. Readers of its output cost it nothing: they read the file, and
 /// wait for the number to change.
-pub(crate) struct Live {
+pub(crate) struct LiveCommand {
     /// How much output there is; closed when the command's end is on the log.
     grown: watch::Receiver<u64>,
     asks: mpsc::Sender<Ask>,
@@ -37,7 +37,7 @@ pub(crate) struct Live {
     taken: AtomicU64,
 }
 
-impl Live {
+impl LiveCommand {
     /// Waits until there is more output than `known`, or the command has ended.
     pub(crate) async fn grew_beyond(&self, known: u64) {
         // It is closed with the end, which is news as well.
@@ -73,20 +73,20 @@ pub(crate) enum Passed {
 
 /// The commands that run, of all sessions.
 #[derive(Default)]
-pub(crate) struct CommandIndex(Mutex<HashMap<(SessionId, CommandId), Arc<Live>>>);
+pub(crate) struct CommandIndex(Mutex<HashMap<(SessionId, CommandId), Arc<LiveCommand>>>);
 
 impl CommandIndex {
-    fn lock(&self) -> MutexGuard<'_, HashMap<(SessionId, CommandId), Arc<Live>>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<(SessionId, CommandId), Arc<LiveCommand>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn get(&self, session: &SessionId, id: &CommandId) -> Option<Arc<Live>> {
+    pub(crate) fn get(&self, session: &SessionId, id: &CommandId) -> Option<Arc<LiveCommand>> {
         self.lock().get(&(session.clone(), id.clone())).cloned()
     }
 }
 
 /// What a session needs to begin a command that is on its log.
-pub(crate) struct Start {
+pub(crate) struct CommandStart {
     pub(crate) launch: Launch,
     pub(crate) call_id: CallId,
     pub(crate) output_dir: PathBuf,
@@ -97,22 +97,22 @@ pub(crate) struct Start {
 }
 
 /// The commands of one session that run now. Dropped, they are killed.
-pub(crate) struct Commands {
+pub(crate) struct RunningCommands {
     session: SessionId,
     index: Arc<CommandIndex>,
     tasks: JoinSet<()>,
-    running: HashMap<CommandId, Running>,
+    running: HashMap<CommandId, RunningCommand>,
     sender: mpsc::Sender<(CommandId, CommandOver)>,
     ends: mpsc::Receiver<(CommandId, CommandOver)>,
 }
 
-struct Running {
-    live: Arc<Live>,
+struct RunningCommand {
+    live: Arc<LiveCommand>,
     // Whoever waits for output is let go when this is dropped.
     _grown: Arc<watch::Sender<u64>>,
 }
 
-impl Commands {
+impl RunningCommands {
     pub(crate) fn new(session: SessionId, index: Arc<CommandIndex>) -> Self {
         let (sender, ends) = mpsc::channel(ENDS);
         Self { session, index, tasks: JoinSet::new(), running: HashMap::new(), sender, ends }
@@ -122,13 +122,13 @@ impl Commands {
         self.running.is_empty()
     }
 
-    pub(crate) fn start(&mut self, id: CommandId, start: Start) {
+    pub(crate) fn start(&mut self, id: CommandId, start: CommandStart) {
         let (asks, inbox) = mpsc::channel(ASKS);
         let (grown, reader) = watch::channel(0);
         let grown = Arc::new(grown);
-        let live = Arc::new(Live { grown: reader, asks, sent: AtomicU64::new(0), taken: AtomicU64::new(0) });
+        let live = Arc::new(LiveCommand { grown: reader, asks, sent: AtomicU64::new(0), taken: AtomicU64::new(0) });
         self.index.lock().insert((self.session.clone(), id.clone()), Arc::clone(&live));
-        self.running.insert(id.clone(), Running { live: Arc::clone(&live), _grown: Arc::clone(&grown) });
+        self.running.insert(id.clone(), RunningCommand { live: Arc::clone(&live), _grown: Arc::clone(&grown) });
         self.tasks.spawn(run(id, start, live, inbox, grown, self.sender.clone()));
     }
 
@@ -168,7 +168,7 @@ impl Commands {
     }
 }
 
-impl Drop for Commands {
+impl Drop for RunningCommands {
     fn drop(&mut self) {
         let ids: Vec<CommandId> = self.running.keys().cloned().collect();
         ids.iter().for_each(|id| self.forget(id));
@@ -178,13 +178,13 @@ impl Drop for Commands {
 /// One command from its start to its end, which it reports.
 async fn run(
     id: CommandId,
-    start: Start,
-    live: Arc<Live>,
+    start: CommandStart,
+    live: Arc<LiveCommand>,
     mut inbox: mpsc::Receiver<Ask>,
     grown: Arc<watch::Sender<u64>>,
     ends: mpsc::Sender<(CommandId, CommandOver)>,
 ) {
-    let Start { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit } = start;
+    let CommandStart { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit } = start;
     let over = match launch.start(&id, &call_id, &output_dir, output_max_bytes, timeout_ms).await {
         Err(error) => CommandOver::failed(format!("it could not be run: {error}"), 0),
         Ok(mut command) => loop {

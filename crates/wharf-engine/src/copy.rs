@@ -12,7 +12,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::export::{ExportHead, ExportedSession};
 use wharf_protocol::rest::{ForkSession, ImportSession};
 use wharf_protocol::{EncodedEvent, Event, ForkedFrom, McpServer, Seq, Session, SessionId, Timestamp};
-use wharf_store::{AppendError, Entry, Stage, Store};
+use wharf_store::{AppendError, Entry, StagedLog, Store};
 
 use crate::actor::entropy;
 use crate::engine::check_title;
@@ -216,7 +216,7 @@ struct Copying {
     shared: Arc<Shared>,
     fork: Fork,
     /// `None` once it has come to light.
-    stage: Option<Stage>,
+    stage: Option<StagedLog>,
     created: Entry,
     waiting: Vec<Entry>,
     waiting_bytes: usize,

@@ -30,7 +30,7 @@ use crate::actor::entropy;
 use crate::clients::Offer;
 use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::history;
-use crate::live::{Message, Shared};
+use crate::live::{Request, Shared};
 use crate::seal;
 use crate::{EngineConfig, EngineError};
 
@@ -249,7 +249,7 @@ impl Engine {
     /// Cancels what runs, then removes the session and its log.
     pub async fn delete_session(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
         let by = caller.by();
-        match self.shared.ask(session, |reply| Message::Delete { by: by.clone(), reply }).await {
+        match self.shared.ask(session, |reply| Request::Delete { by: by.clone(), reply }).await {
             Err(EngineError::Sealed { .. }) => seal::delete(&self.shared, session, by).await?,
             asked => asked?,
         }
@@ -286,7 +286,7 @@ impl Engine {
             metadata,
             body_hash: hex(&Sha256::digest(meaning)),
         });
-        match self.shared.ask(session, |reply| Message::Prompt { prompt, lookup, reply }).await? {
+        match self.shared.ask(session, |reply| Request::Prompt { prompt, lookup, reply }).await? {
             Answer::Prompt(accepted) => Ok(accepted),
             other => Err(EngineError::Internal(format!("a prompt was answered with {other:?}"))),
         }
@@ -404,7 +404,7 @@ impl Engine {
 
     pub async fn clear_messages(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
         let by = caller.by();
-        self.shared.ask(session, |reply| Message::Clear { by, reply }).await
+        self.shared.ask(session, |reply| Request::Clear { by, reply }).await
     }
 
     /// A page of the log after `after`; from its first event where that is absent.
@@ -614,7 +614,7 @@ impl Engine {
 
     async fn ask(&self, session: &SessionId, input: Input) -> Result<Answer, EngineError> {
         let input = Box::new(input);
-        self.shared.ask(session, |reply| Message::Ask { input, reply }).await
+        self.shared.ask(session, |reply| Request::Ask { input, reply }).await
     }
 
     pub(crate) fn agent_of(&self, name: Option<&str>) -> Result<Agent, EngineError> {

@@ -37,37 +37,37 @@ const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
 /// What a session's owner is told or asked.
-pub(crate) enum Message {
+pub(crate) enum Request {
     Ask {
         input: Box<Input>,
-        reply: Reply<Answer>,
+        reply: ReplyTo<Answer>,
     },
     /// `lookup`: the id is the client's own, so an older prompt may have it.
     Prompt {
         prompt: Box<NewPrompt>,
         lookup: bool,
-        reply: Reply<Answer>,
+        reply: ReplyTo<Answer>,
     },
     Clear {
         by: Option<String>,
-        reply: Reply<()>,
+        reply: ReplyTo<()>,
     },
     Delete {
         by: Option<String>,
-        reply: Reply<()>,
+        reply: ReplyTo<()>,
     },
     /// A client has left: without anything to do the session leaves the memory now.
     Rest,
     /// Other MCP servers than before.
     Mcp {
         servers: Vec<McpServer>,
-        reply: Reply<()>,
+        reply: ReplyTo<()>,
     },
     /// A running call wants a command that outlives it.
     StartCommand {
         call_id: CallId,
         launch: Box<Launch>,
-        reply: Reply<CommandId>,
+        reply: ReplyTo<CommandId>,
     },
     Look(Look),
 }
@@ -75,9 +75,9 @@ pub(crate) enum Message {
 /// Reads the session's state, or learns why it cannot be read.
 pub(crate) type Look = Box<dyn FnOnce(Result<&Core, EngineError>) + Send>;
 
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, EngineError>>;
 
-impl Message {
+impl Request {
     /// Nobody will act on it.
     pub(crate) fn refuse(self, error: EngineError) {
         // Whoever asked may have left.
@@ -131,7 +131,7 @@ struct Slot {
 }
 
 struct Owner {
-    inbox: mpsc::Sender<Message>,
+    inbox: mpsc::Sender<Request>,
     busy: bool,
     // Keeps the feed while the session is live.
     _feed: Arc<Feed>,
@@ -226,7 +226,7 @@ impl Shared {
     }
 
     /// The inbox of a session's owner, which is started if there is none.
-    fn owner(self: &Arc<Self>, session: &SessionId) -> Result<mpsc::Sender<Message>, EngineError> {
+    fn owner(self: &Arc<Self>, session: &SessionId) -> Result<mpsc::Sender<Request>, EngineError> {
         if self.stop.is_cancelled() {
             return Err(EngineError::Stopping);
         }
@@ -252,7 +252,7 @@ impl Shared {
     }
 
     /// Hands a message to a session's owner. Waits while its inbox is full.
-    pub(crate) async fn send(self: &Arc<Self>, session: &SessionId, message: Message) -> Result<(), EngineError> {
+    pub(crate) async fn send(self: &Arc<Self>, session: &SessionId, message: Request) -> Result<(), EngineError> {
         let mut message = message;
         for _ in 0..SEND_ATTEMPTS {
             match self.owner(session)?.send(message).await {
@@ -272,7 +272,7 @@ impl Shared {
     pub(crate) async fn ask<T>(
         self: &Arc<Self>,
         session: &SessionId,
-        message: impl FnOnce(Reply<T>) -> Message,
+        message: impl FnOnce(ReplyTo<T>) -> Request,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         self.send(session, message(reply)).await?;
@@ -284,7 +284,7 @@ impl Shared {
         let inbox = self.slots().get(session).and_then(|slot| Some(slot.owner.as_ref()?.inbox.clone()));
         if let Some(inbox) = inbox {
             // A full inbox is not at rest.
-            let _ = inbox.try_send(Message::Rest);
+            let _ = inbox.try_send(Request::Rest);
         }
     }
 
@@ -296,7 +296,7 @@ impl Shared {
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
         let look = move |core: Result<&Core, EngineError>| drop(reply.send(core.map(read)));
-        self.send(session, Message::Look(Box::new(look))).await?;
+        self.send(session, Request::Look(Box::new(look))).await?;
         answer.await.map_err(|_| EngineError::Overloaded("the session is being reloaded"))?
     }
 
@@ -350,7 +350,7 @@ impl Shared {
     }
 
     /// Takes an owner out of the map, unless a message reached it meanwhile.
-    pub(crate) fn retire(&self, session: &SessionId, inbox: &mpsc::Receiver<Message>) -> bool {
+    pub(crate) fn retire(&self, session: &SessionId, inbox: &mpsc::Receiver<Request>) -> bool {
         let mut slots = self.slots();
         // Whoever holds a sender beside the map's is about to send.
         if !inbox.is_empty() || inbox.sender_strong_count() > 1 {
@@ -397,7 +397,7 @@ impl Shared {
 }
 
 /// Runs one session's owner, again after a failure, until it is idle, gone or the engine stops.
-async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Message>) {
+async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Request>) {
     let session = feed.session.clone();
     let mut wait = RETRY_FIRST;
     let mut was_live = false;
@@ -460,14 +460,14 @@ async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Mes
 }
 
 /// Answers what waits now; the inbox stays open.
-fn refuse_waiting(inbox: &mut mpsc::Receiver<Message>, error: &EngineError) {
+fn refuse_waiting(inbox: &mut mpsc::Receiver<Request>, error: &EngineError) {
     while let Ok(message) = inbox.try_recv() {
         message.refuse(error.again());
     }
 }
 
 /// Closes the inbox and answers everything in it, also what is being sent at this moment.
-async fn refuse_all(inbox: &mut mpsc::Receiver<Message>, error: EngineError) {
+async fn refuse_all(inbox: &mut mpsc::Receiver<Request>, error: EngineError) {
     inbox.close();
     while let Some(message) = inbox.recv().await {
         message.refuse(error.again());

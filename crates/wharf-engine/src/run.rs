@@ -35,7 +35,7 @@ pub(crate) struct ModelCall {
     pub(crate) ask: u64,
     /// The size of the model's context, once it is known.
     pub(crate) context_tokens: Option<u64>,
-    stage: Stage,
+    stage: AskStage,
     /// Came in with the last piece, but is of another kind.
     held: Option<ModelEvent>,
 }
@@ -43,7 +43,7 @@ pub(crate) struct ModelCall {
 /// Finds the model and asks it; brings the reply, or why there is none, and the size of the model's context.
 pub(crate) type Connecting = BoxFuture<'static, Result<(Result<ModelStream, ModelError>, Option<u64>), ModelError>>;
 
-enum Stage {
+enum AskStage {
     Connecting(Connecting),
     Streaming(ModelStream),
     Over,
@@ -60,7 +60,7 @@ pub(crate) enum ModelEvent {
 
 impl ModelCall {
     pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
-        Self { ask, context_tokens: None, stage: Stage::Connecting(connecting), held: None }
+        Self { ask, context_tokens: None, stage: AskStage::Connecting(connecting), held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -87,17 +87,17 @@ impl ModelCall {
     async fn piece(&mut self) -> ModelEvent {
         loop {
             match &mut self.stage {
-                Stage::Connecting(connecting) => match connecting.await {
+                AskStage::Connecting(connecting) => match connecting.await {
                     Ok((stream, context_tokens)) => {
                         self.context_tokens = context_tokens;
                         match stream {
-                            Ok(stream) => self.stage = Stage::Streaming(stream),
+                            Ok(stream) => self.stage = AskStage::Streaming(stream),
                             Err(error) => return self.over(ModelEvent::Failed(error)),
                         }
                     }
                     Err(error) => return self.over(ModelEvent::Failed(error)),
                 },
-                Stage::Streaming(stream) => match stream.next().await {
+                AskStage::Streaming(stream) => match stream.next().await {
                     Some(Ok(Delta::Text(text))) => return ModelEvent::Text(text),
                     Some(Ok(Delta::Reasoning(text))) => return ModelEvent::Reasoning(text),
                     Some(Ok(Delta::Finished(reply))) => return self.over(ModelEvent::Finished(reply)),
@@ -111,19 +111,19 @@ impl ModelCall {
                         return self.over(ModelEvent::Failed(error));
                     }
                 },
-                Stage::Over => std::future::pending::<()>().await,
+                AskStage::Over => std::future::pending::<()>().await,
             }
         }
     }
 
     fn over(&mut self, event: ModelEvent) -> ModelEvent {
-        self.stage = Stage::Over;
+        self.stage = AskStage::Over;
         event
     }
 }
 
 /// The tool calls of one session that run now.
-pub(crate) struct Calls {
+pub(crate) struct RunningCalls {
     tasks: JoinSet<()>,
     tokens: HashMap<CallId, CancellationToken>,
     sender: mpsc::Sender<CallEvent>,
@@ -150,7 +150,7 @@ pub(crate) enum CallEvent {
     },
 }
 
-impl Calls {
+impl RunningCalls {
     pub(crate) fn new(budget: Arc<Budget>) -> Self {
         let (sender, events) = mpsc::channel(CALL_EVENTS);
         Self { tasks: JoinSet::new(), tokens: HashMap::new(), sender, events, budget }

@@ -25,12 +25,12 @@ const ALONE_WAIT: Duration = Duration::from_secs(10);
 
 /// A session may be taken up. Those that a process died with go alone, so that only one can be blamed for the next death.
 pub(crate) struct Admitted<'a> {
-    _turn: Turn<'a>,
+    _turn: TakingUp<'a>,
     /// A note is in the store.
     noted: bool,
 }
 
-enum Turn<'a> {
+enum TakingUp<'a> {
     Alone(#[expect(dead_code, reason = "held")] RwLockWriteGuard<'a, ()>),
     Beside(#[expect(dead_code, reason = "held")] RwLockReadGuard<'a, ()>),
     Any,
@@ -49,12 +49,12 @@ pub(crate) async fn admit<'a>(shared: &'a Shared, feed: &Feed, lease: &Lease) ->
         return Err(seal(shared, feed, lease, SealReason::RecoveryCrashed, message).await);
     }
     if !lease.taken_over && !lease.is_unfinished && lease.recoveries == 0 {
-        return Ok(Admitted { _turn: Turn::Any, noted: false });
+        return Ok(Admitted { _turn: TakingUp::Any, noted: false });
     }
     let turn = if lease.recoveries == 0 {
-        timeout(ALONE_WAIT, shared.taking_up.read()).await.map_or(Turn::Any, Turn::Beside)
+        timeout(ALONE_WAIT, shared.taking_up.read()).await.map_or(TakingUp::Any, TakingUp::Beside)
     } else {
-        timeout(ALONE_WAIT, shared.taking_up.write()).await.map_or(Turn::Any, Turn::Alone)
+        timeout(ALONE_WAIT, shared.taking_up.write()).await.map_or(TakingUp::Any, TakingUp::Alone)
     };
     // An owner that gave its lease back did not die of it.
     let count = if lease.taken_over || lease.recoveries == 0 { lease.recoveries + 1 } else { lease.recoveries };

@@ -26,17 +26,17 @@ pub trait Store: Send + Sync + 'static {
 
     /// Begins a log that nobody sees: for one that is too large to be written in one go. It comes to light as a whole with
     /// [`Store::publish`]; what its process leaves behind unpublished is removed.
-    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError>;
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError>;
 
     /// Adds events to a staged log; their seqs follow those that it has, from above 1: the first event comes with `publish`.
-    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError>;
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError>;
 
     /// Makes a staged log a session and takes its lease: all of its events are there at once, or none. Of them, the stream of all
     /// sessions has `created` only, its first event; the others are copies. `view` is the one after all of them.
-    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError>;
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError>;
 
     /// Removes a staged log. Fine for one that is published or gone.
-    async fn discard(&self, stage: &Stage) -> Result<(), StoreError>;
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError>;
 
     /// Takes the right to append to a session. A lease whose owner is gone is taken over with a higher fence.
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError>;
@@ -150,7 +150,7 @@ pub struct NewLog {
 
 /// A log that is being made out of sight.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Stage {
+pub struct StagedLog {
     /// What it will be called; until then the id is free.
     pub session: SessionId,
     pub(crate) key: i64,

@@ -14,10 +14,10 @@ use wharf_protocol::rest::{SessionPage, SessionQuery};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
 use self::log::Log;
-use crate::page::{self, Cursor};
+use crate::page::{self, PageCursor};
 use crate::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Stage, Store,
-    StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
+    Store, StoreError, Window,
 };
 
 /// What stores in memory write to.
@@ -189,15 +189,15 @@ impl Store for MemoryStore {
         Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
     }
 
-    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError> {
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
         let mut state = self.state()?;
         state.last_stage += 1;
         let key = state.last_stage;
         state.staged.insert(key, Staged { owner: self.owner, entries: Vec::new() });
-        Ok(Stage { session: session.clone(), key })
+        Ok(StagedLog { session: session.clone(), key })
     }
 
-    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
         let mut state = self.state()?;
         let session = stage.session.clone();
         let Some(staged) = state.staged.get_mut(&stage.key) else { return Err(AppendError::NotFound { session }) };
@@ -208,7 +208,7 @@ impl Store for MemoryStore {
         Ok(())
     }
 
-    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError> {
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
         let mut state = self.state()?;
         let session = stage.session.clone();
         if state.logs.contains_key(&session) {
@@ -234,7 +234,7 @@ impl Store for MemoryStore {
         Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
     }
 
-    async fn discard(&self, stage: &Stage) -> Result<(), StoreError> {
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
         self.state()?.staged.remove(&stage.key);
         Ok(())
     }
@@ -369,7 +369,7 @@ impl Store for MemoryStore {
     }
 
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError> {
-        let cursor = Cursor::from_query(query)?;
+        let cursor = PageCursor::from_query(query)?;
         let limit = page::limit(query);
         let state = self.state()?;
         let matching = state.matching(query);
@@ -379,7 +379,7 @@ impl Store for MemoryStore {
         });
         let sessions: Vec<Session> = rest.by_ref().take(limit).cloned().collect();
         let more = rest.next().is_some();
-        let next_cursor = sessions.last().filter(|_| more).map(|last| Cursor::of(last).to_string());
+        let next_cursor = sessions.last().filter(|_| more).map(|last| PageCursor::of(last).to_string());
         Ok(SessionPage { sessions, total, next_cursor })
     }
 

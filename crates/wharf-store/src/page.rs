@@ -17,12 +17,12 @@ const MAX_WORDS: usize = 16;
 
 /// The last session of a page; the next page begins below it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Cursor {
+pub(crate) struct PageCursor {
     pub updated_at: Timestamp,
     pub id: SessionId,
 }
 
-impl Cursor {
+impl PageCursor {
     pub fn of(session: &Session) -> Self {
         Self { updated_at: session.updated_at, id: session.id.clone() }
     }
@@ -32,13 +32,13 @@ impl Cursor {
     }
 }
 
-impl fmt::Display for Cursor {
+impl fmt::Display for PageCursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}.{}", self.updated_at.0, self.id)
     }
 }
 
-impl FromStr for Cursor {
+impl FromStr for PageCursor {
     type Err = QueryError;
 
     fn from_str(text: &str) -> Result<Self, QueryError> {
@@ -116,10 +116,10 @@ mod tests {
 
     #[test]
     fn a_cursor_reads_back_and_foreign_text_is_refused() {
-        let cursor = Cursor { updated_at: Timestamp(-5), id: "session-a.b".parse().unwrap() };
-        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        let cursor = PageCursor { updated_at: Timestamp(-5), id: "session-a.b".parse().unwrap() };
+        assert_eq!(cursor.to_string().parse::<PageCursor>().unwrap(), cursor);
         for text in ["", "5", "x.session", "5.", "5.-no", "99999999999999999999.s", "5.a b"] {
-            assert!(matches!(text.parse::<Cursor>(), Err(QueryError::BadCursor)), "{text}");
+            assert!(matches!(text.parse::<PageCursor>(), Err(QueryError::BadCursor)), "{text}");
         }
     }
 }

@@ -88,10 +88,12 @@ pub(crate) fn end(turn: &mut Turn, event: &Event) -> bool {
     if turn.status.is_final() {
         return false;
     }
-    let end: End<'_> = match &event.body {
-        EventBody::TurnCompleted(e) => End::new(TurnStatus::Completed, e.stop_reason, &e.response, e.usage, None),
-        EventBody::TurnCancelled(e) => End::new(TurnStatus::Cancelled, e.stop_reason, &e.response, e.usage, None),
-        EventBody::TurnFailed(e) => End::new(TurnStatus::Failed, e.stop_reason, &e.response, e.usage, Some(&e.error)),
+    let end: TurnEnd<'_> = match &event.body {
+        EventBody::TurnCompleted(e) => TurnEnd::new(TurnStatus::Completed, e.stop_reason, &e.response, e.usage, None),
+        EventBody::TurnCancelled(e) => TurnEnd::new(TurnStatus::Cancelled, e.stop_reason, &e.response, e.usage, None),
+        EventBody::TurnFailed(e) => {
+            TurnEnd::new(TurnStatus::Failed, e.stop_reason, &e.response, e.usage, Some(&e.error))
+        }
         _ => return false,
     };
     turn.status = end.status;
@@ -118,7 +120,7 @@ fn close(turn: &mut Turn, event: &Event) {
     turn.last_seq = Some(event.seq);
 }
 
-struct End<'a> {
+struct TurnEnd<'a> {
     status: TurnStatus,
     stop_reason: StopReason,
     response: &'a str,
@@ -126,7 +128,7 @@ struct End<'a> {
     error: Option<&'a ApiError>,
 }
 
-impl<'a> End<'a> {
+impl<'a> TurnEnd<'a> {
     fn new(
         status: TurnStatus,
         stop_reason: StopReason,

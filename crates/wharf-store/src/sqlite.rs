@@ -50,8 +50,8 @@ use self::sync::{SyncFile, SyncThread};
 use self::visibility::Visibility;
 use self::writer::Writer;
 use crate::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Stage, Store,
-    StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
+    Store, StoreError, Window,
 };
 
 /// Writes that may wait for the writer or the disk; more are told that the store is busy.
@@ -290,20 +290,20 @@ impl Store for SqliteStore {
         self.ask(|reply| Ask::Write(Write::Create(append), Reply::Create(reply))).await?
     }
 
-    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError> {
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
         self.ask(|reply| Ask::Write(Write::Stage(session.clone()), Reply::Stage(reply))).await?
     }
 
-    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
         self.change(Write::StageEvents { stage: stage.clone(), entries }).await
     }
 
-    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError> {
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
         let write = Write::Publish { stage: stage.clone(), created: Box::new(created), view: Box::new(view) };
         self.ask(|reply| Ask::Write(write, Reply::Create(reply))).await?
     }
 
-    async fn discard(&self, stage: &Stage) -> Result<(), StoreError> {
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
         let write = Write::Discard(stage.clone());
         self.ask(|reply| Ask::Write(write, Reply::Release(reply))).await?
     }

@@ -7,7 +7,7 @@ use wharf_protocol::Seen;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::event::{CallErrorReason, Decision};
 
-use super::{Call, CallEnd, Looking, Proposal, Refusal, Stage, not_an_object};
+use super::{Call, CallEnd, CallStage, Looking, Proposal, Refusal, not_an_object};
 use crate::core::Core;
 use crate::permissions::decision_of;
 use crate::policy::{Policy, Verdict};
@@ -30,8 +30,8 @@ impl Core {
     pub(super) fn rule_on(&self, call: &Call) -> Ruling {
         let Call { proposal, stage, .. } = call;
         match stage {
-            Stage::Asked(_) | Stage::Begun { .. } => Ruling::Wait,
-            Stage::Answered(resolved) => match (decision_of(resolved), self.tool(&proposal.tool_name)) {
+            CallStage::Asked(_) | CallStage::Begun { .. } => Ruling::Wait,
+            CallStage::Answered(resolved) => match (decision_of(resolved), self.tool(&proposal.tool_name)) {
                 (Ok(_), None) => Ruling::Close(self.unknown_tool(&proposal.tool_name)),
                 (Ok(_), Some(spec)) if !is_as_shown(call, &spec) => Ruling::Close(CallEnd::new(
                     CallErrorReason::Failed,
@@ -40,7 +40,7 @@ impl Core {
                 (Ok(decision), Some(_)) => Ruling::Run(decision),
                 (Err(refusal), _) => Ruling::Close(self.told_of_repeats(proposal, refusal).into()),
             },
-            Stage::Proposed => self.rule_on_proposed(call),
+            CallStage::Proposed => self.rule_on_proposed(call),
         }
     }
 

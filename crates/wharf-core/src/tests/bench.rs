@@ -290,7 +290,7 @@ fn durable(core: &Core) -> String {
 
 /// A direct call is on the log once it is decided: until then it is looked at, and lost with its process.
 fn is_on_log(call: &&crate::calls::Call) -> bool {
-    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::calls::Stage::Proposed)
+    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::calls::CallStage::Proposed)
 }
 
 fn partial(core: &Core) -> String {

@@ -9,7 +9,7 @@ use wharf_tools::supervisor::{forget_command, recorded_command};
 
 use super::Actor;
 use crate::EngineError;
-use crate::commands::{Start, end_of};
+use crate::commands::{CommandStart, end_of};
 
 impl Actor {
     /// A running call wants a command that outlives it.
@@ -35,7 +35,7 @@ impl Actor {
             output_max_bytes,
         };
         let output_dir = self.output_dir();
-        self.starting = Some(Start { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit });
+        self.starting = Some(CommandStart { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit });
         let answer = self.handle(Input::StartCommand(new)).await;
         self.starting = None;
         Ok(match answer? {

@@ -9,7 +9,7 @@ use wharf_tools::ToolError;
 use wharf_tools::commands::{Commands, Launch};
 
 use crate::EngineError;
-use crate::live::{Message, Shared};
+use crate::live::{Request, Shared};
 
 /// Who stands on the log where the agent stops a command.
 const AGENT: &str = "agent";
@@ -23,7 +23,7 @@ pub(crate) struct SessionCommands {
 impl Commands for SessionCommands {
     async fn start(&self, call: &CallId, launch: Launch) -> Result<CommandId, ToolError> {
         let (call_id, launch) = (call.clone(), Box::new(launch));
-        let started = self.shared.ask(&self.session, |reply| Message::StartCommand { call_id, launch, reply });
+        let started = self.shared.ask(&self.session, |reply| Request::StartCommand { call_id, launch, reply });
         started.await.map_err(told)
     }
 

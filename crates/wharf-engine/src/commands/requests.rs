@@ -11,10 +11,10 @@ use wharf_protocol::command::{
 use wharf_protocol::{Command, CommandId, CommandStatus, SessionId, TerminalSize};
 use wharf_tools::commands::{Ask, INPUT_BYTES, OUTPUT_MOST_BYTES, OUTPUT_WAIT_MOST_MS, read_output};
 
-use super::Live;
+use super::LiveCommand;
 use crate::EngineError;
 use crate::engine::{Caller, Engine};
-use crate::live::{Message, Shared};
+use crate::live::{Request, Shared};
 
 impl Engine {
     /// Those that run, and the last ones that have ended; newest first.
@@ -160,14 +160,14 @@ impl Shared {
         by: Option<String>,
     ) -> Result<(), EngineError> {
         let input = Box::new(Input::StopCommand { command_id: id.clone(), by });
-        self.ask(session, |reply| Message::Ask { input, reply }).await.map(drop)
+        self.ask(session, |reply| Request::Ask { input, reply }).await.map(drop)
     }
 
     async fn live_command(
         self: &Arc<Self>,
         session: &SessionId,
         id: &CommandId,
-    ) -> Result<(Command, Arc<Live>), EngineError> {
+    ) -> Result<(Command, Arc<LiveCommand>), EngineError> {
         let command = self.command(session, id).await?;
         let live = self.commands.get(session, id).ok_or_else(|| ended(id))?;
         Ok((command, live))

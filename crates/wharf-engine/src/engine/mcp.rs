@@ -8,7 +8,7 @@ use wharf_protocol::{McpServer, SessionId, ToolSpec};
 
 use super::Engine;
 use crate::EngineError;
-use crate::live::{Message, Shared};
+use crate::live::{Request, Shared};
 use crate::mcp::READY_LIMIT;
 
 impl Engine {
@@ -31,7 +31,7 @@ impl Engine {
     /// Gives a session these MCP servers in place of those that a client gave it before.
     pub async fn set_mcp(&self, session: &SessionId, servers: Vec<McpServer>) -> Result<(), EngineError> {
         check_mcp(&servers)?;
-        self.shared.ask(session, |reply| Message::Mcp { servers, reply }).await
+        self.shared.ask(session, |reply| Request::Mcp { servers, reply }).await
     }
 
     /// Changes whenever a server of the session does, as long as the session is in use; `None` where it is not, or has none.

@@ -13,8 +13,8 @@ use wharf_protocol::{
 use wharf_store::memory::MemoryStore;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_store::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, Stage, Store,
-    StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
+    Store, StoreError, Window,
 };
 
 use crate::support::{Step, TestEngine};
@@ -30,19 +30,19 @@ impl Store for Faulty {
     async fn create(&self, log: NewLog) -> Result<Lease, AppendError> {
         self.inner.create(log).await
     }
-    async fn stage(&self, session: &SessionId) -> Result<Stage, AppendError> {
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
         self.inner.stage(session).await
     }
 
-    async fn stage_events(&self, stage: &Stage, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
         self.inner.stage_events(stage, entries).await
     }
 
-    async fn publish(&self, stage: &Stage, created: Entry, view: Session) -> Result<Lease, AppendError> {
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
         self.inner.publish(stage, created, view).await
     }
 
-    async fn discard(&self, stage: &Stage) -> Result<(), StoreError> {
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
         self.inner.discard(stage).await
     }
 

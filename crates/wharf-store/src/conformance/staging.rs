@@ -7,7 +7,7 @@ use wharf_protocol::{Event, EventBody, Seq, Session, SessionId, TurnId};
 
 use super::driver::new_log;
 use super::{Backend, Driver, bodies};
-use crate::{AppendError, Entry, Position, Stage, Store};
+use crate::{AppendError, Entry, Position, StagedLog, Store};
 
 /// A log of one turn, which is staged in two parts: its first event, the parts, and its view.
 struct Copy {
@@ -39,7 +39,7 @@ fn copy(id: &str) -> Copy {
 }
 
 impl Copy {
-    async fn stage(&self, store: &Arc<dyn Store>) -> Stage {
+    async fn stage(&self, store: &Arc<dyn Store>) -> StagedLog {
         let stage = store.stage(&self.view.id).await.unwrap();
         for part in &self.parts {
             store.stage_events(&stage, Arc::clone(part)).await.unwrap();

@@ -7,7 +7,7 @@ use rusqlite::{Connection, OptionalExtension, params};
 use wharf_protocol::{EventKind, Seq, Session, SessionId};
 
 use super::error::{count, damaged, int};
-use super::request::{Outcome, Write};
+use super::request::{Write, Written};
 use super::visibility::{Visibility, position};
 use super::{kind, model, owner, sum};
 use crate::memory::in_order;
@@ -71,12 +71,12 @@ pub(super) struct Batch<'a> {
 
 /// A write that is part of the transaction, and whether its answer has to wait for the disk.
 pub(super) struct Executed {
-    pub outcome: Outcome,
+    pub outcome: Written,
     pub synced: bool,
 }
 
-impl From<Outcome> for Executed {
-    fn from(outcome: Outcome) -> Self {
+impl From<Written> for Executed {
+    fn from(outcome: Written) -> Self {
         Self { outcome, synced: false }
     }
 }
@@ -112,10 +112,10 @@ impl Batch<'_> {
     fn create(&mut self, new: &NewLog) -> Result<Executed, Failure> {
         let mut exists = self.connection.prepare_cached("SELECT 1 FROM logs WHERE id = ?1")?;
         if exists.exists([new.session.id.as_str()])? {
-            return Ok(Outcome::Exists.into());
+            return Ok(Written::Exists.into());
         }
         let Some(last) = new.entries.last().filter(|_| in_order(Seq::ZERO, &new.entries)) else {
-            return Ok(Outcome::Conflict.into());
+            return Ok(Written::Conflict.into());
         };
         let last = int(last.event.seq.0);
         self.connection
@@ -138,15 +138,15 @@ impl Batch<'_> {
         self.project(key, &new.entries)?;
         let lease =
             Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false };
-        Ok(self.after_sync(key, &new.entries, Outcome::Leased(lease)))
+        Ok(self.after_sync(key, &new.entries, Written::Leased(lease)))
     }
 
     fn append(&mut self, append: &Append) -> Result<Executed, Failure> {
         let session = &append.session.id;
         let Some(last) = append.entries.last().filter(|_| in_order(append.expected, &append.entries)) else {
-            return Ok(Outcome::Conflict.into());
+            return Ok(Written::Conflict.into());
         };
-        let Some(key) = self.key(session)? else { return Ok(Outcome::NotFound.into()) };
+        let Some(key) = self.key(session)? else { return Ok(Written::NotFound.into()) };
         let chunks = append.entries.iter().all(|entry| entry.event.kind().is_chunk());
         let (last, expected) = (int(last.event.seq.0), int(append.expected.0));
         if chunks {
@@ -160,7 +160,7 @@ impl Batch<'_> {
                 .execute(params![key, last, expected, int(append.fence), self.identity.boot])?;
             if changed == 1 {
                 self.insert(session, key, &append.entries)?;
-                let outcome = Outcome::Appended(position(self.next_id - 1));
+                let outcome = Written::Appended(position(self.next_id - 1));
                 // What follows an event that is not yet on disk may not be shown before it.
                 let behind = self.parts.contains_key(&key) || self.visibility.waits(key);
                 return Ok(if behind { self.after_sync(key, &append.entries, outcome) } else { outcome.into() });
@@ -185,23 +185,23 @@ impl Batch<'_> {
             ])?;
         if changed == 0 {
             let exists = self.log(session)?.is_some();
-            return Ok(if exists { Outcome::Conflict } else { Outcome::NotFound }.into());
+            return Ok(if exists { Written::Conflict } else { Written::NotFound }.into());
         }
         self.insert(session, key, &append.entries)?;
         if !chunks {
             model::update(self.connection, key, &append.session)?;
             self.project(key, &append.entries)?;
         }
-        Ok(self.after_sync(key, &append.entries, Outcome::Appended(position(self.next_id - 1))))
+        Ok(self.after_sync(key, &append.entries, Written::Appended(position(self.next_id - 1))))
     }
 
     fn acquire(&mut self, session: &SessionId) -> Result<Executed, Failure> {
-        let Some(log) = self.log(session)? else { return Ok(Outcome::NotFound.into()) };
+        let Some(log) = self.log(session)? else { return Ok(Written::NotFound.into()) };
         let other = log.owner.filter(|owner| owner != self.identity.owner);
         if let Some(owner) = &other
             && owner::is_alive(self.identity.owners, owner)
         {
-            return Ok(Outcome::Held(owner.clone()).into());
+            return Ok(Written::Held(owner.clone()).into());
         }
         // `boot` stays what it is until the next event is on disk: a lease without an append changes nothing in what was lost.
         self.connection
@@ -224,7 +224,7 @@ impl Batch<'_> {
             is_unfinished,
             is_sealed,
         };
-        Ok(Outcome::Leased(lease).into())
+        Ok(Written::Leased(lease).into())
     }
 
     fn release(&mut self, session: &SessionId, fence: u64) -> Result<Executed, Failure> {
@@ -233,7 +233,7 @@ impl Batch<'_> {
                 "UPDATE logs SET owner = NULL, boot = nullif(boot, ?3) WHERE id = ?1 AND fence = ?2 AND owner = ?4",
             )?
             .execute(params![session.as_str(), int(fence), self.identity.boot, self.identity.owner])?;
-        Ok(Outcome::Done.into())
+        Ok(Written::Done.into())
     }
 
     fn note_recovery(&mut self, session: &SessionId, fence: u64, count: u32) -> Result<Executed, Failure> {
@@ -244,7 +244,7 @@ impl Batch<'_> {
         self.connection
             .prepare_cached("UPDATE logs SET recoveries = ?2 WHERE key = ?1")?
             .execute(params![log.key, count])?;
-        Ok(Outcome::Done.into())
+        Ok(Written::Done.into())
     }
 
     fn truncate(&mut self, session: &SessionId, fence: u64, through: Seq) -> Result<Executed, Failure> {
@@ -310,7 +310,7 @@ impl Batch<'_> {
         entries.iter().try_for_each(|entry| model::project(self.connection, key, &entry.event))
     }
 
-    pub(super) fn after_sync(&mut self, key: i64, entries: &[Entry], outcome: Outcome) -> Executed {
+    pub(super) fn after_sync(&mut self, key: i64, entries: &[Entry], outcome: Written) -> Executed {
         if let Some(first) = entries.first() {
             self.parts.entry(key).or_insert(first.event.seq);
         }
@@ -320,13 +320,13 @@ impl Batch<'_> {
     /// A change without an event of its own hides none.
     fn changed_after_sync(&mut self, log: &LogRow) -> Executed {
         self.parts.entry(log.key).or_insert(Seq(count(log.last_seq) + 1));
-        Executed { outcome: Outcome::Done, synced: true }
+        Executed { outcome: Written::Done, synced: true }
     }
 
-    fn owned(&self, session: &SessionId, fence: u64) -> Result<Result<LogRow, Outcome>, Failure> {
+    fn owned(&self, session: &SessionId, fence: u64) -> Result<Result<LogRow, Written>, Failure> {
         Ok(match self.log(session)? {
-            None => Err(Outcome::NotFound),
-            Some(log) if log.fence != int(fence) => Err(Outcome::Conflict),
+            None => Err(Written::NotFound),
+            Some(log) if log.fence != int(fence) => Err(Written::Conflict),
             Some(log) => Ok(log),
         })
     }

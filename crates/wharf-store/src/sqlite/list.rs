@@ -9,11 +9,11 @@ use wharf_protocol::{Seq, Session, SessionId};
 
 use super::error::{count, int};
 use super::read;
-use crate::page::{self, Cursor};
+use crate::page::{self, PageCursor};
 use crate::{QueryError, StoreError};
 
 pub(super) fn sessions(connection: &Connection, query: &SessionQuery) -> Result<SessionPage, QueryError> {
-    let cursor = Cursor::from_query(query)?;
+    let cursor = PageCursor::from_query(query)?;
     let limit = page::limit(query);
     let filter = Filter::new(query);
     let snapshot = connection.unchecked_transaction()?;
@@ -44,7 +44,7 @@ fn counted(connection: &Connection, query: &SessionQuery) -> Result<u64, StoreEr
 
 /// A row of the page, read or not.
 struct Found {
-    cursor: Cursor,
+    cursor: PageCursor,
     view: Result<Session, StoreError>,
 }
 
@@ -113,7 +113,7 @@ impl Filter {
     fn page(
         mut self,
         connection: &Connection,
-        cursor: Option<&Cursor>,
+        cursor: Option<&PageCursor>,
         limit: usize,
     ) -> Result<Vec<Found>, StoreError> {
         if let Some(cursor) = cursor {
@@ -137,7 +137,7 @@ impl Filter {
             let (first, last): (i64, i64) = (row.get(3)?, row.get(4)?);
             let (first, last) = (Seq(count(first)), Seq(count(last)));
             let view = read::view_or_folded(connection, &id, row.get(5)?, &row.get::<_, String>(2)?, first, last);
-            let cursor = Cursor { updated_at: wharf_protocol::Timestamp(row.get(1)?), id };
+            let cursor = PageCursor { updated_at: wharf_protocol::Timestamp(row.get(1)?), id };
             found.push(Found { cursor, view });
         }
         Ok(found)

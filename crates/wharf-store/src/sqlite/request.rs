@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use wharf_protocol::{Seq, Session, SessionId, Timestamp};
 
-use crate::{AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, Stage, StoreError};
+use crate::{AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, StagedLog, StoreError};
 
 /// One message to the writer. The permit bounds how many there are, until they are answered.
 pub(super) struct Request {
@@ -26,9 +26,9 @@ pub(super) enum Ask {
 pub(super) enum Write {
     Create(NewLog),
     Stage(SessionId),
-    StageEvents { stage: Stage, entries: Arc<[Entry]> },
-    Publish { stage: Stage, created: Box<Entry>, view: Box<Session> },
-    Discard(Stage),
+    StageEvents { stage: StagedLog, entries: Arc<[Entry]> },
+    Publish { stage: StagedLog, created: Box<Entry>, view: Box<Session> },
+    Discard(StagedLog),
     Append(Append),
     Acquire(SessionId),
     Release { session: SessionId, fence: u64 },
@@ -59,14 +59,14 @@ pub(super) enum Reply {
     Acquire(oneshot::Sender<Result<Lease, AcquireError>>),
     Release(oneshot::Sender<Result<(), StoreError>>),
     Change(oneshot::Sender<Result<(), AppendError>>),
-    Stage(oneshot::Sender<Result<Stage, AppendError>>),
+    Stage(oneshot::Sender<Result<StagedLog, AppendError>>),
 }
 
 /// What a write came to. All but the first four wrote nothing.
 #[derive(Debug)]
-pub(super) enum Outcome {
+pub(super) enum Written {
     Done,
-    Staged(Stage),
+    Staged(StagedLog),
     Leased(Lease),
     Appended(Position),
     Conflict,
@@ -83,28 +83,28 @@ pub(super) struct Waiter {
 }
 
 impl Waiter {
-    pub fn answer(self, outcome: Result<Outcome, StoreError>) {
+    pub fn answer(self, outcome: Result<Written, StoreError>) {
         let session = self.session;
         match self.reply {
             Reply::Create(reply) => drop(reply.send(match outcome {
-                Ok(Outcome::Leased(lease)) => Ok(lease),
+                Ok(Written::Leased(lease)) => Ok(lease),
                 other => Err(append_error(other, session)),
             })),
             Reply::Append(reply) => drop(reply.send(match outcome {
-                Ok(Outcome::Appended(position)) => Ok(position),
+                Ok(Written::Appended(position)) => Ok(position),
                 other => Err(append_error(other, session)),
             })),
             Reply::Stage(reply) => drop(reply.send(match outcome {
-                Ok(Outcome::Staged(stage)) => Ok(stage),
+                Ok(Written::Staged(stage)) => Ok(stage),
                 other => Err(append_error(other, session)),
             })),
             Reply::Change(reply) => drop(reply.send(match outcome {
-                Ok(Outcome::Done) => Ok(()),
+                Ok(Written::Done) => Ok(()),
                 other => Err(append_error(other, session)),
             })),
             Reply::Acquire(reply) => drop(reply.send(match outcome {
-                Ok(Outcome::Leased(lease)) => Ok(lease),
-                Ok(Outcome::Held(owner)) => Err(AcquireError::Held { session, owner }),
+                Ok(Written::Leased(lease)) => Ok(lease),
+                Ok(Written::Held(owner)) => Err(AcquireError::Held { session, owner }),
                 Ok(_) => Err(AcquireError::NotFound { session }),
                 Err(error) => Err(error.into()),
             })),
@@ -114,11 +114,11 @@ impl Waiter {
     }
 }
 
-fn append_error(outcome: Result<Outcome, StoreError>, session: SessionId) -> AppendError {
+fn append_error(outcome: Result<Written, StoreError>, session: SessionId) -> AppendError {
     match outcome {
         Err(error) => error.into(),
-        Ok(Outcome::Exists) => AppendError::Exists { session },
-        Ok(Outcome::NotFound) => AppendError::NotFound { session },
+        Ok(Written::Exists) => AppendError::Exists { session },
+        Ok(Written::NotFound) => AppendError::NotFound { session },
         Ok(_) => AppendError::Conflict { session },
     }
 }

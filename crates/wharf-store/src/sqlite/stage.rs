@@ -9,9 +9,9 @@ use wharf_protocol::{Seq, Session, SessionId};
 use super::batch::{Batch, CEILING_STEP, Executed, Failure};
 use super::error::int;
 use super::model;
-use super::request::Outcome;
+use super::request::Written;
 use crate::memory::in_order;
-use crate::{Entry, Lease, Stage};
+use crate::{Entry, Lease, StagedLog};
 
 /// The ids of staged logs; no session's id begins so.
 const STAGED: &str = "id >= '~' AND id < '~~'";
@@ -25,30 +25,30 @@ impl Batch<'_> {
                  VALUES ('~' || hex(randomblob(12)), ?1, 1, ?1, 1, ?2, ?3, 1) RETURNING key",
             )?
             .query_row(params![i64::MAX, self.identity.boot, self.identity.owner], |row| row.get(0))?;
-        Ok(Outcome::Staged(Stage { session: session.clone(), key }).into())
+        Ok(Written::Staged(StagedLog { session: session.clone(), key }).into())
     }
 
-    pub fn stage_events(&mut self, stage: &Stage, entries: &[Entry]) -> Result<Executed, Failure> {
-        let Some(before) = self.staged(stage)? else { return Ok(Outcome::NotFound.into()) };
+    pub fn stage_events(&mut self, stage: &StagedLog, entries: &[Entry]) -> Result<Executed, Failure> {
+        let Some(before) = self.staged(stage)? else { return Ok(Written::NotFound.into()) };
         let Some(last) = entries.last().filter(|_| in_order(Seq(super::error::count(before)), entries)) else {
-            return Ok(Outcome::Conflict.into());
+            return Ok(Written::Conflict.into());
         };
         self.connection
             .prepare_cached("UPDATE logs SET last_seq = ?2 WHERE key = ?1")?
             .execute([stage.key, int(last.event.seq.0)])?;
         self.insert(&stage.session, stage.key, entries)?;
         self.project(stage.key, entries)?;
-        Ok(Outcome::Done.into())
+        Ok(Written::Done.into())
     }
 
-    pub fn publish(&mut self, stage: &Stage, created: &Entry, view: &Session) -> Result<Executed, Failure> {
+    pub fn publish(&mut self, stage: &StagedLog, created: &Entry, view: &Session) -> Result<Executed, Failure> {
         let mut exists = self.connection.prepare_cached("SELECT 1 FROM logs WHERE id = ?1")?;
         if exists.exists([stage.session.as_str()])? {
-            return Ok(Outcome::Exists.into());
+            return Ok(Written::Exists.into());
         }
-        let Some(last) = self.staged(stage)? else { return Ok(Outcome::NotFound.into()) };
+        let Some(last) = self.staged(stage)? else { return Ok(Written::NotFound.into()) };
         if created.event.seq != Seq(1) || int(view.last_seq.0) != last {
-            return Ok(Outcome::Conflict.into());
+            return Ok(Written::Conflict.into());
         }
         self.connection
             .prepare_cached(
@@ -70,21 +70,21 @@ impl Batch<'_> {
         self.project(stage.key, entries)?;
         let lease =
             Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false };
-        Ok(self.after_sync(stage.key, entries, Outcome::Leased(lease)))
+        Ok(self.after_sync(stage.key, entries, Written::Leased(lease)))
     }
 
-    pub fn discard(&mut self, stage: &Stage) -> Result<Executed, Failure> {
+    pub fn discard(&mut self, stage: &StagedLog) -> Result<Executed, Failure> {
         if self.staged(stage)?.is_some() {
             self.connection
                 .prepare_cached("INSERT OR IGNORE INTO purges (session) VALUES (?1)")?
                 .execute([stage.key])?;
             self.purges.push(stage.key);
         }
-        Ok(Outcome::Done.into())
+        Ok(Written::Done.into())
     }
 
     /// Its last seq, if it has not come to light.
-    fn staged(&self, stage: &Stage) -> Result<Option<i64>, Failure> {
+    fn staged(&self, stage: &StagedLog) -> Result<Option<i64>, Failure> {
         let sql = format!("SELECT last_seq FROM logs WHERE key = ?1 AND owner = ?2 AND {STAGED}");
         let mut select = self.connection.prepare_cached(&sql)?;
         Ok(select.query_row(params![stage.key, self.identity.owner], |row| row.get(0)).optional()?)

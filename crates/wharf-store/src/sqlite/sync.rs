@@ -16,7 +16,7 @@ use std::thread::JoinHandle;
 use wharf_failpoints::{mistake, point, trace};
 
 use super::files::{Files, beside};
-use super::request::{Outcome, Waiter};
+use super::request::{Waiter, Written};
 use super::visibility::{Ticket, Visibility};
 use crate::StoreError;
 
@@ -40,7 +40,7 @@ pub(super) fn fdatasync() -> SyncFile {
 /// A commit that waits for the disk, and who waits for it.
 pub(super) struct Unsynced {
     pub ticket: Ticket,
-    pub waiters: Vec<(Waiter, Outcome)>,
+    pub waiters: Vec<(Waiter, Written)>,
 }
 
 pub(super) struct SyncThread {
@@ -103,7 +103,7 @@ fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Vi
     }
 }
 
-fn answer(waiters: Vec<(Waiter, Outcome)>, failure: impl Fn() -> Option<StoreError>) {
+fn answer(waiters: Vec<(Waiter, Written)>, failure: impl Fn() -> Option<StoreError>) {
     for (waiter, outcome) in waiters {
         waiter.answer(failure().map_or(Ok(outcome), Err));
     }

@@ -20,7 +20,7 @@ use super::owner;
 use super::purge::{DropChunks, Job, Jobs};
 use super::readers::Readers;
 use super::rebuild;
-use super::request::{Ask, Outcome, Request, Waiter, Write};
+use super::request::{Ask, Request, Waiter, Write, Written};
 use super::sync::{SyncFile, SyncThread, Unsynced, write_again};
 use super::visibility::{Ticket, Visibility};
 use crate::{Append, StoreError};
@@ -59,7 +59,7 @@ pub(super) struct Writer {
 
 /// A transaction that was committed.
 struct Committed {
-    outcomes: Vec<(Outcome, bool)>,
+    outcomes: Vec<(Written, bool)>,
     /// Set when something of it has to be synced.
     ticket: Option<Ticket>,
 }
@@ -380,7 +380,7 @@ fn acknowledge_early(writes: &[Write], waiters: Vec<Waiter>) -> Vec<Waiter> {
         return waiters;
     }
     for waiter in waiters {
-        waiter.answer(Ok(Outcome::Appended(crate::Position(0))));
+        waiter.answer(Ok(Written::Appended(crate::Position(0))));
     }
     // The answer has time to reach its client.
     std::thread::sleep(Duration::from_millis(30));
