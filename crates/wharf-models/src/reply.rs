@@ -2,6 +2,7 @@
 
 pub(crate) mod calls;
 pub(crate) mod fields;
+pub(crate) mod lenient;
 pub(crate) mod lines;
 
 use wharf_foreign::json::DEPTH_MAX;

@@ -10,6 +10,7 @@ mod requests;
 use std::collections::VecDeque;
 use std::fmt::Write;
 
+use wharf_protocol::Usage;
 use wharf_protocol::model::{ModelError, ModelReply};
 
 use super::decoder::{Decoder, Progress};
@@ -77,7 +78,15 @@ fn report(heard: &Heard) -> String {
                 let _ = writeln!(text, "call {} {arguments}", call.tool_name);
             }
             let usage = reply.usage.map_or("-".to_owned(), |usage| {
-                format!("{}+{}={}", usage.prompt_tokens, usage.completion_tokens, usage.total_tokens)
+                let Usage { prompt_tokens, completion_tokens, total_tokens, .. } = usage;
+                let apart = [
+                    ("cached", usage.cached_tokens),
+                    ("written", usage.cache_write_tokens),
+                    ("reasoning", usage.reasoning_tokens),
+                ];
+                let apart = apart.iter().filter(|(_, count)| *count > 0);
+                let apart: String = apart.map(|(name, count)| format!(" ({name} {count})")).collect();
+                format!("{prompt_tokens}+{completion_tokens}={total_tokens}{apart}")
             });
             let data = match &reply.provider_data {
                 Some(data) => format!(", data {} bytes", data.to_string().len()),

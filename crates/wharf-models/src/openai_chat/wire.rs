@@ -11,6 +11,8 @@ use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 use wharf_protocol::Usage;
 
+use crate::reply::lenient::{Count, Id, Index, Text, no_map, no_value, null_is_default, object_or_default};
+
 /// One `data:` line, or a whole reply that was asked for as a stream and was not sent as one.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -101,6 +103,26 @@ pub(super) struct WireUsage {
     prompt_tokens: Count,
     completion_tokens: Count,
     total_tokens: Count,
+    #[serde(deserialize_with = "object_or_default")]
+    prompt_tokens_details: PromptDetails,
+    #[serde(deserialize_with = "object_or_default")]
+    completion_tokens_details: CompletionDetails,
+    /// DeepSeek's and Moonshot's names for the cached ones.
+    prompt_cache_hit_tokens: Count,
+    cached_tokens: Count,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct PromptDetails {
+    cached_tokens: Count,
+    cache_write_tokens: Count,
+}
+
+#[derive(Debug, Default, Clone, Copy, Deserialize)]
+#[serde(default)]
+struct CompletionDetails {
+    reasoning_tokens: Count,
 }
 
 impl WireUsage {
@@ -109,17 +131,17 @@ impl WireUsage {
         let (prompt_tokens, completion_tokens) = (self.prompt_tokens.0, self.completion_tokens.0);
         let sum = prompt_tokens.saturating_add(completion_tokens);
         let total_tokens = if self.total_tokens.0 == 0 { sum } else { self.total_tokens.0 };
-        (total_tokens > 0).then_some(Usage { prompt_tokens, completion_tokens, total_tokens })
+        let cached = [self.prompt_tokens_details.cached_tokens, self.prompt_cache_hit_tokens, self.cached_tokens];
+        (total_tokens > 0).then_some(Usage {
+            prompt_tokens,
+            completion_tokens,
+            total_tokens,
+            cached_tokens: cached.into_iter().map(|count| count.0).max().unwrap_or_default(),
+            cache_write_tokens: self.prompt_tokens_details.cache_write_tokens.0,
+            reasoning_tokens: self.completion_tokens_details.reasoning_tokens.0,
+        })
     }
 }
-
-/// A string; `null` and whatever else a server puts there is the empty one.
-#[derive(Debug, Default)]
-pub(super) struct Text<'a>(pub Cow<'a, str>);
-
-/// An id: a string, or a number.
-#[derive(Debug, Default)]
-pub(super) struct Id<'a>(pub Cow<'a, str>);
 
 /// The text of a message: a string, or a list of parts, in which Mistral also sends its reasoning.
 #[derive(Debug, Default)]
@@ -127,14 +149,6 @@ pub(super) struct Content<'a> {
     pub text: Cow<'a, str>,
     pub reasoning: String,
 }
-
-/// A number of something; what is not a number counts as 0.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Count(pub u64);
-
-/// The number of a call; what is no number, or below 0, says nothing.
-#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Index(pub Option<u64>);
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
@@ -194,84 +208,6 @@ fn members<'v>(object: &'v mut Map<String, Value>, list: &str) -> impl Iterator<
     list.iter_mut().filter_map(Value::as_object_mut)
 }
 
-fn null_is_default<'de, T: Default + Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<T, D::Error> {
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
-}
-
-/// Takes every JSON value, so that an odd one costs its own content only, never the whole chunk.
-macro_rules! ignore {
-    ($($method:ident($kind:ty)),*) => {
-        $(fn $method<E: de::Error>(self, _: $kind) -> Result<Self::Value, E> { Ok(Self::Value::default()) })*
-    };
-}
-
-macro_rules! ignore_seq_and_map {
-    () => {
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-            while seq.next_element::<IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-        ignore_map!();
-    };
-}
-
-macro_rules! ignore_map {
-    () => {
-        fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-            Ok(Self::Value::default())
-        }
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-            Ok(Self::Value::default())
-        }
-    };
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Text<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(text.to_owned())))
-            }
-            ignore!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
-            ignore_seq_and_map!();
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Id<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an id")
-            }
-            fn visit_borrowed_str<E: de::Error>(self, id: &'de str) -> Result<Self::Value, E> {
-                Ok(Id(Cow::Borrowed(id)))
-            }
-            fn visit_str<E: de::Error>(self, id: &str) -> Result<Self::Value, E> {
-                Ok(Id(Cow::Owned(id.to_owned())))
-            }
-            fn visit_u64<E: de::Error>(self, id: u64) -> Result<Self::Value, E> {
-                Ok(Id(Cow::Owned(id.to_string())))
-            }
-            ignore!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
-            ignore_seq_and_map!();
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
 impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Reader;
@@ -294,51 +230,8 @@ impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
                 }
                 Ok(content)
             }
-            ignore!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
-            ignore_map!();
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-impl<'de> Deserialize<'de> for Count {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Count;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a count")
-            }
-            fn visit_u64<E: de::Error>(self, count: u64) -> Result<Count, E> {
-                Ok(Count(count))
-            }
-            fn visit_f64<E: de::Error>(self, count: f64) -> Result<Count, E> {
-                // The cast saturates: a negative count is 0.
-                Ok(Count(count as u64))
-            }
-            ignore!(visit_bool(bool), visit_i64(i64), visit_str(&str));
-            ignore_seq_and_map!();
-        }
-        deserializer.deserialize_any(Reader)
-    }
-}
-
-impl<'de> Deserialize<'de> for Index {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Reader;
-        impl<'de> Visitor<'de> for Reader {
-            type Value = Index;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an index")
-            }
-            fn visit_u64<E: de::Error>(self, index: u64) -> Result<Index, E> {
-                Ok(Index(Some(index)))
-            }
-            fn visit_str<E: de::Error>(self, index: &str) -> Result<Index, E> {
-                Ok(Index(index.trim().parse().ok()))
-            }
-            ignore!(visit_bool(bool), visit_i64(i64), visit_f64(f64));
-            ignore_seq_and_map!();
+            no_value!(visit_bool(bool), visit_i64(i64), visit_u64(u64), visit_f64(f64));
+            no_map!();
         }
         deserializer.deserialize_any(Reader)
     }

@@ -86,6 +86,15 @@ impl Tools {
         marks::tool_name(name, |name| self.knows(name))
     }
 
+    /// A call of which all has come. `cut`: its arguments may lack their end.
+    pub(crate) fn call(&self, name: &str, arguments: String, cut: bool, provider_data: Option<Value>) -> ProposedCall {
+        ProposedCall {
+            tool_name: self.meant(name).into_owned(),
+            arguments: parse_arguments(arguments, cut),
+            provider_data,
+        }
+    }
+
     /// Whether a call of `name` can go on: a tool has a name that begins so.
     fn has_longer(&self, name: &str) -> bool {
         self.0.iter().any(|tool| tool.name.len() > name.len() && tool.name.starts_with(name))
@@ -171,11 +180,8 @@ impl Calls {
         let tools = self.tools;
         let finish = |(at, mut call): (usize, Call)| {
             call.arguments.push_str(call.joined.end());
-            ProposedCall {
-                tool_name: tools.meant(&call.name).into_owned(),
-                arguments: parse_arguments(call.arguments, cut && at == last),
-                provider_data: call.extra_content.map(|extra| json!({ "extra_content": extra })),
-            }
+            let provider_data = call.extra_content.map(|extra| json!({ "extra_content": extra }));
+            tools.call(&call.name, call.arguments, cut && at == last, provider_data)
         };
         self.calls.into_iter().enumerate().map(finish).collect()
     }

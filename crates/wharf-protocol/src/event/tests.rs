@@ -113,7 +113,7 @@ fn permission_id() -> PermissionId {
 }
 
 fn usage() -> Usage {
-    Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15 }
+    Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, ..Usage::default() }
 }
 
 fn decision(allowed: bool) -> Decision {

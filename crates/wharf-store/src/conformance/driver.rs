@@ -128,7 +128,14 @@ pub mod bodies {
         SessionStatus, StopReason, Usage,
     };
 
-    pub const USAGE: Usage = Usage { prompt_tokens: 3, completion_tokens: 4, total_tokens: 7 };
+    pub const USAGE: Usage = Usage {
+        prompt_tokens: 3,
+        completion_tokens: 4,
+        total_tokens: 7,
+        cached_tokens: 2,
+        cache_write_tokens: 1,
+        reasoning_tokens: 3,
+    };
 
     pub fn prompt_id(turn: &str) -> MessageId {
         format!("p-{turn}").parse().unwrap()

@@ -69,7 +69,7 @@ fn recorded_streams_are_understood() {
         deepseek-reasoning-content.sse
           reasoning 882 bytes
           text "Hello there! 😊 How can I help you today?"
-          EndTurn, usage 6+212=218
+          EndTurn, usage 6+212=218 (reasoning 198)
         deepseek-tool-call.sse
           call weather {"latitude":"52.5200","longitude":"13.4050"}
           EndTurn, usage 348+65=413
@@ -81,19 +81,19 @@ fn recorded_streams_are_understood() {
           EndTurn, usage 40+2=42
         llamacpp-chat-read.sse
           call read_file {"path":"src/main.rs"}
-          EndTurn, usage 449+20=469
+          EndTurn, usage 449+20=469 (cached 429)
         llamacpp-chat-text.sse
           text "Hello from a real inference server: naïve café — 🦀 你好!"
-          EndTurn, usage 449+15=464
+          EndTurn, usage 449+15=464 (cached 132)
         llamacpp-chat-think.sse
           reasoning 59 bytes
           text "It is forty-two."
-          EndTurn, usage 450+24=474
+          EndTurn, usage 450+24=474 (cached 430)
         llamacpp-chat-two.sse
           text "I shall look at both files.\n"
           call read_file {"path":"a.txt"}
           call read_file {"path":"b.txt"}
-          EndTurn, usage 448+46=494
+          EndTurn, usage 448+46=494 (cached 429)
         llamacpp-qwen3-tool.sse
           call ping {}
           EndTurn, usage 155+19=174
@@ -102,34 +102,34 @@ fn recorded_streams_are_understood() {
           error BadReply: The model produced output that does not match the expected peg-native format
         mistral-incremental-tool.chunks.jsonl
           call webSearchTool {"query":"current Berlin weather"}
-          EndTurn, usage 171+14=185
+          EndTurn, usage 171+14=185 (cached 128)
         mistral-tool-one-chunk-with-finish.sse
           call weather {"latitude":"52.5200","longitude":"13.4050"}
-          EndTurn, usage 159+28=187
+          EndTurn, usage 159+28=187 (cached 128)
         mlx-chat-read.sse
           call read_file {"path":"src/main.rs"}
-          EndTurn, usage 449+20=469
+          EndTurn, usage 449+20=469 (cached 429)
         mlx-chat-text.sse
           text "Hello from a real inference server: naïve café — 🦀 你好!"
-          EndTurn, usage 449+15=464
+          EndTurn, usage 449+15=464 (cached 132)
         mlx-chat-think.sse
           text "<think>\nThe user wants an answer; let me consider it for a m"... 93 bytes
-          EndTurn, usage 450+24=474
+          EndTurn, usage 450+24=474 (cached 430)
         mlx-chat-two.sse
           text "I shall look at both files.\n\n"
           call read_file {"path":"a.txt"}
           call read_file {"path":"b.txt"}
-          EndTurn, usage 448+46=494
+          EndTurn, usage 448+46=494 (cached 430)
         moonshot.chunks.jsonl
           reasoning 16 bytes
           text "Hello!"
-          EndTurn, usage 9+12=21
+          EndTurn, usage 9+12=21 (reasoning 7)
         ollama-cloud-gptoss-tool.sse
           reasoning 81 bytes
           call weather {"latitude":"52.5200","longitude":"13.4050"}
           EndTurn, usage 169+55=224
         openai-length-no-content.sse
-          MaxTokens, usage 16+16=32
+          MaxTokens, usage 16+16=32 (reasoning 16)
         openai-moderation-empty-choices.sse
           text "Paris."
           EndTurn, usage 13+11=24
@@ -146,7 +146,7 @@ fn recorded_streams_are_understood() {
         openrouter-reasoning-details-tool.sse
           reasoning 211 bytes
           call reasoning_weather {"city":"Berlin"}
-          EndTurn, usage 626+106=732, data 843 bytes
+          EndTurn, usage 626+106=732 (reasoning 54), data 843 bytes
         snowflake-no-id.sse
           text "4"
           EndTurn, usage 22+5=27
