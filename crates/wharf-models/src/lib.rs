@@ -8,6 +8,7 @@ mod http;
 mod key;
 mod openai_chat;
 mod reply;
+mod words;
 
 use std::pin::Pin;
 use std::sync::Arc;

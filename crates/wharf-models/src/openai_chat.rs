@@ -15,11 +15,12 @@ use bytes::Bytes;
 use futures_util::StreamExt;
 use reqwest::header::HeaderValue;
 use reqwest::{Response, Url};
+use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{ContentBlock, Thinking};
 
 use crate::http::{Endpoint, Transport, failure};
 use crate::key::ApiKey;
+use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
 
 /// Most bytes of an error's body that are read.
@@ -207,10 +208,6 @@ impl Concessions {
 
 fn bit(thinking: Thinking) -> u8 {
     1 << thinking as u8
-}
-
-fn is_image(block: &ContentBlock) -> bool {
-    matches!(block, ContentBlock::Image { .. })
 }
 
 /// A key that cannot stand in a header.

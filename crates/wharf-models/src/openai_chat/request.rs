@@ -12,6 +12,7 @@ use wharf_protocol::{ContentBlock, Message, Role, ToolRequest, ToolSpec};
 
 use super::Dialect;
 use crate::ModelRequest;
+use crate::words::{Arguments, Displayed, Flat, function_name, is_image, note};
 
 /// A request's body.
 pub(super) struct Body<'a> {
@@ -186,31 +187,6 @@ impl<'a> WireCall<'a> {
     }
 }
 
-/// Providers refuse a whole history over one name that a model made up.
-fn function_name(name: &str) -> Cow<'_, str> {
-    let fits = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
-    if name.is_empty() {
-        Cow::Borrowed("unnamed")
-    } else if name.len() <= 64 && name.chars().all(fits) {
-        Cow::Borrowed(name)
-    } else {
-        Cow::Owned(name.chars().map(|c| if fits(c) { c } else { '_' }).take(64).collect())
-    }
-}
-
-/// JSON in a string. What is not an object (the text of a malformed call) is wrapped into one: servers parse it again.
-struct Arguments<'a>(&'a Value);
-
-impl Serialize for Arguments<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self.0 {
-            Value::Object(_) => serializer.collect_str(self.0),
-            Value::Null => serializer.serialize_str("{}"),
-            other => serializer.collect_str(&format_args!("{{\"malformed\":{other}}}")),
-        }
-    }
-}
-
 enum Content<'a> {
     Text(&'a str),
     /// A string, or parts where there are images.
@@ -269,15 +245,6 @@ struct ImageUrl<'a> {
     url: Displayed<BlockText<'a>>,
 }
 
-/// Written as a string without one being built first.
-struct Displayed<T>(T);
-
-impl<T: Display> Serialize for Displayed<T> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&self.0)
-    }
-}
-
 impl<'a> Part<'a> {
     fn of(block: &'a ContentBlock) -> Self {
         match block {
@@ -303,51 +270,6 @@ impl Display for BlockText<'_> {
             Self::Url(block) | Self::Note(block) => note(block, f),
         }
     }
-}
-
-struct Flat<'a> {
-    blocks: &'a [ContentBlock],
-    images_follow: bool,
-}
-
-impl Display for Flat<'_> {
-    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
-        for (at, block) in self.blocks.iter().enumerate() {
-            // Text blocks that follow each other are one text; everything else stands on its own line.
-            if at > 0 && !(block.as_text().is_some() && self.blocks[at - 1].as_text().is_some()) {
-                f.write_str("\n")?;
-            }
-            match block {
-                ContentBlock::Image { .. } if self.images_follow => f.write_str("[image, shown below]")?,
-                block => note(block, f)?,
-            }
-        }
-        Ok(())
-    }
-}
-
-/// A block in words.
-fn note(block: &ContentBlock, f: &mut Formatter<'_>) -> fmt::Result {
-    match block {
-        ContentBlock::Text { text } => f.write_str(text),
-        ContentBlock::Image { mime_type, uri, .. } => match uri {
-            Some(uri) => write!(f, "[image {uri} ({mime_type}), not shown to this model]"),
-            None => write!(f, "[image ({mime_type}), not shown to this model]"),
-        },
-        ContentBlock::Audio { mime_type, .. } => write!(f, "[audio ({mime_type}), not played to this model]"),
-        ContentBlock::ResourceLink { uri, name, description, .. } => match description {
-            Some(description) => write!(f, "[{name}]({uri}): {description}"),
-            None => write!(f, "[{name}]({uri})"),
-        },
-        ContentBlock::Resource { resource } => match &resource.text {
-            Some(text) => write!(f, "<resource uri=\"{}\">\n{text}\n</resource>", resource.uri),
-            None => write!(f, "[resource {}: binary, not shown to this model]", resource.uri),
-        },
-    }
-}
-
-fn is_image(block: &ContentBlock) -> bool {
-    matches!(block, ContentBlock::Image { .. })
 }
 
 struct Tools<'a>(&'a [std::sync::Arc<ToolSpec>]);

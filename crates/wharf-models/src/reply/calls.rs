@@ -78,7 +78,7 @@ struct Shape {
 pub(crate) struct TooManyCalls;
 
 impl Tools {
-    fn knows(&self, name: &str) -> bool {
+    pub(crate) fn knows(&self, name: &str) -> bool {
         self.0.iter().any(|tool| tool.name == name)
     }
 
