@@ -97,7 +97,8 @@ impl Model for TestModels {
                     Some(Step::Fail(error)) => return Some((Err(error), (steps, calls, true))),
                     Some(Step::Panic) => panic!("the script says so"),
                     None => {
-                        let usage = Usage { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12, ..Usage::default() };
+                        let usage =
+                            Usage { prompt_tokens: 10, completion_tokens: 2, total_tokens: 12, ..Usage::default() };
                         let tool_calls = std::mem::take(&mut calls);
                         let finished = ModelReply {
                             stop_reason: StopReason::EndTurn,

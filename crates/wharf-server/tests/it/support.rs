@@ -78,7 +78,12 @@ impl Model for Obedient {
                         stop_reason: StopReason::EndTurn,
                         announces_call: false,
                         tool_calls: std::mem::take(&mut calls),
-                        usage: Some(Usage { prompt_tokens: 3, completion_tokens: 2, total_tokens: 5, ..Usage::default() }),
+                        usage: Some(Usage {
+                            prompt_tokens: 3,
+                            completion_tokens: 2,
+                            total_tokens: 5,
+                            ..Usage::default()
+                        }),
                         provider_data: None,
                     };
                     return Some((Ok(Delta::Finished(finished)), (steps, calls, gate, true)));
