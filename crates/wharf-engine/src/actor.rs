@@ -24,14 +24,14 @@ use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 
 use crate::commands::{CommandStart, RunningCommands};
-use crate::engine::directories;
+use crate::entropy::entropy;
 use crate::feed::Feed;
-use crate::live::{ReplyTo, Request, Shared};
+use crate::live::Shared;
 use crate::mcp::LiveMcp;
 use crate::progress::{Budget, Piece};
+use crate::request::{ReplyTo, Request};
 use crate::run::{self, CallEvent, ModelCall, ModelEvent, RunningCalls};
-use crate::seal;
-use crate::{EngineConfig, EngineError};
+use crate::{EngineConfig, EngineError, directories, seal};
 
 use tools::instructions;
 
@@ -698,17 +698,6 @@ async fn at(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => std::future::pending().await,
     }
-}
-
-/// Random bits for ids and jitter.
-pub(crate) fn entropy() -> u128 {
-    let mut bytes = [0; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // No random source: ids still differ by time. They are names, not secrets.
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        return now.as_nanos();
-    }
-    u128::from_ne_bytes(bytes)
 }
 
 fn has_other_directories(event: &Event) -> bool {

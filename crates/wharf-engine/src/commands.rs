@@ -1,8 +1,5 @@
 //! The background commands of live sessions: a task each, owned by their session, and what others reach them by.
 
-mod port;
-mod requests;
-
 use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,8 +13,6 @@ use wharf_core::CommandEnd;
 use wharf_failpoints::point;
 use wharf_protocol::{CallId, CommandId, SessionId};
 use wharf_tools::commands::{Ask, CommandOver, INPUT_BYTES, Launch, News};
-
-pub(crate) use port::SessionCommands;
 
 /// Wishes that may wait for one command; whoever has another one waits.
 const ASKS: usize = 16;

@@ -5,28 +5,33 @@
 
 mod actor;
 mod agents;
+mod caller;
 mod clients;
 mod commands;
 mod config;
-mod copy;
 mod cursor;
+mod directories;
 mod engine;
+mod entropy;
 mod error;
 mod feed;
 mod history;
 mod live;
 mod mcp;
+mod owner;
 mod permissions;
 mod progress;
+mod request;
 mod run;
 mod seal;
+mod session_commands;
 
 pub use agents::builtin_agents;
+pub use caller::Caller;
 pub use clients::Offer;
 pub use config::EngineConfig;
-pub use copy::{Export, Import};
 pub use cursor::{AllCursor, Batch, Cursor, Watcher};
-pub use engine::{Caller, Engine, EventPage, Parts, check_mcp};
+pub use engine::{Engine, EventPage, Export, Import, Parts, check_mcp};
 pub use error::EngineError;
 pub use wharf_core::{Accepted, Recovery};
 pub use wharf_store::Position;

@@ -1,97 +1,38 @@
 //! Which sessions are live: at most one owner task each, made when first needed, gone when idle.
 
 use std::collections::{BTreeMap, HashMap};
-use std::panic::AssertUnwindSafe;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
-use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
-use wharf_core::{Answer, Core, Input, NewPrompt, SubjectsOf};
+use wharf_core::{Core, SubjectsOf};
 use wharf_models::ModelSource;
-use wharf_protocol::{Agent, CallId, CommandId, McpServer, Seq, SessionId, ToolSpec};
+use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
 use wharf_store::Store;
 use wharf_tools::Toolbox;
-use wharf_tools::commands::Launch;
 
-use crate::actor::{self, Exit};
 use crate::clients::ClientIndex;
 use crate::commands::CommandIndex;
 use crate::feed::Feed;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
-use crate::seal::{self, RECOVERIES_MAX};
+use crate::request::{ReplyTo, Request};
 use crate::{EngineConfig, EngineError};
 
 /// Senders wait when the inbox is full: a busy session slows its own clients, not the process.
 const INBOX_CAPACITY: usize = 64;
 /// Owners that are tried, where one ends just when a message is handed to it: one whose session is sealed does so at once.
 const SEND_ATTEMPTS: usize = 16;
-/// First and longest wait before a session that failed (a disk that does not take data) is taken up again.
-const RETRY_FIRST: Duration = Duration::from_millis(200);
-const RETRY_LONGEST: Duration = Duration::from_secs(5);
 
-/// What a session's owner is told or asked.
-pub(crate) enum Request {
-    Ask {
-        input: Box<Input>,
-        reply: ReplyTo<Answer>,
-    },
-    /// `lookup`: the id is the client's own, so an older prompt may have it.
-    Prompt {
-        prompt: Box<NewPrompt>,
-        lookup: bool,
-        reply: ReplyTo<Answer>,
-    },
-    Clear {
-        by: Option<String>,
-        reply: ReplyTo<()>,
-    },
-    Delete {
-        by: Option<String>,
-        reply: ReplyTo<()>,
-    },
-    /// A client has left: without anything to do the session leaves the memory now.
-    Rest,
-    /// Other MCP servers than before.
-    Mcp {
-        servers: Vec<McpServer>,
-        reply: ReplyTo<()>,
-    },
-    /// A running call wants a command that outlives it.
-    StartCommand {
-        call_id: CallId,
-        launch: Box<Launch>,
-        reply: ReplyTo<CommandId>,
-    },
-    Look(Look),
-}
-
-/// Reads the session's state, or learns why it cannot be read.
-pub(crate) type Look = Box<dyn FnOnce(Result<&Core, EngineError>) + Send>;
-
-pub(crate) type ReplyTo<T> = oneshot::Sender<Result<T, EngineError>>;
-
-impl Request {
-    /// Nobody will act on it.
-    pub(crate) fn refuse(self, error: EngineError) {
-        // Whoever asked may have left.
-        match self {
-            Self::Ask { reply, .. } | Self::Prompt { reply, .. } => drop(reply.send(Err(error))),
-            Self::Clear { reply, .. } | Self::Delete { reply, .. } | Self::Mcp { reply, .. } => {
-                drop(reply.send(Err(error)));
-            }
-            Self::StartCommand { reply, .. } => drop(reply.send(Err(error))),
-            Self::Look(look) => look(Err(error)),
-            Self::Rest => {}
-        }
-    }
-}
+/// Forks that are made at the same time; more wait. Each holds a conversation in memory, as a live session does.
+const FORKING: usize = 2;
+/// Imports at the same time; more are told to come back, since how long one takes is its client's to say.
+const IMPORTING: usize = 4;
 
 /// What every session task works with.
 pub(crate) struct Shared {
@@ -121,8 +62,12 @@ pub(crate) struct Shared {
     /// A place for each fork, and each import, that is being made.
     pub(crate) forks: Semaphore,
     pub(crate) imports: Arc<Semaphore>,
+    owner_task: OwnerTask,
     slots: Mutex<HashMap<SessionId, Slot>>,
 }
+
+/// How a session's owner runs: it works with all that is here, so it is handed in.
+pub(crate) type OwnerTask = fn(Arc<Shared>, Arc<Feed>, mpsc::Receiver<Request>) -> BoxFuture<'static, ()>;
 
 #[derive(Default)]
 struct Slot {
@@ -143,6 +88,7 @@ impl Shared {
         store: Arc<dyn Store>,
         models: Arc<dyn ModelSource>,
         tools: Toolbox,
+        owner_task: OwnerTask,
     ) -> Arc<Self> {
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
@@ -162,8 +108,9 @@ impl Shared {
             trouble: Notify::new(),
             taking_up: tokio::sync::RwLock::default(),
             running_again: Arc::default(),
-            forks: Semaphore::new(crate::copy::FORKING),
-            imports: Arc::new(Semaphore::new(crate::copy::IMPORTING)),
+            forks: Semaphore::new(FORKING),
+            imports: Arc::new(Semaphore::new(IMPORTING)),
+            owner_task,
             slots: Mutex::default(),
         })
     }
@@ -245,20 +192,20 @@ impl Shared {
             slot.feed = Arc::downgrade(&feed);
             feed
         });
-        let (inbox, messages) = mpsc::channel(INBOX_CAPACITY);
+        let (inbox, requests) = mpsc::channel(INBOX_CAPACITY);
         slot.owner = Some(Owner { inbox: inbox.clone(), busy: false, _feed: Arc::clone(&feed) });
-        self.tasks.spawn(own(Arc::clone(self), feed, messages));
+        self.tasks.spawn((self.owner_task)(Arc::clone(self), feed, requests));
         Ok(inbox)
     }
 
-    /// Hands a message to a session's owner. Waits while its inbox is full.
-    pub(crate) async fn send(self: &Arc<Self>, session: &SessionId, message: Request) -> Result<(), EngineError> {
-        let mut message = message;
+    /// Hands a request to a session's owner. Waits while its inbox is full.
+    pub(crate) async fn send(self: &Arc<Self>, session: &SessionId, request: Request) -> Result<(), EngineError> {
+        let mut request = request;
         for _ in 0..SEND_ATTEMPTS {
-            match self.owner(session)?.send(message).await {
+            match self.owner(session)?.send(request).await {
                 Ok(()) => return Ok(()),
                 // This owner has just ended; the next one is another.
-                Err(returned) => message = returned.0,
+                Err(returned) => request = returned.0,
             }
             tokio::task::yield_now().await;
         }
@@ -272,10 +219,10 @@ impl Shared {
     pub(crate) async fn ask<T>(
         self: &Arc<Self>,
         session: &SessionId,
-        message: impl FnOnce(ReplyTo<T>) -> Request,
+        request: impl FnOnce(ReplyTo<T>) -> Request,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.send(session, message(reply)).await?;
+        self.send(session, request(reply)).await?;
         answer.await.map_err(|_| EngineError::Overloaded("the request was dropped while the session was reloaded"))?
     }
 
@@ -349,7 +296,7 @@ impl Shared {
         }
     }
 
-    /// Takes an owner out of the map, unless a message reached it meanwhile.
+    /// Takes an owner out of the map, unless a request reached it meanwhile.
     pub(crate) fn retire(&self, session: &SessionId, inbox: &mpsc::Receiver<Request>) -> bool {
         let mut slots = self.slots();
         // Whoever holds a sender beside the map's is about to send.
@@ -365,7 +312,7 @@ impl Shared {
         true
     }
 
-    fn remove(&self, session: &SessionId) {
+    pub(crate) fn remove(&self, session: &SessionId) {
         let mut slots = self.slots();
         if let Some(slot) = slots.get_mut(session) {
             slot.owner = None;
@@ -393,83 +340,5 @@ impl Shared {
         let slots = self.slots();
         let feeds = slots.values().filter_map(|slot| slot.feed.upgrade());
         feeds.map(|feed| (feed.session.clone(), feed.watcher_count())).filter(|(_, count)| *count > 0).collect()
-    }
-}
-
-/// Runs one session's owner, again after a failure, until it is idle, gone or the engine stops.
-async fn own(shared: Arc<Shared>, feed: Arc<Feed>, mut inbox: mpsc::Receiver<Request>) {
-    let session = feed.session.clone();
-    let mut wait = RETRY_FIRST;
-    let mut was_live = false;
-    let mut panics = 0;
-    loop {
-        let is_loaded = AtomicBool::new(false);
-        let run = AssertUnwindSafe(actor::run(&shared, &feed, &mut inbox, &is_loaded)).catch_unwind().await;
-        let died_loading = run.is_err() && !is_loaded.load(Ordering::Relaxed);
-        panics = if died_loading { panics + 1 } else { 0 };
-        if panics >= RECOVERIES_MAX {
-            let error = seal::seal_panicked(&shared, &feed).await;
-            shared.remove(&session);
-            refuse_all(&mut inbox, error).await;
-            return;
-        }
-        let error = match run {
-            Ok(Exit::Idle) => return,
-            Ok(Exit::NotLoaded { error, is_final }) if is_final || !was_live => {
-                if matches!(error, EngineError::Storage(_)) {
-                    shared.trouble.notify_one();
-                }
-                shared.remove(&session);
-                refuse_all(&mut inbox, error).await;
-                return;
-            }
-            Ok(Exit::Gone(error)) => {
-                shared.remove(&session);
-                feed.end();
-                refuse_all(&mut inbox, error).await;
-                return;
-            }
-            Ok(Exit::NotLoaded { error, .. }) => error,
-            Ok(Exit::Failed(error)) => {
-                was_live = true;
-                wait = RETRY_FIRST;
-                tracing::warn!(session.id = %session, %error, "session stopped; taking it up again");
-                error
-            }
-            Err(_panic) => {
-                was_live = true;
-                tracing::error!(session.id = %session, "session task panicked; taking it up again");
-                EngineError::Internal("session task panicked".to_owned())
-            }
-        };
-        shared.trouble.notify_one();
-        // Nothing runs until it is taken up again: a server that stops need not wait for it.
-        shared.set_busy(&session, false);
-        refuse_waiting(&mut inbox, &error);
-        // Whatever was under way is on the log; loading decides how it goes on.
-        tokio::select! {
-            () = tokio::time::sleep(wait) => {}
-            () = shared.stop.cancelled() => {
-                shared.remove(&session);
-                refuse_all(&mut inbox, EngineError::Stopping).await;
-                return;
-            }
-        }
-        wait = (wait * 2).min(RETRY_LONGEST);
-    }
-}
-
-/// Answers what waits now; the inbox stays open.
-fn refuse_waiting(inbox: &mut mpsc::Receiver<Request>, error: &EngineError) {
-    while let Ok(message) = inbox.try_recv() {
-        message.refuse(error.again());
-    }
-}
-
-/// Closes the inbox and answers everything in it, also what is being sent at this moment.
-async fn refuse_all(inbox: &mut mpsc::Receiver<Request>, error: EngineError) {
-    inbox.close();
-    while let Some(message) = inbox.recv().await {
-        message.refuse(error.again());
     }
 }

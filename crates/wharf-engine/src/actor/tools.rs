@@ -9,9 +9,9 @@ use wharf_protocol::{Agent, CallId, SeenPath, Session, ToolLocation, ToolSpec};
 use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;
-use crate::commands::SessionCommands;
-use crate::engine::directories;
+use crate::directories;
 use crate::mcp::{LiveMcp, READY_LIMIT};
+use crate::session_commands::SessionCommands;
 
 impl Actor {
     /// Takes the tools and instructions of the agent that is at work now, or will be.
@@ -104,7 +104,7 @@ impl Actor {
     fn context(&self, call_id: CallId, workspace: Arc<Workspace>, guard: Arc<Guard>, timeout_ms: u64) -> CallContext {
         let clients = self.shared.clients.of(&self.session, self.core.prompt_of_call(&call_id));
         let clients = if self.asks_clients() { clients } else { clients.only_to_ask() };
-        let commands = SessionCommands { shared: Arc::clone(&self.shared), session: self.session.clone() };
+        let commands = SessionCommands::new(&self.shared, &self.session);
         CallContext {
             session_id: self.session.clone(),
             call_id,

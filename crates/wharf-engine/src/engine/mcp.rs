@@ -8,8 +8,9 @@ use wharf_protocol::{McpServer, SessionId, ToolSpec};
 
 use super::Engine;
 use crate::EngineError;
-use crate::live::{Request, Shared};
+use crate::live::Shared;
 use crate::mcp::READY_LIMIT;
+use crate::request::Request;
 
 impl Engine {
     /// The tools of one session's agent, those of its MCP servers and of its clients included, which are waited for.

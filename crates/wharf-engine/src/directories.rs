@@ -12,7 +12,7 @@ const FURTHER_MAX: usize = 16;
 const FURTHER: &str = "additional_directories";
 
 /// The real directory that `path` leads to, if sessions may work there.
-pub(super) fn real(config: &EngineConfig, field: &'static str, path: &Path) -> Result<PathBuf, EngineError> {
+pub(crate) fn real(config: &EngineConfig, field: &'static str, path: &Path) -> Result<PathBuf, EngineError> {
     let invalid = |reason: String| EngineError::Invalid { field, reason };
     if !path.is_absolute() {
         return Err(invalid(format!("{} is not an absolute path", path.display())));
@@ -27,7 +27,7 @@ pub(super) fn real(config: &EngineConfig, field: &'static str, path: &Path) -> R
 
 /// How sessions hold the directory that is meant by `path`: its real path. Of one that is not there any more the part that is, is
 /// resolved. A relative one stays as it is written, and is no session's.
-pub(super) fn as_stored(path: PathBuf) -> PathBuf {
+pub(crate) fn as_stored(path: PathBuf) -> PathBuf {
     if !path.is_absolute() {
         return path;
     }
@@ -61,7 +61,7 @@ pub(crate) fn home(config: &EngineConfig, cwd: &Path) -> Home {
 
 /// The real directories that `wanted` adds to `cwd`: each once, and none that lies in another one. Those that the session has,
 /// `known`, need not be there: one that is gone is no reason to refuse what it is named along with.
-pub(super) fn further(
+pub(crate) fn further(
     config: &EngineConfig,
     cwd: &Path,
     wanted: Vec<PathBuf>,

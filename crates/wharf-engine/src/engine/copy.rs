@@ -14,10 +14,11 @@ use wharf_protocol::rest::{ForkSession, ImportSession};
 use wharf_protocol::{EncodedEvent, Event, ForkedFrom, McpServer, Seq, Session, SessionId, Timestamp};
 use wharf_store::{AppendError, Entry, StagedLog, Store};
 
-use crate::actor::entropy;
-use crate::engine::check_title;
+use super::Engine;
+use super::checks::check_title;
+use crate::entropy::entropy;
 use crate::live::Shared;
-use crate::{Caller, Engine, EngineError};
+use crate::{Caller, EngineError};
 
 /// Events, and bytes, that one read brings, at most.
 const READ_EVENTS: usize = 512;
@@ -25,11 +26,6 @@ const READ_BYTES: usize = 1 << 20;
 /// Events, and bytes, that are written in one go: the store's writer is held up no longer than by a busy session.
 const WRITE_EVENTS: usize = 256;
 const WRITE_BYTES: usize = 1 << 20;
-/// Forks that are made at the same time; more wait. Each holds a conversation in memory, as a live session does.
-pub(crate) const FORKING: usize = 2;
-/// Imports at the same time; more are told to come back, since how long one takes is its client's to say.
-pub(crate) const IMPORTING: usize = 4;
-
 impl Engine {
     /// Makes a copy of a session, with its conversation up to an event. The session itself is not touched, whatever it does
     /// meanwhile; what was unfinished at that event is ended in the copy, and does not run again.
