@@ -121,7 +121,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                Ok(embedded.engine.execute_tool(name, body, &embedded.caller).await.map_err(crate::embedded::told)?)
+                Ok(embedded.access.execute_tool(name, body).await.map_err(crate::embedded::told)?)
             }
         }
     }
@@ -130,7 +130,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["agents"])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(AgentList { agents: embedded.engine.agents().to_vec() }),
+            Backend::Embedded(embedded) => Ok(AgentList { agents: embedded.access.agents().to_vec() }),
         }
     }
 
@@ -138,7 +138,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["models"])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(embedded.engine.models().await),
+            Backend::Embedded(embedded) => Ok(embedded.access.models().await),
         }
     }
 

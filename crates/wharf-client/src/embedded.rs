@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use wharf_engine::{AllCursor, Caller, Cursor, Engine, EngineError, Position, Watcher};
+use wharf_engine::{Access, AllCursor, Caller, Cursor, Engine, EngineError, Position, Watcher};
 use wharf_protocol::rest::{
     ConnectionCounts, Health, Info, PromptAnswer, PromptStatus, ServerConfigView, Status, ToolList, TurnPage,
 };
@@ -20,10 +20,10 @@ const PULL_BYTES: usize = 256 << 10;
 /// Turns of a page where the caller names no limit.
 const TURNS_PAGE: usize = 50;
 
-/// The engine and who asks.
+/// The engine, and what it is to whoever asks.
 pub(crate) struct Embedded {
     pub(crate) engine: Engine,
-    pub(crate) caller: Caller,
+    pub(crate) access: Access,
     started: Instant,
 }
 
@@ -31,7 +31,7 @@ impl Client {
     /// An engine in this process. `caller` is who its events say asked.
     #[must_use]
     pub fn embedded(engine: Engine, caller: Caller, timeouts: Timeouts) -> Self {
-        let embedded = Embedded { engine, caller, started: Instant::now() };
+        let embedded = Embedded { access: engine.access(caller), engine, started: Instant::now() };
         Self { backend: Backend::Embedded(std::sync::Arc::new(embedded)), timeouts, retry: Retry::default() }
     }
 }
@@ -65,10 +65,10 @@ impl Embedded {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             protocol_version: PROTOCOL_VERSION.to_owned(),
             capabilities: vec!["embedded".to_owned()],
-            agents: self.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
-            tools_count: self.engine.tools().len(),
+            agents: self.access.agents().iter().map(|agent| agent.name.clone()).collect(),
+            tools_count: self.access.tools().len(),
             limits: self.engine.config().limits.clone(),
-            containment: self.engine.containment().await,
+            containment: self.access.containment().await,
         }
     }
 
@@ -77,20 +77,20 @@ impl Embedded {
             timestamp: Timestamp::now(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             uptime_seconds: self.uptime_seconds(),
-            sessions: self.engine.session_counts().await.map_err(told)?,
+            sessions: self.access.session_counts().await.map_err(told)?,
             connections: ConnectionCounts::default(),
             config: ServerConfigView { host: String::new(), port: 0, work_dir: self.engine.config().work_dir.clone() },
-            containment: self.engine.containment().await,
+            containment: self.access.containment().await,
         })
     }
 
     pub(crate) fn tools(&self) -> ToolList {
-        let tools: Vec<ToolSpec> = self.engine.tools().iter().map(|tool| ToolSpec::clone(tool)).collect();
+        let tools: Vec<ToolSpec> = self.access.tools().iter().map(|tool| ToolSpec::clone(tool)).collect();
         ToolList { total: tools.len(), tools }
     }
 
     pub(crate) fn tool(&self, name: &str) -> Result<ToolSpec, ClientError> {
-        let found = self.engine.tools().iter().find(|tool| tool.name == name).map(|tool| ToolSpec::clone(tool));
+        let found = self.access.tools().iter().find(|tool| tool.name == name).map(|tool| ToolSpec::clone(tool));
         found.ok_or_else(|| ClientError::NotFound { what: Resource::Tool, message: format!("tool {name:?} not found") })
     }
 
@@ -107,11 +107,11 @@ impl Embedded {
             })?),
             None => None,
         };
-        self.engine.turns(session, before, limit.unwrap_or(TURNS_PAGE)).await.map_err(told)
+        self.access.turns(session, before, limit.unwrap_or(TURNS_PAGE)).await.map_err(told)
     }
 
     pub(crate) async fn accept(&self, session: &SessionId, prompt: Prompt) -> Result<(PromptAnswer, Seq), ClientError> {
-        let accepted = self.engine.prompt(session, prompt, &self.caller).await.map_err(told)?;
+        let accepted = self.access.prompt(session, prompt).await.map_err(told)?;
         let answer = PromptAnswer {
             session_id: session.clone(),
             message_id: accepted.message_id,
@@ -133,11 +133,11 @@ impl Embedded {
     ) -> Result<EmbeddedFeed, ClientError> {
         match scope {
             Scope::Session(session) => {
-                let cursor = self.engine.watch(session, after.map(Seq), Watcher { may_answer }).await.map_err(told)?;
+                let cursor = self.access.watch(session, after.map(Seq), Watcher { may_answer }).await.map_err(told)?;
                 Ok(EmbeddedFeed { greeting: Some(cursor.last_seq().0), source: Source::Session(cursor) })
             }
             Scope::All => {
-                let cursor = self.engine.watch_all(after.map(Position)).await.map_err(told)?;
+                let cursor = self.access.watch_all(after.map(Position)).await.map_err(told)?;
                 Ok(EmbeddedFeed { greeting: Some(cursor.position().0), source: Source::All(cursor) })
             }
         }

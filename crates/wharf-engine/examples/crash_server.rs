@@ -46,9 +46,9 @@ async fn serve(home: &Path) -> Result<(), EngineError> {
         ..ToolsConfig::default()
     });
     let engine = Engine::start(config, Parts { store, models: Arc::new(OneCommand { command }), tools }).await?;
-    let caller = Caller::new("test");
-    let session = engine.create_session(CreateSession::default(), &caller).await?;
-    let accepted = engine.prompt(&session.id, Prompt::new("run it"), &caller).await?;
+    let access = engine.access(Caller::owner("test"));
+    let session = access.create_session(CreateSession::default()).await?;
+    let accepted = access.prompt(&session.id, Prompt::new("run it")).await?;
     println!("{} {}", session.id, accepted.turn_id);
     std::future::pending().await
 }

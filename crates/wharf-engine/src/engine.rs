@@ -1,4 +1,4 @@
-//! The one door: everything that a transport or an embedded client can ask for.
+//! The one door: everything that a transport or an embedded client can ask for, in the name of a caller.
 
 mod checks;
 mod commands;
@@ -23,7 +23,7 @@ use wharf_tools::Toolbox;
 
 use crate::live::Shared;
 use crate::request::Request;
-use crate::{EngineConfig, EngineError, directories, owner};
+use crate::{Caller, EngineConfig, EngineError, directories, owner};
 
 use checks::check_agents;
 
@@ -41,10 +41,17 @@ pub struct Parts {
     pub tools: Toolbox,
 }
 
-/// A running engine. Cheap to clone.
+/// A running engine, to whoever runs it: its start, its settings, its end. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     shared: Arc<Shared>,
+}
+
+/// The engine as one caller may use it: every read and every change of what it holds. Cheap to clone.
+#[derive(Clone)]
+pub struct Access {
+    shared: Arc<Shared>,
+    caller: Caller,
 }
 
 impl Engine {
@@ -59,6 +66,12 @@ impl Engine {
         shared.tasks.spawn(upkeep::maintain(Arc::clone(&shared)));
         shared.tasks.spawn(upkeep::mend(Arc::clone(&shared)));
         Ok(Self { shared })
+    }
+
+    /// The engine as `caller` may use it.
+    #[must_use]
+    pub fn access(&self, caller: Caller) -> Access {
+        Access { shared: Arc::clone(&self.shared), caller }
     }
 
     #[must_use]
@@ -76,23 +89,20 @@ impl Engine {
     }
 
     /// `Err` says why no new work is taken. Costs nothing; [`Engine::check`] also asks the store.
-    pub fn is_ready(&self) -> Result<(), String> {
-        if *self.shared.draining.borrow() { Err("the server is stopping".to_owned()) } else { Ok(()) }
+    pub fn is_ready(&self) -> Result<(), EngineError> {
+        self.shared.check_ready()
     }
 
     /// Whether work would be taken now.
     pub async fn check(&self) -> Result<(), EngineError> {
-        self.is_ready().map_err(|_| EngineError::Stopping)?;
+        self.is_ready()?;
         Ok(self.shared.store.check().await?)
     }
 
+    /// Sessions with a turn that runs or waits.
     #[must_use]
-    pub fn agents(&self) -> Vec<Agent> {
-        self.shared.config().agents.clone()
-    }
-
-    pub async fn models(&self) -> ModelList {
-        self.shared.models.list().await
+    pub fn busy(&self) -> u64 {
+        self.shared.counts().0
     }
 
     /// No further turn starts; running ones go on.
@@ -116,6 +126,22 @@ impl Engine {
         self.shared.tasks.wait().await;
         self.shared.mcp.close(grace).await;
         self.shared.store.close().await;
+    }
+}
+
+impl Access {
+    #[must_use]
+    pub fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    #[must_use]
+    pub fn agents(&self) -> Vec<Agent> {
+        self.shared.config().agents.clone()
+    }
+
+    pub async fn models(&self) -> ModelList {
+        self.shared.models.list().await
     }
 
     async fn ask(&self, session: &SessionId, input: Input) -> Result<Answer, EngineError> {

@@ -1,7 +1,7 @@
 //! The engine: carries out what the core decides. One owner task for each live session; every task has an owner.
 //!
-//! The only crate that puts core, models, tools and store together. Transports and the embedded client call [`Engine`]'s
-//! methods and nothing else.
+//! The only crate that puts core, models, tools and store together. Transports and the embedded client call the
+//! methods of [`Access`] and nothing else.
 
 mod actor;
 mod agents;
@@ -31,7 +31,7 @@ pub use caller::Caller;
 pub use clients::Offer;
 pub use config::EngineConfig;
 pub use cursor::{AllCursor, Batch, Cursor, Watcher};
-pub use engine::{Engine, EventPage, Export, Import, Parts, check_mcp};
+pub use engine::{Access, Engine, EventPage, Export, Import, Parts, check_mcp};
 pub use error::EngineError;
 pub use wharf_core::{Accepted, Recovery};
 pub use wharf_store::Position;

@@ -328,6 +328,11 @@ impl Shared {
         }
     }
 
+    /// Whether new work is taken.
+    pub(crate) fn check_ready(&self) -> Result<(), EngineError> {
+        if *self.draining.borrow() { Err(EngineError::Stopping) } else { Ok(()) }
+    }
+
     /// Live sessions with and without a running turn.
     pub(crate) fn counts(&self) -> (u64, u64) {
         let slots = self.slots();

@@ -8,7 +8,7 @@ use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
 use crate::acp::Terminals;
-use crate::auth::Gate;
+use crate::auth::{Gate, Principal};
 use crate::budget::Budget;
 use crate::config::ServerConfig;
 use crate::guard::Guard;
@@ -33,7 +33,7 @@ pub(crate) struct Shared {
     /// Requests without a key for what needs none: apart, so that guesses at keys do not use up `/health`.
     pub(crate) visitors: Addresses,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) tickets: Tickets,
+    pub(crate) tickets: Tickets<Principal>,
     pub(crate) metrics: Metrics,
     pub(crate) presence: Presence,
     pub(crate) catalogue: Catalogue,

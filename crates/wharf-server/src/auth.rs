@@ -1,16 +1,15 @@
 //! Who asks, and what they may do: named keys with scopes.
 
 use std::fmt;
-use std::str::FromStr;
 use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use wharf_engine::Caller;
+use wharf_engine::{Access, Caller, Engine};
 use wharf_protocol::rest::Limits;
-use wharf_protocol::{ApiError, ErrorCode};
+use wharf_protocol::{ApiError, ErrorCode, Scope, Scopes};
 
 use crate::limit::Bucket;
 
@@ -45,124 +44,60 @@ impl fmt::Debug for Key {
     }
 }
 
-/// One right.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Scope {
-    SessionsRead,
-    SessionsWrite,
-    PermissionsAnswer,
-    ToolsExecute,
-    /// Who is connected, and the server's metrics.
-    Admin,
-}
-
-impl Scope {
-    pub const ALL: [Scope; 5] =
-        [Self::SessionsRead, Self::SessionsWrite, Self::PermissionsAnswer, Self::ToolsExecute, Self::Admin];
-
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::SessionsRead => "sessions:read",
-            Self::SessionsWrite => "sessions:write",
-            Self::PermissionsAnswer => "permissions:answer",
-            Self::ToolsExecute => "tools:execute",
-            Self::Admin => "admin",
-        }
-    }
-}
-
-/// A set of rights.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub struct Scopes(u8);
-
-/// A text that names no scope.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("unknown scope {0:?}: use *, sessions:read, sessions:write, permissions:answer, tools:execute or admin")]
-pub struct UnknownScope(pub String);
-
-impl Scopes {
-    /// Every right, also those that come later: `*`.
-    pub const ALL: Scopes = Scopes(u8::MAX);
-
-    #[must_use]
-    pub fn contains(self, scope: Scope) -> bool {
-        self.0 & (1 << scope as u8) != 0
-    }
-}
-
-impl FromIterator<Scope> for Scopes {
-    fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        Self(scopes.into_iter().fold(0, |set, scope| set | (1 << scope as u8)))
-    }
-}
-
-impl FromStr for Scopes {
-    type Err = UnknownScope;
-
-    /// Names with spaces or commas between them; `*` is all.
-    fn from_str(text: &str) -> Result<Self, UnknownScope> {
-        let mut set = Scopes::default();
-        for name in text.split([' ', ',']).filter(|name| !name.is_empty()) {
-            if name == "*" {
-                return Ok(Self::ALL);
-            }
-            let scope = Scope::ALL.into_iter().find(|scope| scope.as_str() == name);
-            set.0 |= 1 << scope.ok_or_else(|| UnknownScope(name.to_owned()))? as u8;
-        }
-        Ok(set)
-    }
-}
-
 /// Somebody who may call.
-#[derive(Debug)]
 pub(crate) struct Principal {
-    pub(crate) caller: Caller,
-    pub(crate) scopes: Scopes,
+    /// What there is, as this caller may use it.
+    pub(crate) access: Access,
     pub(crate) bucket: Bucket,
 }
 
 impl Principal {
     pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
-        if self.scopes.contains(scope) {
-            return Ok(());
-        }
-        let name = scope.as_str();
-        Err(ApiError::new(ErrorCode::Forbidden, format!("the key lacks the scope {name}"))
-            .with_details(serde_json::json!({ "scope": name })))
+        require(self.access.caller(), scope)
     }
 
     /// Whether a stream of this caller counts as somebody who may answer a permission.
     pub(crate) fn may_answer(&self, wanted: bool) -> bool {
-        wanted && self.scopes.contains(Scope::PermissionsAnswer)
+        wanted && self.access.caller().scopes.contains(Scope::PermissionsAnswer)
     }
 }
 
-/// The known keys.
-#[derive(Debug)]
+/// Tells whose a request is.
 pub(crate) enum Gate {
-    Keys(Vec<([u8; 32], Arc<Principal>)>),
+    Keys(Keys<Arc<Principal>>),
     Open(Arc<Principal>),
 }
 
 impl Gate {
-    pub(crate) fn new(auth: &Auth, limits: &Limits) -> Self {
-        let principal =
-            |name: &str, scopes| Arc::new(Principal { caller: Caller::new(name), scopes, bucket: Bucket::new(limits) });
+    pub(crate) fn new(auth: &Auth, limits: &Limits, engine: &Engine) -> Self {
+        let principal = |caller| Arc::new(Principal { access: engine.access(caller), bucket: Bucket::new(limits) });
         match auth {
-            Auth::Keys(keys) => {
-                Self::Keys(keys.iter().map(|key| (key.hash, principal(&key.name, key.scopes))).collect())
-            }
-            Auth::None => Self::Open(principal("local", Scopes::ALL)),
+            Auth::Keys(keys) => Self::Keys(Keys::new(
+                keys.iter().map(|key| (key.hash, principal(Caller::new(key.name.as_str(), key.scopes)))),
+            )),
+            Auth::None => Self::Open(principal(Caller::owner("local"))),
         }
     }
 
     /// Whose request this is.
     pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
-        let keys = match self {
-            Self::Open(principal) => return Ok(Arc::clone(principal)),
-            Self::Keys(keys) => keys,
-        };
+        match self {
+            Self::Open(principal) => Ok(Arc::clone(principal)),
+            Self::Keys(keys) => keys.find(headers).cloned(),
+        }
+    }
+}
+
+/// The known keys, by the hash of their secret, and whose they are.
+pub(crate) struct Keys<T>(Vec<([u8; 32], T)>);
+
+impl<T> Keys<T> {
+    pub(crate) fn new(keys: impl IntoIterator<Item = ([u8; 32], T)>) -> Self {
+        Self(keys.into_iter().collect())
+    }
+
+    /// Whose the key is that a request shows.
+    pub(crate) fn find(&self, headers: &HeaderMap) -> Result<&T, ApiError> {
         let Some(secret) = secret(headers) else {
             return Err(ApiError::new(
                 ErrorCode::Unauthorized,
@@ -172,13 +107,22 @@ impl Gate {
         let hash: [u8; 32] = Sha256::digest(secret).into();
         // Every key is compared, so that the time tells nothing about which one was near.
         let mut found = None;
-        for (known, principal) in keys {
+        for (known, owner) in &self.0 {
             if bool::from(known.ct_eq(&hash)) {
-                found = Some(principal);
+                found = Some(owner);
             }
         }
-        found.cloned().ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "the key is not known"))
+        found.ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "the key is not known"))
     }
+}
+
+fn require(caller: &Caller, scope: Scope) -> Result<(), ApiError> {
+    if caller.scopes.contains(scope) {
+        return Ok(());
+    }
+    let name = scope.as_str();
+    Err(ApiError::new(ErrorCode::Forbidden, format!("the key lacks the scope {name}"))
+        .with_details(serde_json::json!({ "scope": name })))
 }
 
 /// Whether a request holds anything that could be a key, right or wrong.

@@ -27,6 +27,6 @@ pub mod trace;
 mod turn_frames;
 mod ws;
 
-pub use auth::{Auth, Key, Scope, Scopes, UnknownScope};
+pub use auth::{Auth, Key};
 pub use config::{ServerConfig, Timeouts};
 pub use server::{Server, ServerError};

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator};
 use wharf_protocol::ErrorCode;
 
 use crate::app::App;
-use crate::auth::Scope;
+use wharf_protocol::Scope;
 
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 

@@ -82,7 +82,7 @@ impl Server {
         let (listener, address) = listen().map_err(|source| ServerError::Bind { address: wanted, source })?;
         let (routes, catalogue) = Catalogue::build(routes::operations());
         let app = App::new(Shared {
-            gate: Gate::new(&config.auth, &config.limits),
+            gate: Gate::new(&config.auth, &config.limits, &engine),
             guard: Guard::new(address, &config.allowed_hosts, &config.allowed_origins),
             failures: Addresses::new(&config.limits),
             visitors: Addresses::new(&config.limits),
@@ -166,10 +166,10 @@ async fn drain(app: App, shutdown: CancellationToken) {
     app.draining.cancel();
     let deadline = Instant::now() + app.config.drain_grace;
     while Instant::now() < deadline {
-        match app.engine.session_counts().await {
-            Ok(counts) if counts.busy > 0 => tokio::time::sleep(DRAIN_LOOK).await,
-            _ => break,
+        if app.engine.busy() == 0 {
+            break;
         }
+        tokio::time::sleep(DRAIN_LOOK).await;
     }
     app.closing.cancel();
 }

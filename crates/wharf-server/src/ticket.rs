@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use wharf_protocol::rest::Ticket;
 use wharf_protocol::{ApiError, ErrorCode, Timestamp};
 
-use crate::auth::Principal;
 use crate::extract::hex;
 
 const LIFETIME: Duration = Duration::from_secs(30);
@@ -16,14 +15,19 @@ const LIFETIME: Duration = Duration::from_secs(30);
 const OPEN_TICKETS: usize = 1024;
 
 /// The open tickets, by the hash of their secret.
-#[derive(Debug, Default)]
-pub(crate) struct Tickets(Mutex<HashMap<[u8; 32], Open>>);
+pub(crate) struct Tickets<T>(Mutex<HashMap<[u8; 32], Open<T>>>);
 
 /// Whose ticket it is, and when it ends.
-type Open = (Arc<Principal>, Instant);
+type Open<T> = (Arc<T>, Instant);
 
-impl Tickets {
-    pub(crate) fn issue(&self, principal: &Arc<Principal>, now: Instant) -> Result<Ticket, ApiError> {
+impl<T> Default for Tickets<T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<T> Tickets<T> {
+    pub(crate) fn issue(&self, principal: &Arc<T>, now: Instant) -> Result<Ticket, ApiError> {
         let mut bits = [0_u8; 32];
         if getrandom::fill(&mut bits).is_err() {
             return Err(ApiError::new(ErrorCode::Unavailable, "the machine gives no random numbers"));
@@ -42,7 +46,7 @@ impl Tickets {
     }
 
     /// Uses a ticket up.
-    pub(crate) fn redeem(&self, secret: &str, now: Instant) -> Result<Arc<Principal>, ApiError> {
+    pub(crate) fn redeem(&self, secret: &str, now: Instant) -> Result<Arc<T>, ApiError> {
         let hash: [u8; 32] = Sha256::digest(secret.as_bytes()).into();
         let found = self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(&hash);
         match found {

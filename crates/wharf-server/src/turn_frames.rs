@@ -8,6 +8,7 @@ use wharf_protocol::frame::{Frame, FrameBody};
 use wharf_protocol::{ApiError, CallId, EncodedEvent, ErrorCode, EventBody, Seq, SessionId, TurnId};
 
 use crate::app::App;
+use crate::auth::Principal;
 use crate::error::Failure;
 use crate::sse::TurnMark;
 
@@ -34,12 +35,13 @@ impl TurnFrames {
     /// Follows a prompt that was accepted.
     pub(crate) async fn follow(
         app: &App,
+        principal: &Principal,
         session_id: &SessionId,
         accepted: &Accepted,
         watcher: Watcher,
     ) -> Result<Self, EngineError> {
         let before = Seq(accepted.seq.0.saturating_sub(1));
-        let cursor = app.engine.watch(session_id, Some(before), watcher).await?;
+        let cursor = principal.access.watch(session_id, Some(before), watcher).await?;
         Ok(Self {
             cursor,
             turn_id: accepted.turn_id.clone(),

@@ -172,7 +172,7 @@ impl Context {
         let engine =
             wiring::engine(&config, self.config_file.as_deref(), false, &self.environment, &self.state).await?;
         let name = self.environment.get("USER").filter(|name| !name.is_empty()).map_or("local", String::as_str);
-        Ok(Client::embedded(engine, Caller::new(name), self.config.client.timeouts()))
+        Ok(Client::embedded(engine, Caller::owner(name), self.config.client.timeouts()))
     }
 }
 

@@ -21,7 +21,7 @@ impl Client {
                 remote.http.fetch(remote.http.get(&["sessions", session.as_str(), "commands"])).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.commands(session).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.commands(session).await.map_err(told),
         }
     }
 
@@ -32,7 +32,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.command(session, command).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.command(session, command).await.map_err(told),
         }
     }
 
@@ -57,7 +57,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.command_output(session, command, query).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.command_output(session, command, query).await.map_err(told),
         }
     }
 
@@ -74,9 +74,7 @@ impl Client {
                 remote.http.fetch(remote.http.request(Method::POST, &path).json(&input)?).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.command_input(session, command, input, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.command_input(session, command, input).await.map_err(told),
         }
     }
 
@@ -93,7 +91,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                embedded.engine.resize_command(session, command, terminal, &embedded.caller).await.map_err(told)
+                embedded.access.resize_command(session, command, terminal).await.map_err(told)
             }
         }
     }
@@ -107,9 +105,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.stop_command(session, command, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.stop_command(session, command).await.map_err(told),
         }
     }
 }

@@ -16,7 +16,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["sessions", session.as_str(), "mcp"])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.mcp(session).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.mcp(session).await.map_err(told),
         }
     }
 
@@ -29,8 +29,8 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                embedded.engine.set_mcp(session, mcp_servers).await.map_err(told)?;
-                embedded.engine.mcp(session).await.map_err(told)
+                embedded.access.set_mcp(session, mcp_servers).await.map_err(told)?;
+                embedded.access.mcp(session).await.map_err(told)
             }
         }
     }
@@ -43,7 +43,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                let specs = embedded.engine.tools_of(session).await.map_err(told)?;
+                let specs = embedded.access.tools_of(session).await.map_err(told)?;
                 let tools: Vec<_> = specs.iter().map(|spec| wharf_protocol::ToolSpec::clone(spec)).collect();
                 Ok(ToolList { total: tools.len(), tools })
             }

@@ -78,7 +78,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.cancel(session, body, &embedded.caller).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.cancel(session, body).await.map_err(told),
         }
     }
 
@@ -89,7 +89,7 @@ impl Client {
                 remote.http.fetch(remote.http.get(&["sessions", session.as_str(), "queue"])).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.queue(session).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.queue(session).await.map_err(told),
         }
     }
 
@@ -102,9 +102,7 @@ impl Client {
                 remote.http.fetch::<Value>(request).await.map(|_| ())
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.withdraw(session, prompt, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.withdraw(session, prompt).await.map_err(told),
         }
     }
 
@@ -122,9 +120,7 @@ impl Client {
                 remote.http.fetch(request.json(&UpdateQueued { priority })?.repeatable()).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.reprioritise(session, prompt, priority, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.reprioritise(session, prompt, priority).await.map_err(told),
         }
     }
 

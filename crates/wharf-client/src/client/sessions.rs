@@ -89,7 +89,7 @@ impl Client {
                 }
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.create_session(body, &embedded.caller).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.create_session(body).await.map_err(told),
         }
     }
 
@@ -97,7 +97,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["sessions", session.as_str()])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.session(session).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.session(session).await.map_err(told),
         }
     }
 
@@ -118,7 +118,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.sessions(query).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.sessions(query).await.map_err(told),
         }
     }
 
@@ -129,9 +129,7 @@ impl Client {
                 remote.http.fetch(request).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.update_session(session, body, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.update_session(session, body).await.map_err(told),
         }
     }
 
@@ -142,9 +140,7 @@ impl Client {
                 remote.http.fetch::<SessionDeletedBody>(request).await.map(|_| ())
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.delete_session(session, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.delete_session(session).await.map_err(told),
         }
     }
 
@@ -154,7 +150,7 @@ impl Client {
                 remote.http.fetch(remote.http.get(&["sessions", session.as_str(), "turns", turn.as_str()])).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.turn(session, turn).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.turn(session, turn).await.map_err(told),
         }
     }
 
@@ -184,7 +180,7 @@ impl Client {
                 remote.http.fetch(request.query("limit", limit).query("before", before).query("after", after)).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.messages(session, query).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.messages(session, query).await.map_err(told),
         }
     }
 
@@ -195,9 +191,7 @@ impl Client {
                 remote.http.fetch(remote.http.request(Method::POST, &["sessions", session.as_str(), "unseal"])).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.unseal_session(session, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.unseal_session(session).await.map_err(told),
         }
     }
 
@@ -219,9 +213,7 @@ impl Client {
                 }
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.fork_session(session, body, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.fork_session(session, body).await.map_err(told),
         }
     }
 
@@ -237,7 +229,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                let (head, events) = embedded.engine.export_session(session).await.map_err(told)?;
+                let (head, events) = embedded.access.export_session(session).await.map_err(told)?;
                 let mut line = serde_json::to_vec(&head).map_err(|error| ClientError::Protocol(error.to_string()))?;
                 line.push(b'\n');
                 Ok(Exported(Source::Embedded { head: Some(line), events }))
@@ -264,7 +256,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => {
-                let mut import = embedded.engine.import_session(wanted, &embedded.caller).map_err(told)?;
+                let mut import = embedded.access.import_session(wanted).map_err(told)?;
                 for line in lines.split(|byte| *byte == b'\n') {
                     import.line(line).await.map_err(told)?;
                 }
@@ -281,9 +273,7 @@ impl Client {
                 remote.http.fetch::<MessagesCleared>(request).await.map(|_| ())
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.clear_messages(session, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.clear_messages(session).await.map_err(told),
         }
     }
 
@@ -301,7 +291,7 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded
-                .engine
+                .access
                 .timeline(session, after, limit.unwrap_or(embedded.engine.config().limits.events_page))
                 .await
                 .map_err(told),
@@ -315,7 +305,7 @@ impl Client {
                 remote.http.fetch(remote.http.get(&["sessions", session.as_str(), "permissions"])).await
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => embedded.engine.permissions(session).await.map_err(told),
+            Backend::Embedded(embedded) => embedded.access.permissions(session).await.map_err(told),
         }
     }
 
@@ -347,9 +337,7 @@ impl Client {
                 }
             }
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => {
-                embedded.engine.answer(None, permission, answer, &embedded.caller).await.map_err(told)
-            }
+            Backend::Embedded(embedded) => embedded.access.answer(None, permission, answer).await.map_err(told),
         }
     }
 }

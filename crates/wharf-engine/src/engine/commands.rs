@@ -5,11 +5,11 @@ use wharf_protocol::command::{
 };
 use wharf_protocol::{Command, CommandId, SessionId, TerminalSize};
 
-use super::Engine;
+use super::Access;
+use crate::EngineError;
 use crate::session_commands::SessionCommands;
-use crate::{Caller, EngineError};
 
-impl Engine {
+impl Access {
     /// Those that run, and the last ones that have ended; newest first.
     pub async fn commands(&self, session: &SessionId) -> Result<CommandList, EngineError> {
         self.commands_of(session).all().await
@@ -34,11 +34,10 @@ impl Engine {
         session: &SessionId,
         id: &CommandId,
         input: CommandInput,
-        caller: &Caller,
     ) -> Result<CommandInputTaken, EngineError> {
         let bytes = input.content.len();
         self.commands_of(session).pass_input(id, input).await?;
-        tracing::debug!(session.id = %session, command.id = %id, bytes, by = %caller.name, "input for a command");
+        tracing::debug!(session.id = %session, command.id = %id, bytes, by = %self.caller.name, "input for a command");
         Ok(CommandInputTaken { status: "written".to_owned(), command_id: id.clone(), bytes })
     }
 
@@ -47,20 +46,14 @@ impl Engine {
         session: &SessionId,
         id: &CommandId,
         terminal: TerminalSize,
-        _caller: &Caller,
     ) -> Result<CommandResized, EngineError> {
         self.commands_of(session).resize(id, terminal).await?;
         Ok(CommandResized { status: "resized".to_owned(), command_id: id.clone(), terminal })
     }
 
     /// Has it stopped, with everything that it started; fine for one that has ended. Its end is an event.
-    pub async fn stop_command(
-        &self,
-        session: &SessionId,
-        id: &CommandId,
-        caller: &Caller,
-    ) -> Result<Command, EngineError> {
-        self.commands_of(session).end(id, caller.by()).await?;
+    pub async fn stop_command(&self, session: &SessionId, id: &CommandId) -> Result<Command, EngineError> {
+        self.commands_of(session).end(id, self.caller.by()).await?;
         self.commands_of(session).find(id).await
     }
 

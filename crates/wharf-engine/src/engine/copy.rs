@@ -14,11 +14,11 @@ use wharf_protocol::rest::{ForkSession, ImportSession};
 use wharf_protocol::{EncodedEvent, Event, ForkedFrom, McpServer, Seq, Session, SessionId, Timestamp};
 use wharf_store::{AppendError, Entry, StagedLog, Store};
 
-use super::Engine;
+use super::Access;
 use super::checks::check_title;
+use crate::EngineError;
 use crate::entropy::entropy;
 use crate::live::Shared;
-use crate::{Caller, EngineError};
 
 /// Events, and bytes, that one read brings, at most.
 const READ_EVENTS: usize = 512;
@@ -26,16 +26,11 @@ const READ_BYTES: usize = 1 << 20;
 /// Events, and bytes, that are written in one go: the store's writer is held up no longer than by a busy session.
 const WRITE_EVENTS: usize = 256;
 const WRITE_BYTES: usize = 1 << 20;
-impl Engine {
+impl Access {
     /// Makes a copy of a session, with its conversation up to an event. The session itself is not touched, whatever it does
     /// meanwhile; what was unfinished at that event is ended in the copy, and does not run again.
-    pub async fn fork_session(
-        &self,
-        source: &SessionId,
-        request: ForkSession,
-        caller: &Caller,
-    ) -> Result<Session, EngineError> {
-        self.is_ready().map_err(|_| EngineError::Stopping)?;
+    pub async fn fork_session(&self, source: &SessionId, request: ForkSession) -> Result<Session, EngineError> {
+        self.shared.check_ready()?;
         let ForkSession { at_seq, session_id, title } = request;
         check_title(title.as_deref())?;
         let shared = &self.shared;
@@ -71,7 +66,7 @@ impl Engine {
         }
         let servers = shared.mcp.servers(source).await;
         let session = copying.finish(servers).await?;
-        tracing::info!(session.id = %session.id, from = %source, %at, by = %caller.name, "session forked");
+        tracing::info!(session.id = %session.id, from = %source, %at, by = %self.caller.name, "session forked");
         Ok(session)
     }
 
@@ -86,12 +81,12 @@ impl Engine {
     }
 
     /// Begins to make a session of an export, which follows line by line.
-    pub fn import_session(&self, wanted: ImportSession, caller: &Caller) -> Result<Import, EngineError> {
-        self.is_ready().map_err(|_| EngineError::Stopping)?;
+    pub fn import_session(&self, wanted: ImportSession) -> Result<Import, EngineError> {
+        self.shared.check_ready()?;
         check_title(wanted.title.as_deref())?;
         let place = Arc::clone(&self.shared.imports).try_acquire_owned();
         let place = place.map_err(|_| EngineError::Overloaded("other sessions are being imported"))?;
-        Ok(Import { engine: self.clone(), caller: caller.clone(), wanted, copying: None, line: 0, _place: place })
+        Ok(Import { access: self.clone(), wanted, copying: None, line: 0, _place: place })
     }
 }
 
@@ -139,8 +134,7 @@ impl Export {
 
 /// A session that is being made of an export. Dropped before its end, it leaves nothing.
 pub struct Import {
-    engine: Engine,
-    caller: Caller,
+    access: Access,
     wanted: ImportSession,
     copying: Option<Copying>,
     line: u64,
@@ -175,7 +169,7 @@ impl Import {
             return Err(EngineError::NotAnExport { line: self.line.max(1), reason });
         };
         let session = copying.finish(Vec::new()).await?;
-        tracing::info!(session.id = %session.id, by = %self.caller.name, "session imported");
+        tracing::info!(session.id = %session.id, by = %self.access.caller.name, "session imported");
         Ok(session)
     }
 
@@ -184,17 +178,17 @@ impl Import {
     async fn begin(&self, exported: ExportedSession) -> Result<Copying, EngineError> {
         let ImportSession { session_id, cwd, agent_name, model, title } = self.wanted.clone();
         let ExportedSession { id: _, cwd: its_cwd, agent_name: its_agent, model: its_model, .. } = &exported;
-        let engine = &self.engine;
-        let agent = engine.agent_of(Some(agent_name.as_deref().unwrap_or(its_agent)))?;
-        let cwd = engine.workspace_of(Some(cwd.unwrap_or_else(|| its_cwd.clone())))?;
-        let model = engine.model_of(Some(model.as_deref().unwrap_or(its_model))).await?;
+        let access = &self.access;
+        let agent = access.agent_of(Some(agent_name.as_deref().unwrap_or(its_agent)))?;
+        let cwd = access.workspace_of(Some(cwd.unwrap_or_else(|| its_cwd.clone())))?;
+        let model = access.model_of(Some(model.as_deref().unwrap_or(its_model))).await?;
         let title = title.or(exported.title);
         check_title(title.as_deref())?;
         let created = SessionCreated {
             cwd,
             additional_directories: Vec::new(),
             model,
-            mode: agent.mode.unwrap_or(engine.config().default_mode),
+            mode: agent.mode.unwrap_or(access.shared.config().default_mode),
             agent_name: agent.name,
             thinking: Some(exported.thinking),
             tool_location: Some(exported.tool_location),
@@ -203,7 +197,7 @@ impl Import {
             forked_from: None,
         };
         let session_id = session_id.unwrap_or_else(|| SessionId::from_bits(entropy()));
-        Copying::begin(&engine.shared, session_id, created).await
+        Copying::begin(&access.shared, session_id, created).await
     }
 }
 

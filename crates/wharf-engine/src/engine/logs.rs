@@ -8,10 +8,10 @@ use wharf_protocol::{EncodedEvent, Seq, SessionId, Turn, TurnId};
 use wharf_store::{Position, Window};
 
 use super::checks::{check_cursor, check_limit};
-use super::{Engine, PAGE_BYTES};
+use super::{Access, PAGE_BYTES};
 use crate::cursor::{AllCursor, Cursor, Watcher};
 use crate::request::Request;
-use crate::{Caller, EngineError, history};
+use crate::{EngineError, history};
 
 /// A page of a session's log.
 #[derive(Debug, Clone)]
@@ -23,7 +23,7 @@ pub struct EventPage {
     pub more: bool,
 }
 
-impl Engine {
+impl Access {
     pub async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Turn, EngineError> {
         if let Some(turn) = self.shared.store.turn(session, turn).await? {
             return Ok(turn);
@@ -78,8 +78,8 @@ impl Engine {
         })
     }
 
-    pub async fn clear_messages(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
-        let by = caller.by();
+    pub async fn clear_messages(&self, session: &SessionId) -> Result<(), EngineError> {
+        let by = self.caller.by();
         self.shared.ask(session, |reply| Request::Clear { by, reply }).await
     }
 

@@ -6,13 +6,13 @@ use tokio::sync::watch;
 use wharf_protocol::mcp::McpServers;
 use wharf_protocol::{McpServer, SessionId, ToolSpec};
 
-use super::Engine;
+use super::Access;
 use crate::EngineError;
 use crate::live::Shared;
 use crate::mcp::READY_LIMIT;
 use crate::request::Request;
 
-impl Engine {
+impl Access {
     /// The tools of one session's agent, those of its MCP servers and of its clients included, which are waited for.
     pub async fn tools_of(&self, session: &SessionId) -> Result<Arc<[Arc<ToolSpec>]>, EngineError> {
         self.shared.look(session, |_| ()).await?;

@@ -5,15 +5,15 @@ use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
 use wharf_protocol::rest::{Cancel, CancelAnswer, Queue};
 use wharf_protocol::{MessageId, Priority, Prompt, SessionId, Turn, TurnId};
 
-use super::Engine;
+use super::Access;
 use super::checks::loggable;
+use crate::EngineError;
 use crate::entropy::entropy;
 use crate::request::Request;
-use crate::{Caller, EngineError};
 
-impl Engine {
+impl Access {
     /// Accepts a prompt: once this returns, it is on disk and will reach exactly one end, whoever leaves.
-    pub async fn prompt(&self, session: &SessionId, prompt: Prompt, caller: &Caller) -> Result<Accepted, EngineError> {
+    pub async fn prompt(&self, session: &SessionId, prompt: Prompt) -> Result<Accepted, EngineError> {
         let Prompt { content, id, priority, conflict_strategy, stream: _, metadata } = prompt;
         if content.is_empty() {
             return Err(EngineError::Invalid { field: "content", reason: "must not be empty".to_owned() });
@@ -34,7 +34,7 @@ impl Engine {
             content,
             priority,
             conflict_strategy,
-            sender: caller.by(),
+            sender: self.caller.by(),
             metadata,
             body_hash: hex(&Sha256::digest(meaning)),
         });
@@ -65,14 +65,9 @@ impl Engine {
         }
     }
 
-    pub async fn cancel(
-        &self,
-        session: &SessionId,
-        cancel: Cancel,
-        caller: &Caller,
-    ) -> Result<CancelAnswer, EngineError> {
+    pub async fn cancel(&self, session: &SessionId, cancel: Cancel) -> Result<CancelAnswer, EngineError> {
         let Cancel { force, turn_id, clear_queue } = cancel;
-        let input = Input::Cancel { by: caller.by(), force, clear_queue: clear_queue || force, turn_id };
+        let input = Input::Cancel { by: self.caller.by(), force, clear_queue: clear_queue || force, turn_id };
         let turn_id = match self.ask(session, input).await? {
             Answer::Cancelled(turn_id) => turn_id,
             _ => None,
@@ -85,8 +80,8 @@ impl Engine {
         Ok(Queue { session_id: session.clone(), prompts, limit: self.shared.config().limits.queued_prompts })
     }
 
-    pub async fn withdraw(&self, session: &SessionId, prompt: &MessageId, caller: &Caller) -> Result<(), EngineError> {
-        self.ask(session, Input::Withdraw { message_id: prompt.clone(), by: caller.by() }).await.map(drop)
+    pub async fn withdraw(&self, session: &SessionId, prompt: &MessageId) -> Result<(), EngineError> {
+        self.ask(session, Input::Withdraw { message_id: prompt.clone(), by: self.caller.by() }).await.map(drop)
     }
 
     pub async fn reprioritise(
@@ -94,7 +89,6 @@ impl Engine {
         session: &SessionId,
         prompt: &MessageId,
         priority: Priority,
-        _caller: &Caller,
     ) -> Result<Queue, EngineError> {
         self.ask(session, Input::Reprioritise { message_id: prompt.clone(), priority }).await?;
         self.queue(session).await

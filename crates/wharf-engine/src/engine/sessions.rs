@@ -9,16 +9,16 @@ use wharf_protocol::rest::{CreateSession, SessionCounts, SessionPage, SessionQue
 use wharf_protocol::{Session, SessionId, Timestamp};
 use wharf_store::{AppendError, Entry, NewLog};
 
-use super::Engine;
+use super::Access;
 use super::checks::{check_limit, check_title};
 use super::mcp::check_mcp;
 use crate::entropy::entropy;
 use crate::request::Request;
-use crate::{Caller, EngineError, directories, seal};
+use crate::{EngineError, directories, seal};
 
-impl Engine {
-    pub async fn create_session(&self, request: CreateSession, caller: &Caller) -> Result<Session, EngineError> {
-        self.is_ready().map_err(|_| EngineError::Stopping)?;
+impl Access {
+    pub async fn create_session(&self, request: CreateSession) -> Result<Session, EngineError> {
+        self.shared.check_ready()?;
         let CreateSession {
             cwd,
             additional_directories,
@@ -78,7 +78,7 @@ impl Engine {
         };
         // The first prompt makes it live; until then it costs no memory.
         self.shared.store.release(&session_id, lease.fence).await?;
-        tracing::info!(session.id = %session_id, by = %caller.name, "session created");
+        tracing::info!(session.id = %session_id, by = %self.caller.name, "session created");
         if has_mcp {
             // Its servers take their time: they start now, not with the first prompt.
             if let Err(error) = self.shared.look(&session_id, |_| ()).await {
@@ -98,12 +98,7 @@ impl Engine {
         Ok(self.shared.store.sessions(&query).await?)
     }
 
-    pub async fn update_session(
-        &self,
-        session: &SessionId,
-        mut change: UpdateSession,
-        caller: &Caller,
-    ) -> Result<Session, EngineError> {
+    pub async fn update_session(&self, session: &SessionId, mut change: UpdateSession) -> Result<Session, EngineError> {
         check_title(change.title.as_deref())?;
         if let Some(agent) = &change.agent_name {
             self.agent_of(Some(agent))?;
@@ -115,16 +110,16 @@ impl Engine {
             let Session { cwd, additional_directories: known, .. } = self.session(session).await?;
             change.additional_directories = Some(directories::further(&self.shared.config(), &cwd, wanted, &known)?);
         }
-        self.ask(session, Input::Update { change, by: caller.by() }).await?;
+        self.ask(session, Input::Update { change, by: self.caller.by() }).await?;
         self.session(session).await
     }
 
     /// Takes a sealed session up again; the answer says whether it stayed so. One that is not sealed is left as it is.
-    pub async fn unseal_session(&self, session: &SessionId, caller: &Caller) -> Result<Session, EngineError> {
-        self.is_ready().map_err(|_| EngineError::Stopping)?;
+    pub async fn unseal_session(&self, session: &SessionId) -> Result<Session, EngineError> {
+        self.shared.check_ready()?;
         if self.session(session).await?.sealed.is_some() {
-            seal::unseal(&self.shared, session, caller.by()).await?;
-            tracing::info!(session.id = %session, by = %caller.name, "session unsealed");
+            seal::unseal(&self.shared, session, self.caller.by()).await?;
+            tracing::info!(session.id = %session, by = %self.caller.name, "session unsealed");
             match self.shared.look(session, |_| ()).await {
                 // What made it so is still there.
                 Ok(()) | Err(EngineError::Sealed { .. }) => {}
@@ -135,8 +130,8 @@ impl Engine {
     }
 
     /// Cancels what runs, then removes the session and its log.
-    pub async fn delete_session(&self, session: &SessionId, caller: &Caller) -> Result<(), EngineError> {
-        let by = caller.by();
+    pub async fn delete_session(&self, session: &SessionId) -> Result<(), EngineError> {
+        let by = self.caller.by();
         match self.shared.ask(session, |reply| Request::Delete { by: by.clone(), reply }).await {
             Err(EngineError::Sealed { .. }) => seal::delete(&self.shared, session, by).await?,
             asked => asked?,

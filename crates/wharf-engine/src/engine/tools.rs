@@ -10,12 +10,12 @@ use wharf_protocol::{CallId, EncodedEvent, EventBody, EventKind, PermissionId, S
 use wharf_tools::{ClientHost, ClientTool};
 
 use super::checks::loggable;
-use super::{Engine, PAGE_BYTES};
+use super::{Access, PAGE_BYTES};
+use crate::EngineError;
 use crate::clients::Offer;
 use crate::cursor::Watcher;
-use crate::{Caller, EngineError};
 
-impl Engine {
+impl Access {
     pub async fn permissions(&self, session: &SessionId) -> Result<Permissions, EngineError> {
         let permissions = self.shared.look(session, Core::permissions).await?;
         Ok(Permissions { session_id: session.clone(), permissions })
@@ -27,7 +27,6 @@ impl Engine {
         session: Option<&SessionId>,
         permission: &PermissionId,
         answer: AnswerPermission,
-        caller: &Caller,
     ) -> Result<PermissionAnswered, EngineError> {
         let AnswerPermission { option, message } = answer;
         let session = match session {
@@ -38,7 +37,7 @@ impl Engine {
                 .session(permission)
                 .ok_or_else(|| EngineError::PermissionNotFound(permission.clone()))?,
         };
-        let input = Input::Answer { permission_id: permission.clone(), option, by: caller.by(), message };
+        let input = Input::Answer { permission_id: permission.clone(), option, by: self.caller.by(), message };
         self.ask(&session, input).await?;
         Ok(PermissionAnswered { status: "resolved".to_owned(), permission_id: permission.clone(), option })
     }
@@ -55,12 +54,7 @@ impl Engine {
     }
 
     /// Runs one tool on a client's behalf: through the session's policy, on its log.
-    pub async fn execute_tool(
-        &self,
-        name: &str,
-        request: ExecuteTool,
-        caller: &Caller,
-    ) -> Result<ToolExecuted, EngineError> {
+    pub async fn execute_tool(&self, name: &str, request: ExecuteTool) -> Result<ToolExecuted, EngineError> {
         let ExecuteTool { session_id, arguments } = request;
         if self.shared.tools.get(name).is_none() {
             // Only a session knows the tools of its MCP servers and of its clients.
@@ -76,7 +70,7 @@ impl Engine {
         };
         loggable("arguments", &arguments)?;
         let mut cursor = self.watch(&session_id, None, Watcher { may_answer: false }).await?;
-        let input = Input::Execute { tool_name: name.to_owned(), arguments, by: caller.by() };
+        let input = Input::Execute { tool_name: name.to_owned(), arguments, by: self.caller.by() };
         let Answer::Call(call_id) = self.ask(&session_id, input).await? else {
             return Err(EngineError::Internal("a call was not answered with its id".to_owned()));
         };

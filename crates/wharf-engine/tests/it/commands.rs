@@ -31,13 +31,13 @@ fn mark() -> String {
 
 /// Starts a command as a client does, through the policy and on the log.
 async fn start(test: &TestEngine, session: &SessionId, arguments: Value) -> Command {
-    let before = test.engine.commands(session).await.unwrap().commands.len();
+    let before = test.access.commands(session).await.unwrap().commands.len();
     let mut arguments = arguments;
     arguments["background"] = json!(true);
     let request = ExecuteTool { session_id: session.clone(), arguments };
-    let executed = test.engine.execute_tool("bash", request, &test.caller).await.unwrap();
+    let executed = test.access.execute_tool("bash", request).await.unwrap();
     assert!(executed.success, "{}", executed.result);
-    let commands = test.engine.commands(session).await.unwrap().commands;
+    let commands = test.access.commands(session).await.unwrap().commands;
     assert_eq!(commands.len(), before + 1, "{}", executed.result);
     assert!(executed.result.contains(commands[0].command_id.as_str()), "{}", executed.result);
     commands.into_iter().next().unwrap()
@@ -45,7 +45,7 @@ async fn start(test: &TestEngine, session: &SessionId, arguments: Value) -> Comm
 
 async fn tool(test: &TestEngine, session: &SessionId, name: &str, arguments: Value) -> (bool, String) {
     let request = ExecuteTool { session_id: session.clone(), arguments };
-    let executed = test.engine.execute_tool(name, request, &test.caller).await.unwrap();
+    let executed = test.access.execute_tool(name, request).await.unwrap();
     (executed.success, executed.result)
 }
 
@@ -57,7 +57,7 @@ fn from(offset: u64) -> CommandOutputQuery {
 async fn follow(test: &TestEngine, session: &SessionId, id: &CommandId) -> (String, CommandStatus) {
     let (mut text, mut offset) = (String::new(), 0);
     loop {
-        let piece = test.engine.command_output(session, id, from(offset)).await.unwrap();
+        let piece = test.access.command_output(session, id, from(offset)).await.unwrap();
         text.push_str(&piece.content);
         offset = piece.next_offset;
         if piece.status != CommandStatus::Running && offset >= piece.total_bytes {
@@ -70,7 +70,7 @@ async fn follow(test: &TestEngine, session: &SessionId, id: &CommandId) -> (Stri
 async fn read_to(test: &TestEngine, session: &SessionId, id: &CommandId, wanted: &str) -> String {
     let (mut text, mut offset) = (String::new(), 0);
     while !text.contains(wanted) {
-        let piece = test.engine.command_output(session, id, from(offset)).await.unwrap();
+        let piece = test.access.command_output(session, id, from(offset)).await.unwrap();
         assert!(piece.status == CommandStatus::Running || !piece.content.is_empty(), "it ended after {text:?}");
         text.push_str(&piece.content);
         offset = piece.next_offset;
@@ -96,9 +96,9 @@ async fn a_command_outlives_its_turn_and_is_read_by_several() {
     test.model.say([Step::Text("it runs")]);
     let turn = test.turn(&session, "start it").await;
     assert_eq!(turn.response.as_deref(), Some("it runs"));
-    let row = test.engine.session(&session).await.unwrap();
+    let row = test.access.session(&session).await.unwrap();
     assert_eq!((row.status.as_str(), row.running_commands), ("idle", 1));
-    let command = test.engine.commands(&session).await.unwrap().commands.remove(0);
+    let command = test.access.commands(&session).await.unwrap().commands.remove(0);
     assert_eq!((command.status, command.command.as_str()), (CommandStatus::Running, line));
     assert_eq!(command.directory, test.work_dir().canonicalize().unwrap().display().to_string());
 
@@ -108,7 +108,7 @@ async fn a_command_outlives_its_turn_and_is_read_by_several() {
     for (text, status) in readers.await {
         assert_eq!((text.as_str(), status), ("one\ntwo\n", CommandStatus::Exited));
     }
-    let ended = test.engine.command(&session, id).await.unwrap();
+    let ended = test.access.command(&session, id).await.unwrap();
     assert_eq!((ended.exit_code, ended.output_bytes), (Some(3), Some(8)));
     assert_eq!(ends(&test, &session).await, [(id.clone(), CommandStatus::Exited)]);
     // The start is on the log before the call's end, and so before the command.
@@ -116,7 +116,7 @@ async fn a_command_outlives_its_turn_and_is_read_by_several() {
     let at = |kind: EventKind| kinds.iter().position(|it| *it == kind.as_str()).unwrap();
     assert!(at(EventKind::ToolCallStart) < at(EventKind::CommandStarted));
     assert!(at(EventKind::CommandStarted) < at(EventKind::ToolCallComplete));
-    assert_eq!(test.engine.session(&session).await.unwrap().running_commands, 0);
+    assert_eq!(test.access.session(&session).await.unwrap().running_commands, 0);
     test.stop().await;
 }
 
@@ -128,7 +128,7 @@ async fn the_newest_output_is_kept_and_what_is_missing_is_told() {
     test.wait_for(&session, Seq::ZERO, EventKind::CommandEnded).await;
     let whole: String = (1..=1000).map(|n| format!("{n}\n")).collect::<String>() + "ä€😀\n";
     let id = &command.command_id;
-    let piece = test.engine.command_output(&session, id, from(0)).await.unwrap();
+    let piece = test.access.command_output(&session, id, from(0)).await.unwrap();
     let total = whole.len() as u64;
     assert_eq!((piece.first_offset, piece.total_bytes, piece.next_offset), (total - 1_000, total, total));
     assert!(piece.truncated);
@@ -137,20 +137,20 @@ async fn the_newest_output_is_kept_and_what_is_missing_is_told() {
     let (mut text, mut offset) = (String::new(), total - 20);
     while offset < total {
         let query = CommandOutputQuery { offset: Some(offset), limit: Some(4), wait_ms: None };
-        let piece = test.engine.command_output(&session, id, query).await.unwrap();
+        let piece = test.access.command_output(&session, id, query).await.unwrap();
         text.push_str(&piece.content);
         offset = piece.next_offset;
     }
     assert_eq!(text, whole[whole.len() - 20..]);
     let newest = CommandOutputQuery { limit: Some(10), ..CommandOutputQuery::default() };
-    assert_eq!(test.engine.command_output(&session, id, newest).await.unwrap().content, "ä€😀\n");
-    let ahead = test.engine.command_output(&session, id, from(total + 1)).await;
+    assert_eq!(test.access.command_output(&session, id, newest).await.unwrap().content, "ä€😀\n");
+    let ahead = test.access.command_output(&session, id, from(total + 1)).await;
     assert!(matches!(ahead, Err(EngineError::Invalid { field: "offset", .. })), "{ahead:?}");
     for query in [
         CommandOutputQuery { limit: Some(0), ..CommandOutputQuery::default() },
         CommandOutputQuery { wait_ms: Some(60_001), ..CommandOutputQuery::default() },
     ] {
-        let refused = test.engine.command_output(&session, id, query).await;
+        let refused = test.access.command_output(&session, id, query).await;
         assert!(matches!(refused, Err(EngineError::Invalid { .. })), "{refused:?}");
     }
     test.stop().await;
@@ -165,15 +165,15 @@ async fn a_stopped_command_is_dead_with_everything_below_it() {
     let id = &command.command_id;
     read_to(&test, &session, id, "ready").await;
     for _ in 0..2 {
-        test.engine.stop_command(&session, id, &test.caller).await.unwrap();
+        test.access.stop_command(&session, id).await.unwrap();
     }
     let (_, status) = follow(&test, &session, id).await;
     assert_eq!(status, CommandStatus::Stopped);
     assert!(processes_with(&mark).is_empty());
-    let stopped = test.engine.stop_command(&session, id, &test.caller).await.unwrap();
+    let stopped = test.access.stop_command(&session, id).await.unwrap();
     assert_eq!((stopped.status, stopped.by.as_deref()), (CommandStatus::Stopped, Some("test")));
     assert_eq!(ends(&test, &session).await.len(), 1);
-    let unknown = test.engine.stop_command(&session, &"cmd-none".parse().unwrap(), &test.caller).await;
+    let unknown = test.access.stop_command(&session, &"cmd-none".parse().unwrap()).await;
     assert!(matches!(unknown, Err(EngineError::CommandNotFound(_))), "{unknown:?}");
     test.stop().await;
 }
@@ -188,8 +188,8 @@ async fn there_are_limits() {
     }
     let (ok, of_session) = tool(&test, &sessions[0], "bash", sleep()).await;
     assert!(!ok && of_session.contains("3 background commands"), "the server's limit comes first: {of_session}");
-    let first = test.engine.commands(&sessions[1]).await.unwrap().commands[0].command_id.clone();
-    test.engine.stop_command(&sessions[1], &first, &test.caller).await.unwrap();
+    let first = test.access.commands(&sessions[1]).await.unwrap().commands[0].command_id.clone();
+    test.access.stop_command(&sessions[1], &first).await.unwrap();
     follow(&test, &sessions[1], &first).await;
     let (ok, of_server) = tool(&test, &sessions[0], "bash", sleep()).await;
     assert!(!ok && of_server.contains("2 background commands"), "{of_server}");
@@ -207,13 +207,13 @@ async fn input_reaches_a_command_until_it_is_closed() {
     let id = &command.command_id;
     assert!(command.takes_input);
     let input = |content: &str, close| CommandInput { content: content.to_owned(), close };
-    test.engine.command_input(&session, id, input("hello\n", false), &test.caller).await.unwrap();
+    test.access.command_input(&session, id, input("hello\n", false)).await.unwrap();
     read_to(&test, &session, id, "hello\n").await;
     let (ok, told) =
         tool(&test, &session, "command_input", json!({ "command_id": id, "content": "bye\n", "close": true })).await;
     assert!(ok, "{told}");
     assert_eq!(follow(&test, &session, id).await, ("hello\nbye\nend\n".to_owned(), CommandStatus::Exited));
-    let closed = test.engine.command_input(&session, id, input("x", false), &test.caller).await;
+    let closed = test.access.command_input(&session, id, input("x", false)).await;
     assert!(matches!(closed, Err(EngineError::CommandClosed { .. })), "{closed:?}");
 
     let deaf = start(&test, &session, json!({ "command": "sleep 1000", "input": true })).await;
@@ -221,16 +221,14 @@ async fn input_reaches_a_command_until_it_is_closed() {
     let mut refused = None;
     // A pipe holds 64 KiB, the keeper as much again.
     for _ in 0..8 {
-        if let Err(error) =
-            test.engine.command_input(&session, &deaf.command_id, input(&lump, false), &test.caller).await
-        {
+        if let Err(error) = test.access.command_input(&session, &deaf.command_id, input(&lump, false)).await {
             refused = Some(error);
             break;
         }
     }
     assert!(matches!(refused, Some(EngineError::Overloaded(_))), "{refused:?}");
     let mute = start(&test, &session, json!({ "command": "sleep 1000" })).await;
-    let closed = test.engine.command_input(&session, &mute.command_id, input("x", false), &test.caller).await;
+    let closed = test.access.command_input(&session, &mute.command_id, input("x", false)).await;
     assert!(matches!(closed, Err(EngineError::CommandClosed { .. })), "{closed:?}");
     test.stop().await;
 }
@@ -247,16 +245,16 @@ async fn a_terminal_is_one_and_has_a_size() {
     let text = read_to(&test, &session, id, "24 80").await;
     assert!(text.contains("/dev/pts/") && text.contains("interactive"), "{text}");
     let size = TerminalSize { columns: 120, rows: 40 };
-    test.engine.resize_command(&session, id, size, &test.caller).await.unwrap();
+    test.access.resize_command(&session, id, size).await.unwrap();
     let input = |content: &str, close| CommandInput { content: content.to_owned(), close };
-    test.engine.command_input(&session, id, input("words\n", false), &test.caller).await.unwrap();
+    test.access.command_input(&session, id, input("words\n", false)).await.unwrap();
     let text = read_to(&test, &session, id, "40 120").await;
     assert!(text.contains("got words"), "{text}");
-    test.engine.command_input(&session, id, input("", true), &test.caller).await.unwrap();
+    test.access.command_input(&session, id, input("", true)).await.unwrap();
     let (_, status) = follow(&test, &session, id).await;
     assert_eq!(status, CommandStatus::Exited);
     let wrong = TerminalSize { columns: 0, rows: 40 };
-    let refused = test.engine.resize_command(&session, id, wrong, &test.caller).await;
+    let refused = test.access.resize_command(&session, id, wrong).await;
     assert!(matches!(refused, Err(EngineError::Invalid { .. })), "{refused:?}");
     test.stop().await;
 }
@@ -271,8 +269,8 @@ async fn a_call_in_a_terminal_waits_for_its_end_and_is_cancelled_whole() {
     test.model.say([Step::Call("bash", json!({ "command": line, "terminal": true }))]);
     let accepted = test.prompt(&session, "go").await.unwrap();
     test.wait_for(&session, accepted.seq, EventKind::ToolCallProgress).await;
-    test.engine.cancel(&session, Cancel::default(), &test.caller).await.unwrap();
-    test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    test.access.cancel(&session, Cancel::default()).await.unwrap();
+    test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert!(processes_with(&mark).is_empty());
     let statuses: Vec<CommandStatus> = ends(&test, &session).await.into_iter().map(|(_, status)| status).collect();
     assert_eq!(statuses, [CommandStatus::Exited, CommandStatus::Stopped]);
@@ -311,7 +309,7 @@ async fn a_deleted_session_takes_its_commands_along() {
     let (session, mark) = (test.session().await.id, mark());
     start(&test, &session, json!({ "command": format!("sleep {mark}") })).await;
     assert_eq!(processes_with(&mark).len(), 1);
-    test.engine.delete_session(&session, &test.caller).await.unwrap();
+    test.access.delete_session(&session).await.unwrap();
     assert!(processes_with(&mark).is_empty());
     test.stop().await;
 }
@@ -327,7 +325,7 @@ async fn an_idle_session_stays_as_long_as_its_command_runs() {
     let (text, status) = follow(&test, &session, &command.command_id).await;
     assert_eq!((text.as_str(), status), ("done\n", CommandStatus::Exited));
     let unloaded = async {
-        while test.engine.session_counts().await.unwrap().idle > 0 {
+        while test.access.session_counts().await.unwrap().idle > 0 {
             tokio::task::yield_now().await;
         }
     };
@@ -361,9 +359,9 @@ async fn only_the_last_outputs_are_kept() {
         let command = start_and_end(&test, &session, n).await;
         first.get_or_insert(command);
     }
-    let list = test.engine.commands(&session).await.unwrap();
+    let list = test.access.commands(&session).await.unwrap();
     assert_eq!((list.commands.len(), list.limit), (16, 2));
-    let gone = test.engine.command(&session, &first.unwrap()).await;
+    let gone = test.access.command(&session, &first.unwrap()).await;
     assert!(matches!(gone, Err(EngineError::CommandNotFound(_))), "{gone:?}");
     let outputs = std::fs::read_dir(test.engine.config().state_dir.join("outputs").join(session.as_str())).unwrap();
     let names: Vec<String> = outputs.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
@@ -373,12 +371,12 @@ async fn only_the_last_outputs_are_kept() {
 }
 
 async fn start_and_end(test: &TestEngine, session: &SessionId, n: u32) -> CommandId {
-    let before = test.engine.session(session).await.unwrap().last_seq;
+    let before = test.access.session(session).await.unwrap().last_seq;
     let line = json!({ "command": format!("echo {n}"), "background": true });
     tool(test, session, "bash", line).await;
     let ended = test.wait_for(session, before, EventKind::CommandEnded).await;
     let EventBody::CommandEnded(ended) = ended.body else { unreachable!() };
     // The files are looked after behind the event.
-    let _ = test.engine.command(session, &ended.command_id).await;
+    let _ = test.access.command(session, &ended.command_id).await;
     ended.command_id
 }

@@ -38,10 +38,10 @@ async fn every_declared_event_is_emitted() {
     queue_and_cancel(&test, &session).await;
     fail_and_ask(&test, &session).await;
     note(&test, &session, &mut seen).await;
-    test.engine.clear_messages(&session, &test.caller).await.unwrap();
+    test.access.clear_messages(&session).await.unwrap();
     note(&test, &session, &mut seen).await;
-    let mut watcher = test.engine.watch(&session, None, Watcher { may_answer: false }).await.unwrap();
-    test.engine.delete_session(&session, &test.caller).await.unwrap();
+    let mut watcher = test.access.watch(&session, None, Watcher { may_answer: false }).await.unwrap();
+    test.access.delete_session(&session).await.unwrap();
     while let Ok(events) = watcher.next(1 << 20).await {
         seen.extend(events.iter().map(|event| event.kind));
     }
@@ -55,8 +55,8 @@ async fn every_declared_event_is_emitted() {
     let reading = test.session().await.id;
     let arguments = json!({"command": "sleep 600", "background": true});
     let request = ExecuteTool { session_id: reading.clone(), arguments };
-    test.engine.execute_tool("bash", request, &test.caller).await.unwrap();
-    let command_id = test.engine.commands(&reading).await.unwrap().commands[0].command_id.clone();
+    test.access.execute_tool("bash", request).await.unwrap();
+    let command_id = test.access.commands(&reading).await.unwrap().commands[0].command_id.clone();
     test.model.say([Step::Call("command_output", json!({ "command_id": command_id, "wait_ms": 600_000 }))]);
     let read = test.prompt(&reading, "read").await.unwrap();
     test.wait_for(&reading, read.seq, EventKind::ToolCallStart).await;
@@ -65,10 +65,10 @@ async fn every_declared_event_is_emitted() {
     assert!(std::process::Command::new("cp").arg("-r").args([from, to]).status().unwrap().success());
     test.stop_at_once().await;
     let test = TestEngine::at(Arc::clone(&home), open("second"), |_| {}).await;
-    let turn = test.engine.wait_turn(&broken, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&broken, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
     note(&test, &broken, &mut seen).await;
-    let turn = test.engine.wait_turn(&reading, &read.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&reading, &read.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
     note(&test, &reading, &mut seen).await;
     test.stop().await;
@@ -80,7 +80,7 @@ async fn every_declared_event_is_emitted() {
     drop(store);
     let test = TestEngine::at(Arc::clone(&home), open("second"), |_| {}).await;
     assert!(test.prompt(&broken, "more").await.is_err());
-    test.engine.unseal_session(&broken, &test.caller).await.unwrap();
+    test.access.unseal_session(&broken).await.unwrap();
     note(&test, &broken, &mut seen).await;
     test.stop().await;
 
@@ -92,7 +92,7 @@ async fn every_declared_event_is_emitted() {
 async fn leave_a_command(test: &TestEngine, session: &SessionId) {
     let request =
         ExecuteTool { session_id: session.clone(), arguments: json!({"command": "true", "background": true}) };
-    test.engine.execute_tool("bash", request, &test.caller).await.unwrap();
+    test.access.execute_tool("bash", request).await.unwrap();
     test.wait_for(session, Seq::ZERO, EventKind::CommandEnded).await;
 }
 
@@ -106,7 +106,7 @@ async fn talk(test: &TestEngine, session: &SessionId) {
     ]);
     test.turn(session, "work").await;
     let change = UpdateSession { title: Some("A title".to_owned()), ..UpdateSession::default() };
-    test.engine.update_session(session, change, &test.caller).await.unwrap();
+    test.access.update_session(session, change).await.unwrap();
     // A context that is too small for what tools put out.
     let large = "echo; head -c 60000 /dev/zero | tr '\\0' x";
     for _ in 0..4 {
@@ -129,11 +129,11 @@ async fn queue_and_cancel(test: &TestEngine, session: &SessionId) {
     test.wait_for(session, running.seq, EventKind::MessageChunk).await;
     let waiting = test.prompt(session, "two").await.unwrap();
     let refused = Prompt { conflict_strategy: ConflictStrategy::Reject, ..Prompt::new("three") };
-    let refused = test.engine.prompt(session, refused, &test.caller).await;
+    let refused = test.access.prompt(session, refused).await;
     assert!(matches!(refused, Err(EngineError::Busy(_))));
-    test.engine.withdraw(session, &waiting.message_id, &test.caller).await.unwrap();
-    test.engine.cancel(session, Cancel::default(), &test.caller).await.unwrap();
-    test.engine.wait_turn(session, &running.turn_id).await.unwrap();
+    test.access.withdraw(session, &waiting.message_id).await.unwrap();
+    test.access.cancel(session, Cancel::default()).await.unwrap();
+    test.access.wait_turn(session, &running.turn_id).await.unwrap();
 }
 
 async fn fail_and_ask(test: &TestEngine, session: &SessionId) {
@@ -144,7 +144,7 @@ async fn fail_and_ask(test: &TestEngine, session: &SessionId) {
     test.model.say([Step::Fail(wrong)]);
     test.turn(session, "fail").await;
     let ask = UpdateSession { mode: Some(Mode::Ask), ..UpdateSession::default() };
-    test.engine.update_session(session, ask, &test.caller).await.unwrap();
+    test.access.update_session(session, ask).await.unwrap();
     test.model.say([Step::Call("bash", json!({"command": "true"}))]);
     test.turn(session, "ask").await;
 }

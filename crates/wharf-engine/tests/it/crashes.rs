@@ -65,7 +65,7 @@ impl Server {
         let store = SqliteStore::open(SqliteConfig::new(self.home.path().join("state/wharf.db"))).unwrap();
         let next = TestEngine::at(Arc::clone(&self.home), store, |_| {}).await;
         next.model.say([Step::Text("went on")]);
-        let turn = next.engine.wait_turn(&self.session, &self.turn).await.unwrap();
+        let turn = next.access.wait_turn(&self.session, &self.turn).await.unwrap();
         assert_eq!((turn.status, turn.response.as_deref()), (TurnStatus::Completed, Some("went on")));
         let log = next.log(&self.session).await;
         next.stop().await;
@@ -175,7 +175,7 @@ async fn a_background_command_dies_with_its_server_and_has_one_end() {
     let [end] = ended(&log)[..] else { panic!("{log:?}") };
     assert_eq!((end.status, end.output_bytes), (CommandStatus::Interrupted, 7));
     let query = CommandOutputQuery { offset: Some(0), ..CommandOutputQuery::default() };
-    let output = next.engine.command_output(&server.session, &end.command_id, query).await.unwrap();
+    let output = next.access.command_output(&server.session, &end.command_id, query).await.unwrap();
     assert_eq!((output.content.as_str(), output.status), ("so far\n", CommandStatus::Interrupted));
     next.stop().await;
     // Once more: what has its end gets no other, and nothing runs again.

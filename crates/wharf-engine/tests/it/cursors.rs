@@ -11,7 +11,7 @@ use crate::support::{Step, TestEngine};
 const NOBODY: Watcher = Watcher { may_answer: false };
 
 async fn read_to_end(test: &TestEngine, session: &SessionId, after: Seq, max_bytes: usize) -> Vec<u64> {
-    let mut cursor = test.engine.watch(session, Some(after), NOBODY).await.unwrap();
+    let mut cursor = test.access.watch(session, Some(after), NOBODY).await.unwrap();
     let mut seqs = Vec::new();
     loop {
         for event in cursor.next(max_bytes).await.unwrap() {
@@ -38,7 +38,7 @@ async fn readers_from_everywhere_get_each_event_once() {
             let (test, session) = (Arc::clone(&test), session.clone());
             // Small pieces fall behind the tail and come from the store.
             let max_bytes = if index % 40 == 0 { 1 } else { 1 << 20 };
-            let after = test.engine.events(&session, None, 1).await.unwrap().last_seq.0;
+            let after = test.access.events(&session, None, 1).await.unwrap().last_seq.0;
             let after = Seq(if index % 60 == 0 { 0 } else { after });
             readers.push((after, tokio::spawn(async move { read_to_end(&test, &session, after, max_bytes).await })));
         }
@@ -54,16 +54,16 @@ async fn readers_from_everywhere_get_each_event_once() {
 async fn a_cursor_ahead_of_the_log_is_refused() {
     let test = TestEngine::new().await;
     let session = test.session().await.id;
-    let ahead = test.engine.watch(&session, Some(Seq(2)), NOBODY).await.err();
+    let ahead = test.access.watch(&session, Some(Seq(2)), NOBODY).await.err();
     assert!(matches!(ahead, Some(EngineError::CursorAhead { last: Seq(1), .. })), "{ahead:?}");
-    let unknown = test.engine.watch(&"nobody".parse().unwrap(), None, NOBODY).await.err();
+    let unknown = test.access.watch(&"nobody".parse().unwrap(), None, NOBODY).await.err();
     assert!(matches!(unknown, Some(EngineError::SessionNotFound(_))), "{unknown:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_watcher_of_all_sessions_sees_all_of_them() {
     let test = TestEngine::new().await;
-    let mut all = test.engine.watch_all(None).await.unwrap();
+    let mut all = test.access.watch_all(None).await.unwrap();
     let (one, two) = (test.session().await.id, test.session().await.id);
     test.turn(&one, "a").await;
     test.turn(&two, "b").await;
@@ -86,7 +86,7 @@ async fn watchers_of_an_unloaded_session_see_it_come_back() {
     let store = wharf_store::memory::MemoryStore::new();
     let test = TestEngine::with(store, |config| config.idle_unload_ms = 0).await;
     let session = test.session().await.id;
-    let mut cursor = test.engine.watch(&session, Some(Seq(0)), NOBODY).await.unwrap();
+    let mut cursor = test.access.watch(&session, Some(Seq(0)), NOBODY).await.unwrap();
     let mut seqs = Vec::new();
     for round in 0..20 {
         test.turn(&session, &format!("round {round}")).await;

@@ -16,12 +16,12 @@ impl TestEngine {
     /// What the tool says, whether it succeeds or not.
     async fn told(&self, session: &SessionId, tool: &str, arguments: Value) -> String {
         let request = ExecuteTool { session_id: session.clone(), arguments };
-        self.engine.execute_tool(tool, request, &self.caller).await.unwrap().result
+        self.access.execute_tool(tool, request).await.unwrap().result
     }
 
     async fn session_in(&self, cwd: &Path) -> SessionId {
         let request = CreateSession { cwd: Some(cwd.to_owned()), ..CreateSession::default() };
-        self.engine.create_session(request, &self.caller).await.unwrap().id
+        self.access.create_session(request).await.unwrap().id
     }
 }
 
@@ -88,7 +88,7 @@ async fn further_directories_are_real_distinct_and_allowed() {
     let create = async |wanted: Vec<std::path::PathBuf>| {
         let cwd = Some(home.join("work"));
         let request = CreateSession { cwd, additional_directories: wanted, ..CreateSession::default() };
-        test.engine.create_session(request, &test.caller).await
+        test.access.create_session(request).await
     };
     let at = |names: &[&str]| names.iter().map(|name| home.join(name)).collect::<Vec<_>>();
     for (wanted, found) in [
@@ -102,9 +102,9 @@ async fn further_directories_are_real_distinct_and_allowed() {
     ] {
         let made = create(wanted.clone()).await.unwrap();
         assert_eq!(made.additional_directories, found, "{wanted:?}");
-        assert_eq!(test.engine.session(&made.id).await.unwrap().additional_directories, found);
+        assert_eq!(test.access.session(&made.id).await.unwrap().additional_directories, found);
     }
-    let before = test.engine.sessions(SessionQuery::default()).await.unwrap().total;
+    let before = test.access.sessions(SessionQuery::default()).await.unwrap().total;
     let session = create(at(&["lib"])).await.unwrap().id;
     let many = vec![home.join("lib"); 17];
     for (bad, reason) in [
@@ -116,7 +116,7 @@ async fn further_directories_are_real_distinct_and_allowed() {
         (many, "17 directories; at most 16 are taken".to_owned()),
     ] {
         let change = UpdateSession { additional_directories: Some(bad.clone()), ..UpdateSession::default() };
-        let changed = test.engine.update_session(&session, change, &test.caller).await;
+        let changed = test.access.update_session(&session, change).await;
         for refused in [create(bad.clone()).await, changed] {
             let Err(EngineError::Invalid { field: "additional_directories", reason: told }) = refused else {
                 panic!("{bad:?}: {refused:?}")
@@ -124,8 +124,8 @@ async fn further_directories_are_real_distinct_and_allowed() {
             assert_eq!(told, reason);
         }
     }
-    assert_eq!(test.engine.sessions(SessionQuery::default()).await.unwrap().total, before + 1, "nothing was made");
-    assert_eq!(test.engine.session(&session).await.unwrap().additional_directories, at(&["lib"]));
+    assert_eq!(test.access.sessions(SessionQuery::default()).await.unwrap().total, before + 1, "nothing was made");
+    assert_eq!(test.access.session(&session).await.unwrap().additional_directories, at(&["lib"]));
     assert_eq!(test.kinds(&session).await, ["session.created"], "nothing was changed");
 }
 
@@ -137,7 +137,7 @@ async fn a_change_counts_at_once_is_told_to_the_model_and_stays() {
     let store = || SqliteStore::open(SqliteConfig::new(kept.path().join("wharf.db"))).unwrap();
     let test = TestEngine::at(Arc::clone(&kept), store(), |_| {}).await;
     let request = CreateSession { additional_directories: vec![lib.clone()], ..CreateSession::default() };
-    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    let session = test.access.create_session(request).await.unwrap().id;
     let path = |directory: &Path| json!({ "path": directory.join("file.txt") });
     assert!(test.told(&session, "read_file", path(&lib)).await.contains("content"));
     let refused = test.told(&session, "read_file", path(&other)).await;
@@ -145,9 +145,9 @@ async fn a_change_counts_at_once_is_told_to_the_model_and_stays() {
     test.turn(&session, "one").await;
     let set = async |all: Vec<std::path::PathBuf>| {
         let change = UpdateSession { additional_directories: Some(all), ..UpdateSession::default() };
-        test.engine.update_session(&session, change, &test.caller).await.unwrap()
+        test.access.update_session(&session, change).await.unwrap()
     };
-    let before = test.engine.session(&session).await.unwrap().last_seq;
+    let before = test.access.session(&session).await.unwrap().last_seq;
     assert_eq!(set(vec![lib.clone()]).await.last_seq, before, "the same is no change");
     assert_eq!(set(vec![other.clone()]).await.additional_directories, std::slice::from_ref(&other));
     assert!(test.told(&session, "read_file", path(&other)).await.contains("content"));
@@ -173,7 +173,7 @@ async fn a_change_counts_at_once_is_told_to_the_model_and_stays() {
     assert!(next.told(&session, "write_file", json!({ "path": "a.txt", "content": "x" })).await.contains("created"));
     let all = vec![lib.clone(), other.clone(), home.join("moved")];
     let change = UpdateSession { additional_directories: Some(all.clone()), ..UpdateSession::default() };
-    assert_eq!(next.engine.update_session(&session, change, &next.caller).await.unwrap().additional_directories, all);
+    assert_eq!(next.access.update_session(&session, change).await.unwrap().additional_directories, all);
     std::fs::create_dir(&lib).unwrap();
     std::fs::write(lib.join("file.txt"), "back").unwrap();
     assert!(next.told(&session, "read_file", path(&lib)).await.contains("back"), "it is looked for again");
@@ -188,7 +188,7 @@ async fn our_own_files_are_hidden_in_further_directories_too() {
     })
     .await;
     let request = CreateSession { additional_directories: vec![home.clone()], ..CreateSession::default() };
-    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    let session = test.access.create_session(request).await.unwrap().id;
     for directory in ["state", "config"] {
         let read = test.told(&session, "read_file", json!({ "path": home.join(directory).join("file.txt") })).await;
         assert!(read.contains("protected: it belongs to Wharf's own state"), "{read}");
@@ -211,7 +211,7 @@ async fn edits_in_further_directories_are_edits_in_the_workspace() {
     })
     .await;
     let request = CreateSession { additional_directories: vec![home.join("lib")], ..CreateSession::default() };
-    let session = test.engine.create_session(request, &test.caller).await.unwrap().id;
+    let session = test.access.create_session(request).await.unwrap().id;
     let write = |path: &str| json!({ "path": home.join(path), "content": "x" });
     assert!(test.told(&session, "write_file", write("lib/new.txt")).await.contains("created"));
     assert!(test.told(&session, "write_file", write("lib/x/../secret.txt")).await.contains("not allowed (rule deny"));

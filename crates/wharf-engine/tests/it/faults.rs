@@ -143,11 +143,11 @@ async fn a_full_disk_acknowledges_nothing_and_the_turn_goes_on_when_it_is_over()
     store.is_full.store(true, Ordering::SeqCst);
     let refused = test.prompt(&session, "more").await;
     assert!(matches!(refused, Err(EngineError::Storage(_))), "{refused:?}");
-    assert_eq!(test.engine.session(&session).await.unwrap().id, session, "reads go on");
+    assert_eq!(test.access.session(&session).await.unwrap().id, session, "reads go on");
     test.model.say([Step::Text("after")]);
     gate.notify_one();
     store.is_full.store(false, Ordering::SeqCst);
-    let turn = test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!((turn.status, turn.response.as_deref()), (TurnStatus::Completed, Some("after")));
     let log = test.log(&session).await;
     let refused = log.iter().filter(|event| event.kind() == EventKind::PromptReceived).count();
@@ -161,7 +161,7 @@ async fn a_panic_ends_nothing_but_is_recovered_from() {
     test.model.say([Step::Text("half"), Step::Panic]);
     test.model.say([Step::Text("whole")]);
     let accepted = test.prompt(&broken, "talk").await.unwrap();
-    let turn = test.engine.wait_turn(&broken, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&broken, &accepted.turn_id).await.unwrap();
     assert_eq!((turn.status, turn.response.as_deref()), (TurnStatus::Completed, Some("whole")));
     assert!(test.kinds(&broken).await.contains(&"turn.resumed"));
     assert_eq!(test.turn(&fine, "hello").await.status, TurnStatus::Completed);
@@ -185,9 +185,9 @@ async fn a_turn_goes_on_after_a_restart_and_runs_no_command_twice() {
 
     let second = TestEngine::at(Arc::clone(&home), open(), |_| {}).await;
     second.model.say([Step::Text("went on")]);
-    let turn = second.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    let turn = second.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!((turn.status, turn.response.as_deref()), (TurnStatus::Completed, Some("went on")));
-    let next = second.engine.wait_turn(&session, &queued.turn_id).await.unwrap();
+    let next = second.access.wait_turn(&session, &queued.turn_id).await.unwrap();
     assert_eq!(next.status, TurnStatus::Completed);
     assert_eq!(std::fs::read_to_string(runs).unwrap(), "run\n");
     let kinds = second.kinds(&session).await;
@@ -209,11 +209,11 @@ async fn a_visitor_takes_up_only_the_sessions_that_it_uses() {
     let visitor = TestEngine::at(Arc::clone(&home), open(), |config| config.recover_at_start = false).await;
     let own = visitor.session().await.id;
     assert_eq!(visitor.turn(&own, "hello").await.status, TurnStatus::Completed);
-    assert_eq!(visitor.engine.turn(&left, &accepted.turn_id).await.unwrap().status, TurnStatus::Running);
+    assert_eq!(visitor.access.turn(&left, &accepted.turn_id).await.unwrap().status, TurnStatus::Running);
     assert!(!visitor.kinds(&left).await.contains(&"turn.resumed"));
     // Whoever uses the session takes its turn up.
-    visitor.engine.queue(&left).await.unwrap();
-    let turn = visitor.engine.wait_turn(&left, &accepted.turn_id).await.unwrap();
+    visitor.access.queue(&left).await.unwrap();
+    let turn = visitor.access.wait_turn(&left, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
     visitor.stop().await;
 }

@@ -18,17 +18,17 @@ use crate::support::{Step, TestEngine};
 
 async fn fork(test: &TestEngine, session: &SessionId, at_seq: Option<u64>) -> Result<Session, EngineError> {
     let body = ForkSession { at_seq: at_seq.map(Seq), ..ForkSession::default() };
-    test.engine.fork_session(session, body, &test.caller).await
+    test.access.fork_session(session, body).await
 }
 
 async fn said(test: &TestEngine, session: &SessionId) -> Vec<String> {
-    let page = test.engine.messages(session, MessageQuery::default()).await.unwrap();
+    let page = test.access.messages(session, MessageQuery::default()).await.unwrap();
     page.messages.iter().map(|message| text_of(&message.content)).collect()
 }
 
 /// The log as an export.
 async fn export(test: &TestEngine, session: &SessionId) -> Vec<String> {
-    let (head, mut events) = test.engine.export_session(session).await.unwrap();
+    let (head, mut events) = test.access.export_session(session).await.unwrap();
     let mut lines = vec![serde_json::to_string(&head).unwrap()];
     loop {
         let page = events.next().await.unwrap();
@@ -40,7 +40,7 @@ async fn export(test: &TestEngine, session: &SessionId) -> Vec<String> {
 }
 
 async fn import(test: &TestEngine, lines: &[String], wanted: ImportSession) -> Result<Session, EngineError> {
-    let mut import = test.engine.import_session(wanted, &test.caller).unwrap();
+    let mut import = test.access.import_session(wanted).unwrap();
     for line in lines {
         import.line(line.as_bytes()).await?;
     }
@@ -68,7 +68,7 @@ async fn a_fork_goes_its_own_way() {
     assert_eq!(said(&test, &forked.id).await, ["first", "one"]);
     let log = test.log(&forked.id).await;
     assert!(log.iter().zip(1..).all(|(event, seq)| event.seq == Seq(seq) && event.session_id == forked.id));
-    assert_eq!(test.engine.session(&forked.id).await.unwrap(), forked);
+    assert_eq!(test.access.session(&forked.id).await.unwrap(), forked);
 
     let requests = test.model.request_count();
     test.model.say([Step::Text("other")]);
@@ -93,7 +93,7 @@ async fn a_fork_in_the_middle_of_a_text_ends_there() {
 
     let forked = fork(&test, &session.id, None).await.unwrap();
     assert_eq!((forked.status, forked.queued_count), (SessionStatus::Error, 0));
-    let mut cursor = test.engine.watch(&forked.id, Some(Seq::ZERO), Watcher { may_answer: true }).await.unwrap();
+    let mut cursor = test.access.watch(&forked.id, Some(Seq::ZERO), Watcher { may_answer: true }).await.unwrap();
     let seen = cursor.next(1 << 20).await.unwrap();
     assert_eq!(seen.last().unwrap().seq, forked.last_seq);
     let log = test.log(&forked.id).await;
@@ -102,15 +102,15 @@ async fn a_fork_in_the_middle_of_a_text_ends_there() {
         _ => None,
     });
     assert_eq!(cut.as_deref(), Some("half"));
-    let turn = test.engine.turn(&forked.id, &accepted.turn_id).await.unwrap();
+    let turn = test.access.turn(&forked.id, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.stop_reason, Some(StopReason::Interrupted));
     assert!(log.iter().any(|event| event.kind() == EventKind::PromptWithdrawn));
     assert_eq!(test.model.request_count(), 1, "nothing of the fork runs by itself");
 
     gate.notify_one();
-    let turn = test.engine.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.response.as_deref(), Some("half done"));
-    assert_eq!(test.engine.session(&forked.id).await.unwrap(), forked);
+    assert_eq!(test.access.session(&forked.id).await.unwrap(), forked);
 }
 
 #[tokio::test]
@@ -134,7 +134,7 @@ async fn a_fork_in_the_middle_of_a_call_has_its_one_outcome() {
         .collect();
     assert_eq!(ends, [CallErrorReason::Interrupted]);
     std::fs::write(test.work_dir().join("go"), "").unwrap();
-    test.engine.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
+    test.access.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
     test.turn(&forked.id, "and here?").await;
     assert_eq!(std::fs::read_to_string(test.work_dir().join("runs")).unwrap(), "x\n", "once");
     let requests = test.model.requests.lock().unwrap();
@@ -155,12 +155,12 @@ async fn a_fork_has_no_open_question_and_no_remembered_answer() {
     let accepted = test.prompt(&session.id, "run").await.unwrap();
     test.wait_for(&session.id, Seq::ZERO, EventKind::PermissionRequested).await;
     let asked = fork(&test, &session.id, None).await.unwrap();
-    assert!(test.engine.permissions(&asked.id).await.unwrap().permissions.is_empty());
+    assert!(test.access.permissions(&asked.id).await.unwrap().permissions.is_empty());
 
-    let open = test.engine.permissions(&session.id).await.unwrap().permissions;
+    let open = test.access.permissions(&session.id).await.unwrap().permissions;
     let answer = AnswerPermission { option: PermissionOption::AllowAlways, message: None };
-    test.engine.answer(None, &open[0].permission_id, answer, &test.caller).await.unwrap();
-    test.engine.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
+    test.access.answer(None, &open[0].permission_id, answer).await.unwrap();
+    test.access.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
     let answered = fork(&test, &session.id, None).await.unwrap();
     test.model.say([call()]);
     test.prompt(&answered.id, "again").await.unwrap();
@@ -178,11 +178,11 @@ async fn where_a_fork_may_begin() {
     let missing = fork(&test, &"nobody".parse().unwrap(), None).await;
     assert!(matches!(missing, Err(EngineError::SessionNotFound(_))));
     let body = ForkSession { session_id: Some(session.id.clone()), ..ForkSession::default() };
-    let taken = test.engine.fork_session(&session.id, body, &test.caller).await;
+    let taken = test.access.fork_session(&session.id, body).await;
     assert!(matches!(taken, Err(EngineError::SessionExists(_))));
     assert!(said(&test, &fork(&test, &session.id, Some(1)).await.unwrap().id).await.is_empty());
 
-    test.engine.clear_messages(&session.id, &test.caller).await.unwrap();
+    test.access.clear_messages(&session.id).await.unwrap();
     assert!(matches!(fork(&test, &session.id, Some(2)).await, Err(EngineError::CursorExpired { .. })));
     test.turn(&session.id, "afresh").await;
     let forked = fork(&test, &session.id, None).await.unwrap();
@@ -202,7 +202,7 @@ async fn a_fork_is_there_after_a_restart() {
     let log = test.log(&forked.id).await;
     test.stop().await;
     let test = TestEngine::at(home.clone(), open(), |_| {}).await;
-    assert_eq!(test.engine.session(&forked.id).await.unwrap(), forked);
+    assert_eq!(test.access.session(&forked.id).await.unwrap(), forked);
     assert_eq!(test.log(&forked.id).await, log);
     test.turn(&forked.id, "on").await;
     test.stop().await;
@@ -275,7 +275,7 @@ async fn what_is_no_export_makes_nothing() {
     }
     let outside = ImportSession { cwd: Some("/nowhere/at/all".into()), ..ImportSession::default() };
     assert!(matches!(import(&test, &good, outside).await, Err(EngineError::Invalid { field: "cwd", .. })));
-    assert_eq!(test.engine.session_counts().await.unwrap().total, 1);
+    assert_eq!(test.access.session_counts().await.unwrap().total, 1);
 }
 
 #[tokio::test]
@@ -286,10 +286,10 @@ async fn an_import_brings_no_grants() {
     test.model.say([call()]);
     let accepted = test.prompt(&session.id, "run").await.unwrap();
     test.wait_for(&session.id, Seq::ZERO, EventKind::PermissionRequested).await;
-    let open = test.engine.permissions(&session.id).await.unwrap().permissions;
+    let open = test.access.permissions(&session.id).await.unwrap().permissions;
     let answer = AnswerPermission { option: PermissionOption::AllowAlways, message: None };
-    test.engine.answer(None, &open[0].permission_id, answer, &test.caller).await.unwrap();
-    test.engine.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
+    test.access.answer(None, &open[0].permission_id, answer).await.unwrap();
+    test.access.wait_turn(&session.id, &accepted.turn_id).await.unwrap();
     // The export says more than it may: full mode, a remembered answer, a log that begins with grants.
     let mut lines = export(&test, &session.id).await;
     lines[0] = lines[0].replace("\"ask\"", "\"full\"");

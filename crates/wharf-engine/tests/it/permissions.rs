@@ -24,20 +24,20 @@ fn answer(option: PermissionOption) -> AnswerPermission {
 async fn the_first_answer_counts_and_later_ones_learn_of_it() {
     let test = asking().await;
     let session = test.session().await.id;
-    let _there = test.engine.watch(&session, None, Watcher { may_answer: true }).await.unwrap();
+    let _there = test.access.watch(&session, None, Watcher { may_answer: true }).await.unwrap();
     test.model.say([Step::Call("write_file", json!({"path": "a.txt", "content": "x"}))]);
     let accepted = test.prompt(&session, "write").await.unwrap();
     let asked = test.wait_for(&session, Seq(0), EventKind::PermissionRequested).await;
     let EventBody::PermissionRequested(asked) = asked.body else { panic!("{asked:?}") };
-    assert_eq!(test.engine.permissions(&session).await.unwrap().permissions.len(), 1);
-    assert_eq!(test.engine.session(&session).await.unwrap().status, SessionStatus::Waiting);
+    assert_eq!(test.access.permissions(&session).await.unwrap().permissions.len(), 1);
+    assert_eq!(test.access.session(&session).await.unwrap().status, SessionStatus::Waiting);
     assert!(!test.work_dir().join("a.txt").exists());
     let allow = answer(PermissionOption::AllowOnce);
-    test.engine.answer(None, &asked.permission_id, allow, &test.caller).await.unwrap();
-    let late = test.engine.answer(None, &asked.permission_id, answer(PermissionOption::RejectOnce), &test.caller).await;
+    test.access.answer(None, &asked.permission_id, allow).await.unwrap();
+    let late = test.access.answer(None, &asked.permission_id, answer(PermissionOption::RejectOnce)).await;
     let Err(EngineError::AlreadyResolved { by, .. }) = late else { panic!("{late:?}") };
     assert_eq!(by.as_deref(), Some("test"));
-    assert_eq!(test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap().status, TurnStatus::Completed);
+    assert_eq!(test.access.wait_turn(&session, &accepted.turn_id).await.unwrap().status, TurnStatus::Completed);
     assert!(test.work_dir().join("a.txt").exists());
 }
 
@@ -45,14 +45,14 @@ async fn the_first_answer_counts_and_later_ones_learn_of_it() {
 async fn reject_means_reject() {
     let test = asking().await;
     let session = test.session().await.id;
-    let _there = test.engine.watch(&session, None, Watcher { may_answer: true }).await.unwrap();
+    let _there = test.access.watch(&session, None, Watcher { may_answer: true }).await.unwrap();
     test.model.say([Step::Call("bash", json!({"command": "touch a.txt"}))]);
     let accepted = test.prompt(&session, "run").await.unwrap();
     let asked = test.wait_for(&session, Seq(0), EventKind::PermissionRequested).await;
     let EventBody::PermissionRequested(asked) = asked.body else { panic!("{asked:?}") };
     let reject = answer(PermissionOption::RejectOnce);
-    test.engine.answer(Some(&session), &asked.permission_id, reject, &test.caller).await.unwrap();
-    assert_eq!(test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap().status, TurnStatus::Completed);
+    test.access.answer(Some(&session), &asked.permission_id, reject).await.unwrap();
+    assert_eq!(test.access.wait_turn(&session, &accepted.turn_id).await.unwrap().status, TurnStatus::Completed);
     assert!(!test.work_dir().join("a.txt").exists());
     assert!(!test.kinds(&session).await.contains(&"tool.call_start"));
 }

@@ -42,8 +42,8 @@ async fn three_deaths_in_its_recovery_seal_a_session_and_no_other() {
         die_in_recovery(&disk, &session).await;
     }
     let test = TestEngine::at(Arc::clone(&home), MemoryStore::open(&disk), |_| {}).await;
-    let mut cursor = test.engine.watch(&session, Some(Seq(0)), Watcher { may_answer: false }).await.unwrap();
-    assert_eq!(test.engine.wait_turn(&other, &other_turn).await.unwrap().status, TurnStatus::Completed);
+    let mut cursor = test.access.watch(&session, Some(Seq(0)), Watcher { may_answer: false }).await.unwrap();
+    assert_eq!(test.access.wait_turn(&other, &other_turn).await.unwrap().status, TurnStatus::Completed);
 
     let refused = test.prompt(&session, "more").await.unwrap_err();
     let EngineError::Sealed { seal, .. } = &refused else { panic!("{refused:?}") };
@@ -51,17 +51,17 @@ async fn three_deaths_in_its_recovery_seal_a_session_and_no_other() {
     let api = refused.to_api();
     assert_eq!((api.code, api.retryable), (ErrorCode::SessionSealed, false));
     assert_eq!(api.details.unwrap()["reason"], "recovery_crashed");
-    let waited = test.engine.wait_turn(&session, &turn).await;
+    let waited = test.access.wait_turn(&session, &turn).await;
     assert!(matches!(waited, Err(EngineError::Sealed { .. })), "nobody waits for it: {waited:?}");
 
     // It can be read, found and told from others.
-    let view = test.engine.session(&session).await.unwrap();
+    let view = test.access.session(&session).await.unwrap();
     assert_eq!((view.status, view.sealed.as_ref()), (SessionStatus::Sealed, Some(&**seal)));
-    let messages = test.engine.messages(&session, MessageQuery::default()).await.unwrap().messages;
+    let messages = test.access.messages(&session, MessageQuery::default()).await.unwrap().messages;
     assert_eq!(messages[0].content, [wharf_protocol::ContentBlock::text("talk")]);
     assert_eq!(test.kinds(&session).await.last(), Some(&"session.sealed"));
     let query = SessionQuery { status: Some(SessionStatus::Sealed), ..SessionQuery::default() };
-    assert_eq!(test.engine.sessions(query).await.unwrap().total, 1);
+    assert_eq!(test.access.sessions(query).await.unwrap().total, 1);
     let mut seen = Vec::new();
     while seen.last() != Some(&EventKind::SessionSealed) {
         seen.extend(cursor.next(1 << 20).await.unwrap().iter().map(|event| event.kind));
@@ -72,12 +72,12 @@ async fn three_deaths_in_its_recovery_seal_a_session_and_no_other() {
     let test = TestEngine::at(Arc::clone(&home), MemoryStore::open(&disk), |_| {}).await;
     assert!(matches!(test.prompt(&session, "more").await, Err(EngineError::Sealed { .. })));
     test.model.say([Step::Text("whole")]);
-    let view = test.engine.unseal_session(&session, &test.caller).await.unwrap();
+    let view = test.access.unseal_session(&session).await.unwrap();
     assert_eq!(view.sealed, None);
-    let ended = test.engine.wait_turn(&session, &turn).await.unwrap();
+    let ended = test.access.wait_turn(&session, &turn).await.unwrap();
     assert_eq!((ended.status, ended.response.as_deref()), (TurnStatus::Completed, Some("whole")));
-    let again = test.engine.unseal_session(&session, &test.caller).await.unwrap();
-    assert_eq!(again.last_seq, test.engine.session(&session).await.unwrap().last_seq, "nothing to unseal");
+    let again = test.access.unseal_session(&session).await.unwrap();
+    assert_eq!(again.last_seq, test.access.session(&session).await.unwrap().last_seq, "nothing to unseal");
     test.stop().await;
 }
 
@@ -90,7 +90,7 @@ async fn a_recovery_that_comes_to_its_end_is_not_held_against_a_session() {
         die_in_recovery(&disk, &session).await;
     }
     let test = TestEngine::at(Arc::clone(&home), MemoryStore::open(&disk), |_| {}).await;
-    assert_eq!(test.engine.wait_turn(&session, &turn).await.unwrap().status, TurnStatus::Completed);
+    assert_eq!(test.access.wait_turn(&session, &turn).await.unwrap().status, TurnStatus::Completed);
     test.stop().await;
     let store = MemoryStore::open(&disk);
     assert_eq!(store.acquire(&session).await.unwrap().recoveries, 0);
@@ -99,7 +99,7 @@ async fn a_recovery_that_comes_to_its_end_is_not_held_against_a_session() {
     for _ in 0..4 {
         let store: Arc<dyn Store> = MemoryStore::open(&disk);
         let test = TestEngine::at(Arc::clone(&home), Arc::clone(&store), |_| {}).await;
-        test.engine.queue(&session).await.unwrap();
+        test.access.queue(&session).await.unwrap();
         let killed = MemoryStore::open(&disk);
         test.stop_at_once().await;
         killed.acquire(&session).await.unwrap();
@@ -117,8 +117,8 @@ async fn a_sealed_session_can_be_deleted() {
         die_in_recovery(&disk, &session).await;
     }
     let test = TestEngine::at(home, MemoryStore::open(&disk), |_| {}).await;
-    test.engine.delete_session(&session, &test.caller).await.unwrap();
-    assert!(matches!(test.engine.session(&session).await, Err(EngineError::SessionNotFound(_))));
+    test.access.delete_session(&session).await.unwrap();
+    assert!(matches!(test.access.session(&session).await, Err(EngineError::SessionNotFound(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -147,10 +147,10 @@ async fn a_session_that_cannot_be_read_is_sealed_and_the_others_work() {
     let refused = test.prompt(&hit, "more").await.unwrap_err();
     let EngineError::Sealed { seal, .. } = &refused else { panic!("{refused:?}") };
     assert_eq!(seal.reason, SealReason::Damaged);
-    let read = test.engine.messages(&hit, MessageQuery::default()).await;
+    let read = test.access.messages(&hit, MessageQuery::default()).await;
     assert!(matches!(&read, Err(EngineError::Damaged { .. })), "{read:?}");
     assert_eq!(read.unwrap_err().to_api().code, ErrorCode::SessionDamaged);
-    let view = test.engine.unseal_session(&hit, &test.caller).await.unwrap();
+    let view = test.access.unseal_session(&hit).await.unwrap();
     assert_eq!(view.status, SessionStatus::Sealed, "it is as damaged as before");
     test.stop().await;
 
@@ -166,7 +166,7 @@ async fn a_session_that_cannot_be_read_is_sealed_and_the_others_work() {
     }
     std::fs::write(&path, mended).unwrap();
     let test = TestEngine::at(home, open(), |_| {}).await;
-    assert_eq!(test.engine.unseal_session(&hit, &test.caller).await.unwrap().sealed, None);
+    assert_eq!(test.access.unseal_session(&hit).await.unwrap().sealed, None);
     assert_eq!(test.turn(&hit, "more").await.status, TurnStatus::Completed);
     let SavedState { events, .. } = open_read(&path, &hit).await;
     assert!(events.iter().any(|event| event.kind() == EventKind::SessionUnsealed));

@@ -18,8 +18,8 @@ async fn a_session_needs_a_real_directory_inside_the_allowed_roots() {
     let test = TestEngine::with(store, |config| config.allowed_roots = vec![root.clone()]).await;
     let create = |cwd: std::path::PathBuf| {
         let request = CreateSession { cwd: Some(cwd), ..CreateSession::default() };
-        let (engine, caller) = (test.engine.clone(), test.caller.clone());
-        async move { engine.create_session(request, &caller).await }
+        let access = test.access.clone();
+        async move { access.create_session(request).await }
     };
     assert_eq!(create(root.clone()).await.unwrap().cwd, root);
     for bad in [outside.path().to_owned(), root.join("missing"), "relative".into(), root.join("..")] {
@@ -35,16 +35,16 @@ async fn a_session_needs_a_real_directory_inside_the_allowed_roots() {
 async fn ids_are_unique_and_agents_known() {
     let test = TestEngine::new().await;
     let named = CreateSession { session_id: Some("mine".parse().unwrap()), ..CreateSession::default() };
-    test.engine.create_session(named.clone(), &test.caller).await.unwrap();
-    let again = test.engine.create_session(named, &test.caller).await;
+    test.access.create_session(named.clone()).await.unwrap();
+    let again = test.access.create_session(named).await;
     assert!(matches!(again, Err(EngineError::SessionExists(_))), "{again:?}");
     let unknown = CreateSession { agent_name: Some("nobody".to_owned()), ..CreateSession::default() };
-    let unknown = test.engine.create_session(unknown, &test.caller).await;
+    let unknown = test.access.create_session(unknown).await;
     assert!(matches!(unknown, Err(EngineError::AgentNotFound { .. })), "{unknown:?}");
     let explorer = CreateSession { agent_name: Some("explorer".to_owned()), ..CreateSession::default() };
-    let explorer = test.engine.create_session(explorer, &test.caller).await.unwrap();
+    let explorer = test.access.create_session(explorer).await.unwrap();
     assert_eq!(explorer.mode, Mode::Plan, "an agent brings its mode");
-    let page = test.engine.sessions(SessionQuery::default()).await.unwrap();
+    let page = test.access.sessions(SessionQuery::default()).await.unwrap();
     assert_eq!((page.total, page.sessions.len()), (2, 2));
 }
 
@@ -53,7 +53,7 @@ async fn title_mode_and_archive_change_and_stay() {
     let test = TestEngine::new().await;
     let session = test.session().await.id;
     test.turn(&session, "  Fix the tests\nplease").await;
-    let row = test.engine.session(&session).await.unwrap();
+    let row = test.access.session(&session).await.unwrap();
     assert_eq!(row.title.as_deref(), Some("Fix the tests"), "the first prompt gives the title");
     assert_eq!(row.status, SessionStatus::Idle);
     let change = UpdateSession {
@@ -62,10 +62,10 @@ async fn title_mode_and_archive_change_and_stay() {
         archived: Some(true),
         ..UpdateSession::default()
     };
-    let row = test.engine.update_session(&session, change, &test.caller).await.unwrap();
+    let row = test.access.update_session(&session, change).await.unwrap();
     assert_eq!((row.title.as_deref(), row.mode, row.archived), (Some("Tests"), Mode::AutoEdit, true));
     assert_eq!(
-        test.engine.sessions(SessionQuery::default()).await.unwrap().sessions.len(),
+        test.access.sessions(SessionQuery::default()).await.unwrap().sessions.len(),
         0,
         "archived ones are hidden"
     );
@@ -86,13 +86,13 @@ async fn another_agent_counts_from_the_next_turn_on_and_thinking_from_the_next_c
         thinking: Some(Thinking::High),
         ..UpdateSession::default()
     };
-    let row = test.engine.update_session(&session, change, &test.caller).await.unwrap();
+    let row = test.access.update_session(&session, change).await.unwrap();
     assert_eq!((row.agent_name.as_str(), row.thinking), ("explorer", Thinking::High));
     let unknown = UpdateSession { agent_name: Some("nobody".to_owned()), ..UpdateSession::default() };
-    let unknown = test.engine.update_session(&session, unknown, &test.caller).await;
+    let unknown = test.access.update_session(&session, unknown).await;
     assert!(matches!(unknown, Err(EngineError::AgentNotFound { .. })), "{unknown:?}");
     gate.notify_one();
-    test.engine.wait_turn(&session, &running.turn_id).await.unwrap();
+    test.access.wait_turn(&session, &running.turn_id).await.unwrap();
     test.turn(&session, "second").await;
     let asked = |test: &TestEngine| -> Vec<(bool, bool, Thinking)> {
         let requests = test.model.requests.lock().unwrap();
@@ -106,15 +106,15 @@ async fn another_agent_counts_from_the_next_turn_on_and_thinking_from_the_next_c
     assert_eq!(asked(&test), expected);
     // A turn that another process takes up goes on with the agent that it began with.
     test.model.say([Step::Wait(Arc::default())]);
-    let second = test.engine.session(&session).await.unwrap().last_seq;
+    let second = test.access.session(&session).await.unwrap().last_seq;
     let left = test.prompt(&session, "third").await.unwrap();
     test.wait_for(&session, second, EventKind::TurnStarted).await;
     let coder = UpdateSession { agent_name: Some("coder".to_owned()), ..UpdateSession::default() };
-    test.engine.update_session(&session, coder, &test.caller).await.unwrap();
+    test.access.update_session(&session, coder).await.unwrap();
     test.stop_at_once().await;
     drop(test);
     let next = TestEngine::at(Arc::clone(&home), store(), |_| {}).await;
-    next.engine.wait_turn(&session, &left.turn_id).await.unwrap();
+    next.access.wait_turn(&session, &left.turn_id).await.unwrap();
     next.turn(&session, "fourth").await;
     assert_eq!(asked(&next), [(false, false, Thinking::High), (true, true, Thinking::High)]);
 }
@@ -124,12 +124,12 @@ async fn clearing_removes_what_was_said_for_good() {
     let test = TestEngine::new().await;
     let session = test.session().await.id;
     test.turn(&session, "secret words").await;
-    test.engine.clear_messages(&session, &test.caller).await.unwrap();
-    let page = test.engine.messages(&session, MessageQuery::default()).await.unwrap();
+    test.access.clear_messages(&session).await.unwrap();
+    let page = test.access.messages(&session, MessageQuery::default()).await.unwrap();
     assert!(page.messages.is_empty());
-    let log = test.engine.events(&session, None, 1_000).await.unwrap();
+    let log = test.access.events(&session, None, 1_000).await.unwrap();
     assert!(log.events.iter().all(|event| !String::from_utf8_lossy(&event.json).contains("secret")));
-    let old = test.engine.watch(&session, Some(Seq(1)), Watcher { may_answer: false }).await.err();
+    let old = test.access.watch(&session, Some(Seq(1)), Watcher { may_answer: false }).await.err();
     assert!(matches!(old, Some(EngineError::CursorExpired { .. })), "{old:?}");
     test.turn(&session, "afresh").await;
     let requests = test.model.requests.lock().unwrap();
@@ -142,8 +142,8 @@ async fn a_deleted_session_ends_for_everyone() {
     let session = test.session().await.id;
     test.model.say([Step::Text("going on"), Step::Wait(Arc::default())]);
     test.prompt(&session, "talk").await.unwrap();
-    let mut cursor = test.engine.watch(&session, Some(Seq(0)), Watcher { may_answer: false }).await.unwrap();
-    test.engine.delete_session(&session, &test.caller).await.unwrap();
+    let mut cursor = test.access.watch(&session, Some(Seq(0)), Watcher { may_answer: false }).await.unwrap();
+    test.access.delete_session(&session).await.unwrap();
     let mut kinds = Vec::new();
     let end = loop {
         match cursor.next(1 << 20).await {
@@ -155,5 +155,5 @@ async fn a_deleted_session_ends_for_everyone() {
     assert_eq!(kinds.last(), Some(&"session.deleted"), "{kinds:?}");
     let gone = test.prompt(&session, "hello?").await;
     assert!(matches!(gone, Err(EngineError::SessionNotFound(_))), "{gone:?}");
-    assert!(matches!(test.engine.session(&session).await, Err(EngineError::SessionNotFound(_))));
+    assert!(matches!(test.access.session(&session).await, Err(EngineError::SessionNotFound(_))));
 }

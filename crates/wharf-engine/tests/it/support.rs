@@ -10,7 +10,7 @@ use futures_util::stream;
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
-use wharf_engine::{Accepted, Caller, Engine, EngineConfig, EngineError, Parts, Watcher};
+use wharf_engine::{Accepted, Access, Caller, Engine, EngineConfig, EngineError, Parts, Watcher};
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
@@ -120,7 +120,8 @@ impl Model for TestModels {
 pub struct TestEngine {
     pub engine: Engine,
     pub model: Arc<TestModel>,
-    pub caller: Caller,
+    /// All that it holds, to somebody called `test`.
+    pub access: Access,
     home: Arc<TempDir>,
 }
 
@@ -167,7 +168,8 @@ impl TestEngine {
         let models = TestModels::default();
         let parts = Parts { store, models: Arc::new(models.clone()), tools };
         let engine = Engine::start(config, parts).await.unwrap();
-        Self { engine, model: models.0, caller: Caller::new("test"), home }
+        let access = engine.access(Caller::owner("test"));
+        Self { engine, access, model: models.0, home }
     }
 
     pub fn work_dir(&self) -> PathBuf {
@@ -175,27 +177,27 @@ impl TestEngine {
     }
 
     pub async fn session(&self) -> Session {
-        self.engine.create_session(CreateSession::default(), &self.caller).await.unwrap()
+        self.access.create_session(CreateSession::default()).await.unwrap()
     }
 
     pub async fn prompt(&self, session: &SessionId, text: &str) -> Result<Accepted, EngineError> {
-        self.engine.prompt(session, Prompt::new(text), &self.caller).await
+        self.access.prompt(session, Prompt::new(text)).await
     }
 
     pub async fn prompt_with_id(&self, session: &SessionId, id: &str, text: &str) -> Result<Accepted, EngineError> {
         let id: MessageId = id.parse().unwrap();
-        self.engine.prompt(session, Prompt { id: Some(id), ..Prompt::new(text) }, &self.caller).await
+        self.access.prompt(session, Prompt { id: Some(id), ..Prompt::new(text) }).await
     }
 
     /// A prompt, up to the end of its turn.
     pub async fn turn(&self, session: &SessionId, text: &str) -> Turn {
         let accepted = self.prompt(session, text).await.unwrap();
-        self.engine.wait_turn(session, &accepted.turn_id).await.unwrap()
+        self.access.wait_turn(session, &accepted.turn_id).await.unwrap()
     }
 
     /// Everything on the log, decoded.
     pub async fn log(&self, session: &SessionId) -> Vec<Event> {
-        let page = self.engine.events(session, None, 1_000).await.unwrap();
+        let page = self.access.events(session, None, 1_000).await.unwrap();
         assert!(!page.more, "a test with such a long log reads it itself");
         page.events.iter().map(|event| event.decode().unwrap()).collect()
     }
@@ -206,7 +208,7 @@ impl TestEngine {
 
     /// Waits until an event of that kind is on the log, after `after`.
     pub async fn wait_for(&self, session: &SessionId, after: Seq, kind: EventKind) -> Event {
-        let mut cursor = self.engine.watch(session, Some(after), Watcher { may_answer: false }).await.unwrap();
+        let mut cursor = self.access.watch(session, Some(after), Watcher { may_answer: false }).await.unwrap();
         let found = async {
             loop {
                 for event in cursor.next(1 << 20).await.unwrap() {

@@ -45,7 +45,7 @@ async fn a_tool_call_changes_the_workspace_and_the_model_is_told() {
     let requests = test.model.requests.lock().unwrap().clone();
     let last = requests[1].messages.last().unwrap();
     assert_eq!(last.role, Role::Tool);
-    let page = test.engine.messages(&session, MessageQuery::default()).await.unwrap();
+    let page = test.access.messages(&session, MessageQuery::default()).await.unwrap();
     let roles: Vec<Role> = page.messages.iter().map(|message| message.role).collect();
     assert_eq!(roles, [Role::User, Role::Assistant, Role::Tool, Role::Assistant]);
 }
@@ -59,7 +59,7 @@ async fn output_of_a_command_streams_while_it_runs() {
     let accepted = test.prompt(&session, "run").await.unwrap();
     test.wait_for(&session, accepted.seq, EventKind::ToolCallProgress).await;
     std::fs::write(test.work_dir().join("go"), "").unwrap();
-    let turn = test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
 }
 
@@ -78,7 +78,7 @@ async fn fifty_prompts_with_one_id_are_one_turn() {
     }
     turns.dedup();
     assert_eq!(turns.len(), 1);
-    test.engine.wait_turn(&session, &turns[0]).await.unwrap();
+    test.access.wait_turn(&session, &turns[0]).await.unwrap();
     let again = test.prompt_with_id(&session, "p-1", "once").await.unwrap();
     assert_eq!(again.turn_id, turns[0]);
     let other = test.prompt_with_id(&session, "p-1", "something else").await;
@@ -92,7 +92,7 @@ async fn an_old_id_is_known_after_the_session_left_the_memory() {
     let test = TestEngine::with(store, |config| config.idle_unload_ms = 0).await;
     let session = test.session().await.id;
     let first = test.prompt_with_id(&session, "p-1", "once").await.unwrap();
-    test.engine.wait_turn(&session, &first.turn_id).await.unwrap();
+    test.access.wait_turn(&session, &first.turn_id).await.unwrap();
     let again = test.prompt_with_id(&session, "p-1", "once").await.unwrap();
     assert_eq!(again.turn_id, first.turn_id);
     let turn = test.turn(&session, "another").await;
@@ -112,15 +112,15 @@ async fn prompts_while_busy_wait_are_refused_or_withdrawn() {
     let third = test.prompt(&session, "three").await.unwrap();
     assert_eq!((second.position, third.position), (Some(1), Some(2)));
     let refused = Prompt { conflict_strategy: ConflictStrategy::Reject, ..Prompt::new("now") };
-    let refused = test.engine.prompt(&session, refused, &test.caller).await;
+    let refused = test.access.prompt(&session, refused).await;
     assert!(matches!(refused, Err(EngineError::Busy(_))), "{refused:?}");
-    test.engine.withdraw(&session, &second.message_id, &test.caller).await.unwrap();
-    assert_eq!(test.engine.queue(&session).await.unwrap().prompts.len(), 1);
+    test.access.withdraw(&session, &second.message_id).await.unwrap();
+    assert_eq!(test.access.queue(&session).await.unwrap().prompts.len(), 1);
     gate.notify_one();
     let turns = [
-        test.engine.wait_turn(&session, &first.turn_id).await.unwrap().status,
-        test.engine.wait_turn(&session, &second.turn_id).await.unwrap().status,
-        test.engine.wait_turn(&session, &third.turn_id).await.unwrap().status,
+        test.access.wait_turn(&session, &first.turn_id).await.unwrap().status,
+        test.access.wait_turn(&session, &second.turn_id).await.unwrap().status,
+        test.access.wait_turn(&session, &third.turn_id).await.unwrap().status,
     ];
     assert_eq!(turns, [TurnStatus::Completed, TurnStatus::Withdrawn, TurnStatus::Completed]);
 }
@@ -132,12 +132,12 @@ async fn a_cancel_stops_the_model_and_keeps_what_was_said() {
     test.model.say([Step::Text("half"), Step::Wait(Arc::default())]);
     let accepted = test.prompt(&session, "talk").await.unwrap();
     test.wait_for(&session, accepted.seq, EventKind::MessageChunk).await;
-    let answer = test.engine.cancel(&session, Cancel::default(), &test.caller).await.unwrap();
+    let answer = test.access.cancel(&session, Cancel::default()).await.unwrap();
     assert_eq!(answer.turn_id, Some(accepted.turn_id.clone()));
-    let turn = test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!((turn.status, turn.response.as_deref()), (TurnStatus::Cancelled, Some("half")));
     // Idle: nothing to cancel, and that is fine.
-    let idle = test.engine.cancel(&session, Cancel::default(), &test.caller).await.unwrap();
+    let idle = test.access.cancel(&session, Cancel::default()).await.unwrap();
     assert_eq!(idle.turn_id, None);
     assert_eq!(test.turn(&session, "again").await.status, TurnStatus::Completed);
 }
@@ -157,8 +157,8 @@ async fn a_cancel_kills_the_whole_tree_of_a_command() {
         }
     };
     let started = Instant::now();
-    test.engine.cancel(&session, Cancel::default(), &test.caller).await.unwrap();
-    let turn = test.engine.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    test.access.cancel(&session, Cancel::default()).await.unwrap();
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Cancelled);
     // The promise is 3 s; the margin is for noisy machines.
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
@@ -189,15 +189,15 @@ async fn a_client_can_run_a_tool_itself() {
     std::fs::write(test.work_dir().join("a.txt"), "hello\n").unwrap();
     let run = |name: &'static str, arguments| {
         let request = ExecuteTool { session_id: session.clone(), arguments };
-        let (engine, caller) = (test.engine.clone(), test.caller.clone());
-        async move { engine.execute_tool(name, request, &caller).await }
+        let access = test.access.clone();
+        async move { access.execute_tool(name, request).await }
     };
     let read = run("read_file", json!({"path": "a.txt"})).await.unwrap();
     assert!(read.success && read.result.contains("hello"), "{read:?}");
     let missing = run("read_file", json!({"path": "b.txt"})).await.unwrap();
     assert!(!missing.success);
     assert!(matches!(run("nothing", json!({})).await, Err(EngineError::ToolNotFound(_))));
-    let page = test.engine.messages(&session, MessageQuery::default()).await.unwrap();
+    let page = test.access.messages(&session, MessageQuery::default()).await.unwrap();
     assert!(page.messages.is_empty(), "a client's own calls are not part of the conversation");
-    assert!(test.engine.timeline(&session, Some(Seq(0)), 100).await.unwrap().entries.len() > 2);
+    assert!(test.access.timeline(&session, Some(Seq(0)), 100).await.unwrap().entries.len() > 2);
 }

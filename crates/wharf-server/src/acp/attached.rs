@@ -143,19 +143,19 @@ impl Attached {
         {
             // What the session holds, its MCP servers too, is given back where nobody else looks at it.
             (self.view, self.offer) = (None, None);
-            self.context.app.engine.rest(&self.session_id);
+            self.context.principal.access.rest(&self.session_id);
             self.context.out.answer(&id, Ok(json!({}))).await?;
             return Err(End::Closed);
         }
         if self.client.shows.notices && self.view.is_some() {
-            self.mcp.begin(&self.context.app.engine, &self.session_id);
+            self.mcp.begin(&self.context.principal.access, &self.session_id);
         }
         // Nothing could be opened: no task stays behind for it.
         if self.view.is_some() { Ok(()) } else { Err(End::Closed) }
     }
 
     async fn config_options(&self, session: &Session) -> Vec<acp::SessionConfigOption> {
-        options::config_options(&self.context.app.engine, session, self.client.offers).await
+        options::config_options(&self.context.principal.access, session, self.client.offers).await
     }
 
     /// The log ends here: the session was deleted, or the server stops.
@@ -239,7 +239,7 @@ impl Attached {
                 Ok(self.context.out.answer(&id, done).await?)
             }
             Command::SetOption { id, config_id, value } => {
-                let done = match options::change(&self.context.app.engine, &config_id, &value) {
+                let done = match options::change(&self.context.principal.access, &config_id, &value) {
                     Ok(change) => self.update(change).await,
                     Err(error) => Err(error),
                 };

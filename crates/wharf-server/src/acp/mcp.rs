@@ -6,11 +6,12 @@ use agent_client_protocol_schema::v1 as acp;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
-use wharf_engine::{Engine, EngineError, check_mcp};
+use wharf_engine::{Access, EngineError, check_mcp};
 use wharf_protocol::mcp::{McpServer, McpServerState, McpStatus, McpTransport, NamedValue};
 
 use super::rpc::{Params, RpcError};
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
+use wharf_protocol::Scope;
 
 const LIST: &str = "mcpServers";
 
@@ -104,9 +105,9 @@ pub(super) struct Watching {
 
 impl Watching {
     /// Begins to watch where the session is in use and has servers.
-    pub(super) fn begin(&mut self, engine: &Engine, session: &wharf_protocol::SessionId) {
+    pub(super) fn begin(&mut self, access: &Access, session: &wharf_protocol::SessionId) {
         if self.changes.is_none() {
-            self.changes = engine.watch_mcp(session);
+            self.changes = access.watch_mcp(session);
             if let Some(changes) = &mut self.changes {
                 changes.mark_changed();
             }

@@ -30,7 +30,7 @@ use serde::Deserialize;
 use wharf_protocol::ErrorCode;
 
 use crate::app::App;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::error::{Failure, Result};
 use crate::extract::random_id;
@@ -39,6 +39,7 @@ use crate::route::{Answer, Operation};
 use crate::trace::Trace;
 use connection::Connection;
 pub(crate) use terminals::Terminals;
+use wharf_protocol::Scope;
 
 /// The WebSocket subprotocol that asks for ACP.
 pub(crate) const SUBPROTOCOL: &str = "acp";
@@ -89,7 +90,7 @@ pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upg
     let connection_id = random_id();
     let trace = app.config.trace.as_ref().and_then(|dir| match Trace::in_directory(dir, &connection_id) {
         Ok(trace) => {
-            trace.event(&format!("an ACP connection of {}", principal.caller.name));
+            trace.event(&format!("an ACP connection of {}", principal.access.caller().name));
             Some(Arc::new(trace))
         }
         Err(error) => {

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_engine::{Engine, Offers};
+use wharf_engine::{Access, Offers};
 use wharf_protocol::event::SessionUpdated;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{Mode, Session, Thinking, ToolLocation};
@@ -50,11 +50,11 @@ pub(super) fn modes(session: &Session) -> acp::SessionModeState {
 
 /// `offers`: where tools work is a question only for a client that does something for them.
 pub(super) async fn config_options(
-    engine: &Engine,
+    access: &Access,
     session: &Session,
     offers: Offers,
 ) -> Vec<acp::SessionConfigOption> {
-    let mut options = vec![mode(session), model(engine, session).await, agent(engine, session), thinking(session)];
+    let mut options = vec![mode(session), model(access, session).await, agent(access, session), thinking(session)];
     if offers.works() {
         options.push(tool_location(session));
     }
@@ -68,9 +68,9 @@ fn mode(session: &Session) -> acp::SessionConfigOption {
         .category(acp::SessionConfigOptionCategory::Mode)
 }
 
-async fn model(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
+async fn model(access: &Access, session: &Session) -> acp::SessionConfigOption {
     let mut models = vec![session.model.clone()];
-    if let Ok(list) = tokio::time::timeout(MODELS_WAIT, engine.models()).await {
+    if let Ok(list) = tokio::time::timeout(MODELS_WAIT, access.models()).await {
         let known =
             list.providers.into_iter().filter(|provider| provider.available).flat_map(|provider| provider.models);
         for model in known.take(MODELS_SHOWN) {
@@ -86,8 +86,8 @@ async fn model(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
         .category(acp::SessionConfigOptionCategory::Model)
 }
 
-fn agent(engine: &Engine, session: &Session) -> acp::SessionConfigOption {
-    let known = engine.agents();
+fn agent(access: &Access, session: &Session) -> acp::SessionConfigOption {
+    let known = access.agents();
     let mut agents: Vec<_> =
         known.iter().map(|agent| value(&agent.name, &agent.name).description(agent.description.clone())).collect();
     // One that the configuration no longer has.
@@ -137,7 +137,7 @@ pub(super) fn mode_change(mode_id: &str) -> Result<UpdateSession, RpcError> {
 
 /// What setting an option changes.
 pub(super) fn change(
-    engine: &Engine,
+    access: &Access,
     config_id: &str,
     value: &acp::SessionConfigOptionValue,
 ) -> Result<UpdateSession, RpcError> {
@@ -148,7 +148,7 @@ pub(super) fn change(
         MODE => mode_change(&value.0),
         MODEL => Ok(UpdateSession { model: Some(value.0.to_string()), ..UpdateSession::default() }),
         AGENT => {
-            let known: Vec<String> = engine.agents().into_iter().map(|agent| agent.name).collect();
+            let known: Vec<String> = access.agents().into_iter().map(|agent| agent.name).collect();
             if !known.iter().any(|name| **name == *value.0) {
                 let reason = format!("there is no agent {:?}; there are {}", value.0, known.join(", "));
                 return Err(RpcError::invalid_params(reason));

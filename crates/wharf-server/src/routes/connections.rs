@@ -2,14 +2,15 @@
 
 use std::sync::atomic::Ordering;
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::Timestamp;
 use wharf_protocol::rest::Connections;
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::route::Operation;
+use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("getConnections", "/api/v1/connections", connections)
@@ -18,8 +19,8 @@ pub(super) fn operation() -> Operation {
         .answers::<Connections>(200, "Connected clients, counted.")
 }
 
-async fn connections(State(app): State<App>) -> Json<Connections> {
-    let session_connections = app.engine.watchers();
+async fn connections(State(app): State<App>, Extension(principal): Asker) -> Json<Connections> {
+    let session_connections = principal.access.watchers();
     Json(Connections {
         timestamp: Timestamp::now(),
         global_connections: app.presence.global.load(Ordering::Relaxed),

@@ -1,5 +1,6 @@
 //! `GET /events`: every session's events, as they become visible.
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
@@ -10,11 +11,12 @@ use wharf_engine::Position;
 use wharf_protocol::ErrorCode;
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{QueryOf, header};
 use crate::route::Operation;
+use crate::routes::Asker;
 use crate::sse::{EventStream, Source};
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct AllEventsQuery {
@@ -39,11 +41,12 @@ pub(super) fn operation() -> Operation {
 
 async fn events(
     State(app): State<App>,
+    Extension(principal): Asker,
     QueryOf(query): QueryOf<AllEventsQuery>,
     headers: HeaderMap,
 ) -> Result<Response> {
     let after = last_event_id(&headers)?.or(query.after);
-    let cursor = app.engine.watch_all(after.map(Position)).await?;
+    let cursor = principal.access.watch_all(after.map(Position)).await?;
     let connected = json!({ "position": cursor.position().0 });
     Ok(EventStream::new(app, Source::All(cursor), &connected, None).into_response(None))
 }

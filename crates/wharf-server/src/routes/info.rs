@@ -1,12 +1,13 @@
 //! `GET /info`: what the server can do, and its limits.
 
-use axum::Json;
 use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::PROTOCOL_VERSION;
 use wharf_protocol::rest::{Info, Limits};
 
 use crate::app::App;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 const CAPABILITIES: [&str; 11] = [
     "sessions",
@@ -28,16 +29,16 @@ pub(super) fn operation() -> Operation {
         .answers::<Info>(200, "Capabilities, agents and limits.")
 }
 
-async fn info(State(app): State<App>) -> Json<Info> {
+async fn info(State(app): State<App>, Extension(principal): Asker) -> Json<Info> {
     Json(Info {
         name: "wharf".to_owned(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         protocol_version: PROTOCOL_VERSION.to_owned(),
         capabilities: CAPABILITIES.map(str::to_owned).to_vec(),
-        agents: app.engine.agents().iter().map(|agent| agent.name.clone()).collect(),
-        tools_count: app.engine.tools().len(),
+        agents: principal.access.agents().iter().map(|agent| agent.name.clone()).collect(),
+        tools_count: principal.access.tools().len(),
         limits: limits(&app),
-        containment: app.engine.containment().await,
+        containment: principal.access.containment().await,
     })
 }
 

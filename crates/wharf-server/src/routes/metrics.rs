@@ -3,15 +3,17 @@
 use std::fmt::Write;
 use std::sync::atomic::Ordering;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use http::header::CONTENT_TYPE;
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::metrics::{header, resident_bytes, single};
 use crate::route::Operation;
+use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -22,8 +24,8 @@ pub(super) fn operation() -> Operation {
         .answers_text(200, "Prometheus' text format.", "text/plain")
 }
 
-async fn metrics(State(app): State<App>) -> Result<impl IntoResponse> {
-    let sessions = app.engine.session_counts().await?;
+async fn metrics(State(app): State<App>, Extension(principal): Asker) -> Result<impl IntoResponse> {
+    let sessions = principal.access.session_counts().await?;
     let connections = app.presence.counts();
     let numbers = &app.metrics;
     let mut out = String::with_capacity(4096);

@@ -1,11 +1,10 @@
 //! `GET /models`: what can be used now.
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::rest::ModelList;
 
-use crate::app::App;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listModels", "/api/v1/models", models)
@@ -13,6 +12,6 @@ pub(super) fn operation() -> Operation {
         .answers::<ModelList>(200, "What was found or configured.")
 }
 
-async fn models(State(app): State<App>) -> Json<ModelList> {
-    Json(app.engine.models().await)
+async fn models(Extension(principal): Asker) -> Json<ModelList> {
+    Json(principal.access.models().await)
 }

@@ -23,13 +23,14 @@ use wharf_engine::Watcher;
 use wharf_protocol::{ErrorCode, Seq, SessionId};
 
 use crate::app::App;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::error::{Failure, Result};
 use crate::extract::QueryOf;
 use crate::presence::Present;
 use crate::route::{Answer, Operation};
 use socket::{Socket, Start};
+use wharf_protocol::Scope;
 
 /// Bytes read from a socket at a time, and gathered before they are written.
 const BUFFER_BYTES: usize = 16 << 10;
@@ -76,13 +77,13 @@ async fn open(
     let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(true)) };
     let start = match query.session_id {
         Some(session_id) => {
-            let cursor = app.engine.watch(&session_id, query.after, watcher).await?;
+            let cursor = principal.access.watch(&session_id, query.after, watcher).await?;
             Start::Session(session_id, cursor)
         }
         None if query.after.is_some() => {
             return Err(Failure::invalid("after", "is a position in one session's log: give session_id too"));
         }
-        None => Start::All(app.engine.watch_all(None).await?),
+        None => Start::All(principal.access.watch_all(None).await?),
     };
     let peer = peer.map(|Extension(peer)| peer);
     if let Some(peer) = &peer {

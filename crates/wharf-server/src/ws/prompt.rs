@@ -19,8 +19,8 @@ pub(super) async fn accept(
     prompt: Prompt,
     watcher: Watcher,
 ) -> Result<TurnFrames> {
-    let accepted = app.engine.prompt(session_id, prompt, &principal.caller).await?;
-    Ok(TurnFrames::follow(app, session_id, &accepted, watcher).await?)
+    let accepted = principal.access.prompt(session_id, prompt).await?;
+    Ok(TurnFrames::follow(app, principal, session_id, &accepted, watcher).await?)
 }
 
 /// Passes the turn's frames on, up to its end or the socket's.

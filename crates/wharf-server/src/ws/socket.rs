@@ -22,10 +22,11 @@ use super::watch::Watch;
 use super::writer::{CAPACITY, Outgoing, Writer};
 use super::{close_for, envelope, prompt, release};
 use crate::app::App;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::error::{Failure, Result};
 use crate::presence::Present;
+use wharf_protocol::Scope;
 
 /// Prompts that one socket may follow at a time.
 const RUNNING_PROMPTS: usize = 32;
@@ -245,7 +246,7 @@ impl Socket {
                 self.principal.require(Scope::SessionsWrite)?;
                 let session_id = self.session(session_id)?;
                 let cancel = Cancel { force, ..Cancel::default() };
-                let answer = self.app.engine.cancel(&session_id, cancel, &self.principal.caller).await?;
+                let answer = self.principal.access.cancel(&session_id, cancel).await?;
                 let mut payload = json!({ "action": "cancelled", "session_id": session_id });
                 if let (Some(turn_id), Some(fields)) = (answer.turn_id, payload.as_object_mut()) {
                     fields.insert("turn_id".to_owned(), json!(turn_id));
@@ -266,7 +267,7 @@ impl Socket {
             Action::Approve { permission_id, option, message } => {
                 self.principal.require(Scope::PermissionsAnswer)?;
                 let answer = AnswerPermission { option, message };
-                let done = self.app.engine.answer(None, &permission_id, answer, &self.principal.caller).await?;
+                let done = self.principal.access.answer(None, &permission_id, answer).await?;
                 Ok(Some(json!({
                     "action": "resolved",
                     "status": done.status,
@@ -293,7 +294,7 @@ impl Socket {
             let text = format!("this socket watches {WATCHED_SESSIONS} sessions already");
             return Err(Failure::new(ErrorCode::RateLimited, text));
         }
-        let cursor = self.app.engine.watch(&session_id, after, self.watcher).await?;
+        let cursor = self.principal.access.watch(&session_id, after, self.watcher).await?;
         let answer = json!({ "action": "subscribed", "session_id": session_id, "last_seq": cursor.last_seq() });
         if known && after.is_none() {
             return Ok(Some(answer));

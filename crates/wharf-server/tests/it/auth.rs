@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use reqwest::Method;
 use serde_json::json;
-use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
+use wharf_protocol::Scopes;
+use wharf_server::{Auth, Key, Server, ServerConfig, ServerError};
 
 use crate::support::{EventReader, KEY, READER, TestServer, read};
 

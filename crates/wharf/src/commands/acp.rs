@@ -18,8 +18,9 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use wharf_client::{ApiKey, Auth};
 use wharf_engine::Engine;
+use wharf_protocol::Scopes;
 use wharf_server::trace::Trace;
-use wharf_server::{Key, Scopes, Server, ServerConfig};
+use wharf_server::{Key, Server, ServerConfig};
 
 use crate::cli::AcpArgs;
 use crate::connect::Context;

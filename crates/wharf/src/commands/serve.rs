@@ -11,9 +11,9 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wharf_client::Discovery;
 use wharf_engine::Engine;
-use wharf_protocol::Timestamp;
 use wharf_protocol::rest::Limits;
-use wharf_server::{Auth, Key, Scopes, Server, ServerConfig, ServerError};
+use wharf_protocol::{Scopes, Timestamp};
+use wharf_server::{Auth, Key, Server, ServerConfig, ServerError};
 
 use crate::config::{AuthChoice, Layered};
 use crate::connect::Context;

@@ -43,7 +43,7 @@ async fn an_engine_in_this_process_does_what_a_server_does() {
         }),
     };
     let engine = Engine::start(EngineConfig::new(home.workspace(), &state), parts).await.unwrap();
-    let embedded = Client::embedded(engine, Caller::new("test"), Timeouts::default());
+    let embedded = Client::embedded(engine, Caller::owner("test"), Timeouts::default());
     for client in [&sse, &embedded] {
         let session = session(client, &home, Mode::Full).await.id;
         let missing =

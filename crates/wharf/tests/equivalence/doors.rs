@@ -262,7 +262,7 @@ impl Embedded {
         let mut config = EngineConfig::new(workspace.path(), state.path());
         config.default_mode = Mode::Ask;
         let engine = Engine::start(config, parts).await.unwrap();
-        let client = Client::embedded(engine, Caller::new("owner"), Timeouts::default());
+        let client = Client::embedded(engine, Caller::owner("owner"), Timeouts::default());
         let workspace = workspace.path().to_str().unwrap().to_owned();
         Self { client, seen: std::sync::Mutex::new(0), workspace, _state: state }
     }

@@ -17,7 +17,7 @@ use crate::acp::options;
 use crate::acp::outbox::{self, META};
 use crate::acp::render::{Renderer, Viewer};
 use crate::acp::rpc::{Id, RpcError};
-use crate::auth::Scope;
+use wharf_protocol::Scope;
 
 /// Events read at a time when a view is caught up without being shown.
 const PAGE_EVENTS: usize = 500;
@@ -33,7 +33,7 @@ impl Attached {
         if let Some(cwd) = &directories.cwd {
             check_cwd(cwd)?;
         }
-        let engine = &self.context.app.engine;
+        let access = &self.context.principal.access;
         let create = CreateSession {
             cwd: directories.cwd.clone(),
             additional_directories: directories.further.clone().unwrap_or_default(),
@@ -41,12 +41,12 @@ impl Attached {
             mcp_servers,
             ..CreateSession::default()
         };
-        let session = match engine.create_session(create, &self.context.principal.caller).await {
+        let session = match access.create_session(create).await {
             // Our bridge asks again for what it may have got already.
-            Err(EngineError::SessionExists(_)) if self.client.is_bridge => engine.session(&self.session_id).await?,
+            Err(EngineError::SessionExists(_)) if self.client.is_bridge => access.session(&self.session_id).await?,
             created => created.map_err(refused)?,
         };
-        let cursor = engine.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
+        let cursor = access.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
         self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
         Ok(session)
     }
@@ -76,7 +76,7 @@ impl Attached {
             });
         }
         // Opened once more, it is the last to have come.
-        self.offer = Some(self.context.app.engine.offer(&self.session_id, Arc::new(host)));
+        self.offer = Some(self.context.principal.access.offer(&self.session_id, Arc::new(host)));
     }
 
     /// Answers a request that opened the session, then shows what stands beside the conversation.
@@ -120,13 +120,13 @@ impl Attached {
         if directories.further.is_none() {
             return Ok(());
         }
-        let engine = &self.context.app.engine;
-        let session = engine.session(&self.session_id).await?;
+        let access = &self.context.principal.access;
+        let session = access.session(&self.session_id).await?;
         // A sealed session is read, and no tool of it works.
         let Some(wanted) = directories.change(&session).filter(|_| session.sealed.is_none()) else { return Ok(()) };
         self.context.principal.require(Scope::SessionsWrite)?;
         let change = UpdateSession { additional_directories: Some(wanted), ..UpdateSession::default() };
-        let updated = engine.update_session(&self.session_id, change, &self.context.principal.caller).await;
+        let updated = access.update_session(&self.session_id, change).await;
         updated.map(drop).map_err(refused)
     }
 
@@ -135,12 +135,12 @@ impl Attached {
         if servers.is_empty() {
             return Ok(());
         }
-        Ok(self.context.app.engine.set_mcp(&self.session_id, servers).await?)
+        Ok(self.context.principal.access.set_mcp(&self.session_id, servers).await?)
     }
 
     /// Tells of MCP servers that do not work, to a client that shows it.
     pub(super) async fn tell_of_mcp(&mut self) -> Result<(), End> {
-        let Ok(mcp) = self.context.app.engine.mcp(&self.session_id).await else { return Ok(()) };
+        let Ok(mcp) = self.context.principal.access.mcp(&self.session_id).await else { return Ok(()) };
         let notices = self.mcp.notices(&mcp.servers);
         let frames = notices.into_iter().map(|notice| outbox::update(&self.session_id, notice, None)).collect();
         Ok(self.context.out.send(frames).await?)
@@ -152,7 +152,7 @@ impl Attached {
         if session.status != SessionStatus::Waiting {
             return Ok(());
         }
-        let Ok(open) = self.context.app.engine.permissions(&self.session_id).await else { return Ok(()) };
+        let Ok(open) = self.context.principal.access.permissions(&self.session_id).await else { return Ok(()) };
         let mut effects = Vec::new();
         for permission in open.permissions {
             let requested = PermissionRequested {
@@ -180,18 +180,18 @@ impl Attached {
     }
 
     fn renderer(&self, session: Session) -> Renderer {
-        Renderer::new(session, self.context.app.engine.tools(), self.client.shows)
+        Renderer::new(session, self.context.principal.access.tools(), self.client.shows)
     }
 
     /// Shows the whole conversation, up to the present.
     pub(super) async fn load(&mut self) -> Result<Result<Session, RpcError>, End> {
-        let engine = self.context.app.engine.clone();
-        let session = match engine.session(&self.session_id).await {
+        let access = self.context.principal.access.clone();
+        let session = match access.session(&self.session_id).await {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
         let before = Seq(session.first_seq.0.saturating_sub(1));
-        let cursor = match engine.watch(&self.session_id, Some(before), self.watcher()).await {
+        let cursor = match access.watch(&self.session_id, Some(before), self.watcher()).await {
             Ok(cursor) => cursor,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -216,25 +216,25 @@ impl Attached {
 
     /// Watches from `after`, or from the present, without showing what was before.
     pub(super) async fn attach(&mut self, after: Option<Seq>) -> Result<Session, RpcError> {
-        let engine = self.context.app.engine.clone();
+        let access = self.context.principal.access.clone();
         let watcher = self.watcher();
-        let cursor = match engine.watch(&self.session_id, after, watcher).await {
+        let cursor = match access.watch(&self.session_id, after, watcher).await {
             Err(EngineError::CursorExpired { first, .. }) => {
-                engine.watch(&self.session_id, Some(Seq(first.0.saturating_sub(1))), watcher).await?
+                access.watch(&self.session_id, Some(Seq(first.0.saturating_sub(1))), watcher).await?
             }
-            Err(EngineError::CursorAhead { .. }) => engine.watch(&self.session_id, None, watcher).await?,
+            Err(EngineError::CursorAhead { .. }) => access.watch(&self.session_id, None, watcher).await?,
             cursor => cursor?,
         };
         let position = cursor.position();
-        let session = engine.session(&self.session_id).await?;
+        let session = access.session(&self.session_id).await?;
         let mut renderer = self.renderer(session.clone());
         // What is open at the position began before it: what is half said, which calls run, what the queued prompts are.
-        let turns = engine.turns(&self.session_id, None, TURNS).await?.turns;
+        let turns = access.turns(&self.session_id, None, TURNS).await?.turns;
         let open = turns.iter().filter(|turn| turn.last_seq.is_none_or(|last| last > position));
         if let Some(first) = open.map(|turn| turn.first_seq).min().filter(|first| *first <= position) {
             let mut read = Seq(first.0.saturating_sub(1));
             while read < position {
-                let page = engine.events(&self.session_id, Some(read), PAGE_EVENTS).await?;
+                let page = access.events(&self.session_id, Some(read), PAGE_EVENTS).await?;
                 let Some(last) = page.events.last() else { break };
                 read = last.seq;
                 for event in page.events.iter().take_while(|event| event.seq <= position) {

@@ -34,13 +34,13 @@ impl Attached {
         };
         let mut prompt = Prompt::new(content);
         prompt.id = Some(message_id.clone());
-        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        let access = &self.context.principal.access;
         if let Some(offer) = &self.offer {
             offer.leads(&message_id);
         }
         // Before the log can say so: this client shows the prompt itself.
         self.own.insert(message_id.clone());
-        match app.engine.prompt(&self.session_id, prompt, caller).await {
+        match access.prompt(&self.session_id, prompt).await {
             Ok(accepted) => {
                 let turn_id = accepted.turn_id;
                 self.pending.push(Pending { id: id.clone(), message_id, turn_id });
@@ -58,7 +58,7 @@ impl Attached {
         let (Some(last), Some(view), true) = (self.pending.last(), &self.view, self.client.is_bridge) else {
             return Ok(());
         };
-        let Ok(turn) = self.context.app.engine.turn(&self.session_id, &last.turn_id).await else { return Ok(()) };
+        let Ok(turn) = self.context.principal.access.turn(&self.session_id, &last.turn_id).await else { return Ok(()) };
         if turn.status.is_final()
             && turn.last_seq.is_some_and(|end| end <= view.cursor.position())
             && let Some(pending) = self.pending.pop()
@@ -72,34 +72,34 @@ impl Attached {
 
     pub(super) async fn update(&mut self, change: UpdateSession) -> Result<Session, RpcError> {
         self.ensure_view().await?;
-        Ok(self.context.app.engine.update_session(&self.session_id, change, &self.context.principal.caller).await?)
+        Ok(self.context.principal.access.update_session(&self.session_id, change).await?)
     }
 
     /// Stops what runs, and withdraws what this client has waiting: first that, so that none of it starts meanwhile.
     pub(super) async fn cancel_all(&mut self) {
-        let (app, caller) = (&self.context.app, &self.context.principal.caller);
+        let access = &self.context.principal.access;
         for pending in &self.pending {
             // The one that runs cannot be withdrawn; it is cancelled.
-            let _ = app.engine.withdraw(&self.session_id, &pending.message_id, caller).await;
+            let _ = access.withdraw(&self.session_id, &pending.message_id).await;
         }
-        if let Err(error) = app.engine.cancel(&self.session_id, Cancel::default(), caller).await {
+        if let Err(error) = access.cancel(&self.session_id, Cancel::default()).await {
             tracing::debug!(%error, session.id = %self.session_id, "nothing could be cancelled");
         }
     }
 
     pub(super) async fn cancel_prompt(&self, at: usize) {
         let Some(pending) = self.pending.get(at) else { return };
-        let (app, caller) = (&self.context.app, &self.context.principal.caller);
-        if app.engine.withdraw(&self.session_id, &pending.message_id, caller).await.is_err() {
+        let access = &self.context.principal.access;
+        if access.withdraw(&self.session_id, &pending.message_id).await.is_err() {
             let cancel = Cancel { turn_id: Some(pending.turn_id.clone()), ..Cancel::default() };
             // It may have ended by itself.
-            let _ = app.engine.cancel(&self.session_id, cancel, caller).await;
+            let _ = access.cancel(&self.session_id, cancel).await;
         }
     }
 
     pub(super) async fn close(&mut self, id: Id) -> Result<(), End> {
         if self.view.is_none() {
-            let answer = match self.context.app.engine.session(&self.session_id).await {
+            let answer = match self.context.principal.access.session(&self.session_id).await {
                 Ok(_) => Ok(json!({})),
                 Err(error) => Err(RpcError::from(error)),
             };
@@ -136,8 +136,8 @@ impl Attached {
             None => return,
         };
         let answer = AnswerPermission { option, message: None };
-        let (app, caller) = (&self.context.app, &self.context.principal.caller);
-        if let Err(error) = app.engine.answer(Some(&self.session_id), permission_id, answer, caller).await {
+        let access = &self.context.principal.access;
+        if let Err(error) = access.answer(Some(&self.session_id), permission_id, answer).await {
             // Somebody else was first, or the turn is over.
             tracing::debug!(%error, "an ACP client's answer came too late");
         }

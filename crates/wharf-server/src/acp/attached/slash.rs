@@ -57,21 +57,21 @@ impl Attached {
 
     async fn carry_out(&mut self, command: Slash) -> Result<String, RpcError> {
         self.ensure_view().await?;
-        let engine = self.context.app.engine.clone();
-        let session = engine.session(&self.session_id).await?;
+        let access = self.context.principal.access.clone();
+        let session = access.session(&self.session_id).await?;
         let unchanged = UpdateSession::default();
         Ok(match command {
             Slash::Help => help(),
             Slash::Status => status(&session),
             Slash::Tools => {
-                let agent = engine.agents().into_iter().find(|agent| agent.name == session.agent_name);
+                let agent = access.agents().into_iter().find(|agent| agent.name == session.agent_name);
                 let has = |name: &String| agent.as_ref().is_none_or(|agent| agent.tools.contains(name));
-                let tools = engine.tools();
+                let tools = access.tools();
                 list(tools.iter().filter(|tool| has(&tool.name)).map(|tool| (&*tool.name, &*tool.description)))
             }
-            Slash::Agents => list(engine.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
+            Slash::Agents => list(access.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
             Slash::Models => {
-                let models = engine.models().await;
+                let models = access.models().await;
                 let usable = models.providers.iter().filter(|provider| provider.available);
                 list(usable.flat_map(|provider| &provider.models).map(|model| (&*model.id, "")))
             }
@@ -96,16 +96,16 @@ impl Attached {
                 format!("The thinking level is {}.", changed.thinking)
             }
             Slash::Clear => {
-                engine.clear_messages(&self.session_id, &self.context.principal.caller).await?;
+                access.clear_messages(&self.session_id).await?;
                 "What was said is forgotten; the model starts afresh.".to_owned()
             }
             Slash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };
-                let forked = engine.fork_session(&self.session_id, fork, &self.context.principal.caller).await?;
+                let forked = access.fork_session(&self.session_id, fork).await?;
                 format!("The copy is session `{}`.", forked.id)
             }
             Slash::Queue => {
-                let waiting = engine.queue(&self.session_id).await?.prompts;
+                let waiting = access.queue(&self.session_id).await?.prompts;
                 let texts: Vec<String> = waiting.iter().map(|prompt| prompt.content.text()).collect();
                 list(texts.iter().map(|text| (text.lines().next().unwrap_or_default(), "")))
             }

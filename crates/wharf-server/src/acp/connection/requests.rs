@@ -18,8 +18,8 @@ use crate::acp::mcp;
 use crate::acp::outbox::META;
 use crate::acp::render::Shows;
 use crate::acp::rpc::{INVALID_REQUEST, Id, Params, RpcError};
-use crate::auth::Scope;
 use crate::error::Failure;
+use wharf_protocol::Scope;
 
 /// Our extension: a session's updates after an event that the client has seen.
 #[derive(Debug, Deserialize)]

@@ -21,7 +21,7 @@ pub(super) async fn list(
     }
     let acp::ListSessionsRequest { cwd, cursor, .. } = request;
     let query = SessionQuery { limit: Some(LIST_PAGE), cursor, cwd, ..SessionQuery::default() };
-    let page = context.app.engine.sessions(query).await?;
+    let page = context.principal.access.sessions(query).await?;
     let sessions = page.sessions.iter().map(session_info).collect();
     Ok(acp::ListSessionsResponse::new(sessions).next_cursor(page.next_cursor))
 }
@@ -36,7 +36,7 @@ fn session_info(session: &Session) -> acp::SessionInfo {
 /// Deleting what is not there succeeds.
 pub(super) async fn delete(context: &Context, session: &str) -> Result<Value, RpcError> {
     let Ok(session) = session.parse::<SessionId>() else { return Ok(json!({})) };
-    match context.app.engine.delete_session(&session, &context.principal.caller).await {
+    match context.principal.access.delete_session(&session).await {
         Ok(()) | Err(EngineError::SessionNotFound(_)) => Ok(json!({})),
         Err(error) => Err(error.into()),
     }
@@ -45,6 +45,6 @@ pub(super) async fn delete(context: &Context, session: &str) -> Result<Value, Rp
 /// The new session's id. Nothing of it is attached: the client loads or resumes it like any other.
 pub(super) async fn fork(context: &Context, source: &SessionId, at_seq: Option<Seq>) -> Result<Value, RpcError> {
     let fork = ForkSession { at_seq, ..ForkSession::default() };
-    let forked = context.app.engine.fork_session(source, fork, &context.principal.caller).await?;
+    let forked = context.principal.access.fork_session(source, fork).await?;
     Ok(json!({ "sessionId": forked.id }))
 }

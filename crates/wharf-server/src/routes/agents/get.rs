@@ -1,14 +1,13 @@
 //! `GET /agents/{name}` and `GET /agents/{name}/spec`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::{Agent, ErrorCode};
 
-use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::extract::Params;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -23,7 +22,7 @@ pub(super) fn operation(path: &'static str, id: &'static str, summary: &'static 
         .fails(&[ErrorCode::AgentNotFound])
 }
 
-async fn get(State(app): State<App>, Params(path): Params<Path>) -> Result<Json<Agent>> {
-    let agent = app.engine.agents().iter().find(|agent| agent.name == path.name).cloned();
+async fn get(Extension(principal): Asker, Params(path): Params<Path>) -> Result<Json<Agent>> {
+    let agent = principal.access.agents().iter().find(|agent| agent.name == path.name).cloned();
     agent.map(Json).ok_or_else(|| Failure::new(ErrorCode::AgentNotFound, "there is no agent of that name"))
 }

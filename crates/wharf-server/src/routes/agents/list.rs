@@ -1,11 +1,10 @@
 //! `GET /agents`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::rest::AgentList;
 
-use crate::app::App;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listAgents", "/api/v1/agents", list)
@@ -13,6 +12,6 @@ pub(super) fn operation() -> Operation {
         .answers::<AgentList>(200, "All of them.")
 }
 
-async fn list(State(app): State<App>) -> Json<AgentList> {
-    Json(AgentList { agents: app.engine.agents().to_vec() })
+async fn list(Extension(principal): Asker) -> Json<AgentList> {
+    Json(AgentList { agents: principal.access.agents().to_vec() })
 }

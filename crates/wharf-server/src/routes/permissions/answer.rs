@@ -1,17 +1,15 @@
 //! `POST /permissions/{permission_id}`: the answer to a question. The first one counts.
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::rest::{AnswerPermission, PermissionAnswered};
 use wharf_protocol::{ErrorCode, PermissionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -29,10 +27,9 @@ pub(crate) fn operation() -> Operation {
 }
 
 async fn answer(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<Path>,
     JsonBody(answer): JsonBody<AnswerPermission>,
 ) -> Result<Json<PermissionAnswered>> {
-    Ok(Json(app.engine.answer(None, &path.permission_id, answer, &principal.caller).await?))
+    Ok(Json(principal.access.answer(None, &path.permission_id, answer).await?))
 }

@@ -1,18 +1,16 @@
 //! `POST /sessions/{session_id}/permissions/{permission_id}`: the answer to a question of this session.
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::rest::{AnswerPermission, PermissionAnswered};
 use wharf_protocol::{ErrorCode, PermissionId, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -33,11 +31,10 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn answer(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<Path>,
     JsonBody(answer): JsonBody<AnswerPermission>,
 ) -> Result<Json<PermissionAnswered>> {
-    let done = app.engine.answer(Some(&path.session_id), &path.permission_id, answer, &principal.caller).await?;
+    let done = principal.access.answer(Some(&path.session_id), &path.permission_id, answer).await?;
     Ok(Json(done))
 }

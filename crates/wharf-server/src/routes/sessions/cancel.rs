@@ -1,17 +1,15 @@
 //! `POST /sessions/{session_id}/cancel`: fine on an idle session too.
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::rest::{Cancel, CancelAnswer};
 use wharf_protocol::{ErrorCode, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{OptionalBody, Params};
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("cancel", "/api/v1/sessions/{session_id}/cancel", cancel)
@@ -26,10 +24,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn cancel(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InSession>,
     OptionalBody(cancel): OptionalBody<Cancel>,
 ) -> Result<Json<CancelAnswer>> {
-    Ok(Json(app.engine.cancel(&path.session_id, cancel, &principal.caller).await?))
+    Ok(Json(principal.access.cancel(&path.session_id, cancel).await?))
 }

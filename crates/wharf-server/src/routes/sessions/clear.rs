@@ -1,18 +1,16 @@
 //! `DELETE /sessions/{session_id}/messages` and `/history`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use http::Method;
 use wharf_protocol::rest::MessagesCleared;
 use wharf_protocol::{ErrorCode, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation(path: &'static str, id: &'static str) -> Operation {
     Operation::new(id, Method::DELETE, path, clear)
@@ -24,11 +22,7 @@ pub(super) fn operation(path: &'static str, id: &'static str) -> Operation {
         .fails(&[ErrorCode::SessionBusy])
 }
 
-async fn clear(
-    State(app): State<App>,
-    Extension(principal): Asker,
-    Params(path): Params<InSession>,
-) -> Result<Json<MessagesCleared>> {
-    app.engine.clear_messages(&path.session_id, &principal.caller).await?;
+async fn clear(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<MessagesCleared>> {
+    principal.access.clear_messages(&path.session_id).await?;
     Ok(Json(MessagesCleared { status: "cleared".to_owned(), session_id: path.session_id }))
 }

@@ -1,16 +1,14 @@
 //! `POST /sessions`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::rest::CreateSession;
 use wharf_protocol::{ErrorCode, Session};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::OptionalBody;
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("createSession", "/api/v1/sessions", create)
@@ -27,7 +25,6 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn create(
-    State(app): State<App>,
     Extension(principal): Asker,
     OptionalBody(request): OptionalBody<CreateSession>,
 ) -> Result<Json<Session>> {
@@ -35,5 +32,5 @@ async fn create(
         // A server is a program that runs here, or an address that this machine asks.
         principal.require(Scope::ToolsExecute)?;
     }
-    Ok(Json(app.engine.create_session(request, &principal.caller).await?))
+    Ok(Json(principal.access.create_session(request).await?))
 }

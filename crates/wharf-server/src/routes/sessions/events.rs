@@ -12,13 +12,13 @@ use wharf_engine::{EventPage, Watcher};
 use wharf_protocol::{ErrorCode, Event, Seq, SessionId};
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf, accepts, page_limit};
 use crate::route::Operation;
 use crate::routes::events::last_event_id;
 use crate::routes::{Asker, InSession};
 use crate::sse::{EventStream, Source};
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 struct EventsQuery {
@@ -75,11 +75,11 @@ async fn events(
     let limit = page_limit(query.limit, most, most)?;
     let after = last_event_id(&headers)?.map(Seq).or(query.after);
     if !accepts(&headers, "text/event-stream") {
-        let page = app.engine.events(&session_id, after, limit).await?;
+        let page = principal.access.events(&session_id, after, limit).await?;
         return Ok(write_page(&session_id, &page));
     }
     let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(true)) };
-    let cursor = app.engine.watch(&session_id, after, watcher).await?;
+    let cursor = principal.access.watch(&session_id, after, watcher).await?;
     let connected = json!({ "session_id": session_id, "last_seq": cursor.last_seq() });
     let stream = EventStream::new(app, Source::Session(cursor), &connected, Some(&session_id));
     Ok(stream.into_response(Some(&session_id)))

@@ -1,7 +1,7 @@
 //! `GET /sessions/{session_id}/export`: the whole log as lines.
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::State;
 use axum::response::Response;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
@@ -11,13 +11,12 @@ use wharf_engine::EngineError;
 use wharf_protocol::export::MEDIA_TYPE;
 use wharf_protocol::{EncodedEvent, ErrorCode, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::{Failure, Result};
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
 use crate::sse::stream_response;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("exportSession", "/api/v1/sessions/{session_id}/export", export)
@@ -32,9 +31,9 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::SessionNotFound, ErrorCode::SessionDamaged])
 }
 
-async fn export(State(app): State<App>, Params(path): Params<InSession>) -> Result<Response> {
+async fn export(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Response> {
     let session_id = path.session_id;
-    let (head, events) = app.engine.export_session(&session_id).await?;
+    let (head, events) = principal.access.export_session(&session_id).await?;
     let mut first = serde_json::to_vec(&head)
         .map_err(|error| Failure::from(EngineError::Internal(format!("an export's first line: {error}"))))?;
     first.push(b'\n');

@@ -1,16 +1,14 @@
 //! `POST /sessions/{session_id}/fork`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::rest::ForkSession;
 use wharf_protocol::{ErrorCode, Session, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{OptionalBody, Params};
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("forkSession", "/api/v1/sessions/{session_id}/fork", fork)
@@ -34,10 +32,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn fork(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InSession>,
     OptionalBody(request): OptionalBody<ForkSession>,
 ) -> Result<Json<Session>> {
-    Ok(Json(app.engine.fork_session(&path.session_id, request, &principal.caller).await?))
+    Ok(Json(principal.access.fork_session(&path.session_id, request).await?))
 }

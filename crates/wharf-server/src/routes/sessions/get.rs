@@ -1,15 +1,13 @@
 //! `GET /sessions/{session_id}`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::{ErrorCode, Session, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("getSession", "/api/v1/sessions/{session_id}", get)
@@ -20,6 +18,6 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::SessionNotFound])
 }
 
-async fn get(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<Session>> {
-    Ok(Json(app.engine.session(&path.session_id).await?))
+async fn get(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<Session>> {
+    Ok(Json(principal.access.session(&path.session_id).await?))
 }

@@ -10,12 +10,12 @@ use wharf_protocol::rest::ImportSession;
 use wharf_protocol::{ErrorCode, Session};
 
 use crate::app::App;
-use crate::auth::Scope;
 use crate::budget::Full;
 use crate::error::{Failure, Result};
 use crate::extract::{QueryOf, no_room};
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 /// Longest export that is taken. It is never held as a whole; what is held is the conversation in it.
 const IMPORT_MAX_BYTES: usize = 256 << 20;
@@ -47,7 +47,7 @@ async fn import(
     QueryOf(wanted): QueryOf<ImportSession>,
     body: Body,
 ) -> Result<Json<Session>> {
-    let mut import = app.engine.import_session(wanted, &principal.caller)?;
+    let mut import = principal.access.import_session(wanted)?;
     read_lines(&app, body, &mut import).await?;
     Ok(Json(import.finish().await?))
 }

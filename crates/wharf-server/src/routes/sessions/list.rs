@@ -1,15 +1,14 @@
 //! `GET /sessions`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::ErrorCode;
 use wharf_protocol::rest::{SessionPage, SessionQuery};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{QueryOf, page_limit};
 use crate::route::Operation;
+use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 const DEFAULT_LIMIT: usize = 50;
 const MOST: usize = 1_000;
@@ -23,7 +22,7 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::ValidationError])
 }
 
-async fn list(State(app): State<App>, QueryOf(mut query): QueryOf<SessionQuery>) -> Result<Json<SessionPage>> {
+async fn list(Extension(principal): Asker, QueryOf(mut query): QueryOf<SessionQuery>) -> Result<Json<SessionPage>> {
     query.limit = Some(page_limit(query.limit, DEFAULT_LIMIT, MOST)?);
-    Ok(Json(app.engine.sessions(query).await?))
+    Ok(Json(principal.access.sessions(query).await?))
 }

@@ -1,16 +1,14 @@
 //! `GET /sessions/{session_id}/mcp`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::mcp::McpServers;
 use wharf_protocol::{ErrorCode, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("getMcp", "/api/v1/sessions/{session_id}/mcp", mcp)
@@ -22,6 +20,6 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::SessionNotFound])
 }
 
-async fn mcp(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<McpServers>> {
-    Ok(Json(app.engine.mcp(&path.session_id).await?))
+async fn mcp(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<McpServers>> {
+    Ok(Json(principal.access.mcp(&path.session_id).await?))
 }

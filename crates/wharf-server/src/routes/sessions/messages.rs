@@ -1,16 +1,14 @@
 //! `GET /sessions/{session_id}/messages` and `/history`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::rest::{MessagePage, MessageQuery};
 use wharf_protocol::{ErrorCode, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf, page_limit};
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 const DEFAULT_LIMIT: usize = 100;
 const MOST: usize = 1_000;
@@ -26,10 +24,10 @@ pub(super) fn operation(path: &'static str, id: &'static str) -> Operation {
 }
 
 async fn messages(
-    State(app): State<App>,
+    Extension(principal): Asker,
     Params(path): Params<InSession>,
     QueryOf(mut query): QueryOf<MessageQuery>,
 ) -> Result<Json<MessagePage>> {
     query.limit = Some(page_limit(query.limit, DEFAULT_LIMIT, MOST)?);
-    Ok(Json(app.engine.messages(&path.session_id, query).await?))
+    Ok(Json(principal.access.messages(&path.session_id, query).await?))
 }

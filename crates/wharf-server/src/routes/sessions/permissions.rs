@@ -1,17 +1,15 @@
 //! `GET /sessions/{session_id}/permissions`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::SessionId;
 use wharf_protocol::rest::Permissions;
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listPermissions", "/api/v1/sessions/{session_id}/permissions", permissions)
@@ -22,6 +20,6 @@ pub(super) fn operation() -> Operation {
         .fails(&CHANGE_FAILS)
 }
 
-async fn permissions(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<Permissions>> {
-    Ok(Json(app.engine.permissions(&path.session_id).await?))
+async fn permissions(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<Permissions>> {
+    Ok(Json(principal.access.permissions(&path.session_id).await?))
 }

@@ -13,12 +13,13 @@ use wharf_protocol::{ErrorCode, MessageId, Prompt, Seq, SessionId, Turn, TurnSta
 
 use super::{CHANGE_FAILS, prompt_stream};
 use crate::app::App;
-use crate::auth::{Principal, Scope};
+use crate::auth::Principal;
 use crate::error::{Failure, Result};
 use crate::extract::{JsonBody, Params, QueryOf, accepts, header, unquoted};
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
 use crate::sse::{EventStream, Source, TurnMark};
+use wharf_protocol::Scope;
 
 /// What a prompt can meet.
 pub(super) const PROMPT_FAILS: [ErrorCode; 3] =
@@ -63,18 +64,20 @@ async fn prompt(
     JsonBody(prompt): JsonBody<Prompt>,
 ) -> Result<Response> {
     let session_id = path.session_id;
-    let accepted = accept(&app, &principal, &session_id, &headers, prompt).await?;
+    let accepted = accept(&principal, &session_id, &headers, prompt).await?;
     let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(false)) };
     if accepts(&headers, "text/event-stream") {
-        return events(app, session_id, &accepted, watcher).await;
+        return events(app, &principal, session_id, &accepted, watcher).await;
     }
     if accepts(&headers, "application/x-ndjson") {
-        return prompt_stream::frames(app, session_id, &accepted, watcher).await;
+        return prompt_stream::frames(app, &principal, session_id, &accepted, watcher).await;
     }
     if prefers_async(&headers)? {
         let turn_is_over = match accepted.position {
             Some(_) => None,
-            None => Some(app.engine.turn(&session_id, &accepted.turn_id).await?).filter(|turn| turn.status.is_final()),
+            None => {
+                Some(principal.access.turn(&session_id, &accepted.turn_id).await?).filter(|turn| turn.status.is_final())
+            }
         };
         let body = match turn_is_over {
             // The prompt was accepted, whatever became of its turn.
@@ -87,13 +90,12 @@ async fn prompt(
         return Ok(Json(at_once(session_id, accepted)).into_response());
     }
     // However long it takes; when the client leaves, only the waiting ends.
-    let turn = app.engine.wait_turn(&session_id, &accepted.turn_id).await?;
+    let turn = principal.access.wait_turn(&session_id, &accepted.turn_id).await?;
     Ok(Json(answer(session_id, accepted.message_id, turn)?).into_response())
 }
 
 /// Takes a prompt in. The id may come as a header.
 pub(super) async fn accept(
-    app: &App,
     principal: &Principal,
     session_id: &SessionId,
     headers: &HeaderMap,
@@ -107,12 +109,18 @@ pub(super) async fn accept(
         }
         prompt.id = Some(id);
     }
-    Ok(app.engine.prompt(session_id, prompt, &principal.caller).await?)
+    Ok(principal.access.prompt(session_id, prompt).await?)
 }
 
-async fn events(app: App, session_id: SessionId, accepted: &Accepted, watcher: Watcher) -> Result<Response> {
+async fn events(
+    app: App,
+    principal: &Principal,
+    session_id: SessionId,
+    accepted: &Accepted,
+    watcher: Watcher,
+) -> Result<Response> {
     let before = Seq(accepted.seq.0.saturating_sub(1));
-    let cursor = app.engine.watch(&session_id, Some(before), watcher).await?;
+    let cursor = principal.access.watch(&session_id, Some(before), watcher).await?;
     let connected = json!({
         "session_id": session_id,
         "message_id": accepted.message_id,

@@ -16,7 +16,7 @@ use wharf_protocol::{ErrorCode, Prompt, SessionId};
 use super::CHANGE_FAILS;
 use super::prompt::{PROMPT_FAILS, PromptQuery, accept};
 use crate::app::App;
-use crate::auth::Scope;
+use crate::auth::Principal;
 use crate::error::Result;
 use crate::escape::push_json;
 use crate::extract::{JsonBody, Params, QueryOf};
@@ -25,6 +25,7 @@ use crate::route::Operation;
 use crate::routes::{Asker, InSession};
 use crate::sse::stream_response;
 use crate::turn_frames::TurnFrames;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("promptStream", "/api/v1/sessions/{session_id}/prompt/stream", prompt)
@@ -49,14 +50,20 @@ async fn prompt(
     headers: HeaderMap,
     JsonBody(prompt): JsonBody<Prompt>,
 ) -> Result<Response> {
-    let accepted = accept(&app, &principal, &path.session_id, &headers, prompt).await?;
+    let accepted = accept(&principal, &path.session_id, &headers, prompt).await?;
     let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(false)) };
-    frames(app, path.session_id, &accepted, watcher).await
+    frames(app, &principal, path.session_id, &accepted, watcher).await
 }
 
 /// The answer that follows a turn.
-pub(super) async fn frames(app: App, session_id: SessionId, accepted: &Accepted, watcher: Watcher) -> Result<Response> {
-    let frames = TurnFrames::follow(&app, &session_id, accepted, watcher).await?;
+pub(super) async fn frames(
+    app: App,
+    principal: &Principal,
+    session_id: SessionId,
+    accepted: &Accepted,
+    watcher: Watcher,
+) -> Result<Response> {
+    let frames = TurnFrames::follow(&app, principal, &session_id, accepted, watcher).await?;
     let present = Present::new(&app.presence.sse);
     let body = Body::from_stream(stream::unfold((frames, present), |(mut frames, present)| async move {
         let batch = frames.next().await?;

@@ -1,17 +1,15 @@
 //! `GET /sessions/{session_id}/queue`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::SessionId;
 use wharf_protocol::rest::Queue;
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("getQueue", "/api/v1/sessions/{session_id}/queue", queue)
@@ -22,6 +20,6 @@ pub(super) fn operation() -> Operation {
         .fails(&CHANGE_FAILS)
 }
 
-async fn queue(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<Queue>> {
-    Ok(Json(app.engine.queue(&path.session_id).await?))
+async fn queue(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<Queue>> {
+    Ok(Json(principal.access.queue(&path.session_id).await?))
 }

@@ -1,6 +1,5 @@
 //! `PATCH /sessions/{session_id}/queue/{prompt_id}`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use http::Method;
 use wharf_protocol::rest::{Queue, UpdateQueued};
@@ -8,12 +7,11 @@ use wharf_protocol::{ErrorCode, MessageId, SessionId};
 
 use super::CHANGE_FAILS;
 use super::withdraw::InQueue;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::new("reprioritisePrompt", Method::PATCH, "/api/v1/sessions/{session_id}/queue/{prompt_id}", update)
@@ -28,11 +26,10 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn update(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InQueue>,
     JsonBody(change): JsonBody<UpdateQueued>,
 ) -> Result<Json<Queue>> {
     let InQueue { session_id, prompt_id } = path;
-    Ok(Json(app.engine.reprioritise(&session_id, &prompt_id, change.priority, &principal.caller).await?))
+    Ok(Json(principal.access.reprioritise(&session_id, &prompt_id, change.priority).await?))
 }

@@ -1,18 +1,16 @@
 //! `PUT /sessions/{session_id}/mcp`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use http::Method;
 use wharf_protocol::SessionId;
 use wharf_protocol::mcp::{McpServers, SetMcpServers};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::new("setMcp", Method::PUT, "/api/v1/sessions/{session_id}/mcp", set)
@@ -26,10 +24,10 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn set(
-    State(app): State<App>,
+    Extension(principal): Asker,
     Params(path): Params<InSession>,
     JsonBody(request): JsonBody<SetMcpServers>,
 ) -> Result<Json<McpServers>> {
-    app.engine.set_mcp(&path.session_id, request.mcp_servers).await?;
-    Ok(Json(app.engine.mcp(&path.session_id).await?))
+    principal.access.set_mcp(&path.session_id, request.mcp_servers).await?;
+    Ok(Json(principal.access.mcp(&path.session_id).await?))
 }

@@ -1,17 +1,15 @@
 //! `GET /sessions/{session_id}/tools`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::rest::ToolList;
 use wharf_protocol::{SessionId, ToolSpec};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listSessionTools", "/api/v1/sessions/{session_id}/tools", tools)
@@ -23,8 +21,8 @@ pub(super) fn operation() -> Operation {
         .fails(&CHANGE_FAILS)
 }
 
-async fn tools(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<ToolList>> {
-    let specs = app.engine.tools_of(&path.session_id).await?;
+async fn tools(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<ToolList>> {
+    let specs = principal.access.tools_of(&path.session_id).await?;
     let tools: Vec<ToolSpec> = specs.iter().map(|spec| ToolSpec::clone(spec)).collect();
     Ok(Json(ToolList { total: tools.len(), tools }))
 }

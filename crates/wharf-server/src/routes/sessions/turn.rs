@@ -1,15 +1,14 @@
 //! `GET /sessions/{session_id}/turns/{turn_id}`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::{ErrorCode, SessionId, Turn, TurnId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
+use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -27,6 +26,6 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::SessionNotFound, ErrorCode::TurnNotFound])
 }
 
-async fn turn(State(app): State<App>, Params(path): Params<Path>) -> Result<Json<Turn>> {
-    Ok(Json(app.engine.turn(&path.session_id, &path.turn_id).await?))
+async fn turn(Extension(principal): Asker, Params(path): Params<Path>) -> Result<Json<Turn>> {
+    Ok(Json(principal.access.turn(&path.session_id, &path.turn_id).await?))
 }

@@ -1,18 +1,16 @@
 //! `GET /sessions/{session_id}/turns`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use wharf_protocol::rest::TurnPage;
 use wharf_protocol::{ErrorCode, Seq, SessionId};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf, page_limit};
 use crate::route::Operation;
-use crate::routes::InSession;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 const DEFAULT_LIMIT: usize = 50;
 const MOST: usize = 1_000;
@@ -37,10 +35,10 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn turns(
-    State(app): State<App>,
+    Extension(principal): Asker,
     Params(path): Params<InSession>,
     QueryOf(query): QueryOf<TurnQuery>,
 ) -> Result<Json<TurnPage>> {
     let limit = page_limit(query.limit, DEFAULT_LIMIT, MOST)?;
-    Ok(Json(app.engine.turns(&path.session_id, query.cursor, limit).await?))
+    Ok(Json(principal.access.turns(&path.session_id, query.cursor, limit).await?))
 }

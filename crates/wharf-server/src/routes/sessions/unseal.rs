@@ -1,16 +1,14 @@
 //! `POST /sessions/{session_id}/unseal`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::{Session, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("unsealSession", "/api/v1/sessions/{session_id}/unseal", unseal)
@@ -26,10 +24,6 @@ pub(super) fn operation() -> Operation {
         .fails(&CHANGE_FAILS)
 }
 
-async fn unseal(
-    State(app): State<App>,
-    Extension(principal): Asker,
-    Params(path): Params<InSession>,
-) -> Result<Json<Session>> {
-    Ok(Json(app.engine.unseal_session(&path.session_id, &principal.caller).await?))
+async fn unseal(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<Session>> {
+    Ok(Json(principal.access.unseal_session(&path.session_id).await?))
 }

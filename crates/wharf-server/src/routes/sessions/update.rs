@@ -1,18 +1,16 @@
 //! `PATCH /sessions/{session_id}`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use http::Method;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{ErrorCode, Session, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::new("updateSession", Method::PATCH, "/api/v1/sessions/{session_id}", update)
@@ -26,10 +24,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn update(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InSession>,
     JsonBody(change): JsonBody<UpdateSession>,
 ) -> Result<Json<Session>> {
-    Ok(Json(app.engine.update_session(&path.session_id, change, &principal.caller).await?))
+    Ok(Json(principal.access.update_session(&path.session_id, change).await?))
 }

@@ -1,6 +1,5 @@
 //! `DELETE /sessions/{session_id}/queue/{prompt_id}`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use http::Method;
 use schemars::JsonSchema;
@@ -8,12 +7,11 @@ use serde::{Deserialize, Serialize};
 use wharf_protocol::{ErrorCode, MessageId, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 /// A path to one queued prompt.
 #[derive(Debug, Deserialize)]
@@ -41,11 +39,7 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::PromptNotFound])
 }
 
-async fn withdraw(
-    State(app): State<App>,
-    Extension(principal): Asker,
-    Params(path): Params<InQueue>,
-) -> Result<Json<PromptWithdrawnBody>> {
-    app.engine.withdraw(&path.session_id, &path.prompt_id, &principal.caller).await?;
+async fn withdraw(Extension(principal): Asker, Params(path): Params<InQueue>) -> Result<Json<PromptWithdrawnBody>> {
+    principal.access.withdraw(&path.session_id, &path.prompt_id).await?;
     Ok(Json(PromptWithdrawnBody { status: "withdrawn", session_id: path.session_id, message_id: path.prompt_id }))
 }

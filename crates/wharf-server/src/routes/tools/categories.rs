@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::rest::ToolCategories;
 
-use crate::app::App;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listToolCategories", "/api/v1/tools/categories", categories)
@@ -15,9 +14,9 @@ pub(super) fn operation() -> Operation {
         .answers::<ToolCategories>(200, "All of them.")
 }
 
-async fn categories(State(app): State<App>) -> Json<ToolCategories> {
+async fn categories(Extension(principal): Asker) -> Json<ToolCategories> {
     let mut categories: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for spec in app.engine.tools().iter() {
+    for spec in principal.access.tools().iter() {
         categories.entry(spec.category.clone()).or_default().push(spec.name.clone());
     }
     Json(ToolCategories { categories })

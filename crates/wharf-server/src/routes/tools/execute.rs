@@ -1,17 +1,15 @@
 //! `POST /tools/{name}/execute`: one call on a client's behalf, through the session's policy, on its log.
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::ErrorCode;
 use wharf_protocol::rest::{ExecuteTool, ToolExecuted};
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
+use wharf_protocol::Scope;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -37,10 +35,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn execute(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<Path>,
     JsonBody(request): JsonBody<ExecuteTool>,
 ) -> Result<Json<ToolExecuted>> {
-    Ok(Json(app.engine.execute_tool(&path.name, request, &principal.caller).await?))
+    Ok(Json(principal.access.execute_tool(&path.name, request).await?))
 }

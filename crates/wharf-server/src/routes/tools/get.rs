@@ -1,14 +1,13 @@
 //! `GET /tools/{name}`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use serde::Deserialize;
 use wharf_protocol::{ErrorCode, ToolSpec};
 
-use crate::app::App;
 use crate::error::{Failure, Result};
 use crate::extract::Params;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 #[derive(Debug, Deserialize)]
 struct Path {
@@ -23,8 +22,8 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::ToolNotFound])
 }
 
-async fn get(State(app): State<App>, Params(path): Params<Path>) -> Result<Json<ToolSpec>> {
-    let tools = app.engine.tools();
+async fn get(Extension(principal): Asker, Params(path): Params<Path>) -> Result<Json<ToolSpec>> {
+    let tools = principal.access.tools();
     let spec = tools.iter().find(|spec| spec.name == path.name);
     spec.map(|spec| Json(ToolSpec::clone(spec)))
         .ok_or_else(|| Failure::new(ErrorCode::ToolNotFound, "there is no tool of that name"))

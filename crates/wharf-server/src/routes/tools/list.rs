@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::ToolList;
 
-use crate::app::App;
 use crate::route::Operation;
+use crate::routes::Asker;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listTools", "/api/v1/tools", list)
@@ -16,7 +15,8 @@ pub(super) fn operation() -> Operation {
         .answers::<ToolList>(200, "All of them.")
 }
 
-async fn list(State(app): State<App>) -> Json<ToolList> {
-    let tools: Vec<ToolSpec> = app.engine.tools().iter().map(|spec| Arc::unwrap_or_clone(Arc::clone(spec))).collect();
+async fn list(Extension(principal): Asker) -> Json<ToolList> {
+    let tools: Vec<ToolSpec> =
+        principal.access.tools().iter().map(|spec| Arc::unwrap_or_clone(Arc::clone(spec))).collect();
     Json(ToolList { total: tools.len(), tools })
 }

@@ -1,7 +1,8 @@
 //! MCP servers of a session.
 
 use serde_json::json;
-use wharf_server::{Auth, Key, Scope, Scopes};
+use wharf_protocol::{Scope, Scopes};
+use wharf_server::{Auth, Key};
 
 use crate::support::{KEY, TestServer};
 

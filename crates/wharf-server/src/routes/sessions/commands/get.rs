@@ -1,16 +1,15 @@
 //! `GET /sessions/{session_id}/commands/{command_id}`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::{Command, CommandId, ErrorCode, SessionId};
 
 use super::InCommand;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
+use crate::routes::Asker;
 use crate::routes::sessions::CHANGE_FAILS;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("getCommand", "/api/v1/sessions/{session_id}/commands/{command_id}", get)
@@ -23,6 +22,6 @@ pub(super) fn operation() -> Operation {
         .fails(&[ErrorCode::CommandNotFound])
 }
 
-async fn get(State(app): State<App>, Params(path): Params<InCommand>) -> Result<Json<Command>> {
-    Ok(Json(app.engine.command(&path.session_id, &path.command_id).await?))
+async fn get(Extension(principal): Asker, Params(path): Params<InCommand>) -> Result<Json<Command>> {
+    Ok(Json(principal.access.command(&path.session_id, &path.command_id).await?))
 }

@@ -1,18 +1,16 @@
 //! `POST /sessions/{session_id}/commands/{command_id}/input`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::command::{CommandInput, CommandInputTaken};
 use wharf_protocol::{CommandId, ErrorCode, SessionId};
 
 use super::InCommand;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
 use crate::routes::sessions::CHANGE_FAILS;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("writeCommandInput", "/api/v1/sessions/{session_id}/commands/{command_id}/input", input)
@@ -31,10 +29,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn input(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InCommand>,
     JsonBody(input): JsonBody<CommandInput>,
 ) -> Result<Json<CommandInputTaken>> {
-    Ok(Json(app.engine.command_input(&path.session_id, &path.command_id, input, &principal.caller).await?))
+    Ok(Json(principal.access.command_input(&path.session_id, &path.command_id, input).await?))
 }

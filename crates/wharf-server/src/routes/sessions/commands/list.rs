@@ -1,17 +1,15 @@
 //! `GET /sessions/{session_id}/commands`
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::SessionId;
 use wharf_protocol::command::CommandList;
 
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::Params;
 use crate::route::Operation;
-use crate::routes::InSession;
 use crate::routes::sessions::CHANGE_FAILS;
+use crate::routes::{Asker, InSession};
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("listCommands", "/api/v1/sessions/{session_id}/commands", list)
@@ -23,6 +21,6 @@ pub(super) fn operation() -> Operation {
         .fails(&CHANGE_FAILS)
 }
 
-async fn list(State(app): State<App>, Params(path): Params<InSession>) -> Result<Json<CommandList>> {
-    Ok(Json(app.engine.commands(&path.session_id).await?))
+async fn list(Extension(principal): Asker, Params(path): Params<InSession>) -> Result<Json<CommandList>> {
+    Ok(Json(principal.access.commands(&path.session_id).await?))
 }

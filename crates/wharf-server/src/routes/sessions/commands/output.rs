@@ -1,17 +1,16 @@
 //! `GET /sessions/{session_id}/commands/{command_id}/output`: a piece of it, from a byte on; waits for more where it is asked to.
 
-use axum::Json;
-use axum::extract::State;
+use axum::{Extension, Json};
 use wharf_protocol::command::{CommandOutput, CommandOutputQuery};
 use wharf_protocol::{CommandId, ErrorCode, SessionId};
 
 use super::InCommand;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf};
 use crate::route::Operation;
+use crate::routes::Asker;
 use crate::routes::sessions::CHANGE_FAILS;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::get("readCommandOutput", "/api/v1/sessions/{session_id}/commands/{command_id}/output", output)
@@ -30,9 +29,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn output(
-    State(app): State<App>,
+    Extension(principal): Asker,
     Params(path): Params<InCommand>,
     QueryOf(query): QueryOf<CommandOutputQuery>,
 ) -> Result<Json<CommandOutput>> {
-    Ok(Json(app.engine.command_output(&path.session_id, &path.command_id, query).await?))
+    Ok(Json(principal.access.command_output(&path.session_id, &path.command_id, query).await?))
 }

@@ -1,18 +1,16 @@
 //! `POST /sessions/{session_id}/commands/{command_id}/resize`
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::command::CommandResized;
 use wharf_protocol::{CommandId, ErrorCode, SessionId, TerminalSize};
 
 use super::InCommand;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{JsonBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
 use crate::routes::sessions::CHANGE_FAILS;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("resizeCommand", "/api/v1/sessions/{session_id}/commands/{command_id}/resize", resize)
@@ -27,10 +25,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn resize(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InCommand>,
     JsonBody(size): JsonBody<TerminalSize>,
 ) -> Result<Json<CommandResized>> {
-    Ok(Json(app.engine.resize_command(&path.session_id, &path.command_id, size, &principal.caller).await?))
+    Ok(Json(principal.access.resize_command(&path.session_id, &path.command_id, size).await?))
 }

@@ -1,18 +1,16 @@
 //! `POST /sessions/{session_id}/commands/{command_id}/stop`: fine for one that has ended, too.
 
-use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::command::StopCommand;
 use wharf_protocol::{Command, CommandId, ErrorCode, SessionId};
 
 use super::InCommand;
-use crate::app::App;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{OptionalBody, Params};
 use crate::route::Operation;
 use crate::routes::Asker;
 use crate::routes::sessions::CHANGE_FAILS;
+use wharf_protocol::Scope;
 
 pub(super) fn operation() -> Operation {
     Operation::post("stopCommand", "/api/v1/sessions/{session_id}/commands/{command_id}/stop", stop)
@@ -28,10 +26,9 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn stop(
-    State(app): State<App>,
     Extension(principal): Asker,
     Params(path): Params<InCommand>,
     OptionalBody(StopCommand {}): OptionalBody<StopCommand>,
 ) -> Result<Json<Command>> {
-    Ok(Json(app.engine.stop_command(&path.session_id, &path.command_id, &principal.caller).await?))
+    Ok(Json(principal.access.stop_command(&path.session_id, &path.command_id).await?))
 }
