@@ -278,7 +278,13 @@ fn innermost(error: &reqwest::Error) -> String {
 
 fn parse_base(url: &str) -> Result<Url, ClientError> {
     let invalid = |reason: String| ClientError::Validation { field: Some("url".to_owned()), message: reason };
-    let with_scheme = if url.contains("://") { url.to_owned() } else { format!("http://{url}") };
+    let with_scheme = match url.split_once("://") {
+        // The address of the WebSocket, which leads to the same server.
+        Some(("ws", rest)) => format!("http://{rest}"),
+        Some(("wss", rest)) => format!("https://{rest}"),
+        Some(_) => url.to_owned(),
+        None => format!("http://{url}"),
+    };
     // Never the text itself in an error: somebody may have put a key into it.
     let mut base = Url::parse(&with_scheme).map_err(|error| invalid(format!("not a server's address: {error}")))?;
     if !matches!(base.scheme(), "http" | "https") || base.cannot_be_a_base() {
@@ -287,7 +293,9 @@ fn parse_base(url: &str) -> Result<Url, ClientError> {
     if !base.username().is_empty() || base.password().is_some() || base.query().is_some() || base.fragment().is_some() {
         return Err(invalid("a server's address holds no user, key or query".to_owned()));
     }
-    let path = base.path().trim_end_matches('/').trim_end_matches("/api/v1").trim_end_matches('/').to_owned();
+    let path = base.path().trim_end_matches('/');
+    let path = ["/api/v1", "/ws", "/acp"].iter().find_map(|end| path.strip_suffix(end)).unwrap_or(path);
+    let path = path.trim_end_matches('/').to_owned();
     base.set_path(&path);
     Ok(base)
 }
@@ -302,7 +310,9 @@ mod tests {
 
     #[test]
     fn addresses_lead_below_the_api() {
-        for url in ["http://127.0.0.1:4096", "127.0.0.1:4096/", "http://127.0.0.1:4096/api/v1/"] {
+        for url in
+            ["http://127.0.0.1:4096", "127.0.0.1:4096/", "http://127.0.0.1:4096/api/v1/", "ws://127.0.0.1:4096/ws"]
+        {
             let http = http(url).unwrap();
             assert_eq!(http.url(&["sessions", "a/b c"]).as_str(), "http://127.0.0.1:4096/api/v1/sessions/a%2Fb%20c");
             assert_eq!(http.socket_url().as_str(), "ws://127.0.0.1:4096/ws");

@@ -21,6 +21,11 @@ pub struct DemoModel;
 
 impl DemoModel {
     pub(crate) const NAME: &'static str = "demo";
+
+    /// Whether a configured model means this one.
+    pub(crate) fn is_called(model: &str) -> bool {
+        matches!(model, "demo" | "demo/demo")
+    }
     const ID: &'static str = "demo/demo";
 }
 

@@ -1,5 +1,7 @@
 //! The command line.
 
+pub mod spelling;
+
 use std::net::IpAddr;
 use std::path::PathBuf;
 
@@ -17,19 +19,19 @@ const STYLES: Styles = Styles::styled()
     .literal(AnsiColor::Cyan.on_default().bold())
     .placeholder(AnsiColor::Cyan.on_default());
 
-/// A coding-agent server: sessions that several clients share, and that survive all of them.
+/// A coding-agent server. Many clients can share a session, and nothing is lost.
 #[derive(Debug, Clone, Parser)]
 #[command(name = "wharf", version, styles = STYLES, max_term_width = 100, after_help = "\
 Examples:
-  wharf ask \"what does this project do?\"     one question, the answer on standard output
-  git diff | wharf ask \"review this\"         with text from a pipe
-  wharf serve &                              a server that sessions outlive their windows on
+  wharf ask \"what does this project do?\"     ask one question; the answer goes to standard output
+  git diff | wharf ask \"review this\"         send text from a pipe along
+  wharf serve &                              run a server; sessions survive closing the terminal
   wharf attach                               talk to an agent, alone or with others
   wharf init                                 set up an editor: Zed, JetBrains, Neovim, Emacs, Toad
 
-Without a server, `ask` and `attach` run the agent in their own process, on the same sessions.
-Sessions, the key and the server's place are in $WHARF_STATE_DIR, by default ~/.local/state/wharf.
-`wharf COMMAND --help` says more about each command.")]
+If no server is running, `ask` and `attach` run the agent in their own process, with the same sessions.
+Sessions, the key and the server's address are stored in $WHARF_STATE_DIR (default: ~/.local/state/wharf).
+`wharf COMMAND --help` explains each command.")]
 pub struct Cli {
     #[command(flatten)]
     pub global: Global,
@@ -39,10 +41,10 @@ pub struct Cli {
 
 #[derive(Debug, Clone, Args)]
 pub struct Global {
-    /// Configuration file, in place of ~/.config/wharf/config.toml
+    /// Configuration file to use instead of ~/.config/wharf/config.toml
     #[arg(long, global = true, value_name = "FILE", env = "WHARF_CONFIG", hide_env_values = true)]
     pub config: Option<PathBuf>,
-    /// Log more to standard error; repeat for even more
+    /// Log more to standard error; repeat for more detail
     #[arg(short, long, global = true, action = clap::ArgAction::Count)]
     pub verbose: u8,
 }
@@ -51,39 +53,41 @@ pub struct Global {
 pub enum Command {
     /// Run the server
     Serve(ServeArgs),
-    /// Ask once; the answer goes to standard output
+    /// Run one prompt and print the answer
     Ask(AskArgs),
-    /// Ask once, in this process
+    /// Run one prompt in this process, without a server
     Run(AskArgs),
     /// Talk to an agent in the terminal
     Attach(AttachArgs),
-    /// Serve an editor that speaks the Agent Client Protocol, on standard input and output
+    /// Serve an editor over standard input and output (Agent Client Protocol)
     Acp(AcpArgs),
-    /// Set up an editor, so that it starts `wharf acp`
+    /// Set up an editor to use Wharf
     Init(InitArgs),
-    /// List, show or delete sessions
+    /// List, show, copy, save or delete sessions
     Sessions(SessionsArgs),
-    /// List, follow, write to or stop background commands of a session
+    /// List, follow, write to or stop background commands
     Commands(CommandsArgs),
-    /// List the models that can be used, and why
+    /// List the available models
     Models(ListArgs),
-    /// List the tools that agents have
+    /// List the tools that agents can use
     Tools(ListArgs),
-    /// List the configured MCP servers and their tools, or call one
+    /// List configured MCP servers and their tools, or call a tool
     #[command(subcommand)]
     Mcp(McpCommand),
-    /// List the agents
+    /// List the available agents
     Agents(ListArgs),
-    /// Show the server of this machine
+    /// Show whether a server is running on this machine
     Status(StatusArgs),
-    /// Stop the server of this machine
+    /// Print the server's log
+    Logs(LogsArgs),
+    /// Stop the server on this machine
     Stop(StopArgs),
-    /// Say what is wrong with this installation, and save what is sound of a damaged store
+    /// Check this installation, and recover data from a damaged store
     Doctor(DoctorArgs),
-    /// Show the configuration, its file or its schema
+    /// Show or reload the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// Print completions for a shell
+    /// Print shell completions
     Completions { shell: Shell },
 }
 
@@ -92,24 +96,24 @@ pub struct ServeArgs {
     /// Address to listen on
     #[arg(long, value_name = "ADDRESS")]
     pub host: Option<IpAddr>,
-    /// Port to listen on; 0 for a free one
+    /// Port to listen on; 0 picks a free one
     #[arg(short, long)]
     pub port: Option<u16>,
-    /// Directory for sessions that name none
+    /// Default directory for new sessions
     #[arg(long, value_name = "DIR")]
     pub work_dir: Option<PathBuf>,
     #[command(flatten)]
     pub model: ModelArgs,
-    /// Who may connect
+    /// Authentication that clients need
     #[arg(long, value_name = "HOW")]
     pub auth: Option<AuthChoice>,
-    /// Listen where other machines reach it, without TLS: the key, prompts, answers and files can be read on the way
+    /// Allow addresses that other machines can reach, without TLS: anyone on the path can read the key, prompts, answers and files
     #[arg(long)]
     pub insecure: bool,
-    /// Write the messages of each ACP connection to a file in this directory, to look for mistakes; with all that is said
+    /// Write the messages of each ACP connection to a file in this directory, for debugging; includes their content
     #[arg(long, value_name = "DIR")]
     pub trace: Option<PathBuf>,
-    /// Stay in the foreground (the default; put & behind the command for the background)
+    /// Stay in the foreground (the default; append & to run in the background)
     #[arg(long)]
     pub foreground: bool,
 }
@@ -119,20 +123,20 @@ pub struct ModelArgs {
     /// Model for new sessions: provider/name, or `demo`
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// Model server that speaks OpenAI's chat completions
+    /// URL of a model server with an OpenAI-compatible chat completions API
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// Environment variable that holds the model's key
+    /// Environment variable that holds the API key
     #[arg(long, value_name = "NAME")]
     pub api_key_env: Option<String>,
-    /// What may run without a question: plan, ask, auto-edit, full
+    /// Permission mode: plan, ask, auto-edit or full
     #[arg(long, value_name = "MODE")]
     pub permission: Option<Mode>,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct ServerArgs {
-    /// Address of a server, in place of the one of this machine
+    /// URL of a server to use instead of the one on this machine
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
     /// Where the agent runs
@@ -142,13 +146,13 @@ pub struct ServerArgs {
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Standard output holds the answer and nothing else; progress, tool calls and questions go to standard error.
-Text on standard input is sent along: a file, or a pipe on which something comes within 3 seconds (--stdin waits longer).
-Without a terminal nobody can be asked: use --permission auto-edit or full for what has to change something.
+Only the answer goes to standard output; progress, tool calls and questions go to standard error.
+Text on standard input is sent along: a file, or a pipe that delivers something within 3 seconds (--stdin waits longer).
+Without a terminal, nobody can answer questions: use --permission auto-edit or full if something has to change.
 
 Exit codes:
   0 completed   1 failed   2 wrong usage or configuration   3 cancelled
-  4 ended, but something was refused because nobody could be asked   5 no server, or no way to it
+  4 completed, but something was refused because nobody could answer   5 server not reachable
 
 Examples:
   wharf ask \"explain src/main.rs\"
@@ -156,7 +160,7 @@ Examples:
   wharf ask --continue \"and now the other one\"
   wharf ask --json \"list the files\" | jq .type")]
 pub struct AskArgs {
-    /// What to ask; words are put together
+    /// The prompt; several words are joined
     #[arg(value_name = "PROMPT")]
     pub prompt: Vec<String>,
     #[command(flatten)]
@@ -166,48 +170,48 @@ pub struct AskArgs {
     /// Agent for a new session
     #[arg(long)]
     pub agent: Option<String>,
-    /// Session to ask in, in place of a new one
+    /// Session to use instead of a new one
     #[arg(short, long, value_name = "ID", conflicts_with = "continue")]
     pub session: Option<String>,
-    /// Ask in this directory's latest session
+    /// Use this directory's latest session
     #[arg(short, long)]
     pub r#continue: bool,
-    /// Directory to work in, in place of this one
-    #[arg(short = 'C', long, value_name = "DIR")]
+    /// Directory to work in instead of the current one
+    #[arg(short = 'C', long, value_name = "DIR", alias = "work-dir")]
     pub cwd: Option<PathBuf>,
-    /// Further directory that the agent reaches; repeat for more
+    /// Additional directory that the agent can access; repeatable
     #[arg(long, value_name = "DIR")]
     pub add_dir: Vec<PathBuf>,
-    /// Events as NDJSON on standard output, in place of the answer
+    /// Print events as NDJSON instead of the answer
     #[arg(long)]
     pub json: bool,
-    /// Show how long it took
+    /// Show timings and token usage
     #[arg(long)]
     pub perf: bool,
-    /// Cancel the turn after so many seconds, in place of client.turn_ms
+    /// Cancel the turn after this many seconds (default: client.turn_ms)
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,
-    /// Wait for standard input to end, however long it takes
+    /// Wait for the end of standard input, however long it takes
     #[arg(long, conflicts_with = "no_stdin")]
     pub stdin: bool,
-    /// Ask nobody: what needs a permission is refused
+    /// Refuse everything that needs a permission instead of asking
     #[arg(long)]
     pub unattended: bool,
-    /// Leave standard input alone
+    /// Do not read standard input
     #[arg(long)]
     pub no_stdin: bool,
 }
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Lines are prompts; while a turn runs they wait for it. Lines that begin with / are commands: /help lists them.
-Ctrl-C cancels the running turn, and leaves when pressed twice while nothing runs; Ctrl-D leaves. The turn goes on on the server.
-With a file or pipe on standard input, each line is taken in turn, after the one before it has ended.")]
+Each line is a prompt; while a turn runs, new prompts wait in a queue. Lines that begin with / are commands: /help lists them.
+Ctrl-C cancels the running turn; pressed twice while nothing runs, it quits. Ctrl-D quits. A running turn continues on the server.
+If standard input is a file or a pipe, its lines run one after the other.")]
 pub struct AttachArgs {
-    /// Address of a server, in place of the one of this machine
+    /// URL of a server to use instead of the one on this machine
     #[arg(value_name = "URL")]
     pub url: Option<String>,
-    /// Session to attach to, in place of a new one
+    /// Session to attach to instead of a new one
     #[arg(short, long, value_name = "ID")]
     pub session: Option<String>,
     /// Attach to this directory's latest session
@@ -218,10 +222,10 @@ pub struct AttachArgs {
     /// Agent for a new session
     #[arg(long)]
     pub agent: Option<String>,
-    /// Directory to work in, in place of this one
-    #[arg(short = 'C', long, value_name = "DIR")]
+    /// Directory to work in instead of the current one
+    #[arg(short = 'C', long, value_name = "DIR", alias = "work-dir")]
     pub cwd: Option<PathBuf>,
-    /// Further directory that the agent reaches; repeat for more
+    /// Additional directory that the agent can access; repeatable
     #[arg(long, value_name = "DIR")]
     pub add_dir: Vec<PathBuf>,
     /// Where the agent runs
@@ -231,26 +235,29 @@ pub struct AttachArgs {
 
 #[derive(Debug, Clone, Default, Args)]
 #[command(after_help = "\
-Editors start this command by themselves: give them `wharf acp` as the agent's command. Standard output carries the protocol
-and nothing else. A connection that is lost is made again; the editor notices nothing, also when the server is restarted.
+Editors start this command themselves: configure `wharf acp` as the agent's command. Standard output carries only the protocol.
+If the connection to the server is lost, `wharf acp` reconnects and resumes; the editor is not disturbed, even by a server restart.
 
-`wharf` alone does the same where standard input is a pipe.")]
+`wharf` without a command does the same if standard input is a pipe that carries JSON.")]
 pub struct AcpArgs {
-    /// Address of a server, in place of the one of this machine
+    /// URL of a server to use instead of the one on this machine
     #[arg(long, value_name = "URL", conflicts_with_all = ["embedded", "start_server"])]
     pub server: Option<String>,
-    /// Start a server where none runs; it outlives the editor
+    /// Start a server if none is running; it keeps running after the editor exits
     #[arg(long, conflicts_with = "embedded")]
     pub start_server: bool,
     /// Run the agent in this process, without a server
     #[arg(long)]
     pub embedded: bool,
-    /// Read and write files on disk, not through the editor: for editors whose file requests lose line ends or unsaved text
+    /// Read and write files on disk instead of through the editor, for editors that change line endings or overwrite unsaved text
     #[arg(long)]
     pub server_files: bool,
-    /// Write every message to this file, to look for mistakes; with all that is said, but without keys
+    /// Write every message to this file, for debugging; includes content, but no keys
     #[arg(long, value_name = "FILE")]
     pub trace: Option<PathBuf>,
+    /// What was read of standard input before it was known that an editor is there.
+    #[arg(skip)]
+    pub read_ahead: Vec<u8>,
 }
 
 /// An editor that speaks the Agent Client Protocol.
@@ -266,24 +273,24 @@ pub enum Editor {
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Without an editor: which ones are here, and whether they know wharf.
+Without an editor, lists the editors that are installed and whether they are set up.
 
-Zed and JetBrains get an entry in their settings; comments, order and everything else stay as they are, and the file as it was
-is kept beside it. For Neovim, Emacs and Toad a file of wharf's own is written, and the line to add is shown: code of yours is
-never changed. An entry or file that says something else is only replaced with --force.
+Zed and JetBrains get an entry in their settings file; comments and everything else are preserved, and a backup is kept next to
+it. For Neovim, Emacs and Toad, Wharf writes a file of its own and prints the line that you add; it never changes your code.
+An existing entry or file with other content is only replaced with --force.
 
 Examples:
   wharf init
-  wharf init zed --print     what would be changed
+  wharf init zed --print     show what would change
   wharf init zed")]
 pub struct InitArgs {
     /// The editor to set up
     #[arg(value_name = "EDITOR")]
     pub editor: Option<Editor>,
-    /// Show what would be changed, and change nothing
+    /// Show what would change without changing anything
     #[arg(long, requires = "editor")]
     pub print: bool,
-    /// Replace what is there and says something else
+    /// Replace an existing entry or file with other content
     #[arg(long, requires = "editor")]
     pub force: bool,
 }
@@ -299,24 +306,24 @@ pub struct SessionsArgs {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum SessionsCommand {
-    /// List sessions, newest change first
+    /// List sessions, most recently changed first
     List(SessionListArgs),
-    /// Show one session and what was said in it
+    /// Show a session and its messages
     Show {
         id: String,
         #[command(flatten)]
         list: ListArgs,
     },
-    /// Take a session up again that was sealed because the server died with it, or because it is damaged
+    /// Reopen a session that was sealed after repeated crashes or damage
     Unseal {
         id: String,
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Copy a session, with its conversation, as a session of its own
+    /// Copy a session with its history
     Fork {
         id: String,
-        /// Last event to take over, in place of the last one there is
+        /// Last event to copy (default: the latest)
         #[arg(long, value_name = "SEQ")]
         at: Option<u64>,
         /// Title of the copy
@@ -325,19 +332,19 @@ pub enum SessionsCommand {
         #[command(flatten)]
         list: ListArgs,
     },
-    /// Save a session's whole log, to take it elsewhere
+    /// Save a session's whole log, to move it elsewhere
     Export {
         id: String,
-        /// In place of standard output; never written over
+        /// File to write (default: standard output); never overwritten
         file: Option<PathBuf>,
         #[command(flatten)]
         server: ServerArgs,
     },
-    /// Make a session of an export; nothing that was unfinished in it runs
+    /// Create a session from an export; nothing unfinished in it runs
     Import {
-        /// What `export` saved; `-` for standard input
+        /// File that `export` saved; `-` reads standard input
         file: PathBuf,
-        /// Directory to work in, in place of the one that it worked in
+        /// Directory to work in (default: the one in the export)
         #[arg(short = 'C', long, value_name = "DIR")]
         cwd: Option<PathBuf>,
         #[command(flatten)]
@@ -355,17 +362,17 @@ pub enum SessionsCommand {
 pub struct SessionListArgs {
     #[command(flatten)]
     pub list: ListArgs,
-    /// Words of the title or of a prompt
+    /// Words in the title or in a prompt
     #[arg(short, long, value_name = "WORDS")]
     pub query: Option<String>,
-    /// Most sessions to list
+    /// Maximum number of sessions to list
     #[arg(short, long, default_value_t = 50, value_parser = clap::value_parser!(u16).range(1..=1000))]
     pub limit: u16,
 }
 
 #[derive(Debug, Clone, Default, Args)]
 pub struct ListArgs {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
     #[command(flatten)]
@@ -374,72 +381,88 @@ pub struct ListArgs {
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Background commands belong to a session and run on its server: `bash` with background=true starts them.
-Without --session, this directory's latest session is meant.
+Background commands belong to a session and run on its server; the agent starts them with `bash` and background=true.
+Without --session, this directory's latest session is used.
 
 Examples:
-  wharf commands                       what runs, and what has ended
-  wharf commands output -f cmd-1f…     follow it to its end
+  wharf commands                       list running and finished commands
+  wharf commands output -f cmd-1f…     follow its output to the end
   wharf commands input cmd-1f… yes     type a line into it
   wharf commands stop cmd-1f…")]
 pub struct CommandsArgs {
     #[command(subcommand)]
     pub command: Option<CommandsCommand>,
-    /// Session, in place of this directory's latest
+    /// Session (default: this directory's latest)
     #[arg(short, long, value_name = "ID", global = true)]
     pub session: Option<String>,
-    /// As JSON
+    /// Print JSON
     #[arg(long, global = true)]
     pub json: bool,
-    /// Address of a server, in place of the one of this machine
+    /// URL of a server to use instead of the one on this machine
     #[arg(long, value_name = "URL", global = true)]
     pub server: Option<String>,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum CommandsCommand {
-    /// List the commands, newest first
+    /// List commands, newest first
     List,
-    /// Print what a command has put out
+    /// Print a command's output
     Output {
         id: String,
-        /// Follow it to its end; exits with 1 where it failed
+        /// Follow the output until the command ends; exit with 1 if it failed
         #[arg(short, long)]
         follow: bool,
-        /// Byte to begin at, in place of the oldest that is kept
+        /// Byte offset to start at (default: the oldest that is kept)
         #[arg(long, value_name = "BYTE", default_value_t = 0)]
         offset: u64,
     },
     /// Write a line to a command's input
     Input {
         id: String,
-        /// Words are put together; none with --close
+        /// Text to write; several words are joined
         #[arg(value_name = "TEXT")]
         text: Vec<String>,
-        /// Leave out the newline
+        /// Do not append a newline
         #[arg(short = 'n', long)]
         no_newline: bool,
         /// Close the input
         #[arg(long)]
         close: bool,
     },
-    /// Stop a command, with everything that it has started
+    /// Stop a command and everything it started
     Stop { id: String },
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct StatusArgs {
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Address of a server, in place of the one of this machine
+    /// URL of a server to use instead of the one on this machine
     #[arg(long, value_name = "URL")]
     pub server: Option<String>,
 }
 
 #[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+The server on this machine writes its log to server.log in the state directory (8 MiB, then server.log.1), and to standard error.
+`log = \"info\"` in the configuration, WHARF_LOG=info or `wharf serve -v` logs more.")]
+pub struct LogsArgs {
+    /// Print new lines as they come, until Ctrl-C
+    #[arg(short, long)]
+    pub follow: bool,
+    /// Print this many of the last lines
+    #[arg(short = 'n', long, value_name = "COUNT", default_value_t = 200)]
+    pub lines: usize,
+    /// Print the path of the file instead
+    #[arg(long)]
+    pub path: bool,
+}
+
+#[derive(Debug, Clone, Args)]
 pub struct StopArgs {
-    /// Do not wait for running turns: they go on when the server starts again
+    /// Do not wait for running turns; they continue when the server starts again
     #[arg(long)]
     pub now: bool,
 }
@@ -448,11 +471,11 @@ pub struct StopArgs {
 #[command(
     args_conflicts_with_subcommands = true,
     after_help = "\
-Looks at the configuration, the state directory, the key, the server, the disk, the store (its structure and every event) and the
-models. Changes nothing, beside a running server or without one.
+Checks the configuration, the state directory, the key, the server, the disk, the store (its structure and every event) and the
+models. Changes nothing. Works with or without a running server.
 
 Exit codes:
-  0 nothing is wrong (there may be warnings)   1 something is, or could not all be exported   2 wrong usage
+  0 no errors (there may be warnings)   1 errors found, or not everything could be exported   2 wrong usage
 
 Examples:
   wharf doctor --json | jq '.findings[] | select(.level != \"ok\")'
@@ -461,44 +484,44 @@ Examples:
 pub struct DoctorArgs {
     #[command(subcommand)]
     pub command: Option<DoctorCommand>,
-    /// As JSON
+    /// Print JSON
     #[arg(long)]
     pub json: bool,
-    /// Leave out what takes long in a large store: the events, and the contents of its indexes
+    /// Skip the slow checks of a large store: events and index contents
     #[arg(long)]
     pub quick: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum DoctorCommand {
-    /// Save every event that is sound: a file of JSON lines for each session
+    /// Save every readable event, one NDJSON file per session
     Export(DoctorExportArgs),
 }
 
 #[derive(Debug, Clone, Args)]
 pub struct DoctorExportArgs {
-    /// Directory for the files; made where it is missing. Files that are there are never written over
+    /// Directory for the files; created if missing. Existing files are never overwritten
     #[arg(value_name = "DIR")]
     pub dir: PathBuf,
-    /// Only this session
+    /// Export only this session
     #[arg(short, long, value_name = "ID")]
     pub session: Option<String>,
-    /// A summary as JSON on standard output
+    /// Print a summary as JSON
     #[arg(long)]
     pub json: bool,
 }
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum McpCommand {
-    /// Connect to the servers of the configuration file and show how they are
+    /// Connect to the configured servers and show their status
     List(ListArgs),
-    /// Connect to them and show their tools
+    /// Connect to the configured servers and list their tools
     Tools(ListArgs),
-    /// Call one tool, as you: no permission is asked
+    /// Call a tool directly; no permission is asked
     Call {
-        /// mcp__SERVER__TOOL, as `wharf mcp tools` shows it
+        /// mcp__SERVER__TOOL, as listed by `wharf mcp tools`
         tool: String,
-        /// The arguments, a JSON object
+        /// Arguments as a JSON object
         #[arg(default_value = "{}")]
         arguments: String,
     },
@@ -506,17 +529,17 @@ pub enum McpCommand {
 
 #[derive(Debug, Clone, Subcommand)]
 pub enum ConfigCommand {
-    /// Each effective value and where it comes from
+    /// Print each effective value and where it comes from
     Show {
-        /// As JSON
+        /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Where the file is, or would be
+    /// Print the path of the configuration file
     Path,
-    /// JSON Schema of the file
+    /// Print the JSON Schema of the file
     Schema,
-    /// Let the server of this machine read it again, as SIGHUP does
+    /// Make the server on this machine reload its configuration, like SIGHUP
     Reload,
 }
 
@@ -596,6 +619,7 @@ impl Command {
             Self::Init(_)
             | Self::Mcp(_)
             | Self::Stop(_)
+            | Self::Logs(_)
             | Self::Doctor(_)
             | Self::Config(_)
             | Self::Completions { .. } => Flags::new(),

@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod doctor;
 mod init;
+mod logs;
 mod mcp;
 mod models;
 mod serve;
@@ -41,7 +42,7 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
         Command::Completions { shell } => return completions::run(*shell),
         // Needs no configuration of ours, and no state.
         Command::Init(args) => return init::run(&environment, args),
-        Command::Config(crate::cli::ConfigCommand::Schema) => return config::schema(),
+        Command::Config(command) => return config::run(global, command, &environment),
         Command::Doctor(args) => return doctor::run(global, args, &environment),
         _ => {}
     }
@@ -52,11 +53,6 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
         .map_err(|error| Failure::new(Exit::Usage, format!("log ({}): {error}", layered.source("log"))))?;
     for name in strangers {
         tracing::warn!("the variable {name} is not one of wharf's");
-    }
-    if let Command::Config(command) = &command
-        && !matches!(command, crate::cli::ConfigCommand::Reload)
-    {
-        return config::run(&layered, command);
     }
     let state = StateDir::open(state::locate(&environment)?)?;
     let is_set = |key: &str| *layered.source(key) != Source::Default;
@@ -86,12 +82,12 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
     let exit = runtime.block_on(async {
         match command {
             Command::Serve(args) => serve::run(&context, port_was_chosen, args.trace, origin, layered).await,
-            Command::Config(crate::cli::ConfigCommand::Reload) => config::reload(&context),
             Command::Ask(args) | Command::Run(args) => ask::run(&context, args).await,
             Command::Attach(args) => attach::run(&context, args).await,
             Command::Acp(args) => acp::run(&context, args).await,
             Command::Sessions(args) => sessions::run(&context, args).await,
             Command::Commands(args) => background::run(&context, args).await,
+            Command::Logs(args) => logs::run(&context, &args).await,
             Command::Models(args) => models::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,
             Command::Mcp(command) => mcp::run(&context, command).await,

@@ -118,9 +118,7 @@ impl Context {
     }
 
     pub fn no_server(&self) -> anyhow::Error {
-        Failure::new(Exit::Unreachable, format!("no server runs on {}", self.state.path().display()))
-            .hint("`wharf serve` starts one")
-            .into()
+        no_server(&self.state)
     }
 
     /// The address of the server that is named, or that runs here, and the key for it.
@@ -174,6 +172,12 @@ impl Context {
         let name = self.environment.get("USER").filter(|name| !name.is_empty()).map_or("local", String::as_str);
         Ok(Client::embedded(engine, Caller::owner(name), self.config.client.timeouts()))
     }
+}
+
+pub fn no_server(state: &StateDir) -> anyhow::Error {
+    Failure::new(Exit::Unreachable, format!("no server runs on {}", state.path().display()))
+        .hint("`wharf serve` starts one")
+        .into()
 }
 
 /// Why the work is not given to a server, in one line: where a prompt runs is nothing to guess.

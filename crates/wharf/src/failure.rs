@@ -107,8 +107,12 @@ fn client_advice(error: &ClientError) -> (Exit, Option<&'static str>) {
         }
         ClientError::Forbidden { .. } => (Exit::Failed, Some("the key lacks a right; use another one")),
         ClientError::NotFound { what: Resource::Session, .. } => (Exit::Failed, Some("`wharf sessions` lists them")),
-        ClientError::NotFound { what: Resource::Agent, .. } => (Exit::Failed, Some("`wharf agents` lists them")),
+        ClientError::NotFound { what: Resource::Agent, .. } => (Exit::Usage, Some("`wharf agents` lists them")),
         ClientError::NotFound { what: Resource::Tool, .. } => (Exit::Failed, Some("`wharf tools` lists them")),
+        ClientError::Validation { field: Some(field), .. } if field == "model" => {
+            (Exit::Usage, Some("`wharf models` lists the models that can be used"))
+        }
+        ClientError::Validation { .. } => (Exit::Usage, None),
         ClientError::QueueFull { .. } | ClientError::Busy { .. } => {
             (Exit::Failed, Some("`wharf attach` shows what runs; /cancel stops it"))
         }
@@ -119,7 +123,6 @@ fn client_advice(error: &ClientError) -> (Exit, Option<&'static str>) {
         | ClientError::AlreadyExists { .. }
         | ClientError::AlreadyResolved { .. }
         | ClientError::IdempotencyMismatch { .. }
-        | ClientError::Validation { .. }
         | ClientError::Protocol(_)
         | ClientError::Server(_) => (Exit::Failed, None),
     }

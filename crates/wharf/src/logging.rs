@@ -6,6 +6,7 @@ use tracing_subscriber::filter::EnvFilter;
 use tracing_subscriber::prelude::*;
 use tracing_subscriber::{Registry, fmt, reload};
 
+use crate::journal;
 use crate::terminal::Style;
 
 /// Standard error; a failure to write is swallowed.
@@ -13,6 +14,9 @@ struct Stderr;
 
 impl Write for Stderr {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if journal::is_stderr() {
+            return Ok(bytes.len());
+        }
         // The terminal may be closed while the server goes on.
         let _ = io::stderr().lock().write_all(bytes);
         Ok(bytes.len())
@@ -51,7 +55,26 @@ fn filter(directives: &str, verbose: u8) -> Result<EnvFilter, String> {
         }
         _ => "debug",
     };
-    EnvFilter::try_new(directives).map_err(|error| error.to_string())
+    EnvFilter::try_new(levels(directives)?).map_err(|error| error.to_string())
+}
+
+/// The directives with every level checked and spelled as the filter knows it. The filter itself takes an unknown level for the
+/// name of a module, and then logs nothing else.
+fn levels(directives: &str) -> Result<String, String> {
+    let spelled = |level: &str| match level.trim().to_ascii_lowercase().as_str() {
+        "warning" => Ok("warn".to_owned()),
+        level @ ("off" | "error" | "warn" | "info" | "debug" | "trace") => Ok(level.to_owned()),
+        _ => Err(format!("{level:?} is no level: off, error, warn, info, debug and trace are")),
+    };
+    let checked = directives.split(',').map(str::trim).filter(|directive| !directive.is_empty()).map(|directive| {
+        match directive.rsplit_once('=') {
+            // A module, or a span with a field in brackets: what is after the last `=` is its level.
+            Some((module, level)) if !level.contains(']') => Ok(format!("{module}={}", spelled(level)?)),
+            None => spelled(directive),
+            Some(_) => Ok(directive.to_owned()),
+        }
+    });
+    Ok(checked.collect::<Result<Vec<_>, String>>()?.join(","))
 }
 
 /// Starts logging.
@@ -60,7 +83,34 @@ pub fn start(directives: &str, verbose: u8) -> Result<LogLevel, String> {
     let colours = io::stderr().is_terminal() && Style::for_stderr().is_coloured();
     let layer =
         fmt::layer().with_writer(|| Stderr).with_ansi(colours).with_target(verbose > 0).log_internal_errors(false);
+    let kept = fmt::layer()
+        .with_writer(|| journal::Lines)
+        .with_ansi(false)
+        .with_target(verbose > 0)
+        .log_internal_errors(false);
     // Only a second start in one process could fail.
-    let _ = tracing_subscriber::registry().with(filter).with(layer).try_init();
+    let _ = tracing_subscriber::registry().with(filter).with(layer).with(kept).try_init();
     Ok(LogLevel { verbose, filter: handle })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::levels;
+
+    #[test]
+    fn levels_are_checked_and_spelled() {
+        for (written, read) in [
+            ("warning", "warn"),
+            ("INFO", "info"),
+            ("wharf_engine=Warning, error", "wharf_engine=warn,error"),
+            ("off", "off"),
+            ("wharf_engine[{id=1}]=debug", "wharf_engine[{id=1}]=debug"),
+            ("", ""),
+        ] {
+            assert_eq!(levels(written).as_deref(), Ok(read));
+        }
+        for unknown in ["verbose", "wharf_engine", "wharf_engine=loud", "info,nonsense"] {
+            assert!(levels(unknown).unwrap_err().contains("is no level"), "{unknown}");
+        }
+    }
 }

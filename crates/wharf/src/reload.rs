@@ -12,7 +12,7 @@ use wharf_protocol::rest::ModelList;
 use crate::config::{self as configuration, Flags, Layered};
 use crate::logging::LogLevel;
 use crate::output::note;
-use crate::state::StateDir;
+use crate::state::{ReloadVerdict, StateDir};
 use crate::wiring;
 
 /// Keys that a running server takes over, and beginnings of such keys.
@@ -37,6 +37,9 @@ const LIVE: [&str; 17] = [
 ];
 /// Keys that are about commands, not about a server.
 const CLIENT: &str = "client.";
+
+/// Longest verdict that is left for `wharf config reload`; the rest of a longer one stands in the log.
+const VERDICT_MAX_CHARS: usize = 8_192;
 
 /// Where the configuration came from, and may come from again.
 pub struct Origin {
@@ -85,14 +88,23 @@ pub struct Reload {
     pub models: Arc<LiveModels>,
     pub engine: Engine,
     pub state: StateDir,
+    /// How many times the configuration was read again.
+    pub count: u64,
 }
 
 impl Reload {
     /// Reads the configuration again and says what became of it.
     pub fn run(&mut self) {
-        match self.take_over() {
-            Ok(told) => note(&told),
-            Err(error) => note(&format!("the configuration cannot be used, the one before stays: {error}")),
+        let (is_taken, text) = match self.take_over() {
+            Ok(told) => (true, told),
+            Err(error) => (false, format!("cannot use the configuration; the previous one stays in force: {error}")),
+        };
+        note(&text);
+        self.count += 1;
+        let text = text.chars().take(VERDICT_MAX_CHARS).collect();
+        let verdict = ReloadVerdict { pid: std::process::id(), count: self.count, is_taken, text };
+        if let Err(error) = self.state.say_reload(&verdict) {
+            tracing::warn!("cannot say what became of the configuration: {error:#}");
         }
     }
 

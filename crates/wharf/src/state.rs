@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::fs::{Mode, OFlags};
+use serde::{Deserialize, Serialize};
 use wharf_client::{ApiKey, DISCOVERY_FILE, Discovery};
 use wharf_foreign::file;
 
@@ -23,6 +24,9 @@ const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Largest key file, in bytes. A larger one is refused.
 pub const KEY_MAX_BYTES: u64 = 4_096;
+
+/// Largest verdict on a configuration, in bytes. A larger file is not ours.
+const VERDICT_MAX_BYTES: u64 = 1 << 16;
 
 /// The state directory, checked to be ours.
 #[derive(Debug, Clone)]
@@ -150,6 +154,35 @@ impl StateDir {
     }
 }
 
+/// What a server made of the configuration when it was last asked to read it again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReloadVerdict {
+    /// Process that says so.
+    pub pid: u32,
+    /// How many times this process was asked, so that a new verdict can be told from an old one.
+    pub count: u64,
+    /// Whether the file holds now.
+    pub is_taken: bool,
+    /// For a person: what changed, or why it cannot be used.
+    pub text: String,
+}
+
+impl StateDir {
+    fn verdict_file(&self) -> PathBuf {
+        self.path.join("reload.json")
+    }
+
+    pub fn say_reload(&self, verdict: &ReloadVerdict) -> anyhow::Result<()> {
+        replace(&self.verdict_file(), &serde_json::to_vec(verdict)?)
+    }
+
+    /// The last verdict of that process; none while it was not asked.
+    pub fn reload_verdict(&self, pid: u32) -> Option<ReloadVerdict> {
+        let text = file::read_text(&self.verdict_file(), VERDICT_MAX_BYTES).ok()?;
+        serde_json::from_str::<ReloadVerdict>(&text).ok().filter(|verdict| verdict.pid == pid)
+    }
+}
+
 impl StateDir {
     /// Whether the process that announced itself last is there.
     fn server_lives(&self) -> bool {
@@ -168,18 +201,9 @@ pub struct ServerLock {
 impl ServerLock {
     /// Tells clients where the server is: whole or not at all.
     pub fn announce(&self, discovery: &Discovery) -> anyhow::Result<()> {
-        let new = self.discovery.with_extension("json.new");
-        // One that a killed server left behind.
-        if let Err(error) = std::fs::remove_file(&new)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(error).with_context(|| format!("cannot replace {}", new.display()));
-        }
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
-        file.write_all(&serde_json::to_vec_pretty(discovery)?)?;
-        file.write_all(b"\n")?;
-        drop(file);
-        std::fs::rename(&new, &self.discovery).context("cannot write the discovery file")
+        let mut json = serde_json::to_vec_pretty(discovery)?;
+        json.push(b'\n');
+        replace(&self.discovery, &json)
     }
 
     /// Nobody is to come any more.
@@ -189,6 +213,21 @@ impl ServerLock {
             tracing::debug!(%error, "the discovery file was not removed");
         }
     }
+}
+
+/// Writes a file of ours whole or not at all, for its owner only.
+fn replace(path: &Path, bytes: &[u8]) -> anyhow::Result<()> {
+    let new = path.with_extension("json.new");
+    // One that a killed server left behind.
+    if let Err(error) = std::fs::remove_file(&new)
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        return Err(error).with_context(|| format!("cannot replace {}", new.display()));
+    }
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(bytes)?;
+    drop(file);
+    std::fs::rename(&new, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn nofollow() -> i32 {

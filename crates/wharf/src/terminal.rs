@@ -130,6 +130,30 @@ pub fn input_is_a_pipe() -> bool {
     matches!(FileType::from_raw_mode(about.st_mode), FileType::Fifo | FileType::Socket)
 }
 
+/// Most blanks before the first word on standard input; what follows more of them is taken as it is.
+const BLANK_MAX_BYTES: usize = 4_096;
+
+/// What comes on standard input up to the first byte that is not blank, read byte by byte so that nothing else is taken. Waits for
+/// it: whoever holds the other end speaks first. Empty at the end of the input.
+pub fn first_bytes() -> rustix::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    while bytes.len() < BLANK_MAX_BYTES && bytes.last().is_none_or(u8::is_ascii_whitespace) {
+        let mut byte = [0];
+        match rustix::io::read(std::io::stdin(), &mut byte) {
+            Ok(0) => break,
+            Ok(_) => bytes.push(byte[0]),
+            Err(rustix::io::Errno::INTR) => {}
+            Err(rustix::io::Errno::AGAIN) => {
+                let stdin = std::io::stdin();
+                let mut polled = [rustix::event::PollFd::new(&stdin, rustix::event::PollFlags::IN)];
+                rustix::event::poll(&mut polled, None)?;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(bytes)
+}
+
 /// Columns of the terminal on standard output.
 pub fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(std::io::stdout());

@@ -7,6 +7,7 @@ use reqwest::Url;
 
 use super::ResolveError;
 use super::providers::{HOSTED, Hosted, LOCAL};
+use crate::demo::DemoModel;
 use crate::key::ApiKey;
 
 /// What discovery goes by. Libraries read no environment: it is passed in.
@@ -100,6 +101,8 @@ impl Explicit {
         let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         let base_url = config.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
         let base_url = base_url.map(parse_base_url).transpose().map_err(ResolveError::Misconfigured)?;
+        // The built-in model has no server: the URL that is configured is for the others.
+        let base_url = base_url.filter(|_| !model.is_some_and(DemoModel::is_called));
         let (provider, name) = match (model, &base_url) {
             (None, None) => return Ok(None),
             (None, Some(_)) => (UNNAMED, None),

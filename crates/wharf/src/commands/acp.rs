@@ -12,6 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use tokio::io::AsyncReadExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
@@ -25,6 +26,7 @@ use wharf_server::{Key, Server, ServerConfig};
 use crate::cli::AcpArgs;
 use crate::connect::Context;
 use crate::failure::{Exit, Failure};
+use crate::journal;
 use crate::wiring;
 use bridge::{Find, Target};
 
@@ -52,7 +54,7 @@ pub async fn run(context: &Context, args: AcpArgs) -> anyhow::Result<Exit> {
         anyhow::Ok(Arc::new(trace))
     });
     let editor = bridge::Editor {
-        input: pipes::input()?,
+        input: Box::new(std::io::Cursor::new(args.read_ahead.clone()).chain(pipes::input()?)),
         output: pipes::output()?,
         trace: trace.transpose()?,
         lends_files: !args.server_files,
@@ -103,7 +105,7 @@ impl Find for Running<'_> {
                 return Ok(Target { url, auth });
             }
             if Instant::now() > deadline {
-                let log = self.context.state.path().join(SERVER_LOG);
+                let log = journal::file(&self.context.state);
                 return Err(Failure::new(Exit::Unreachable, "the server that was started does not listen")
                     .hint(format!("{} says why", log.display()))
                     .into());
@@ -113,12 +115,9 @@ impl Find for Running<'_> {
     }
 }
 
-/// What a server writes that was started here.
-const SERVER_LOG: &str = "server.log";
-
 /// Starts a server that outlives this process. Of several at the same time one stays: it holds the state directory's lock.
 fn start_server(context: &Context) -> anyhow::Result<()> {
-    let path = context.state.path().join(SERVER_LOG);
+    let path = journal::file(&context.state);
     let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let log = log.with_context(|| format!("cannot write {}", path.display()))?;
     let binary = std::env::current_exe().context("where this program is")?;

@@ -11,6 +11,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use wharf_client::Discovery;
 use wharf_engine::Engine;
+use wharf_models::{ModelSource, ResolveError};
 use wharf_protocol::rest::Limits;
 use wharf_protocol::{Scopes, Timestamp};
 use wharf_server::{Auth, Key, Server, ServerConfig, ServerError};
@@ -19,6 +20,7 @@ use crate::config::{AuthChoice, Layered};
 use crate::connect::Context;
 use crate::descriptors;
 use crate::failure::{Exit, Failure};
+use crate::journal;
 use crate::output::note;
 use crate::reload::{LiveModels, Origin, Reload};
 use crate::terminal::Style;
@@ -38,6 +40,9 @@ pub async fn run(
     current: Layered,
 ) -> anyhow::Result<Exit> {
     let lock = context.state.lock()?;
+    if let Err(error) = journal::keep(&context.state) {
+        tracing::warn!("cannot keep a log: {error}");
+    }
     // Before anything is announced: a signal from here on ends the server in good order.
     let mut signals = Signals::listen().context("cannot listen for signals")?;
     let (auth, key_file) = match context.config.server.auth {
@@ -48,10 +53,11 @@ pub async fn run(
         AuthChoice::None => (Auth::None, None),
     };
     let models = LiveModels::new(wiring::models(&context.config, &context.environment)?);
+    check_model(context, &*models).await?;
     let source = Arc::clone(&models);
     let Context { config, config_file, environment, state, .. } = context;
     let engine = wiring::engine_with(config, config_file.as_deref(), true, environment, state, source).await?;
-    let mut reload = Reload { origin, current, models, engine: engine.clone(), state: context.state.clone() };
+    let mut reload = Reload { origin, current, models, engine: engine.clone(), state: context.state.clone(), count: 0 };
     let server = bind(context, auth, port_was_chosen, trace, &engine)?;
     let url = url_of(server.local_addr());
     lock.announce(&Discovery {
@@ -81,6 +87,28 @@ pub async fn run(
     lock.withdraw();
     served.context("the server failed")?;
     Ok(Exit::Completed)
+}
+
+/// Refuses a model that can never be, before anybody prompts it. A local model server that is down may come later.
+async fn check_model(context: &Context, models: &dyn ModelSource) -> anyhow::Result<()> {
+    let Some(model) = context.config.model.as_deref() else { return Ok(()) };
+    match models.resolve(Some(model)).await {
+        Ok(_) => Ok(()),
+        Err(error @ (ResolveError::NotRunning { .. } | ResolveError::NoSuchModel { .. })) => {
+            note(&format!("{} {error}", Style::for_stderr().error("warning:")));
+            Ok(())
+        }
+        Err(error @ (ResolveError::Unknown { .. } | ResolveError::NoKey { .. } | ResolveError::Misconfigured(_))) => {
+            let failure = Failure::new(Exit::Usage, format!("cannot use the model {model:?}: {error}"));
+            Err(match model.strip_prefix("local:").and_then(|url| url.rsplit_once('/')) {
+                Some((url, name)) => {
+                    failure.hint(format!("`--model custom/{name} --base-url {url}` names a model server of your own"))
+                }
+                None => failure.hint("`wharf models` lists the models that can be used"),
+            }
+            .into())
+        }
+    }
 }
 
 /// How the server came to its end.

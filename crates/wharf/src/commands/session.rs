@@ -9,6 +9,8 @@ use wharf_protocol::{Session, SessionId};
 
 use crate::connect::{Context, is_this_machine};
 use crate::failure::{Exit, Failure};
+use crate::output::note;
+use crate::terminal::Style;
 
 /// What the command line says of the session.
 pub struct Wanted<'a> {
@@ -18,6 +20,30 @@ pub struct Wanted<'a> {
     pub cwd: Option<&'a Path>,
     /// To be reached beside it.
     pub add_dirs: &'a [PathBuf],
+}
+
+impl Wanted<'_> {
+    /// Refuses what cannot be changed about a session that exists, rather than ignoring it.
+    fn check_for(&self, session: &Session) -> anyhow::Result<()> {
+        if let Some(agent) = self.agent.filter(|agent| *agent != session.agent_name) {
+            let text = format!(
+                "session {} uses the agent {}; --agent {agent} is for new sessions",
+                session.id, session.agent_name
+            );
+            return Err(Failure::new(Exit::Usage, text).hint("`/agent NAME` in `wharf attach` changes it").into());
+        }
+        if self.session.is_some()
+            && let Some(cwd) = self.cwd
+            && cwd.canonicalize().unwrap_or_else(|_| cwd.to_owned()) != session.cwd
+        {
+            let text =
+                format!("session {} works in {}; a session keeps its directory", session.id, session.cwd.display());
+            return Err(Failure::new(Exit::Usage, text)
+                .hint("leave out -C, or leave out --session for a new session")
+                .into());
+        }
+        Ok(())
+    }
 }
 
 /// An id as it was typed.
@@ -31,12 +57,14 @@ pub async fn choose(client: &Client, context: &Context, wanted: Wanted<'_>) -> a
     let further = wanted.add_dirs.iter().map(|dir| as_known(client, dir)).collect::<anyhow::Result<Vec<_>>>()?;
     if let Some(text) = wanted.session {
         let session = client.session(&id(text)?).await?;
+        wanted.check_for(&session)?;
         return adjust(client, context, session, further).await;
     }
     let cwd = directory(client, context, wanted.cwd)?;
     if wanted.latest {
         let query = SessionQuery { limit: Some(1), cwd: cwd.clone(), ..SessionQuery::default() };
         if let Some(session) = client.sessions(query).await?.sessions.into_iter().next() {
+            wanted.check_for(&session)?;
             return adjust(client, context, session, further).await;
         }
         let place = cwd.map_or_else(|| "there".to_owned(), |cwd| cwd.display().to_string());
@@ -87,6 +115,16 @@ async fn adjust(
     if update == UpdateSession::default() {
         return Ok(session);
     }
+    // The change outlives this command: every client of the session gets it.
+    let changed: Vec<String> = [
+        update.model.as_ref().map(|model| format!("model {model}")),
+        update.mode.map(|mode| format!("permission {mode}")),
+        update.additional_directories.as_ref().map(|all| format!("{} additional directories", all.len())),
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    note(&Style::for_stderr().dim(&format!("session {} now has: {}", session.id, changed.join(", "))));
     Ok(client.update_session(&session.id, update).await?)
 }
 
@@ -108,7 +146,11 @@ fn as_known(client: &Client, dir: &Path) -> anyhow::Result<PathBuf> {
     if is_elsewhere(client) {
         return Ok(dir.to_owned());
     }
-    dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
+    dir.canonicalize().map_err(|error| {
+        Failure::new(Exit::Usage, format!("cannot work in {}: {error}", dir.display()))
+            .hint("name a directory that is there with -C")
+            .into()
+    })
 }
 
 fn is_elsewhere(client: &Client) -> bool {

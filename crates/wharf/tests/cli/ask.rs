@@ -146,7 +146,7 @@ fn exit_codes_say_what_happened() {
     assert_eq!(unknown.code, Some(1));
     assert!(unknown.err.contains("`wharf sessions` lists them"), "{}", unknown.err);
     let model = home.run(&["ask", "--unattended", "--model", "nobody/nothing", "x"]);
-    assert_eq!(model.code, Some(1), "{}", model.err);
+    assert_eq!(model.code, Some(2), "{}", model.err);
     let agent = home.run(&["ask", "--agent", "nobody", "x"]);
     assert!(agent.err.contains("`wharf agents` lists them"), "{}", agent.err);
 }

@@ -14,6 +14,7 @@ mod hidden;
 mod init;
 mod listing;
 mod mcp;
+mod refusals;
 mod serve;
 mod signals;
 mod transports;

@@ -111,7 +111,7 @@ async fn a_hang_up_reads_the_configuration_again_for_live_sessions_too() {
     // One that cannot be used changes nothing.
     lab.configure("rules = 5\n");
     lab.signal("-HUP");
-    lab.until_said("the one before stays").await;
+    lab.until_said("the previous one stays in force").await;
     lab.configure("api_key_env = \"NO_SUCH_VARIABLE\"\n");
     lab.signal("-HUP");
     lab.until_said("NO_SUCH_VARIABLE").await;
