@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use reqwest::Url;
-use wharf_protocol::model::{ModelInfo, Provider};
+use wharf_protocol::model::{ModelInfo, Protocol, Provider};
 use wharf_protocol::rest::ModelList;
 
 use config::{Explicit, hosted_base_url};
@@ -25,7 +25,8 @@ use providers::{HOSTED, Hosted};
 use crate::demo::DemoModel;
 use crate::http::Transport;
 use crate::key::ApiKey;
-use crate::openai_chat::{OpenAiChat, Settings};
+use crate::openai_chat::OpenAiChat;
+use crate::remote::{InvalidKey, Settings};
 use crate::{Model, ModelSource};
 
 /// Model objects that are kept. One that was dropped is made again; only what it had learned of its server is lost.
@@ -70,6 +71,7 @@ pub struct Models {
 
 /// What is needed to make a model object.
 struct Place {
+    protocol: Protocol,
     base_url: Url,
     key: Option<ApiKey>,
     context_tokens: Option<u64>,
@@ -186,6 +188,7 @@ impl Models {
                 None => self.first_of(explicit, base_url).await?,
             };
             return self.model(provider, &name, || Place {
+                protocol: explicit.protocol.unwrap_or_default(),
                 base_url: base_url.clone(),
                 key: explicit.key.clone(),
                 context_tokens: None,
@@ -215,14 +218,23 @@ impl Models {
             provider: hosted.name.to_owned(),
             variable: hosted.key_variable.to_owned(),
         })?;
-        let base_url = hosted_base_url(hosted, &self.config)?;
-        self.model(hosted.name, name, || Place { base_url, key: Some(key), context_tokens: None })
+        let protocol = self.hosted_protocol(hosted);
+        let base_url = hosted_base_url(hosted, protocol, &self.config)?;
+        self.model(hosted.name, name, || Place { protocol, base_url, key: Some(key), context_tokens: None })
+    }
+
+    /// What was set for a provider that is known by name.
+    fn set_for(&self, hosted: &Hosted) -> Option<&Explicit> {
+        let set = self.explicit.as_ref().ok().and_then(Option::as_ref);
+        set.filter(|explicit| explicit.base_url.is_none() && explicit.provider == hosted.name)
+    }
+
+    fn hosted_protocol(&self, hosted: &Hosted) -> Protocol {
+        self.set_for(hosted).and_then(|explicit| explicit.protocol).unwrap_or(hosted.protocol)
     }
 
     fn hosted_key(&self, hosted: &Hosted) -> Option<ApiKey> {
-        let set = self.explicit.as_ref().ok().and_then(Option::as_ref);
-        let explicit = set.filter(|explicit| explicit.base_url.is_none() && explicit.provider == hosted.name);
-        explicit
+        self.set_for(hosted)
             .and_then(|explicit| explicit.key.clone())
             .or_else(|| self.config.variable(hosted.key_variable).map(ApiKey::new))
     }
@@ -248,6 +260,7 @@ impl Models {
             })?,
         };
         self.model(provider, &model.name, || Place {
+            protocol: Protocol::Openai,
             base_url: found.base_url.clone(),
             key: None,
             context_tokens: model.context_tokens,
@@ -263,6 +276,7 @@ impl Models {
         });
         match (having.next(), having.next()) {
             (Some((provider, found, model)), None) => self.model(provider, &model.name, || Place {
+                protocol: Protocol::Openai,
                 base_url: found.base_url.clone(),
                 key: None,
                 context_tokens: model.context_tokens,
@@ -288,7 +302,7 @@ impl Models {
 
     async fn first_of(&self, explicit: &Explicit, base_url: &Url) -> Result<String, ResolveError> {
         let unusable = |reason| ResolveError::NotRunning { provider: explicit.provider.clone(), reason };
-        let found = self.probes.explicit(base_url, explicit.key.as_ref()).await.map_err(unusable)?;
+        let found = self.probes.explicit(explicit, base_url).await.map_err(unusable)?;
         let first = found.first_chat_model().map(|model| model.name.clone());
         first.ok_or_else(|| unusable("it lists no model; name one as provider/name".to_owned()))
     }
@@ -299,7 +313,7 @@ impl Models {
         if let Some(model) = kept.iter().find(|model| model.id() == id) {
             return Ok(Arc::clone(model));
         }
-        let Place { base_url, key, context_tokens } = place();
+        let Place { protocol, base_url, key, context_tokens } = place();
         let settings = Settings {
             provider: provider.to_owned(),
             name: name.to_owned(),
@@ -308,10 +322,13 @@ impl Models {
             context_tokens: self.config.context_tokens.or(context_tokens).or_else(|| context::of(name)),
             idle: Duration::from_millis(self.config.model_idle_ms),
         };
-        let model = OpenAiChat::new(settings, Arc::clone(&self.transport)).map_err(|_| {
+        let transport = Arc::clone(&self.transport);
+        let made: Result<Arc<dyn Model>, InvalidKey> = match protocol {
+            Protocol::Openai => OpenAiChat::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
+        };
+        let model = made.map_err(|InvalidKey| {
             ResolveError::Misconfigured(format!("the key for {provider} holds characters that no header can"))
         })?;
-        let model: Arc<dyn Model> = Arc::new(model);
         if kept.len() == MAX_KEPT_MODELS {
             kept.pop_front();
         }
@@ -321,7 +338,7 @@ impl Models {
 
     async fn explicit_row(&self, explicit: &Explicit, base_url: &Url, default: &str) -> Provider {
         let known: Result<Found, String> = match &explicit.name {
-            None => self.probes.explicit(base_url, explicit.key.as_ref()).await,
+            None => self.probes.explicit(explicit, base_url).await,
             Some(name) => Ok(Found::stated(base_url.clone(), name.clone(), self.config.context_tokens)),
         };
         let (available, reason, models) = match known {
@@ -333,7 +350,7 @@ impl Models {
     }
 
     fn hosted_row(&self, hosted: &Hosted, default: &str) -> Provider {
-        let base_url = hosted_base_url(hosted, &self.config);
+        let base_url = hosted_base_url(hosted, self.hosted_protocol(hosted), &self.config);
         let (available, reason) = match (&base_url, self.hosted_key(hosted)) {
             (Err(error), _) => (false, error.to_string()),
             (Ok(_), None) => (false, format!("{} is not set", hosted.key_variable)),

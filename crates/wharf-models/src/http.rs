@@ -9,7 +9,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderValue};
+use futures_util::StreamExt;
+use reqwest::header::{ACCEPT, ACCEPT_ENCODING, CONTENT_TYPE, HeaderMap};
 use reqwest::{Client, ClientBuilder, Method, Response, Url};
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 
@@ -34,15 +35,15 @@ pub(crate) struct Transport {
 /// Where requests go, with what the transport remembers of it.
 pub(crate) struct Endpoint {
     pub url: Url,
-    /// A sensitive header value: `Bearer ...`.
-    pub authorization: Option<HeaderValue>,
+    /// With each request. Those that hold a key are marked as sensitive.
+    pub headers: HeaderMap,
     /// An answer came from here before, so that a connection may be a kept one.
     answered: AtomicBool,
 }
 
 impl Endpoint {
-    pub(crate) fn new(url: Url, authorization: Option<HeaderValue>) -> Self {
-        Self { url, authorization, answered: AtomicBool::new(false) }
+    pub(crate) fn new(url: Url, headers: HeaderMap) -> Self {
+        Self { url, headers, answered: AtomicBool::new(false) }
     }
 }
 
@@ -88,10 +89,7 @@ impl Transport {
         fresh: bool,
     ) -> Result<Response, Unsent> {
         let client = self.client(&endpoint.url, fresh).map_err(Unsent::Client)?;
-        let mut request = client.request(method, endpoint.url.clone());
-        if let Some(authorization) = &endpoint.authorization {
-            request = request.header(reqwest::header::AUTHORIZATION, authorization.clone());
-        }
+        let mut request = client.request(method, endpoint.url.clone()).headers(endpoint.headers.clone());
         if let Some(body) = body {
             request = request
                 .header(CONTENT_TYPE, "application/json")
@@ -166,6 +164,24 @@ pub(crate) fn place(url: &Url) -> String {
         Some(port) => format!("{host}:{port}"),
         None => host.to_owned(),
     }
+}
+
+/// As much of a body as comes within the limits.
+pub(crate) async fn read_at_most(response: Response, max_bytes: usize, limit: Duration) -> Vec<u8> {
+    let mut pieces = response.bytes_stream();
+    let mut body = Vec::new();
+    let read = async {
+        while let Some(Ok(piece)) = pieces.next().await {
+            let room = max_bytes - body.len();
+            body.extend_from_slice(&piece[..piece.len().min(room)]);
+            if body.len() == max_bytes {
+                break;
+            }
+        }
+    };
+    // What has come until then is the answer.
+    let _ = tokio::time::timeout(limit, read).await;
+    body
 }
 
 fn may_be_stale(error: &reqwest::Error) -> bool {

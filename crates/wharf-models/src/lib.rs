@@ -7,6 +7,8 @@ mod discovery;
 mod http;
 mod key;
 mod openai_chat;
+mod origin;
+mod remote;
 mod reply;
 mod words;
 

@@ -2,58 +2,30 @@
 
 mod decoder;
 mod request;
-mod stream;
 mod wire;
 
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures_util::StreamExt;
-use reqwest::header::HeaderValue;
-use reqwest::{Response, Url};
 use wharf_protocol::Thinking;
-use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
 
-use crate::http::{Endpoint, Transport, failure};
-use crate::key::ApiKey;
+use crate::http::Transport;
+use crate::remote::{InvalidKey, Remote, Settings, bearer, below, encoded};
 use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
-
-/// Most bytes of an error's body that are read.
-const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
-
-/// How long the rest of an error's body is waited for.
-const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(10);
+use decoder::Chunks;
 
 /// Requests that one call may make until the server takes one of them: the first, and one for each `Concession`.
 const MAX_ATTEMPTS: usize = 5;
 
 /// One model behind a server that speaks chat completions.
 pub(crate) struct OpenAiChat {
-    id: String,
-    name: String,
-    context_tokens: Option<u64>,
-    idle: Duration,
-    key: Option<ApiKey>,
-    endpoint: Endpoint,
-    transport: Arc<Transport>,
+    remote: Remote,
     concessions: Concessions,
-}
-
-/// What an `OpenAiChat` is made of.
-pub(crate) struct Settings {
-    /// First part of the id.
-    pub provider: String,
-    /// As the provider knows the model.
-    pub name: String,
-    pub base_url: Url,
-    pub key: Option<ApiKey>,
-    pub context_tokens: Option<u64>,
-    pub idle: Duration,
 }
 
 /// Where servers differ in the request.
@@ -76,23 +48,17 @@ struct Concessions {
 
 impl fmt::Debug for OpenAiChat {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OpenAiChat").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("OpenAiChat").field("id", &self.remote.id()).finish_non_exhaustive()
     }
 }
 
 impl OpenAiChat {
     pub(crate) fn new(settings: Settings, transport: Arc<Transport>) -> Result<Self, InvalidKey> {
-        let Settings { provider, name, base_url, key, context_tokens, idle } = settings;
-        let max_completion_tokens = base_url.host_str() == Some("api.openai.com");
-        let authorization = key.as_ref().map(bearer).transpose()?;
+        let max_completion_tokens = settings.base_url.host_str() == Some("api.openai.com");
+        let headers = bearer(settings.key.as_ref())?;
+        let url = below(&settings.base_url, &["chat", "completions"]);
         Ok(Self {
-            id: format!("{provider}/{name}"),
-            name,
-            context_tokens,
-            idle,
-            key,
-            endpoint: Endpoint::new(below(&base_url, &["chat", "completions"]), authorization),
-            transport,
+            remote: Remote::new(settings, Protocol::Openai, url, headers, transport),
             concessions: Concessions {
                 images: AtomicBool::new(true),
                 stream_options: AtomicBool::new(true),
@@ -103,9 +69,9 @@ impl OpenAiChat {
     }
 
     fn body(&self, request: &ModelRequest) -> Result<Bytes, ModelError> {
-        let body = request::Body {
-            id: &self.id,
-            model: &self.name,
+        encoded(&request::Body {
+            origin: &self.remote.origin,
+            model: &self.remote.name,
             request,
             dialect: Dialect {
                 max_completion_tokens: self.concessions.max_completion_tokens.load(Ordering::Relaxed),
@@ -113,49 +79,30 @@ impl OpenAiChat {
             },
             images: self.concessions.images.load(Ordering::Relaxed),
             effort: self.concessions.effort(request.thinking),
-        };
-        serde_json::to_vec(&body).map(Bytes::from).map_err(|error| ModelError {
-            kind: ModelErrorKind::Refused,
-            message: format!("the request cannot be written as JSON: {error}"),
-            retry_after_ms: None,
         })
-    }
-
-    fn secret(&self) -> Option<&str> {
-        self.key.as_ref().map(ApiKey::reveal)
-    }
-
-    async fn refusal(&self, response: Response) -> ModelError {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = read_at_most(response, MAX_ERROR_BODY_BYTES, ERROR_BODY_TIMEOUT).await;
-        failure::from_response(status, &headers, &body, self.secret())
     }
 }
 
 #[async_trait]
 impl Model for OpenAiChat {
     fn id(&self) -> &str {
-        &self.id
+        self.remote.id()
     }
 
     fn context_tokens(&self) -> Option<u64> {
-        self.context_tokens
+        self.remote.context_tokens
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         for attempt in 1.. {
-            let body = self.body(&request)?;
-            let sent = self.transport.post(&self.endpoint, body, self.idle).await;
-            let response = sent.map_err(|error| failure::redacted(error, self.secret()))?;
-            if response.status().is_success() {
-                let (id, key, tools) = (self.id.clone(), self.key.clone(), Arc::clone(&request.tools));
-                return Ok(Box::pin(stream::ReplyStream::new(response, self.idle, id, key, tools)));
-            }
-            let error = self.refusal(response).await;
+            let error = match self.remote.ask(self.body(&request)?).await {
+                Ok(response) => return Ok(self.remote.reply(response, Chunks::default(), &request.tools)),
+                Err(error) => error,
+            };
             if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &request) {
                 return Err(error);
             }
-            tracing::debug!(model = self.id, %error, "asking again in the server's dialect");
+            tracing::debug!(model = self.id(), %error, "asking again in the server's dialect");
         }
         unreachable!("the loop ends at its last attempt")
     }
@@ -208,44 +155,6 @@ impl Concessions {
 
 fn bit(thinking: Thinking) -> u8 {
     1 << thinking as u8
-}
-
-/// A key that cannot stand in a header.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct InvalidKey;
-
-pub(crate) fn bearer(key: &ApiKey) -> Result<HeaderValue, InvalidKey> {
-    let mut value = HeaderValue::from_str(&format!("Bearer {}", key.reveal().trim())).map_err(|_| InvalidKey)?;
-    value.set_sensitive(true);
-    Ok(value)
-}
-
-/// The URL of an endpoint under `base_url`.
-pub(crate) fn below(base_url: &Url, segments: &[&str]) -> Url {
-    let mut url = base_url.clone();
-    // Fails only for URLs without a host, which are no base URLs.
-    if let Ok(mut path) = url.path_segments_mut() {
-        path.pop_if_empty().extend(segments);
-    }
-    url
-}
-
-/// As much of a body as comes within the limits.
-pub(crate) async fn read_at_most(response: Response, max_bytes: usize, limit: Duration) -> Vec<u8> {
-    let mut pieces = response.bytes_stream();
-    let mut body = Vec::new();
-    let read = async {
-        while let Some(Ok(piece)) = pieces.next().await {
-            let room = max_bytes - body.len();
-            body.extend_from_slice(&piece[..piece.len().min(room)]);
-            if body.len() == max_bytes {
-                break;
-            }
-        }
-    };
-    // What has come until then is the answer.
-    let _ = tokio::time::timeout(limit, read).await;
-    body
 }
 
 #[cfg(test)]

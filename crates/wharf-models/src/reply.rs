@@ -1,9 +1,12 @@
-//! What the readers of all wires need: lines of a stream, what makes progress in it, and calls put together from their pieces.
+//! What the readers of all wires share: lines and events of a stream, what was said so far, and the running reply.
 
 pub(crate) mod calls;
+pub(crate) mod decoder;
 pub(crate) mod fields;
 pub(crate) mod lenient;
 pub(crate) mod lines;
+pub(crate) mod said;
+pub(crate) mod stream;
 
 use wharf_foreign::json::DEPTH_MAX;
 use wharf_foreign::nesting::Bounds;

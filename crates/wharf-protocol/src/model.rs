@@ -6,6 +6,43 @@ use serde_json::Value;
 
 use crate::{StopReason, Usage};
 
+/// The wire that a model server speaks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Protocol {
+    /// OpenAI's chat completions, which most servers speak.
+    #[default]
+    Openai,
+}
+
+impl Protocol {
+    pub const ALL: &'static [Protocol] = &[Protocol::Openai];
+
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Openai => "openai",
+        }
+    }
+}
+
+impl std::fmt::Display for Protocol {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl std::str::FromStr for Protocol {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        Self::ALL.iter().copied().find(|protocol| protocol.as_str() == text).ok_or_else(|| {
+            let known: Vec<&str> = Self::ALL.iter().map(|protocol| protocol.as_str()).collect();
+            format!("unknown protocol {text:?}: use {}", known.join(", "))
+        })
+    }
+}
+
 /// One provider that was found or configured, with its models.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Provider {

@@ -10,6 +10,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use toml::Value;
 use wharf_protocol::Mode;
+use wharf_protocol::model::Protocol;
 
 use crate::config::{AuthChoice, ClientMode, Flags};
 
@@ -123,9 +124,12 @@ pub struct ModelArgs {
     /// Model for new sessions: provider/name, or `demo`
     #[arg(short, long, value_name = "MODEL")]
     pub model: Option<String>,
-    /// URL of a model server with an OpenAI-compatible chat completions API
+    /// URL of a model server
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
+    /// API that the model server speaks: openai (chat completions)
+    #[arg(long, value_name = "PROTOCOL")]
+    pub protocol: Option<Protocol>,
     /// Environment variable that holds the API key
     #[arg(long, value_name = "NAME")]
     pub api_key_env: Option<String>,
@@ -557,6 +561,7 @@ impl ModelArgs {
         let mut flags = Flags::new();
         flags.extend(self.model.as_ref().map(|model| ("model", "--model", text(model))));
         flags.extend(self.base_url.as_ref().map(|url| ("base_url", "--base-url", text(url))));
+        flags.extend(self.protocol.map(|protocol| ("protocol", "--protocol", text(protocol))));
         flags.extend(self.api_key_env.as_ref().map(|name| ("api_key_env", "--api-key-env", text(name))));
         flags.extend(self.permission.map(|mode| ("permission", "--permission", text(mode))));
         flags

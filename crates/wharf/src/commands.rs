@@ -62,7 +62,7 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
         model: is_flag("model"),
         permission: is_flag("permission"),
         permission_set: is_set("permission"),
-        own_models: is_flag("base_url") || is_flag("api_key_env"),
+        own_models: is_flag("base_url") || is_flag("protocol") || is_flag("api_key_env"),
     };
     let config_file = global.config.clone();
     let origin = Origin { file: global.config.clone(), flags, environment: environment.clone(), log };

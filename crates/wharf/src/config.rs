@@ -13,6 +13,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wharf_client::Timeouts;
+use wharf_protocol::model::Protocol;
 use wharf_protocol::rest::{ContainmentSetting, Limits};
 use wharf_protocol::{Mode, Rule};
 
@@ -29,9 +30,13 @@ pub struct Config {
     /// What new sessions use: `provider/name`. Absent: the first provider that has a key, then a local server, then `demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
-    /// Of a model server that speaks OpenAI's chat completions.
+    /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
+    /// What the server of `base_url`, or the provider of `model`, speaks: `openai` (chat completions). Absent: `openai`, or what the
+    /// provider is known for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<Protocol>,
     /// Name of the environment variable that holds the key for `model` or `base_url`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
@@ -178,6 +183,7 @@ impl Default for Config {
         Self {
             model: None,
             base_url: None,
+            protocol: None,
             api_key_env: None,
             context_tokens: None,
             work_dir: None,

@@ -16,9 +16,10 @@ use crate::state::{ReloadVerdict, StateDir};
 use crate::wiring;
 
 /// Keys that a running server takes over, and beginnings of such keys.
-const LIVE: [&str; 17] = [
+const LIVE: [&str; 18] = [
     "model",
     "base_url",
+    "protocol",
     "api_key_env",
     "context_tokens",
     "permission",

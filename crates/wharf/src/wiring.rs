@@ -27,6 +27,7 @@ pub fn models(config: &Config, environment: &BTreeMap<String, String>) -> anyhow
     Ok(Models::discover(ModelsConfig {
         model: config.model.clone(),
         base_url: config.base_url.clone(),
+        protocol: config.protocol,
         api_key,
         context_tokens: config.context_tokens,
         model_idle_ms: config.limits.model_idle_ms,

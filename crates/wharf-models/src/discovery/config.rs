@@ -9,14 +9,17 @@ use super::ResolveError;
 use super::providers::{HOSTED, Hosted, LOCAL};
 use crate::demo::DemoModel;
 use crate::key::ApiKey;
+use wharf_protocol::model::Protocol;
 
 /// What discovery goes by. Libraries read no environment: it is passed in.
 #[derive(Clone)]
 pub struct ModelsConfig {
     /// The default model: `provider/name`, a provider alone, or with `base_url` a name alone.
     pub model: Option<String>,
-    /// Of a server that speaks OpenAI's chat completions, with or without `/v1` at its end.
+    /// Of a model server, with or without `/v1` at its end.
     pub base_url: Option<String>,
+    /// What the server of `base_url` speaks, or the provider of `model`; absent: chat completions, or what the provider is known for.
+    pub protocol: Option<Protocol>,
     pub api_key: Option<ApiKey>,
     /// In place of what is known of a model.
     pub context_tokens: Option<u64>,
@@ -43,6 +46,7 @@ impl Default for ModelsConfig {
         Self {
             model: None,
             base_url: None,
+            protocol: None,
             api_key: None,
             context_tokens: None,
             model_idle_ms: 300_000,
@@ -58,6 +62,7 @@ impl fmt::Debug for ModelsConfig {
         f.debug_struct("ModelsConfig")
             .field("model", &self.model)
             .field("base_url", &self.base_url.as_ref().map(|_| "..."))
+            .field("protocol", &self.protocol)
             .field("api_key", &self.api_key)
             .field("context_tokens", &self.context_tokens)
             .field("model_idle_ms", &self.model_idle_ms)
@@ -90,6 +95,7 @@ pub(super) struct Explicit {
     pub provider: String,
     pub name: Option<String>,
     pub base_url: Option<Url>,
+    pub protocol: Option<Protocol>,
     pub key: Option<ApiKey>,
 }
 
@@ -99,8 +105,12 @@ const UNNAMED: &str = "custom";
 impl Explicit {
     pub(super) fn of(config: &ModelsConfig) -> Result<Option<Self>, ResolveError> {
         let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
+        let protocol = config.protocol;
         let base_url = config.base_url.as_deref().map(str::trim).filter(|url| !url.is_empty());
-        let base_url = base_url.map(parse_base_url).transpose().map_err(ResolveError::Misconfigured)?;
+        let base_url = base_url
+            .map(|url| parse_base_url(url, protocol.unwrap_or_default()))
+            .transpose()
+            .map_err(ResolveError::Misconfigured)?;
         // The built-in model has no server: the URL that is configured is for the others.
         let base_url = base_url.filter(|_| !model.is_some_and(DemoModel::is_called));
         let (provider, name) = match (model, &base_url) {
@@ -117,21 +127,23 @@ impl Explicit {
             let hosted = HOSTED.iter().find(|hosted| hosted.name == provider)?;
             config.variable(hosted.key_variable).map(ApiKey::new)
         });
-        Ok(Some(Self { provider: provider.to_owned(), name: name.map(str::to_owned), base_url, key }))
+        Ok(Some(Self { provider: provider.to_owned(), name: name.map(str::to_owned), base_url, protocol, key }))
     }
 }
 
 /// Where a provider's requests go: `<NAME>_BASE_URL`, or its own place.
-pub(super) fn hosted_base_url(hosted: &Hosted, config: &ModelsConfig) -> Result<Url, ResolveError> {
+pub(super) fn hosted_base_url(hosted: &Hosted, protocol: Protocol, config: &ModelsConfig) -> Result<Url, ResolveError> {
     let variable = format!("{}_BASE_URL", hosted.name.to_uppercase());
     match config.variable(&variable) {
-        Some(url) => parse_base_url(url).map_err(|error| ResolveError::Misconfigured(format!("{variable}: {error}"))),
-        None => parse_base_url(hosted.base_url).map_err(ResolveError::Misconfigured),
+        Some(url) => {
+            parse_base_url(url, protocol).map_err(|error| ResolveError::Misconfigured(format!("{variable}: {error}")))
+        }
+        None => parse_base_url(hosted.base_url, protocol).map_err(ResolveError::Misconfigured),
     }
 }
 
 /// A base URL as people write it: without a scheme, without `/v1`, or with the endpoint itself.
-pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
+pub(super) fn parse_base_url(text: &str, protocol: Protocol) -> Result<Url, String> {
     let text = text.trim();
     let with_scheme = if text.contains("://") { text.to_owned() } else { format!("http://{text}") };
     let mut url = Url::parse(&with_scheme).map_err(|error| format!("the base URL cannot be read: {error}"))?;
@@ -139,8 +151,11 @@ pub(super) fn parse_base_url(text: &str) -> Result<Url, String> {
         return Err("a base URL begins with http:// or https:// and names a host".to_owned());
     }
     let path = url.path().trim_end_matches('/');
-    let path = path.strip_suffix("/chat/completions").unwrap_or(path);
-    let path = if path.is_empty() { "/v1".to_owned() } else { path.to_owned() };
+    let (endpoint, version) = match protocol {
+        Protocol::Openai => ("/chat/completions", "/v1"),
+    };
+    let path = path.strip_suffix(endpoint).unwrap_or(path);
+    let path = if path.is_empty() { version.to_owned() } else { path.to_owned() };
     url.set_path(&path);
     Ok(url)
 }

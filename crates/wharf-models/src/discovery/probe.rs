@@ -11,11 +11,12 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use wharf_protocol::model::{ModelInfo, Provider};
 
-use super::config::{LocalServer, parse_base_url, without_secrets};
+use super::config::{Explicit, LocalServer, parse_base_url, without_secrets};
 use super::context;
-use crate::http::{Endpoint, Transport, place};
+use crate::http::{Endpoint, Transport, place, read_at_most};
 use crate::key::ApiKey;
-use crate::openai_chat::{bearer, below, read_at_most};
+use crate::remote::{InvalidKey, bearer, below};
+use wharf_protocol::model::Protocol;
 
 /// A server on this machine accepts at once or is not there.
 const CONNECT_TIMEOUT: Duration = Duration::from_millis(300);
@@ -87,27 +88,28 @@ impl Probes {
     }
 
     /// The server that was set.
-    pub(super) async fn explicit(&self, base_url: &Url, key: Option<&ApiKey>) -> Result<Found, String> {
+    pub(super) async fn explicit(&self, set: &Explicit, base_url: &Url) -> Result<Found, String> {
         let mut last = self.last_explicit.lock().await;
         if let Some((at, outcome)) = &*last
             && at.elapsed() < FRESH_FOR
         {
             return outcome.clone();
         }
-        let outcome = self.ask(base_url, key, EXPLICIT_TIMEOUT).await;
+        let protocol = set.protocol.unwrap_or_default();
+        let outcome = self.ask(protocol, base_url, set.key.as_ref(), EXPLICIT_TIMEOUT).await;
         *last = Some((Instant::now(), outcome.clone()));
         outcome
     }
 
     async fn probe(&self, server: &LocalServer) -> Probe {
         let outcome = async {
-            let base_url = parse_base_url(&server.base_url)?;
+            let base_url = parse_base_url(&server.base_url, Protocol::Openai)?;
             let (host, port) =
                 (base_url.host_str().unwrap_or_default(), base_url.port_or_known_default().unwrap_or(80));
             let place = place(&base_url);
             // Looked at first: where nothing listens, not even an HTTP client is made.
             match timeout(CONNECT_TIMEOUT, TcpStream::connect((host.trim_matches(['[', ']']), port))).await {
-                Ok(Ok(_)) => self.ask(&base_url, None, PROBE_TIMEOUT).await,
+                Ok(Ok(_)) => self.ask(Protocol::Openai, &base_url, None, PROBE_TIMEOUT).await,
                 Ok(Err(_)) => Err(format!("nothing listens on {place}")),
                 Err(_) => Err(format!("{place} does not accept connections")),
             }
@@ -115,10 +117,19 @@ impl Probes {
         Probe { server: server.clone(), outcome: outcome.await }
     }
 
-    async fn ask(&self, base_url: &Url, key: Option<&ApiKey>, limit: Duration) -> Result<Found, String> {
+    async fn ask(
+        &self,
+        protocol: Protocol,
+        base_url: &Url,
+        key: Option<&ApiKey>,
+        limit: Duration,
+    ) -> Result<Found, String> {
         let place = place(base_url);
-        let key = key.map(bearer).transpose().map_err(|_| "the key holds characters that no header can".to_owned())?;
-        let endpoint = Endpoint::new(below(base_url, &["models"]), key);
+        let headers = match protocol {
+            Protocol::Openai => bearer(key),
+        };
+        let headers = headers.map_err(|InvalidKey| "the key holds characters that no header can".to_owned())?;
+        let endpoint = Endpoint::new(below(base_url, &["models"]), headers);
         let answer = async {
             let response = self.transport.get(&endpoint, limit).await.map_err(|error| error.message)?;
             let status = response.status();
@@ -142,7 +153,7 @@ impl Probe {
             Ok(found) => (true, format!("runs on {}", place(&found.base_url)), found.infos(&self.server.name, default)),
             Err(reason) => (false, reason.clone(), Vec::new()),
         };
-        let base_url = parse_base_url(&self.server.base_url).ok().map(|url| without_secrets(&url));
+        let base_url = parse_base_url(&self.server.base_url, Protocol::Openai).ok().map(|url| without_secrets(&url));
         Provider { name: self.server.name.clone(), base_url, available, reason, models }
     }
 }

@@ -1,11 +1,14 @@
 //! The providers that are known by name.
 
-/// A provider on the network that speaks chat completions.
+use wharf_protocol::model::Protocol;
+
+/// A provider on the network.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Hosted {
     pub name: &'static str,
     pub key_variable: &'static str,
     pub base_url: &'static str,
+    pub protocol: Protocol,
     /// Where only the provider is named.
     pub default_model: &'static str,
 }
@@ -22,36 +25,42 @@ pub(super) const HOSTED: &[Hosted] = &[
         name: "openai",
         key_variable: "OPENAI_API_KEY",
         base_url: "https://api.openai.com/v1",
+        protocol: Protocol::Openai,
         default_model: "gpt-5",
     },
     Hosted {
         name: "openrouter",
         key_variable: "OPENROUTER_API_KEY",
         base_url: "https://openrouter.ai/api/v1",
+        protocol: Protocol::Openai,
         default_model: "openrouter/auto",
     },
     Hosted {
         name: "deepseek",
         key_variable: "DEEPSEEK_API_KEY",
         base_url: "https://api.deepseek.com/v1",
+        protocol: Protocol::Openai,
         default_model: "deepseek-v4-flash",
     },
     Hosted {
         name: "groq",
         key_variable: "GROQ_API_KEY",
         base_url: "https://api.groq.com/openai/v1",
+        protocol: Protocol::Openai,
         default_model: "llama-3.3-70b-versatile",
     },
     Hosted {
         name: "mistral",
         key_variable: "MISTRAL_API_KEY",
         base_url: "https://api.mistral.ai/v1",
+        protocol: Protocol::Openai,
         default_model: "mistral-small-latest",
     },
     Hosted {
         name: "xai",
         key_variable: "XAI_API_KEY",
         base_url: "https://api.x.ai/v1",
+        protocol: Protocol::Openai,
         default_model: "grok-4-1-fast-non-reasoning",
     },
 ];

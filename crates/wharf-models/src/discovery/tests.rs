@@ -216,7 +216,7 @@ async fn model_objects_are_kept_but_not_all_of_them() {
 
 #[test]
 fn base_urls_as_people_write_them() {
-    let read = |text: &str| parse_base_url(text).map(|url| url.to_string());
+    let read = |text: &str| parse_base_url(text, Protocol::Openai).map(|url| url.to_string());
     let ok = |text: &str| Ok(text.to_owned());
     assert_eq!(read("http://h:1"), ok("http://h:1/v1"));
     assert_eq!(read("http://h:1/"), ok("http://h:1/v1"));
@@ -233,7 +233,7 @@ fn ollama_is_where_its_variable_says() {
     let at = |host: &str| {
         let config =
             ModelsConfig { local_servers: ModelsConfig::default().local_servers, ..config(&[("OLLAMA_HOST", host)]) };
-        parse_base_url(&config.servers()[0].base_url).unwrap().to_string()
+        parse_base_url(&config.servers()[0].base_url, Protocol::Openai).unwrap().to_string()
     };
     assert_eq!(at(""), "http://127.0.0.1:11434/v1");
     assert_eq!(at("0.0.0.0"), "http://127.0.0.1:11434/v1");

@@ -12,12 +12,13 @@ use wharf_protocol::{ContentBlock, Message, Role, ToolRequest, ToolSpec};
 
 use super::Dialect;
 use crate::ModelRequest;
+use crate::origin::Origin;
 use crate::words::{Arguments, Displayed, Flat, function_name, is_image, note};
 
 /// A request's body.
 pub(super) struct Body<'a> {
-    /// `provider/name`: what a model said for itself goes back to that model only, others refuse such fields.
-    pub id: &'a str,
+    /// What a model said for itself goes back to that model only: others refuse such fields.
+    pub origin: &'a Origin,
     /// As the provider knows it.
     pub model: &'a str,
     pub request: &'a ModelRequest,
@@ -30,10 +31,10 @@ pub(super) struct Body<'a> {
 
 impl Serialize for Body<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        let Self { id, model, request, dialect, images, effort } = *self;
+        let Self { origin, model, request, dialect, images, effort } = *self;
         let mut body = serializer.serialize_struct("Body", 7)?;
         body.serialize_field("model", model)?;
-        body.serialize_field("messages", &Messages { id, request, images })?;
+        body.serialize_field("messages", &Messages { origin, request, images })?;
         if !request.tools.is_empty() {
             body.serialize_field("tools", &Tools(&request.tools))?;
         }
@@ -58,7 +59,7 @@ struct StreamOptions {
 }
 
 struct Messages<'a> {
-    id: &'a str,
+    origin: &'a Origin,
     request: &'a ModelRequest,
     images: bool,
 }
@@ -83,7 +84,7 @@ impl Serialize for Messages<'_> {
                     list.serialize_element(&WireMessage { content: Some(content), ..WireMessage::of("user") })?;
                 }
                 Role::Assistant => {
-                    if let Some(message) = assistant(message, self.id) {
+                    if let Some(message) = assistant(message, self.origin) {
                         list.serialize_element(&message)?;
                     }
                 }
@@ -111,27 +112,20 @@ fn from_tools<'a>(images: &'a [&'a ContentBlock]) -> WireMessage<'a> {
 }
 
 /// `None` for a message that says nothing: some providers refuse it.
-fn assistant<'a>(message: &'a Message, id: &str) -> Option<WireMessage<'a>> {
+fn assistant<'a>(message: &'a Message, origin: &Origin) -> Option<WireMessage<'a>> {
     let says_something = message.content.iter().any(|block| block.as_text().is_none_or(|text| !text.is_empty()));
     if !says_something && message.tool_calls.is_empty() {
         return None;
     }
-    let ours = own_data(message.provider_data.as_ref(), id);
+    let ours = origin.own(message.provider_data.as_ref());
     let wants_reasoning = ours.and_then(|data| data.get("reasoning_content")).is_some();
     Some(WireMessage {
         content: says_something.then_some(Content::Flat(&message.content)),
         reasoning_content: wants_reasoning.then_some(message.reasoning.as_str()),
         reasoning_details: ours.and_then(|data| data.get("reasoning_details")),
-        tool_calls: message.tool_calls.iter().map(|call| WireCall::of(call, id)).collect(),
+        tool_calls: message.tool_calls.iter().map(|call| WireCall::of(call, origin)).collect(),
         ..WireMessage::of("assistant")
     })
-}
-
-/// The key under which provider data names the model it came from.
-pub(super) const ORIGIN: &str = "model";
-
-fn own_data<'a>(data: Option<&'a Value>, id: &str) -> Option<&'a Value> {
-    data.filter(|data| data.get(ORIGIN).and_then(Value::as_str) == Some(id))
 }
 
 #[derive(Serialize)]
@@ -177,12 +171,12 @@ struct WireFunction<'a> {
 }
 
 impl<'a> WireCall<'a> {
-    fn of(call: &'a ToolRequest, id: &str) -> Self {
+    fn of(call: &'a ToolRequest, origin: &Origin) -> Self {
         Self {
             id: call.call_id.as_str(),
             r#type: "function",
             function: WireFunction { name: function_name(&call.tool_name), arguments: Arguments(&call.arguments) },
-            extra_content: own_data(call.provider_data.as_ref(), id).and_then(|data| data.get("extra_content")),
+            extra_content: origin.own(call.provider_data.as_ref()).and_then(|data| data.get("extra_content")),
         }
     }
 }

@@ -13,8 +13,12 @@ use std::fmt::Write;
 use wharf_protocol::Usage;
 use wharf_protocol::model::{ModelError, ModelReply};
 
-use super::decoder::{Decoder, Progress};
+use super::decoder::Chunks;
 use crate::Delta;
+use crate::reply::decoder;
+use crate::reply::said::Progress;
+
+type Decoder = decoder::Decoder<Chunks>;
 
 /// What a stream came to: its deltas, neighbours of one kind joined, and its end.
 #[derive(Debug, PartialEq)]

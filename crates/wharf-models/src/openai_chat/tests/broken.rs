@@ -6,8 +6,7 @@ use expect_test::{Expect, expect};
 use serde_json::json;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 
-use super::super::decoder::Decoder;
-use super::{hear, report};
+use super::{Decoder, hear, report};
 use crate::reply::MAX_REPLY_BYTES;
 use crate::reply::lines::MAX_LINE_BYTES;
 

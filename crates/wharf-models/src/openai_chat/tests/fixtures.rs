@@ -6,8 +6,7 @@ use std::path::{Path, PathBuf};
 
 use expect_test::expect;
 
-use super::super::decoder::Decoder;
-use super::{hear, joined, report};
+use super::{Decoder, hear, joined, report};
 
 /// Where recorded streams lie: beside the checkout, or beside the directory that it is in.
 fn fixtures() -> PathBuf {

@@ -6,8 +6,7 @@ use expect_test::{Expect, expect};
 use serde_json::{Value, json};
 use wharf_protocol::ToolSpec;
 
-use super::super::decoder::Decoder;
-use super::{Heard, hear_with, report};
+use super::{Chunks, Decoder, Heard, hear_with, report};
 
 const STOP: &str = "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n";
 const DONE: &str = "data: [DONE]\n\n";
@@ -24,7 +23,7 @@ fn tools() -> Arc<[Arc<ToolSpec>]> {
 }
 
 fn heard<'a>(pieces: impl IntoIterator<Item = &'a [u8]>) -> Heard {
-    hear_with(Decoder::new(tools()), pieces)
+    hear_with(Decoder::new(Chunks::default(), tools()), pieces)
 }
 
 fn check(stream: &str, expected: Expect) {

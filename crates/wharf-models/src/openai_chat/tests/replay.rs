@@ -13,10 +13,11 @@ use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 use wharf_protocol::{ContentBlock, Role, StopReason};
 
-use super::super::{OpenAiChat, Settings};
+use super::super::OpenAiChat;
 use super::joined;
 use crate::http::Transport;
 use crate::key::ApiKey;
+use crate::remote::Settings;
 use crate::{Delta, Model, ModelRequest};
 
 const KEY: &str = "sk-a-very-secret-key";

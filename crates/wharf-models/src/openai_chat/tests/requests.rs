@@ -10,7 +10,10 @@ use wharf_protocol::{CallId, ContentBlock, Message, MessageId, Role, Seq, Timest
 
 use super::super::Dialect;
 use super::super::request::Body;
+use wharf_protocol::model::Protocol;
+
 use crate::ModelRequest;
+use crate::origin::Origin;
 
 fn message(role: Role, content: Vec<ContentBlock>) -> Message {
     Message {
@@ -41,7 +44,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
 
 fn written(request: &ModelRequest, images: bool) -> Value {
     let dialect = Dialect { max_completion_tokens: false, stream_options: true };
-    let body = Body { id: "test/tiny", model: "tiny", request, dialect, images, effort: None };
+    let body = Body { origin: &origin(), model: "tiny", request, dialect, images, effort: None };
     serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
 }
 
@@ -179,7 +182,7 @@ fn tools_limits_and_options() {
 fn a_longer_conversation_begins_with_the_same_bytes() {
     let dialect = Dialect { max_completion_tokens: false, stream_options: true };
     let bytes = |request: &ModelRequest| {
-        let body = Body { id: "test/tiny", model: "tiny", request, dialect, images: true, effort: None };
+        let body = Body { origin: &origin(), model: "tiny", request, dialect, images: true, effort: None };
         serde_json::to_string(&body).unwrap()
     };
     let first = message(Role::User, vec![ContentBlock::text("One")]);
@@ -188,4 +191,8 @@ fn a_longer_conversation_begins_with_the_same_bytes() {
     let longer = bytes(&request(vec![first, second]));
     let (same, _) = shorter.split_once("],\"stream\"").unwrap();
     assert!(longer.starts_with(same), "{longer}");
+}
+
+fn origin() -> Origin {
+    Origin { id: "test/tiny".to_owned(), protocol: Protocol::Openai, endpoint: "models.test".to_owned() }
 }

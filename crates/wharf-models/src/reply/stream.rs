@@ -9,16 +9,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::Response;
-use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep};
 use wharf_protocol::ToolSpec;
-use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
+use wharf_protocol::model::{ModelError, ModelErrorKind};
 
-use super::decoder::{Decoder, Progress};
-use super::request::ORIGIN;
+use super::decoder::{Decoder, Wire};
+use super::said::Progress;
 use crate::Delta;
 use crate::http::{failure, place};
 use crate::key::ApiKey;
+use crate::origin::Origin;
 
 /// Once the model has finished, only usage may follow: a server that keeps the line open is not waited for longer.
 const AFTER_FINISH: Duration = Duration::from_secs(5);
@@ -29,9 +29,9 @@ const MAX_PIECES_AT_ONCE: usize = 64;
 type Body = Pin<Box<dyn Stream<Item = reqwest::Result<Bytes>> + Send>>;
 
 /// The deltas of one reply. Dropping it closes the connection, which ends the model's work.
-pub(super) struct ReplyStream {
+pub(crate) struct ReplyStream<W> {
     /// Gone once the reply has ended, one way or the other.
-    running: Option<Running>,
+    running: Option<Running<W>>,
     ready: VecDeque<Delta>,
     /// Pieces since a delta last went out.
     gathered: usize,
@@ -39,14 +39,14 @@ pub(super) struct ReplyStream {
     delivering: bool,
     end: Option<Result<Delta, ModelError>>,
     idle: Duration,
-    id: String,
+    origin: Arc<Origin>,
     key: Option<ApiKey>,
     place: String,
 }
 
-struct Running {
+struct Running<W> {
     body: Body,
-    decoder: Decoder,
+    decoder: Decoder<W>,
     deadline: Pin<Box<Sleep>>,
     /// The decoder's steps when the deadline was set. It is moved when there is nothing to read, not with every token; and never by
     /// comments or empty chunks, which a server can send for ever.
@@ -65,18 +65,19 @@ enum End {
     Bad(ModelError),
 }
 
-impl ReplyStream {
-    pub(super) fn new(
+impl<W: Wire> ReplyStream<W> {
+    pub(crate) fn new(
         response: Response,
+        wire: W,
         idle: Duration,
-        id: String,
+        origin: Arc<Origin>,
         key: Option<ApiKey>,
         tools: Arc<[Arc<ToolSpec>]>,
     ) -> Self {
         let place = place(response.url());
         let running = Running {
             body: Box::pin(response.bytes_stream()),
-            decoder: Decoder::new(tools),
+            decoder: Decoder::new(wire, tools),
             deadline: Box::pin(tokio::time::sleep(idle)),
             steps: 0,
             moved: false,
@@ -88,7 +89,7 @@ impl ReplyStream {
             delivering: false,
             end: None,
             idle,
-            id,
+            origin,
             key,
             place,
         }
@@ -99,7 +100,7 @@ impl ReplyStream {
     /// The connection's own task hands over one piece at a time, even where one read of the socket brought many. So
     /// whoever got a piece lets that task run once before it delivers: a fast server's deltas then leave together, and
     /// a slow one's are held for one pass of the scheduler.
-    fn read(&mut self, running: &mut Running, cx: &mut Context<'_>) -> Option<End> {
+    fn read(&mut self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<End> {
         let before = self.gathered;
         while self.gathered < MAX_PIECES_AT_ONCE {
             match running.body.as_mut().poll_next(cx) {
@@ -138,7 +139,7 @@ impl ReplyStream {
         None
     }
 
-    fn wait(&self, running: &mut Running, cx: &mut Context<'_>) -> Option<End> {
+    fn wait(&self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<End> {
         let steps = running.decoder.steps();
         let moved = std::mem::take(&mut running.moved);
         let has_advanced = std::mem::replace(&mut running.steps, steps) != steps;
@@ -153,31 +154,23 @@ impl ReplyStream {
         })
     }
 
-    fn finish(&mut self, running: Running, end: End) -> Result<Delta, ModelError> {
+    fn finish(&mut self, running: Running<W>, end: End) -> Result<Delta, ModelError> {
         let outcome = match end {
             End::Complete => running.decoder.end(&mut self.ready),
             End::Broken(cause) => running.decoder.broken(cause),
             End::Bad(error) => Err(error),
         };
         match outcome {
-            Ok(reply) => Ok(Delta::Finished(self.signed(reply))),
+            Ok(mut reply) => {
+                self.origin.sign(&mut reply);
+                Ok(Delta::Finished(reply))
+            }
             Err(error) => Err(failure::redacted(error, self.key.as_ref().map(ApiKey::reveal))),
         }
     }
-
-    /// Marks what the provider wants back with the model that it came from.
-    fn signed(&self, mut reply: ModelReply) -> ModelReply {
-        let calls = reply.tool_calls.iter_mut().map(|call| &mut call.provider_data);
-        for data in calls.chain([&mut reply.provider_data]) {
-            if let Some(Value::Object(fields)) = data {
-                sign(fields, &self.id);
-            }
-        }
-        reply
-    }
 }
 
-impl Stream for ReplyStream {
+impl<W: Wire> Stream for ReplyStream<W> {
     type Item = Result<Delta, ModelError>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -207,8 +200,4 @@ impl Stream for ReplyStream {
 
 fn failed(kind: ModelErrorKind, message: String) -> ModelError {
     ModelError { kind, message, retry_after_ms: None }
-}
-
-fn sign(fields: &mut Map<String, Value>, id: &str) {
-    fields.insert(ORIGIN.to_owned(), Value::String(id.to_owned()));
 }
