@@ -8,8 +8,8 @@ use serde_json::{Map, Value};
 const IDS: [&str; 5] = ["session_id", "turn_id", "message_id", "call_id", "permission_id"];
 /// Fields whose values are chance.
 const CHANCE: [&str; 6] = ["timestamp", "duration_ms", "expires_at", "seq", "offset", "body_hash"];
-/// What a client is called, and where its workspace is: a preview names paths, and its digest is made of them.
-const PLACES: [&str; 6] = ["sender", "by", "cwd", "question", "paths", "digest"];
+/// What a client is called, and where its workspace and its model server are: a preview names paths, and its digest is made of them.
+const PLACES: [&str; 7] = ["sender", "by", "cwd", "question", "paths", "digest", "endpoint"];
 
 /// Each event as one line. Checks on the way that seqs grow by one and that chunks lie end to end.
 pub fn form(events: &[Value]) -> Vec<String> {
