@@ -13,7 +13,7 @@ use std::sync::Arc;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList};
 
-use crate::events::{Feed, Scope};
+use crate::backend::Backend;
 use crate::remote::{Remote, RemoteOptions, Transport};
 use crate::{Auth, ClientError, Retry, Timeouts};
 
@@ -23,13 +23,6 @@ pub struct Client {
     pub(crate) backend: Backend,
     pub(crate) timeouts: Timeouts,
     pub(crate) retry: Retry,
-}
-
-#[derive(Clone)]
-pub(crate) enum Backend {
-    Remote(Arc<Remote>),
-    #[cfg(feature = "embedded")]
-    Embedded(Arc<crate::embedded::Embedded>),
 }
 
 impl Client {
@@ -47,6 +40,14 @@ impl Client {
     /// The same server over its WebSocket: prompts, cancels, answers and events take `/ws`, the rest HTTP.
     pub fn websocket(url: &str, auth: Auth, options: RemoteOptions) -> Result<Self, ClientError> {
         Self::remote_with(url, auth, RemoteOptions { transport: Transport::WebSocket, ..options })
+    }
+
+    /// An engine in this process. `caller` is who its events say asked.
+    #[cfg(feature = "embedded")]
+    #[must_use]
+    pub fn embedded(engine: wharf_engine::Engine, caller: wharf_engine::Caller, timeouts: Timeouts) -> Self {
+        let embedded = crate::embedded::Embedded::new(engine, caller);
+        Self { backend: Backend::Embedded(Arc::new(embedded)), timeouts, retry: Retry::default() }
     }
 
     /// The address of the server; `None` for an engine in this process.
@@ -149,35 +150,6 @@ impl Client {
             Backend::Remote(_) => {}
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.engine.stop(self.timeouts.shutdown).await,
-        }
-    }
-}
-
-impl Backend {
-    pub(crate) async fn open_feed(
-        &self,
-        scope: &Scope,
-        after: Option<u64>,
-        may_answer: bool,
-    ) -> Result<Feed, ClientError> {
-        match self {
-            Self::Remote(remote) => match remote.transport {
-                Transport::Sse => remote.open_sse(scope, after, may_answer).await.map(|feed| Feed::Sse(Box::new(feed))),
-                Transport::WebSocket => {
-                    remote.open_socket(scope, after, may_answer).await.map(|feed| Feed::Socket(Box::new(feed)))
-                }
-            },
-            #[cfg(feature = "embedded")]
-            Self::Embedded(embedded) => embedded.open_feed(scope, after, may_answer).await.map(Feed::Embedded),
-        }
-    }
-
-    /// A lost connection may come back.
-    pub(crate) fn can_reconnect(&self) -> bool {
-        match self {
-            Self::Remote(_) => true,
-            #[cfg(feature = "embedded")]
-            Self::Embedded(_) => false,
         }
     }
 }

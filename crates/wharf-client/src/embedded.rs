@@ -9,10 +9,8 @@ use wharf_protocol::rest::{
 };
 use wharf_protocol::{EncodedEvent, PROTOCOL_VERSION, Prompt, Seq, SessionId, Timestamp, ToolSpec};
 
-use crate::client::Backend;
-use crate::events::{FeedItem, Located, Scope};
-use crate::remote::located_from;
-use crate::{Client, ClientError, Resource, Retry, Timeouts};
+use crate::feed::{FeedItem, Followed, Located, located_from};
+use crate::{ClientError, Resource};
 
 /// Bytes of events that one pull brings, about.
 const PULL_BYTES: usize = 256 << 10;
@@ -27,12 +25,9 @@ pub(crate) struct Embedded {
     started: Instant,
 }
 
-impl Client {
-    /// An engine in this process. `caller` is who its events say asked.
-    #[must_use]
-    pub fn embedded(engine: Engine, caller: Caller, timeouts: Timeouts) -> Self {
-        let embedded = Embedded { access: engine.access(caller), engine, started: Instant::now() };
-        Self { backend: Backend::Embedded(std::sync::Arc::new(embedded)), timeouts, retry: Retry::default() }
+impl Embedded {
+    pub(crate) fn new(engine: Engine, caller: Caller) -> Self {
+        Self { access: engine.access(caller), engine, started: Instant::now() }
     }
 }
 
@@ -127,16 +122,16 @@ impl Embedded {
 
     pub(crate) async fn open_feed(
         &self,
-        scope: &Scope,
+        followed: &Followed,
         after: Option<u64>,
         may_answer: bool,
     ) -> Result<EmbeddedFeed, ClientError> {
-        match scope {
-            Scope::Session(session) => {
+        match followed {
+            Followed::Session(session) => {
                 let cursor = self.access.watch(session, after.map(Seq), Watcher { may_answer }).await.map_err(told)?;
                 Ok(EmbeddedFeed { greeting: Some(cursor.last_seq().0), source: Source::Session(cursor) })
             }
-            Scope::All => {
+            Followed::All => {
                 let cursor = self.access.watch_all(after.map(Position)).await.map_err(told)?;
                 Ok(EmbeddedFeed { greeting: Some(cursor.position().0), source: Source::All(cursor) })
             }

@@ -6,20 +6,11 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
-use wharf_protocol::{Event, EventKind, Seq, SessionId};
+use wharf_protocol::{Event, EventKind, Seq};
 
-use crate::client::Backend;
-use crate::remote::SseFeed;
-use crate::socket::SocketFeed;
+use crate::backend::{Backend, Feed};
+use crate::feed::{FeedItem, Followed, Located};
 use crate::{ClientError, Retry, Timeouts};
-
-/// An event and where it lies: its seq in a session's stream, its place among all sessions' events in
-/// [`crate::Client::all_events`].
-#[derive(Debug, Clone, PartialEq)]
-pub struct Located {
-    pub position: u64,
-    pub event: Event,
-}
 
 /// Which events to follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -90,50 +81,11 @@ pub enum ConnectionState {
     Ended,
 }
 
-#[derive(Debug, Clone)]
-pub(crate) enum Scope {
-    Session(SessionId),
-    All,
-}
-
-/// What a connection gives.
-#[derive(Debug)]
-pub(crate) enum FeedItem {
-    /// The connection stands; `last` is where the log ended then.
-    Connected {
-        last: Option<u64>,
-    },
-    Event(Box<Located>),
-    /// An event of a type that this client does not know.
-    Unknown {
-        position: u64,
-    },
-}
-
-/// One connection's events.
-pub(crate) enum Feed {
-    Sse(Box<SseFeed>),
-    Socket(Box<SocketFeed>),
-    #[cfg(feature = "embedded")]
-    Embedded(crate::embedded::EmbeddedFeed),
-}
-
-impl Feed {
-    async fn next(&mut self) -> Result<Vec<FeedItem>, ClientError> {
-        match self {
-            Self::Sse(feed) => feed.next().await,
-            Self::Socket(feed) => feed.next().await,
-            #[cfg(feature = "embedded")]
-            Self::Embedded(feed) => feed.next().await,
-        }
-    }
-}
-
 /// A stream of events that survives its connections. Pull it with [`EventStream::next`]; it does nothing by itself, and a
 /// caller that is slow costs the server nothing.
 pub struct EventStream {
     backend: Backend,
-    scope: Scope,
+    followed: Followed,
     follow: Follow,
     timeouts: Timeouts,
     retry: Retry,
@@ -160,11 +112,11 @@ struct Outage {
 }
 
 impl EventStream {
-    pub(crate) fn new(backend: Backend, scope: Scope, follow: Follow, timeouts: Timeouts, retry: Retry) -> Self {
+    pub(crate) fn new(backend: Backend, followed: Followed, follow: Follow, timeouts: Timeouts, retry: Retry) -> Self {
         let last = follow.after;
         Self {
             backend,
-            scope,
+            followed,
             follow,
             timeouts,
             retry,
@@ -245,7 +197,7 @@ impl EventStream {
             self.outage.retry_at = None;
         }
         let Some(feed) = &mut self.feed else {
-            let feed = self.backend.open_feed(&self.scope, self.last, self.follow.may_answer).await?;
+            let feed = self.backend.open_feed(&self.followed, self.last, self.follow.may_answer).await?;
             self.feed = Some(feed);
             self.outage.connected_at = Some(Instant::now());
             self.set_state(ConnectionState::Connected);
@@ -277,7 +229,7 @@ impl EventStream {
                 self.connected_before = true;
                 self.outage.since = None;
                 self.outage.attempts = 0;
-                if located.event.kind() == EventKind::SessionDeleted && matches!(self.scope, Scope::Session(_)) {
+                if located.event.kind() == EventKind::SessionDeleted && matches!(self.followed, Followed::Session(_)) {
                     self.end();
                 }
                 self.ready.push_back(*located);

@@ -19,12 +19,14 @@
 
 mod auth;
 mod auto;
+mod backend;
 mod client;
 mod discovery;
 #[cfg(feature = "embedded")]
 mod embedded;
 mod error;
 mod events;
+mod feed;
 mod http;
 mod ids;
 mod remote;
@@ -39,7 +41,8 @@ pub use auto::{AutoConfig, Found, Looked};
 pub use client::{Client, Exported};
 pub use discovery::{DISCOVERY_FILE, Discovery};
 pub use error::{ClientError, Resource};
-pub use events::{ConnectionState, EventStream, Follow, Located};
+pub use events::{ConnectionState, EventStream, Follow};
+pub use feed::Located;
 pub use remote::{RemoteOptions, Transport};
 pub use retry::Retry;
 pub use timeouts::Timeouts;

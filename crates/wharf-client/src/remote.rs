@@ -4,11 +4,10 @@ use std::time::Duration;
 
 use reqwest::Response;
 use reqwest::header::ACCEPT;
-use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ApiError, Event, EventKind, Seq};
+use wharf_protocol::ApiError;
 
-use crate::events::{FeedItem, Located, Scope};
+use crate::feed::{FeedItem, Followed, last_from, located_from};
 use crate::http::Http;
 use crate::sse::{SseMessage, SseParser};
 use crate::{Auth, ClientError, Retry, Timeouts};
@@ -50,16 +49,16 @@ impl Remote {
 
     pub(crate) async fn open_sse(
         &self,
-        scope: &Scope,
+        followed: &Followed,
         after: Option<u64>,
         may_answer: bool,
     ) -> Result<SseFeed, ClientError> {
-        let segments: &[&str] = match scope {
-            Scope::Session(session) => &["sessions", session.as_str(), "events"],
-            Scope::All => &["events"],
+        let segments: &[&str] = match followed {
+            Followed::Session(session) => &["sessions", session.as_str(), "events"],
+            Followed::All => &["events"],
         };
         // Where nothing is said, a stream counts as somebody who may answer permissions.
-        let answers = (!may_answer && matches!(scope, Scope::Session(_))).then_some(false);
+        let answers = (!may_answer && matches!(followed, Followed::Session(_))).then_some(false);
         let request = self.http.get(segments).query("after", after).query("answers", answers);
         let request = request.header(ACCEPT, "text/event-stream");
         let response = self.http.open(&request).await?;
@@ -125,31 +124,4 @@ fn item_from(message: &SseMessage) -> Result<Option<FeedItem>, ClientError> {
         _ if message.id.is_none() => Ok(None),
         _ => located_from(&message.data, message.id.as_deref()).map(Some),
     }
-}
-
-/// The last position that a `connected` message names, under the names that it goes by.
-pub(crate) fn last_from(data: &Value) -> Option<u64> {
-    let inner = data.get("payload").unwrap_or(data);
-    ["last_seq", "last_position", "position"].iter().find_map(|name| inner.get(name).and_then(Value::as_u64))
-}
-
-/// An event from its text. One whose type is newer than this client only moves the cursor.
-pub(crate) fn located_from(text: &str, id: Option<&str>) -> Result<FeedItem, ClientError> {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        seq: Seq,
-        #[serde(borrow)]
-        r#type: std::borrow::Cow<'a, str>,
-    }
-    let malformed = |error: serde_json::Error| ClientError::Protocol(format!("an event: {error}"));
-    let head: Head<'_> = serde_json::from_str(text).map_err(malformed)?;
-    let position = match id {
-        Some(id) => id.parse().map_err(|_| ClientError::Protocol(format!("an event's id {id:?}")))?,
-        None => head.seq.0,
-    };
-    if head.r#type.parse::<EventKind>().is_err() {
-        return Ok(FeedItem::Unknown { position });
-    }
-    let event: Event = serde_json::from_str(text).map_err(malformed)?;
-    Ok(FeedItem::Event(Box::new(Located { position, event })))
 }

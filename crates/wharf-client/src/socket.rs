@@ -17,8 +17,8 @@ use wharf_protocol::rest::{AnswerPermission, CancelAnswer, PermissionAnswered, P
 use wharf_protocol::ws::{Action, Envelope, EnvelopeType, Request};
 use wharf_protocol::{ApiError, EventKind, PermissionId, Prompt, SessionId, Timestamp};
 
-use crate::events::{FeedItem, Scope};
-use crate::remote::{Remote, last_from, located_from};
+use crate::feed::{FeedItem, Followed, last_from, located_from};
+use crate::remote::Remote;
 use crate::{ClientError, ids};
 
 /// Largest message, in bytes: twice what a server takes, because its own frames carry an event and its envelope.
@@ -39,14 +39,14 @@ pub(crate) struct SocketFeed {
 impl Remote {
     pub(crate) async fn open_socket(
         &self,
-        scope: &Scope,
+        followed: &Followed,
         after: Option<u64>,
         may_answer: bool,
     ) -> Result<SocketFeed, ClientError> {
         let mut url = self.http.socket_url();
         {
             let mut query = url.query_pairs_mut();
-            if let Scope::Session(session) = scope {
+            if let Followed::Session(session) = followed {
                 query.append_pair("session_id", session.as_str());
             }
             if let Some(after) = after {

@@ -8,8 +8,9 @@ use wharf_protocol::command::{
 };
 use wharf_protocol::{Command, CommandId, SessionId, TerminalSize};
 
-use super::{Backend, Client};
+use super::Client;
 use crate::ClientError;
+use crate::backend::Backend;
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
 

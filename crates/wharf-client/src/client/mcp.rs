@@ -5,8 +5,9 @@ use wharf_protocol::mcp::{McpServers, SetMcpServers};
 use wharf_protocol::rest::ToolList;
 use wharf_protocol::{McpServer, SessionId};
 
-use super::{Backend, Client};
+use super::Client;
 use crate::ClientError;
+use crate::backend::Backend;
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
 

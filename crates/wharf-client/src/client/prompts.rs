@@ -6,7 +6,8 @@ use serde_json::Value;
 use wharf_protocol::rest::{Cancel, CancelAnswer, PromptAnswer, Queue, UpdateQueued};
 use wharf_protocol::{MessageId, Priority, Prompt, Seq, SessionId, Turn};
 
-use super::{Backend, Client};
+use super::Client;
+use crate::backend::Backend;
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
 use crate::remote::Transport;

@@ -11,7 +11,8 @@ use wharf_protocol::rest::{
 };
 use wharf_protocol::{PermissionId, Seq, Session, SessionId, Turn, TurnId};
 
-use super::{Backend, Client};
+use super::Client;
+use crate::backend::Backend;
 #[cfg(feature = "embedded")]
 use crate::embedded::told;
 use crate::remote::Transport;
