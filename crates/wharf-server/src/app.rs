@@ -7,16 +7,15 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
-use crate::acp::Terminals;
-use crate::auth::{Gate, Principal};
 use crate::budget::Budget;
+use crate::catalogue::Catalogue;
 use crate::config::ServerConfig;
+use crate::gate::Gate;
 use crate::guard::Guard;
 use crate::limit::Addresses;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
-use crate::route::Catalogue;
-use crate::ticket::Tickets;
+use crate::terminals::Terminals;
 
 /// A cheap handle.
 #[derive(Clone)]
@@ -33,7 +32,6 @@ pub(crate) struct Shared {
     /// Requests without a key for what needs none: apart, so that guesses at keys do not use up `/health`.
     pub(crate) visitors: Addresses,
     pub(crate) budget: Arc<Budget>,
-    pub(crate) tickets: Tickets<Principal>,
     pub(crate) metrics: Metrics,
     pub(crate) presence: Presence,
     pub(crate) catalogue: Catalogue,

@@ -1,17 +1,12 @@
-//! Who asks, and what they may do: named keys with scopes.
+//! How callers prove who they are: named keys, each with scopes.
 
 use std::fmt;
-use std::sync::Arc;
 
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use wharf_engine::{Access, Caller, Engine};
-use wharf_protocol::rest::Limits;
-use wharf_protocol::{ApiError, ErrorCode, Scope, Scopes};
-
-use crate::limit::Bucket;
+use wharf_protocol::{ApiError, ErrorCode, Scopes};
 
 /// How callers prove who they are.
 #[derive(Debug, Clone)]
@@ -44,50 +39,6 @@ impl fmt::Debug for Key {
     }
 }
 
-/// Somebody who may call.
-pub(crate) struct Principal {
-    /// What there is, as this caller may use it.
-    pub(crate) access: Access,
-    pub(crate) bucket: Bucket,
-}
-
-impl Principal {
-    pub(crate) fn require(&self, scope: Scope) -> Result<(), ApiError> {
-        require(self.access.caller(), scope)
-    }
-
-    /// Whether a stream of this caller counts as somebody who may answer a permission.
-    pub(crate) fn may_answer(&self, wanted: bool) -> bool {
-        wanted && self.access.caller().scopes.contains(Scope::PermissionsAnswer)
-    }
-}
-
-/// Tells whose a request is.
-pub(crate) enum Gate {
-    Keys(Keys<Arc<Principal>>),
-    Open(Arc<Principal>),
-}
-
-impl Gate {
-    pub(crate) fn new(auth: &Auth, limits: &Limits, engine: &Engine) -> Self {
-        let principal = |caller| Arc::new(Principal { access: engine.access(caller), bucket: Bucket::new(limits) });
-        match auth {
-            Auth::Keys(keys) => Self::Keys(Keys::new(
-                keys.iter().map(|key| (key.hash, principal(Caller::new(key.name.as_str(), key.scopes)))),
-            )),
-            Auth::None => Self::Open(principal(Caller::owner("local"))),
-        }
-    }
-
-    /// Whose request this is.
-    pub(crate) fn admit(&self, headers: &HeaderMap) -> Result<Arc<Principal>, ApiError> {
-        match self {
-            Self::Open(principal) => Ok(Arc::clone(principal)),
-            Self::Keys(keys) => keys.find(headers).cloned(),
-        }
-    }
-}
-
 /// The known keys, by the hash of their secret, and whose they are.
 pub(crate) struct Keys<T>(Vec<([u8; 32], T)>);
 
@@ -114,15 +65,6 @@ impl<T> Keys<T> {
         }
         found.ok_or_else(|| ApiError::new(ErrorCode::Unauthorized, "the key is not known"))
     }
-}
-
-fn require(caller: &Caller, scope: Scope) -> Result<(), ApiError> {
-    if caller.scopes.contains(scope) {
-        return Ok(());
-    }
-    let name = scope.as_str();
-    Err(ApiError::new(ErrorCode::Forbidden, format!("the key lacks the scope {name}"))
-        .with_details(serde_json::json!({ "scope": name })))
 }
 
 /// Whether a request holds anything that could be a key, right or wrong.

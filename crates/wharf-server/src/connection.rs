@@ -1,8 +1,8 @@
-//! One TCP connection: HTTP/1.1 on it, and the watch over a client that stops reading.
+//! One connection, over whatever stream: HTTP/1.1 on it, and the watch over a client that stops reading.
 
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -12,7 +12,6 @@ use axum::Router;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 use tower::ServiceExt;
 
@@ -26,7 +25,8 @@ const BUFFER_BYTES: usize = 64 << 10;
 /// What handlers know of the connection that a request came on.
 #[derive(Debug, Clone)]
 pub(crate) struct Peer {
-    pub(crate) address: SocketAddr,
+    /// Where it comes from; a stream that is not a network's has none.
+    pub(crate) address: Option<IpAddr>,
     pub(crate) traffic: Arc<Traffic>,
     /// Held by whoever still works on the connection, after an upgrade too.
     slot: Arc<Slot>,
@@ -54,7 +54,10 @@ pub(crate) struct Traffic {
 }
 
 /// Serves one connection to its end.
-pub(crate) async fn serve(stream: TcpStream, address: SocketAddr, slot: Slot, router: Router, app: App) {
+pub(crate) async fn serve<S>(stream: S, address: Option<IpAddr>, slot: Slot, router: Router, app: App)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let slot = Arc::new(slot);
     let traffic = Traffic {
         written: AtomicU64::new(0),
@@ -115,15 +118,15 @@ fn log_end(ended: hyper::Result<()>) {
 }
 
 /// A stream whose writes fail once the other side takes nothing for too long.
-struct Watched {
-    stream: TcpStream,
+struct Watched<S> {
+    stream: S,
     traffic: Arc<Traffic>,
     app: App,
     /// Runs while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
 }
 
-impl Watched {
+impl<S> Watched<S> {
     /// `written` passes through, unless it waits for too long.
     fn watch(&mut self, cx: &mut Context<'_>, written: Poll<io::Result<usize>>) -> Poll<io::Result<usize>> {
         match written {
@@ -146,7 +149,7 @@ impl Watched {
     }
 }
 
-impl AsyncRead for Watched {
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         let before = buf.filled().len();
         ready!(Pin::new(&mut self.stream).poll_read(cx, buf))?;
@@ -162,7 +165,7 @@ impl AsyncRead for Watched {
     }
 }
 
-impl AsyncWrite for Watched {
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(cx, buf);
         self.watch(cx, written)

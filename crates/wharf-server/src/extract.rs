@@ -274,22 +274,5 @@ pub(crate) fn page_limit(limit: Option<usize>, default: usize, most: usize) -> R
     }
 }
 
-/// The id of the request, where its header gives none.
-pub(crate) fn random_id() -> String {
-    let mut bits = [0_u8; 12];
-    if getrandom::fill(&mut bits).is_err() {
-        // An id for logs only: the clock is as good.
-        bits[..8].copy_from_slice(&wharf_protocol::Timestamp::now().0.to_be_bytes());
-    }
-    hex(&bits)
-}
-
-/// Bytes as hexadecimal digits.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
-    digits.map(|digit| char::from(DIGITS[usize::from(digit)])).collect()
-}
-
 #[cfg(test)]
 mod tests;

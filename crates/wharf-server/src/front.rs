@@ -1,10 +1,9 @@
 //! What every request passes: guard, authentication, rate, scope, then its handler; and what every answer gets.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use futures_util::FutureExt;
@@ -13,27 +12,30 @@ use http::header::{
     ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_METHOD, CACHE_CONTROL,
     CONTENT_SECURITY_POLICY, REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
+use http::request::Parts;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, Uri};
-use wharf_protocol::{ApiError, ErrorCode};
+use wharf_protocol::{ErrorCode, SessionId};
 
 use crate::app::App;
-use crate::auth::{self, Principal};
+use crate::auth;
+use crate::catalogue::{Facts, Needs};
 use crate::connection::Peer;
 use crate::error::{self, Failure, Result};
-use crate::extract::random_id;
+use crate::gate::Credential;
 use crate::guard;
 use crate::limit::Addresses;
-use crate::route::{Access, Facts};
+use crate::random::random_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Next) -> Response {
-    let request_id = request_id(request.headers());
-    let facts = app.catalogue.find(request.method(), request.extensions()).cloned();
+pub(crate) async fn front(State(app): State<App>, request: Request, next: Next) -> Response {
+    let (mut head, body) = request.into_parts();
+    let request_id = request_id(&head.headers);
+    let facts = app.catalogue.find(&head.method, &head.extensions).copied();
     let mut origin = None;
-    let response = match admit(&app, &mut request, facts.as_ref(), &mut origin) {
+    let response = match admit(&app, &mut head, facts, &mut origin).await {
         Ok(Some(preflight)) => preflight,
-        Ok(None) => run(next, request, &request_id).await,
+        Ok(None) => run(next, Request::from_parts(head, body), &request_id).await,
         Err(failure) => failure.into_response(),
     };
     app.metrics.count_request(facts.map(|facts| facts.index), response.status());
@@ -41,49 +43,54 @@ pub(crate) async fn front(State(app): State<App>, mut request: Request, next: Ne
 }
 
 /// Whether the request may go to its handler. A preflight is answered here.
-fn admit(
+async fn admit(
     app: &App,
-    request: &mut Request,
-    facts: Option<&Facts>,
+    head: &mut Parts,
+    facts: Option<Facts>,
     origin: &mut Option<HeaderValue>,
 ) -> Result<Option<Response>> {
-    if let guard::From::Listed(listed) = app.guard.check(request.uri(), request.headers())? {
+    if let guard::From::Listed(listed) = app.guard.check(&head.uri, &head.headers)? {
         *origin = Some(listed);
-        if request.method() == Method::OPTIONS && request.headers().contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
+        if head.method == Method::OPTIONS && head.headers.contains_key(ACCESS_CONTROL_REQUEST_METHOD) {
             return Ok(Some(preflight()));
         }
     }
     let now = Instant::now();
-    let is_public = facts.is_some_and(|facts| facts.access == Access::Public);
+    let is_public = facts.is_some_and(|facts| facts.needs == Needs::Nothing);
     // Before any bucket of an address: whoever shows a right key is counted by it, also where none is needed, and a flood of
     // wrong ones from the same address (a proxy's, or 127.0.0.1) keeps nobody out.
-    let principal = match authenticate(app, request, facts, now) {
+    let principal = match app.gate.identify(credential(head, facts), now).await {
         Ok(principal) => principal,
         Err(error) => {
-            let has_guessed = auth::shows_key(request.headers());
+            let has_guessed = auth::shows_key(&head.headers);
             let table = if is_public && !has_guessed { &app.visitors } else { &app.failures };
-            limit_address(table, request, now)?;
+            limit_address(table, head, now)?;
             return if is_public { Ok(None) } else { Err(error.into()) };
         }
     };
-    if let Some(peer) = request.extensions().get::<Peer>() {
+    if let Some(peer) = head.extensions.get::<Peer>() {
         peer.known();
     }
     principal.bucket.take(now).map_err(Failure::rate_limited)?;
-    if let Some(Access::Scope(scope)) = facts.map(|facts| facts.access) {
-        principal.require(scope)?;
+    if let Some(Needs::Scope(scope)) = facts.map(|facts| facts.needs) {
+        app.gate.allow(&principal, scope, session_of(head).as_ref()).await?;
     }
-    request.extensions_mut().insert(principal);
+    head.extensions.insert(principal);
     Ok(None)
 }
 
-fn authenticate(app: &App, request: &Request, facts: Option<&Facts>, now: Instant) -> Result<Arc<Principal>, ApiError> {
-    if facts.is_some_and(|facts| facts.takes_ticket)
-        && let Some(ticket) = ticket_of(request.uri())
-    {
-        return app.tickets.redeem(ticket, now);
+fn credential(head: &Parts, facts: Option<Facts>) -> Credential<'_> {
+    match ticket_of(&head.uri).filter(|_| facts.is_some_and(|facts| facts.takes_ticket)) {
+        Some(ticket) => Credential::Ticket(ticket),
+        None => Credential::Headers(&head.headers),
     }
-    app.gate.admit(request.headers())
+}
+
+/// The session that a request is about, by its path.
+fn session_of(head: &Parts) -> Option<SessionId> {
+    let pattern = head.extensions.get::<MatchedPath>()?.as_str().split('/');
+    let (_, text) = pattern.zip(head.uri.path().split('/')).find(|(name, _)| *name == "{session_id}")?;
+    text.parse().ok()
 }
 
 /// Tickets are hexadecimal: nothing in them needs decoding.
@@ -91,9 +98,10 @@ fn ticket_of(uri: &Uri) -> Option<&str> {
     uri.query()?.split('&').find_map(|pair| pair.strip_prefix("ticket="))
 }
 
-fn limit_address(table: &Addresses, request: &Request, now: Instant) -> Result<()> {
-    match request.extensions().get::<Peer>() {
-        Some(peer) => table.take(peer.address.ip(), now).map_err(Failure::rate_limited),
+fn limit_address(table: &Addresses, head: &Parts, now: Instant) -> Result<()> {
+    match head.extensions.get::<Peer>().and_then(|peer| peer.address) {
+        Some(address) => table.take(address, now).map_err(Failure::rate_limited),
+        // Whoever has none was let in by the owner of a socket, not by a network.
         None => Ok(()),
     }
 }

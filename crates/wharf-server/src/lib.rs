@@ -4,27 +4,33 @@
 
 mod acp;
 mod app;
+mod assets;
 mod auth;
 mod budget;
+mod catalogue;
 mod config;
 mod connection;
 mod error;
 mod escape;
 mod extract;
 mod front;
+mod gate;
 mod guard;
 mod limit;
 mod metrics;
 mod openapi;
 mod presence;
+mod random;
 mod route;
 mod routes;
 mod server;
 mod slots;
 mod sse;
+mod terminals;
 mod ticket;
 pub mod trace;
 mod turn_frames;
+mod websocket;
 mod ws;
 
 pub use auth::{Auth, Key};

@@ -7,7 +7,8 @@ use schemars::generate::{SchemaGenerator, SchemaSettings};
 use serde_json::{Map, Value, json};
 use wharf_protocol::{ApiError, ErrorCode};
 
-use crate::route::{Access, Operation};
+use crate::catalogue::Needs;
+use crate::route::Operation;
 
 const SCHEMAS: &str = "#/components/schemas/";
 
@@ -80,14 +81,14 @@ impl Schemas {
             out["requestBody"] =
                 json!({ "required": body.required, "content": { body.media_type: { "schema": schema } } });
         }
-        match operation.access {
-            Access::Public => out["security"] = json!([]),
-            Access::AnyKey | Access::Scope(_) if operation.takes_ticket => {
+        match operation.needs {
+            Needs::Nothing => out["security"] = json!([]),
+            Needs::Key | Needs::Scope(_) if operation.takes_ticket => {
                 out["security"] = json!([{ "bearer": [] }, { "api_key": [] }, { "ticket": [] }]);
             }
-            Access::AnyKey | Access::Scope(_) => {}
+            Needs::Key | Needs::Scope(_) => {}
         }
-        if let Access::Scope(scope) = operation.access {
+        if let Needs::Scope(scope) = operation.needs {
             out["x-scope"] = scope.as_str().into();
         }
         out
@@ -218,7 +219,7 @@ fn failures(operation: &Operation) -> BTreeMap<u16, Vec<ErrorCode>> {
     // The guard answers before any handler.
     codes.push(ErrorCode::Forbidden);
     codes.extend([ErrorCode::RateLimited, ErrorCode::InternalError]);
-    if operation.access != Access::Public {
+    if operation.needs != Needs::Nothing {
         codes.push(ErrorCode::Unauthorized);
         codes.extend([ErrorCode::Unavailable, ErrorCode::StorageUnavailable]);
     }

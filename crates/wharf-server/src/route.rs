@@ -1,17 +1,14 @@
 //! A route and its documentation, declared together: the router and the OpenAPI document are made from the same list.
 
-use std::collections::HashMap;
-
 use axum::Router;
-use axum::extract::MatchedPath;
 use axum::handler::Handler;
 use axum::routing::{MethodFilter, MethodRouter, on};
-use http::{Extensions, Method};
+use http::Method;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
-use wharf_protocol::ErrorCode;
+use wharf_protocol::{ErrorCode, Scope};
 
 use crate::app::App;
-use wharf_protocol::Scope;
+use crate::catalogue::{Catalogue, Facts, Needs};
 
 pub(crate) type SchemaOf = fn(&mut SchemaGenerator) -> Schema;
 
@@ -24,22 +21,12 @@ fn properties_of<T: JsonSchema>(generator: &mut SchemaGenerator) -> Schema {
     T::json_schema(generator)
 }
 
-/// Who may call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Access {
-    /// Everybody that the guard lets pass.
-    Public,
-    /// Every key.
-    AnyKey,
-    Scope(Scope),
-}
-
 /// One method of one path.
 pub(crate) struct Operation {
     pub(crate) id: &'static str,
     pub(crate) method: Method,
     pub(crate) path: &'static str,
-    pub(crate) access: Access,
+    pub(crate) needs: Needs,
     /// A ticket stands for the key.
     pub(crate) takes_ticket: bool,
     pub(crate) tag: &'static str,
@@ -49,7 +36,7 @@ pub(crate) struct Operation {
     pub(crate) query: Option<SchemaOf>,
     pub(crate) headers: Vec<(&'static str, &'static str)>,
     pub(crate) body: Option<RequestBody>,
-    pub(crate) answers: Vec<Answer>,
+    pub(crate) answers: Vec<Success>,
     pub(crate) fails: Vec<ErrorCode>,
     handler: MethodRouter<App>,
 }
@@ -61,7 +48,7 @@ pub(crate) struct RequestBody {
 }
 
 /// One way to succeed.
-pub(crate) struct Answer {
+pub(crate) struct Success {
     pub(crate) status: u16,
     pub(crate) description: &'static str,
     pub(crate) content: Vec<(&'static str, Option<SchemaOf>)>,
@@ -79,7 +66,7 @@ impl Operation {
             id,
             method,
             path,
-            access: Access::AnyKey,
+            needs: Needs::Key,
             takes_ticket: false,
             tag: "server",
             summary: "",
@@ -103,12 +90,12 @@ impl Operation {
     }
 
     pub(crate) fn public(mut self) -> Self {
-        self.access = Access::Public;
+        self.needs = Needs::Nothing;
         self
     }
 
     pub(crate) fn scope(mut self, scope: Scope) -> Self {
-        self.access = Access::Scope(scope);
+        self.needs = Needs::Scope(scope);
         self
     }
 
@@ -161,15 +148,15 @@ impl Operation {
 
     /// A JSON answer.
     pub(crate) fn answers<T: JsonSchema>(self, status: u16, description: &'static str) -> Self {
-        self.answer(Answer { status, description, content: vec![("application/json", Some(schema_of::<T>))] })
+        self.answer(Success { status, description, content: vec![("application/json", Some(schema_of::<T>))] })
     }
 
     /// An answer that is text.
     pub(crate) fn answers_text(self, status: u16, description: &'static str, media_type: &'static str) -> Self {
-        self.answer(Answer { status, description, content: vec![(media_type, None)] })
+        self.answer(Success { status, description, content: vec![(media_type, None)] })
     }
 
-    pub(crate) fn answer(mut self, answer: Answer) -> Self {
+    pub(crate) fn answer(mut self, answer: Success) -> Self {
         match self.answers.iter_mut().find(|known| known.status == answer.status) {
             Some(known) => known.content.extend(answer.content),
             None => self.answers.push(answer),
@@ -184,40 +171,14 @@ impl Operation {
     }
 }
 
-/// What has to be known of a route before its handler runs.
-#[derive(Debug, Clone)]
-pub(crate) struct Facts {
-    pub(crate) index: usize,
-    pub(crate) access: Access,
-    pub(crate) takes_ticket: bool,
-}
-
-/// The routes, by path and method.
-#[derive(Debug, Default)]
-pub(crate) struct Catalogue {
-    by_path: HashMap<&'static str, Vec<(Method, Facts)>>,
-    pub(crate) names: Vec<(String, String)>,
-}
-
-impl Catalogue {
-    /// The router of `operations`, and what is known of them.
-    pub(crate) fn build(operations: Vec<Operation>) -> (Router<App>, Self) {
-        let mut router = Router::new();
-        let mut catalogue = Self::default();
-        for (index, operation) in operations.into_iter().enumerate() {
-            let facts = Facts { index, access: operation.access, takes_ticket: operation.takes_ticket };
-            catalogue.names.push((operation.method.to_string(), operation.path.to_owned()));
-            catalogue.by_path.entry(operation.path).or_default().push((operation.method, facts));
-            router = router.route(operation.path, operation.handler);
-        }
-        (router, catalogue)
+/// The router of `operations`, and what is known of them.
+pub(crate) fn build(operations: Vec<Operation>) -> (Router<App>, Catalogue) {
+    let mut router = Router::new();
+    let mut catalogue = Catalogue::default();
+    for operation in operations {
+        let Operation { method, path, needs, takes_ticket, handler, .. } = operation;
+        catalogue.add(method, path, |index| Facts { index, needs, takes_ticket });
+        router = router.route(path, handler);
     }
-
-    /// The route that a request matched, by what the router left in its extensions.
-    pub(crate) fn find(&self, method: &Method, extensions: &Extensions) -> Option<&Facts> {
-        let path = extensions.get::<MatchedPath>()?;
-        let method = if method == Method::HEAD { &Method::GET } else { method };
-        let methods = self.by_path.get(path.as_str())?;
-        methods.iter().find(|(known, _)| known == method).map(|(_, facts)| facts)
-    }
+    (router, catalogue)
 }

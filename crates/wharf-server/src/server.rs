@@ -7,27 +7,26 @@ use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_engine::Engine;
 
-use crate::acp::Terminals;
 use crate::app::{App, Shared};
-use crate::auth::{Auth, Gate};
+use crate::auth::Auth;
 use crate::budget::Budget;
 use crate::config::ServerConfig;
-use crate::connection;
 use crate::front::front;
+use crate::gate::Gate;
 use crate::guard::Guard;
 use crate::limit::Addresses;
 use crate::metrics::Metrics;
 use crate::presence::Presence;
-use crate::route::Catalogue;
-use crate::routes;
 use crate::slots::Slots;
-use crate::ticket::Tickets;
+use crate::terminals::Terminals;
+use crate::{assets, connection, route, routes};
 
 /// Why a server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +57,7 @@ pub struct Server {
     listener: std::net::TcpListener,
     address: SocketAddr,
     router: Router,
+    slots: Arc<Slots>,
     pub(crate) app: App,
 }
 
@@ -80,14 +80,14 @@ impl Server {
             Ok((listener, address))
         };
         let (listener, address) = listen().map_err(|source| ServerError::Bind { address: wanted, source })?;
-        let (routes, catalogue) = Catalogue::build(routes::operations());
+        let (routes, mut catalogue) = route::build(routes::operations());
+        let routes = assets::add(routes, &mut catalogue);
         let app = App::new(Shared {
             gate: Gate::new(&config.auth, &config.limits, &engine),
             guard: Guard::new(address, &config.allowed_hosts, &config.allowed_origins),
             failures: Addresses::new(&config.limits),
             visitors: Addresses::new(&config.limits),
             budget: Budget::new(config.limits.in_flight_bytes),
-            tickets: Tickets::default(),
             metrics: Metrics::new(catalogue.names.len()),
             presence: Presence::default(),
             catalogue,
@@ -101,7 +101,8 @@ impl Server {
             config,
         });
         let router = routes.layer(from_fn_with_state(app.clone(), front)).with_state(app.clone());
-        Ok(Self { listener, address, router, app })
+        let slots = Slots::new(app.config.limits.connections);
+        Ok(Self { listener, address, router, slots, app })
     }
 
     /// Where it listens.
@@ -110,16 +111,22 @@ impl Server {
         self.address
     }
 
-    /// The routes with everything in front of them, for callers that bring their own connections.
-    pub fn router(&self) -> Router {
-        self.router.clone()
+    /// Serves a connection that the caller has accepted, to its end. `address` is the other side's, where it has one: strangers
+    /// are counted by it. Nothing where there is no room for one more.
+    pub async fn serve_connection<S>(&self, stream: S, address: Option<IpAddr>)
+    where
+        S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    {
+        match self.slots.take(&self.app.presence.tcp).await {
+            Some(slot) => connection::serve(stream, address, slot, self.router.clone(), self.app.clone()).await,
+            None => drop(self.app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed)),
+        }
     }
 
     /// Serves until `shutdown`, then drains: not ready at once, clients are told, running turns get
     /// [`ServerConfig::drain_grace`], streams end, connections close. The engine is left to its owner to stop.
     pub async fn serve(self, shutdown: CancellationToken) -> Result<(), ServerError> {
         let listener = TcpListener::from_std(self.listener).map_err(ServerError::Listener)?;
-        let slots = Slots::new(self.app.config.limits.connections);
         let mut connections = JoinSet::new();
         let mut drain = std::pin::pin!(drain(self.app.clone(), shutdown));
         loop {
@@ -136,14 +143,20 @@ impl Server {
                     continue;
                 }
             };
-            let Some(slot) = slots.take(&self.app.presence.tcp).await else {
+            let Some(slot) = self.slots.take(&self.app.presence.tcp).await else {
                 self.app.metrics.connections_refused.fetch_add(1, Ordering::Relaxed);
                 refuse(stream);
                 continue;
             };
             // Small frames must not wait for each other.
             let _ = stream.set_nodelay(true);
-            connections.spawn(connection::serve(stream, address, slot, self.router.clone(), self.app.clone()));
+            connections.spawn(connection::serve(
+                stream,
+                Some(address.ip()),
+                slot,
+                self.router.clone(),
+                self.app.clone(),
+            ));
         }
         drop(listener);
         self.app.sockets.close();

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use wharf_protocol::rest::Ticket;
 use wharf_protocol::{ApiError, ErrorCode, Timestamp};
 
-use crate::extract::hex;
+use crate::random::hex;
 
 const LIFETIME: Duration = Duration::from_secs(30);
 /// Tickets that may be open at a time, over all keys.

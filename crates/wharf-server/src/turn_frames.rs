@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 
 use tokio::time::{Instant, sleep_until};
-use wharf_engine::{Accepted, Cursor, EngineError, Watcher};
+use wharf_engine::{Accepted, Cursor};
 use wharf_protocol::frame::{Frame, FrameBody};
 use wharf_protocol::{ApiError, CallId, EncodedEvent, ErrorCode, EventBody, Seq, SessionId, TurnId};
 
 use crate::app::App;
-use crate::auth::Principal;
 use crate::error::Failure;
+use crate::gate::Principal;
 use crate::sse::TurnMark;
 
 /// Events pulled at a time, in bytes.
@@ -38,10 +38,9 @@ impl TurnFrames {
         principal: &Principal,
         session_id: &SessionId,
         accepted: &Accepted,
-        watcher: Watcher,
-    ) -> Result<Self, EngineError> {
-        let before = Seq(accepted.seq.0.saturating_sub(1));
-        let cursor = principal.access.watch(session_id, Some(before), watcher).await?;
+        answers: bool,
+    ) -> Result<Self, Failure> {
+        let cursor = app.gate.open_turn(principal, session_id, accepted, answers).await?;
         Ok(Self {
             cursor,
             turn_id: accepted.turn_id.clone(),

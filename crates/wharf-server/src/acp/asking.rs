@@ -1,10 +1,15 @@
-//! Our requests to one client: each has a string as its id and a time limit, few are open at once, and every one ends, also where
+//! What we ask of one client: the only way to ask it anything. Each request has a string as its id, and every one ends, also where
 //! the client never answers or goes.
+//!
+//! Who needs the answer to go on waits for it, with a time limit; few of those are open at once. A permission is asked for in
+//! its place among the session's updates, and its answer goes to the session in its place among what the client says; it has no
+//! limit here, since the permission has one itself.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use agent_client_protocol_schema::v1 as acp;
 use axum::extract::ws::Utf8Bytes;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
@@ -12,10 +17,13 @@ use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
 use wharf_engine::HostError;
+use wharf_protocol::{PermissionId, SessionId};
 
+use super::attached::ToSession;
+use super::method::Ours;
 use super::outbox::{self, MESSAGE_BYTES};
 use super::rpc::{self, Id, one_line};
-use crate::ws::writer::Outgoing;
+use crate::websocket::Outgoing;
 
 /// Requests open at the same time; further ones wait, within their time.
 const OPEN_REQUESTS: usize = 32;
@@ -27,7 +35,7 @@ const POST_WAIT: Duration = Duration::from_secs(5);
 const WORDS_BYTES: usize = 500;
 
 /// What a client answered: a result, or an error.
-pub(super) type Answer = Result<Box<RawValue>, Box<RawValue>>;
+pub(super) type ClientAnswer = Result<Box<RawValue>, Box<RawValue>>;
 
 /// Our requests to one client.
 pub(super) struct Asking {
@@ -35,17 +43,25 @@ pub(super) struct Asking {
     out: mpsc::WeakSender<Outgoing>,
     /// Begins our ids. Another connection has another one: an answer that comes late, over a new connection, finds nothing.
     prefix: String,
-    open: Mutex<Open>,
+    open: Mutex<OpenRequests>,
     slots: Semaphore,
     /// A request had no answer in its time: so long nothing is asked, unless an answer comes to any.
     silent_until: Mutex<Option<Instant>>,
 }
 
 #[derive(Default)]
-struct Open {
+struct OpenRequests {
     last: u64,
-    waiting: HashMap<String, oneshot::Sender<Answer>>,
+    requests: HashMap<String, Asker>,
     is_closed: bool,
+}
+
+/// Who gets an answer.
+enum Asker {
+    /// Somebody who waits for it.
+    Waiting(oneshot::Sender<ClientAnswer>),
+    /// A session on this connection, in the order in which the client says things.
+    Session { session: SessionId, permission: PermissionId, commands: mpsc::WeakSender<ToSession> },
 }
 
 impl Asking {
@@ -59,7 +75,7 @@ impl Asking {
         }
     }
 
-    fn open(&self) -> MutexGuard<'_, Open> {
+    fn open(&self) -> MutexGuard<'_, OpenRequests> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -75,7 +91,7 @@ impl Asking {
     /// Asks, and waits for the answer. Dropped or out of time, the request is taken back with `$/cancel_request`.
     pub(super) async fn ask<T: DeserializeOwned>(
         self: &Arc<Self>,
-        method: &str,
+        method: Ours,
         params: &impl Serialize,
         limit: Duration,
     ) -> Result<T, HostError> {
@@ -99,13 +115,13 @@ impl Asking {
             Err(_) => {
                 *self.silent() = Some(Instant::now() + SILENCE);
                 let after_ms = u64::try_from(limit.as_millis()).unwrap_or(u64::MAX);
-                tracing::info!(method, after_ms, "an ACP client does not answer");
+                tracing::info!(method = method.as_str(), after_ms, "an ACP client does not answer");
                 Err(HostError::Silent { after_ms })
             }
         }
     }
 
-    fn wait(self: &Arc<Self>) -> Result<(Waiting, oneshot::Receiver<Answer>), HostError> {
+    fn wait(self: &Arc<Self>) -> Result<(Waiting, oneshot::Receiver<ClientAnswer>), HostError> {
         let (sender, answer) = oneshot::channel();
         let mut open = self.open();
         if open.is_closed {
@@ -113,12 +129,12 @@ impl Asking {
         }
         open.last += 1;
         let id = format!("{}{}", self.prefix, open.last);
-        open.waiting.insert(id.clone(), sender);
+        open.requests.insert(id.clone(), Asker::Waiting(sender));
         Ok((Waiting { asking: Arc::clone(self), id }, answer))
     }
 
     /// Says something whose answer nobody waits for.
-    pub(super) fn post(&self, method: &str, params: &impl Serialize) {
+    pub(super) fn post(&self, method: Ours, params: &impl Serialize) {
         let id = {
             let mut open = self.open();
             open.last += 1;
@@ -135,22 +151,61 @@ impl Asking {
         runtime.spawn(async move { timeout(POST_WAIT, out.send(frames)).await });
     }
 
-    /// An answer of the client. `Err` gives back one to something else.
-    pub(super) fn answered(&self, id: &Id, answer: Answer) -> Result<(), Answer> {
-        let Some(id) = id.text().filter(|id| id.starts_with(&self.prefix)) else { return Err(answer) };
-        *self.silent() = None;
-        if let Some(waiting) = self.open().waiting.remove(&id) {
-            // Whoever asked may have left.
-            let _ = waiting.send(answer);
+    /// The request that asks for a permission, to be sent in its place; `None` where it is open already. Its id is the permission's:
+    /// an answer over another connection counts as well.
+    pub(super) fn permission(
+        &self,
+        permission: &PermissionId,
+        request: acp::RequestPermissionRequest,
+        session: &SessionId,
+        commands: &mpsc::WeakSender<ToSession>,
+    ) -> Option<Utf8Bytes> {
+        let mut open = self.open();
+        if open.is_closed || open.requests.contains_key(permission.as_str()) {
+            return None;
         }
-        Ok(())
+        let (session, permission) = (session.clone(), permission.clone());
+        let id = Id::from_text(permission.as_str());
+        let asker = Asker::Session { session, permission: permission.clone(), commands: commands.clone() };
+        open.requests.insert(permission.to_string(), asker);
+        Some(outbox::permission(&id, request))
+    }
+
+    /// What tells the client, in its place, that a permission is settled; `None` where it knows, because it was the one to answer.
+    pub(super) fn settled(&self, permission: &PermissionId) -> Option<Utf8Bytes> {
+        self.open().requests.remove(permission.as_str())?;
+        Some(outbox::cancel_request(&Id::from_text(permission.as_str())))
+    }
+
+    /// A session is closed here: what was asked for it has no answer, and is not taken back.
+    pub(super) fn forget(&self, closed: &SessionId) {
+        self.open().requests.retain(|_, asker| !matches!(asker, Asker::Session { session, .. } if session == closed));
+    }
+
+    /// The client answers. An answer that comes too late, or to nothing of ours, finds nobody.
+    pub(super) async fn answered(&self, id: &Id, answer: ClientAnswer) {
+        let Some(id) = id.text() else { return };
+        let asker = self.open().requests.remove(&id);
+        if asker.is_some() || id.starts_with(&self.prefix) {
+            *self.silent() = None;
+        }
+        match asker {
+            // Whoever asked may have left.
+            Some(Asker::Waiting(waiting)) => drop(waiting.send(answer)),
+            Some(Asker::Session { permission, commands, .. }) => {
+                if let Some(commands) = commands.upgrade() {
+                    let _ = commands.send(ToSession::Answered { permission_id: permission, answer }).await;
+                }
+            }
+            None => {}
+        }
     }
 
     /// The connection ends: nothing is asked any more, and what waits learns that.
     pub(super) fn close(&self) {
         let mut open = self.open();
         open.is_closed = true;
-        open.waiting.clear();
+        open.requests.clear();
     }
 }
 
@@ -162,14 +217,16 @@ struct Waiting {
 
 impl Drop for Waiting {
     fn drop(&mut self) {
-        let is_open = self.asking.open().waiting.remove(&self.id).is_some();
+        let is_open = self.asking.open().requests.remove(&self.id).is_some();
         if is_open {
             self.asking.send_later(outbox::cancel_request(&Id::from_text(&self.id)));
         }
     }
 }
 
-fn read<T: DeserializeOwned>(method: &str, answer: Answer) -> Result<T, HostError> {
+/// What an answer says.
+pub(super) fn read<T: DeserializeOwned>(method: Ours, answer: ClientAnswer) -> Result<T, HostError> {
+    let method = method.as_str();
     match answer {
         Ok(result) => serde_json::from_str(result.get()).map_err(|error| {
             tracing::warn!(method, %error, "an ACP client's answer cannot be read");

@@ -3,11 +3,11 @@
 //! A single task does both, so that an answer to a prompt comes after the updates of its turn and before nothing of it, and a
 //! cancel never overtakes the prompt that it is for.
 
-mod command;
 mod opening;
 mod prompting;
 mod showing;
 mod slash;
+mod to_session;
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -18,9 +18,9 @@ use tokio::sync::mpsc;
 use wharf_engine::{Cursor, EngineError, Offer};
 use wharf_protocol::{EncodedEvent, MessageId, Session, SessionId, TurnId};
 
-pub(super) use command::Command;
+pub(super) use to_session::ToSession;
 
-use super::connection::{Client, Context};
+use super::connection::{Capabilities, Context};
 use super::mcp::Watching;
 use super::options;
 use super::outbox::{self, Gone};
@@ -44,19 +44,19 @@ struct View {
 }
 
 enum Wakeup {
-    Command(Option<Command>),
+    Wanted(Option<ToSession>),
     Events(Result<Vec<EncodedEvent>, EngineError>),
     Mcp,
 }
 
 /// Why the task ends.
 #[derive(PartialEq, Eq)]
-enum End {
+enum AttachEnd {
     Gone,
     Closed,
 }
 
-impl From<Gone> for End {
+impl From<Gone> for AttachEnd {
     fn from(_: Gone) -> Self {
         Self::Gone
     }
@@ -64,15 +64,15 @@ impl From<Gone> for End {
 
 pub(super) struct Attached {
     context: Arc<Context>,
-    client: Client,
+    client: Capabilities,
     session_id: SessionId,
-    inbox: mpsc::Receiver<Command>,
+    inbox: mpsc::Receiver<ToSession>,
     view: Option<View>,
     pending: Vec<Pending>,
     /// Prompts of this client that have not started: they are on its screen already.
     own: HashSet<MessageId>,
     closing: Option<Id>,
-    commands: mpsc::WeakSender<Command>,
+    commands: mpsc::WeakSender<ToSession>,
     /// What this client does for the session's tools.
     offer: Option<Offer>,
     mcp: Watching,
@@ -81,9 +81,9 @@ pub(super) struct Attached {
 impl Attached {
     pub(super) fn new(
         context: Arc<Context>,
-        client: Client,
+        client: Capabilities,
         session_id: SessionId,
-        (commands, inbox): (&mpsc::Sender<Command>, mpsc::Receiver<Command>),
+        (commands, inbox): (&mpsc::Sender<ToSession>, mpsc::Receiver<ToSession>),
     ) -> Self {
         Self {
             context,
@@ -101,7 +101,7 @@ impl Attached {
     }
 
     pub(super) async fn run(mut self) {
-        while self.live().await == End::Closed {
+        while self.live().await == AttachEnd::Closed {
             // What the client sent since then begins anew; once there is nothing, nothing more can come.
             if self.inbox.is_empty() {
                 self.inbox.close();
@@ -110,13 +110,13 @@ impl Attached {
     }
 
     /// From the first command to the end of the session on this connection.
-    async fn live(&mut self) -> End {
+    async fn live(&mut self) -> AttachEnd {
         let end = loop {
             if let Err(end) = self.step().await {
                 break end;
             }
         };
-        self.context.asked().retain(|_, session| *session != self.session_id);
+        self.context.asking.forget(&self.session_id);
         (self.view, self.closing) = (None, None);
         self.mcp = Watching::default();
         self.pending.clear();
@@ -124,17 +124,17 @@ impl Attached {
         end
     }
 
-    async fn step(&mut self) -> Result<(), End> {
+    async fn step(&mut self) -> Result<(), AttachEnd> {
         let wakeup = tokio::select! {
             biased;
-            command = self.inbox.recv() => Wakeup::Command(command),
+            command = self.inbox.recv() => Wakeup::Wanted(command),
             events = next(&mut self.view) => Wakeup::Events(events),
             () = self.mcp.changed() => Wakeup::Mcp,
         };
         match wakeup {
             Wakeup::Mcp => self.tell_of_mcp().await?,
-            Wakeup::Command(None) => return Err(End::Gone),
-            Wakeup::Command(Some(command)) => self.command(command).await?,
+            Wakeup::Wanted(None) => return Err(AttachEnd::Gone),
+            Wakeup::Wanted(Some(command)) => self.command(command).await?,
             Wakeup::Events(Ok(events)) => self.show(&events, false).await?,
             Wakeup::Events(Err(error)) => self.lost(error).await?,
         }
@@ -145,13 +145,13 @@ impl Attached {
             (self.view, self.offer) = (None, None);
             self.context.principal.access.rest(&self.session_id);
             self.context.out.answer(&id, Ok(json!({}))).await?;
-            return Err(End::Closed);
+            return Err(AttachEnd::Closed);
         }
         if self.client.shows.notices && self.view.is_some() {
             self.mcp.begin(&self.context.principal.access, &self.session_id);
         }
         // Nothing could be opened: no task stays behind for it.
-        if self.view.is_some() { Ok(()) } else { Err(End::Closed) }
+        if self.view.is_some() { Ok(()) } else { Err(AttachEnd::Closed) }
     }
 
     async fn config_options(&self, session: &Session) -> Vec<acp::SessionConfigOption> {
@@ -159,7 +159,7 @@ impl Attached {
     }
 
     /// The log ends here: the session was deleted, or the server stops.
-    async fn lost(&mut self, error: EngineError) -> Result<(), End> {
+    async fn lost(&mut self, error: EngineError) -> Result<(), AttachEnd> {
         let error: RpcError = error.into();
         for pending in self.pending.drain(..) {
             self.context.out.answer(&pending.id, Err::<(), _>(error.clone())).await?;
@@ -167,10 +167,10 @@ impl Attached {
         if let Some(id) = self.closing.take() {
             self.context.out.answer(&id, Ok(json!({}))).await?;
         }
-        Err(End::Closed)
+        Err(AttachEnd::Closed)
     }
 
-    async fn command(&mut self, command: Command) -> Result<(), End> {
+    async fn command(&mut self, command: ToSession) -> Result<(), AttachEnd> {
         if let Some(id) = command.request_id()
             && self.context.out.token(id).is_cancelled()
         {
@@ -178,22 +178,22 @@ impl Attached {
             return Ok(self.context.out.answer(id, Err::<(), _>(RpcError::cancelled())).await?);
         }
         match command {
-            Command::New { id, directories, mcp } => match self.create(&directories, mcp).await {
+            ToSession::New { id, directories, mcp } => match self.create(&directories, mcp).await {
                 Ok(session) => {
                     let answer = acp::NewSessionResponse::new(acp::SessionId::new(self.session_id.as_str()))
                         .modes(options::modes(&session))
                         .config_options(self.config_options(&session).await)
                         .meta(self.stand());
                     self.context.out.answer(&id, Ok(answer)).await?;
-                    self.offer_tools(&session, &directories);
+                    self.offer_tools(&session, &directories).await;
                     self.introduce(&session).await
                 }
                 Err(error) => {
                     self.context.out.answer(&id, Err::<(), _>(error)).await?;
-                    Err(End::Closed)
+                    Err(AttachEnd::Closed)
                 }
             },
-            Command::Load { id, directories, mcp } => {
+            ToSession::Load { id, directories, mcp } => {
                 if let Err(error) = self.take_over(&directories, mcp).await {
                     return self.opened(&id, Err(error), &directories).await;
                 }
@@ -212,33 +212,33 @@ impl Attached {
                 };
                 self.opened(&id, loaded, &directories).await
             }
-            Command::Attach { id, after, directories, mcp } => {
+            ToSession::Attach { id, after, directories, mcp } => {
                 let attached = match self.take_over(&directories, mcp).await {
                     Ok(()) => self.attach(after).await,
                     Err(error) => Err(error),
                 };
                 self.opened(&id, attached, &directories).await
             }
-            Command::Prompt { id, blocks, prompt_id } => {
+            ToSession::Prompt { id, blocks, prompt_id } => {
                 if let Err(error) = self.prompt(&id, blocks, prompt_id).await {
                     self.context.out.answer(&id, Err::<(), _>(error)).await?;
                 }
                 self.answer_ended_before().await
             }
-            Command::Cancel => {
+            ToSession::Cancel => {
                 if self.ensure_view().await.is_ok() {
                     self.cancel_all().await;
                 }
                 Ok(())
             }
-            Command::SetMode { id, mode_id } => {
+            ToSession::SetMode { id, mode_id } => {
                 let done = match options::mode_change(&mode_id) {
                     Ok(change) => self.update(change).await.map(|_| json!({})),
                     Err(error) => Err(error),
                 };
                 Ok(self.context.out.answer(&id, done).await?)
             }
-            Command::SetOption { id, config_id, value } => {
+            ToSession::SetOption { id, config_id, value } => {
                 let done = match options::change(&self.context.principal.access, &config_id, &value) {
                     Ok(change) => self.update(change).await,
                     Err(error) => Err(error),
@@ -249,26 +249,26 @@ impl Attached {
                 };
                 Ok(self.context.out.answer(&id, done).await?)
             }
-            Command::Close { id } => self.close(id).await,
-            Command::CancelRequest(id) => {
+            ToSession::Close { id } => self.close(id).await,
+            ToSession::CancelRequest(id) => {
                 if let Some(at) = self.pending.iter().position(|pending| pending.id == id) {
                     self.cancel_prompt(at).await;
                 }
                 Ok(())
             }
-            Command::ToolsChanged => {
+            ToSession::ToolsChanged => {
                 if let Some(offer) = &self.offer {
                     offer.tools_changed();
                 }
                 Ok(())
             }
-            Command::ShowTerminal { call_id, terminal_id } => {
+            ToSession::ShowTerminal { call_id, terminal_id } => {
                 let shown = self.view.as_mut().and_then(|view| view.renderer.show_terminal(call_id, terminal_id));
                 let frame = shown.map(|update| outbox::update(&self.session_id, update, None));
                 Ok(self.context.out.send(frame.into_iter().collect()).await?)
             }
-            Command::Answered { permission_id, outcome } => {
-                self.answered(&permission_id, outcome).await;
+            ToSession::Answered { permission_id, answer } => {
+                self.answered(&permission_id, answer).await;
                 Ok(())
             }
         }

@@ -4,10 +4,9 @@ mod requests;
 mod sessions;
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
-use agent_client_protocol_schema::v1 as acp;
 use axum::extract::ws::{Message, WebSocket, close_code};
 use futures_util::StreamExt;
 use futures_util::stream::SplitStream;
@@ -17,19 +16,19 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::task::AbortOnDropHandle;
 use wharf_engine::Offers;
-use wharf_protocol::{PermissionId, SessionId, Timestamp};
+use wharf_protocol::SessionId;
 
-use super::asking::{Answer, Asking};
-use super::attached::{Attached, Command};
+use super::asking::Asking;
+use super::attached::{Attached, ToSession};
 use super::outbox::{Gone, Outbox};
 use super::render::Shows;
-use super::rpc::{self, INTERNAL_ERROR, Id, Incoming, Malformed, RpcError};
+use super::rpc::{self, INTERNAL_ERROR, Incoming, Malformed, RpcError};
 use crate::app::App;
-use crate::auth::Principal;
 use crate::connection::Peer;
+use crate::gate::Principal;
+use crate::random::random_bits;
 use crate::trace::{self, Trace};
-use crate::ws::writer::{CAPACITY, Outgoing, Writer};
-use crate::ws::{close_for, release};
+use crate::websocket::{CAPACITY, Outgoing, Writer, close_for, release};
 
 /// Sessions that one connection may have attached.
 const ATTACHED_SESSIONS: usize = 64;
@@ -45,21 +44,13 @@ pub(super) struct Context {
     pub(super) app: App,
     pub(super) principal: Arc<Principal>,
     pub(super) out: Outbox,
-    /// What we ask this client beside permissions.
+    /// What we ask this client.
     pub(super) asking: Arc<Asking>,
-    /// Our open questions, by their id on the wire, and whose they are.
-    pub(super) asked: Mutex<HashMap<PermissionId, SessionId>>,
-}
-
-impl Context {
-    pub(super) fn asked(&self) -> std::sync::MutexGuard<'_, HashMap<PermissionId, SessionId>> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
 }
 
 /// What the client said of itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Client {
+pub(super) struct Capabilities {
     pub(super) shows: Shows,
     /// Knows our extensions: wants the place of each update, and may attach.
     pub(super) is_bridge: bool,
@@ -68,7 +59,7 @@ pub(super) struct Client {
 }
 
 struct Handle {
-    commands: mpsc::Sender<Command>,
+    commands: mpsc::Sender<ToSession>,
     _task: AbortOnDropHandle<()>,
 }
 
@@ -84,7 +75,7 @@ pub(super) struct Connection {
     context: Arc<Context>,
     peer: Option<Peer>,
     trace: Option<Arc<Trace>>,
-    client: Option<Client>,
+    client: Option<Capabilities>,
     sessions: HashMap<SessionId, Handle>,
     requests: JoinSet<()>,
     outgoing: Option<mpsc::Receiver<Outgoing>>,
@@ -94,7 +85,7 @@ impl Connection {
     pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>, trace: Option<Arc<Trace>>) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
         let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits())));
-        let context = Context { app, principal, out: Outbox::new(out), asking, asked: Mutex::default() };
+        let context = Context { app, principal, out: Outbox::new(out), asking };
         Self {
             context: Arc::new(context),
             peer,
@@ -195,37 +186,15 @@ impl Connection {
                 Ok(())
             }
             Ok(Incoming::Response { id, outcome }) => {
-                if let Err(outcome) = self.context.asking.answered(&id, outcome) {
-                    self.answered(&id, outcome).await;
-                }
+                self.context.asking.answered(&id, outcome).await;
                 Ok(())
             }
             Err(Malformed { id, error }) => self.context.out.send(vec![rpc::error(&id, &error)]).await,
         }
     }
 
-    /// The client's answer to a question of ours. One that comes too late finds nothing and is dropped.
-    async fn answered(&mut self, id: &Id, outcome: Answer) {
-        let Some(permission_id) = id.text().and_then(|text| text.parse::<PermissionId>().ok()) else { return };
-        let Some(session_id) = self.context.asked().remove(&permission_id) else { return };
-        let outcome = match outcome.map(|result| serde_json::from_str::<acp::RequestPermissionResponse>(result.get())) {
-            Ok(Ok(response)) => Some(response.outcome),
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "an ACP client's answer to a permission cannot be read");
-                None
-            }
-            Err(error) => {
-                tracing::info!(error = error.get(), "an ACP client cannot answer a permission");
-                None
-            }
-        };
-        if let Some(handle) = self.sessions.get(&session_id) {
-            let _ = handle.commands.send(Command::Answered { permission_id, outcome }).await;
-        }
-    }
-
     /// Gives a command to its session, which is attached first where it is not.
-    async fn pass(&mut self, session_id: &SessionId, command: Command) -> Result<(), RpcError> {
+    async fn pass(&mut self, session_id: &SessionId, command: ToSession) -> Result<(), RpcError> {
         let mut command = command;
         if let Some(handle) = self.sessions.get(session_id) {
             match handle.commands.send(command).await {
@@ -263,14 +232,4 @@ pub(super) fn check_cwd(cwd: &std::path::Path) -> Result<(), RpcError> {
         return Ok(());
     }
     Err(RpcError::invalid_params(format!("cwd: {} is not an absolute path", cwd.display())))
-}
-
-/// For ids.
-pub(super) fn random_bits() -> u128 {
-    let mut bytes = [0_u8; 16];
-    if getrandom::fill(&mut bytes).is_err() {
-        // No secret: ids have to differ, that is all.
-        bytes[..8].copy_from_slice(&Timestamp::now().0.to_be_bytes());
-    }
-    u128::from_be_bytes(bytes)
 }

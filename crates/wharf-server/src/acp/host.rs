@@ -1,6 +1,7 @@
 //! A client as the place where a session's tools work: its files and its terminals, asked for by ACP's requests.
 
 mod form;
+mod left;
 mod terminal;
 
 use std::path::{Path, PathBuf};
@@ -19,12 +20,10 @@ use wharf_engine::{ClientHost, HostError, Offers, Question, Reply, Terminal, Ter
 use wharf_protocol::{CallId, SessionId};
 
 use super::asking::Asking;
-use super::attached::Command;
-use super::terminals::Terminals;
-
-/// The request by which a client is asked for its own tools. One that advertises it in its `_meta` has some.
-pub(super) const DISCOVER_TOOLS: &str = "_discover_tools";
-const CALL_TOOL: &str = "_call_tool";
+use super::attached::ToSession;
+use super::method::Ours;
+use crate::terminals::Terminals;
+pub(super) use left::release_left;
 
 /// An editor has the text in memory, or reads a file.
 const READ_WAIT: Duration = Duration::from_secs(10);
@@ -42,7 +41,7 @@ pub(super) struct Host {
     /// The session's directories: resolved, and as this client names them, where that differs.
     pub(super) aliases: Vec<(PathBuf, PathBuf)>,
     /// Weak: calls that still run do not keep the session attached.
-    pub(super) commands: mpsc::WeakSender<Command>,
+    pub(super) commands: mpsc::WeakSender<ToSession>,
     pub(super) terminals: Arc<Terminals>,
     pub(super) tasks: TaskTracker,
 }
@@ -86,14 +85,14 @@ impl ClientHost for Host {
 
     async fn read_text(&self, path: &Path) -> Result<String, HostError> {
         let request = acp::ReadTextFileRequest::new(self.session(), self.named(path));
-        let answer: acp::ReadTextFileResponse = self.asking.ask("fs/read_text_file", &request, READ_WAIT).await?;
+        let answer: acp::ReadTextFileResponse = self.asking.ask(Ours::ReadTextFile, &request, READ_WAIT).await?;
         Ok(answer.content)
     }
 
     async fn write_text(&self, path: &Path, text: &str) -> Result<(), HostError> {
         let request = acp::WriteTextFileRequest::new(self.session(), self.named(path), text);
         // `{}` by the protocol, `null` by some clients.
-        let IgnoredAny = self.asking.ask("fs/write_text_file", &request, WRITE_WAIT).await?;
+        let IgnoredAny = self.asking.ask(Ours::WriteTextFile, &request, WRITE_WAIT).await?;
         Ok(())
     }
 
@@ -104,7 +103,7 @@ impl ClientHost for Host {
     async fn ask(&self, call: &CallId, question: &Question, limit: Duration) -> Result<Reply, HostError> {
         let request = form::request(self.session(), call, question);
         // A person who thinks is no client that does not answer.
-        match timeout(limit, self.asking.ask("elicitation/create", &request, LONGEST_WAIT)).await {
+        match timeout(limit, self.asking.ask(Ours::CreateElicitation, &request, LONGEST_WAIT)).await {
             Ok(answer) => Ok(form::reply(answer?)),
             Err(_) => Err(HostError::Silent { after_ms: u64::try_from(limit.as_millis()).unwrap_or(u64::MAX) }),
         }
@@ -112,13 +111,13 @@ impl ClientHost for Host {
 
     async fn discover(&self) -> Result<Value, HostError> {
         let request = DiscoverTools { session_id: self.session() };
-        self.asking.ask(DISCOVER_TOOLS, &request, READ_WAIT).await
+        self.asking.ask(Ours::DiscoverTools, &request, READ_WAIT).await
     }
 
     async fn call(&self, call: &CallId, tool: &str, arguments: Value) -> Result<Value, HostError> {
         let request = CallTool { session_id: self.session(), tool_call_id: call.as_str(), name: tool, arguments };
         // The call's own limit ends it, and takes the request back.
-        self.asking.ask(CALL_TOOL, &request, LONGEST_WAIT).await
+        self.asking.ask(Ours::CallTool, &request, LONGEST_WAIT).await
     }
 }
 

@@ -7,11 +7,11 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use tokio::sync::watch;
 use wharf_engine::{Access, EngineError, check_mcp};
+use wharf_protocol::Scope;
 use wharf_protocol::mcp::{McpServer, McpServerState, McpStatus, McpTransport, NamedValue};
 
+use super::connection::Context;
 use super::rpc::{Params, RpcError};
-use crate::auth::Principal;
-use wharf_protocol::Scope;
 
 const LIST: &str = "mcpServers";
 
@@ -22,8 +22,8 @@ struct Listed {
     servers: Value,
 }
 
-/// Reads the servers of a request. What is wrong is named by its place.
-pub(super) fn servers(params: &Params, principal: &Principal) -> Result<Vec<McpServer>, RpcError> {
+/// Reads the servers of a request. What is wrong is named by its place; but first `context` has to allow that there are any.
+pub(super) async fn servers(params: &Params, context: &Context) -> Result<Vec<McpServer>, RpcError> {
     let servers = match params.read::<Listed>()?.servers {
         Value::Null => return Ok(Vec::new()),
         Value::Array(servers) => servers,
@@ -33,7 +33,7 @@ pub(super) fn servers(params: &Params, principal: &Principal) -> Result<Vec<McpS
         return Ok(Vec::new());
     }
     // A server is a program that runs here, or an address that this machine asks.
-    principal.require(Scope::ToolsExecute)?;
+    context.app.gate.allow(&context.principal, Scope::ToolsExecute, None).await?;
     let read = |(at, server): (usize, &Value)| {
         server_of(server).map_err(|(field, reason)| RpcError::invalid_params(format!("{LIST}[{at}]{field}: {reason}")))
     };

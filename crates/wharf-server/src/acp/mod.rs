@@ -10,14 +10,13 @@ mod content;
 mod directories;
 mod host;
 mod mcp;
+mod method;
 mod options;
 mod outbox;
 mod render;
 mod rpc;
-mod terminals;
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use axum::Extension;
 use axum::extract::State;
@@ -30,23 +29,21 @@ use serde::Deserialize;
 use wharf_protocol::ErrorCode;
 
 use crate::app::App;
-use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::error::{Failure, Result};
-use crate::extract::random_id;
+use crate::gate::Principal;
 use crate::presence::Present;
-use crate::route::{Answer, Operation};
+use crate::random::random_id;
+use crate::route::{Operation, Success};
 use crate::trace::Trace;
+use crate::websocket;
 use connection::Connection;
-pub(crate) use terminals::Terminals;
 use wharf_protocol::Scope;
 
 /// The WebSocket subprotocol that asks for ACP.
 pub(crate) const SUBPROTOCOL: &str = "acp";
 
 const CONNECTION_ID: HeaderName = HeaderName::from_static("acp-connection-id");
-/// Bytes read from a socket at a time, and gathered before they are written.
-const BUFFER_BYTES: usize = 16 << 10;
 
 pub(crate) fn operation() -> Operation {
     Operation::get("openAcp", "/acp", open)
@@ -58,7 +55,7 @@ pub(crate) fn operation() -> Operation {
         .scope(Scope::SessionsRead)
         .takes_ticket()
         .query::<AcpQuery>()
-        .answer(Answer { status: 101, description: "The connection is a WebSocket.", content: Vec::new() })
+        .answer(Success { status: 101, description: "The connection is a WebSocket.", content: Vec::new() })
         .fails(&[ErrorCode::BadRequest])
 }
 
@@ -81,12 +78,7 @@ async fn open(
 
 /// Answers with the 101 and serves the connection to its end.
 pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upgrade: WebSocketUpgrade) -> Response {
-    if let Some(peer) = &peer {
-        peer.traffic.upgraded.store(true, Ordering::Relaxed);
-    }
     let present = Present::new(&app.presence.acp);
-    let limit = app.config.limits.frame_bytes;
-    let tasks = app.sockets.clone();
     let connection_id = random_id();
     let trace = app.config.trace.as_ref().and_then(|dir| match Trace::in_directory(dir, &connection_id) {
         Ok(trace) => {
@@ -98,19 +90,11 @@ pub(crate) fn serve(app: App, principal: Arc<Principal>, peer: Option<Peer>, upg
             None
         }
     });
-    let mut response = upgrade
-        .protocols([SUBPROTOCOL])
-        .max_message_size(limit)
-        .max_frame_size(limit)
-        .read_buffer_size(BUFFER_BYTES)
-        .write_buffer_size(BUFFER_BYTES)
-        .on_upgrade(move |stream| {
-            // Tracked: the server waits for it when it stops.
-            tasks.track_future(async move {
-                Connection::new(app, principal, peer.clone(), trace).run(stream).await;
-                drop((present, peer));
-            })
-        });
+    let upgrade = upgrade.protocols([SUBPROTOCOL]);
+    let mut response = websocket::serve(&app.clone(), peer.clone(), upgrade, move |stream| async move {
+        Connection::new(app, principal, peer, trace).run(stream).await;
+        drop(present);
+    });
     if let Ok(id) = HeaderValue::try_from(connection_id) {
         response.headers_mut().insert(CONNECTION_ID, id);
     }

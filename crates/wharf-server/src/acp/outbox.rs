@@ -12,8 +12,9 @@ use tokio_util::sync::CancellationToken;
 use wharf_protocol::{Seq, SessionId};
 
 use super::content::text_block;
+use super::method::Ours;
 use super::rpc::{self, Id, RpcError};
-use crate::ws::writer::Outgoing;
+use crate::websocket::Outgoing;
 
 /// Longest message. Clients give up at 10 MiB, some of them counting characters after decoding.
 pub(super) const MESSAGE_BYTES: usize = 8 << 20;
@@ -98,12 +99,12 @@ pub(super) fn update(session: &SessionId, update: acp::SessionUpdate, place: Opt
         meta.insert(META.to_owned(), json!({ "seq": seq, "part": part, "parts": parts }));
         message.meta = Some(meta);
     }
-    let frame = rpc::notification("session/update", &message);
+    let frame = rpc::notification(Ours::SessionUpdate, &message);
     if frame.as_str().len() <= MESSAGE_BYTES {
         return frame;
     }
     shrink(&mut message.update, frame.as_str().len());
-    rpc::notification("session/update", &message)
+    rpc::notification(Ours::SessionUpdate, &message)
 }
 
 /// Leaves out what makes an update too large. Texts of messages are cut into pieces before; what is left are media, and
@@ -130,7 +131,7 @@ fn shrink_call(fields: &mut acp::ToolCallUpdateFields, note: String) {
 
 /// `session/request_permission`.
 pub(super) fn permission(id: &Id, mut request: acp::RequestPermissionRequest) -> Utf8Bytes {
-    let frame = rpc::request(id, "session/request_permission", &request);
+    let frame = rpc::request(id, Ours::RequestPermission, &request);
     if frame.as_str().len() <= MESSAGE_BYTES {
         return frame;
     }
@@ -138,11 +139,11 @@ pub(super) fn permission(id: &Id, mut request: acp::RequestPermissionRequest) ->
         &mut request.tool_call.fields,
         format!("[{} KiB: too large to be shown here]", frame.as_str().len() >> 10),
     );
-    rpc::request(id, "session/request_permission", &request)
+    rpc::request(id, Ours::RequestPermission, &request)
 }
 
 /// The question is settled: its dialog may close.
 pub(super) fn cancel_request(id: &Id) -> Utf8Bytes {
     let id = id.text().unwrap_or_default();
-    rpc::notification("$/cancel_request", &acp::CancelRequestNotification::new(id))
+    rpc::notification(Ours::CancelRequest, &acp::CancelRequestNotification::new(id))
 }

@@ -11,6 +11,7 @@ use wharf_engine::EngineError;
 use wharf_foreign::text::without_mark;
 use wharf_protocol::ApiError;
 
+use super::method::Ours;
 use crate::error::Failure;
 
 pub(super) const PARSE_ERROR: i32 = -32700;
@@ -220,15 +221,15 @@ pub(super) fn error(id: &Id, error: &RpcError) -> Utf8Bytes {
 }
 
 /// A call of ours that is not answered.
-pub(super) fn notification(method: &str, params: &impl Serialize) -> Utf8Bytes {
+pub(super) fn notification(method: Ours, params: &impl Serialize) -> Utf8Bytes {
     let params = serde_json::to_string(params).unwrap_or_default();
-    format!(r#"{{"jsonrpc":"2.0","method":"{method}","params":{params}}}"#).into()
+    format!(r#"{{"jsonrpc":"2.0","method":"{}","params":{params}}}"#, method.as_str()).into()
 }
 
 /// A call of ours.
-pub(super) fn request(id: &Id, method: &str, params: &impl Serialize) -> Utf8Bytes {
+pub(super) fn request(id: &Id, method: Ours, params: &impl Serialize) -> Utf8Bytes {
     let params = serde_json::to_string(params).unwrap_or_default();
-    format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{method}","params":{params}}}"#, id.0).into()
+    format!(r#"{{"jsonrpc":"2.0","id":{},"method":"{}","params":{params}}}"#, id.0, method.as_str()).into()
 }
 
 #[cfg(test)]

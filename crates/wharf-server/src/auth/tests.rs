@@ -25,11 +25,3 @@ fn a_key_is_known_by_its_secret() {
         assert_eq!(admit(name, value), Err(ErrorCode::Unauthorized), "{name}: {value}");
     }
 }
-
-#[test]
-fn a_missing_scope_is_named() {
-    let caller = Caller::new("phone", [Scope::SessionsRead].into_iter().collect());
-    assert_eq!(require(&caller, Scope::SessionsRead), Ok(()));
-    let error = require(&caller, Scope::SessionsWrite).unwrap_err();
-    assert_eq!((error.code, &*error.error), (ErrorCode::Forbidden, "the key lacks the scope sessions:write"));
-}

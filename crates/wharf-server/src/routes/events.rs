@@ -13,6 +13,7 @@ use wharf_protocol::ErrorCode;
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::{QueryOf, header};
+use crate::gate::Stream;
 use crate::route::Operation;
 use crate::routes::Asker;
 use crate::sse::{EventStream, Source};
@@ -46,6 +47,7 @@ async fn events(
     headers: HeaderMap,
 ) -> Result<Response> {
     let after = last_event_id(&headers)?.or(query.after);
+    app.gate.open(&principal, Stream::Everything, false).await?;
     let cursor = principal.access.watch_all(after.map(Position)).await?;
     let connected = json!({ "position": cursor.position().0 });
     Ok(EventStream::new(app, Source::All(cursor), &connected, None).into_response(None))

@@ -2,7 +2,6 @@
 
 mod agents;
 mod connections;
-mod docs;
 mod events;
 mod health;
 mod info;
@@ -23,7 +22,7 @@ use axum::Extension;
 use serde::Deserialize;
 use wharf_protocol::SessionId;
 
-use crate::auth::Principal;
+use crate::gate::Principal;
 use crate::route::Operation;
 
 /// Every route, in the order of the documentation.
@@ -48,7 +47,6 @@ pub(crate) fn operations() -> Vec<Operation> {
     operations.extend(agents::operations());
     operations.extend(schemas::operations());
     operations.extend(openapi::operations());
-    operations.extend(docs::operations());
     operations
 }
 

@@ -19,5 +19,5 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn create(State(app): State<App>, Extension(principal): Asker) -> Result<Json<Ticket>> {
-    Ok(Json(app.tickets.issue(&principal, Instant::now())?))
+    Ok(Json(app.gate.ticket(&principal, Instant::now())?))
 }

@@ -1,15 +1,14 @@
 //! `prompt` on a socket: accepted in the order of the requests, answered frame by frame while others are served.
 
 use tokio::sync::mpsc;
-use wharf_engine::Watcher;
 use wharf_protocol::{Prompt, SessionId};
 
 use super::envelope;
-use super::writer::Outgoing;
 use crate::app::App;
-use crate::auth::Principal;
 use crate::error::Result;
+use crate::gate::Principal;
 use crate::turn_frames::TurnFrames;
+use crate::websocket::Outgoing;
 
 /// Accepts a prompt. From here on the turn depends on no client.
 pub(super) async fn accept(
@@ -17,10 +16,10 @@ pub(super) async fn accept(
     principal: &Principal,
     session_id: &SessionId,
     prompt: Prompt,
-    watcher: Watcher,
+    answers: bool,
 ) -> Result<TurnFrames> {
     let accepted = principal.access.prompt(session_id, prompt).await?;
-    Ok(TurnFrames::follow(app, principal, session_id, &accepted, watcher).await?)
+    TurnFrames::follow(app, principal, session_id, &accepted, answers).await
 }
 
 /// Passes the turn's frames on, up to its end or the socket's.

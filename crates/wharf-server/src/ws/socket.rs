@@ -12,20 +12,20 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
-use wharf_engine::{AllCursor, Cursor, Watcher};
+use wharf_engine::{AllCursor, Cursor};
 use wharf_protocol::rest::{AnswerPermission, Cancel};
 use wharf_protocol::ws::Action;
 use wharf_protocol::{ApiError, ErrorCode, Prompt, Seq, SessionId};
 
 use super::request::{self, Malformed, Request};
 use super::watch::Watch;
-use super::writer::{CAPACITY, Outgoing, Writer};
-use super::{close_for, envelope, prompt, release};
+use super::{envelope, prompt};
 use crate::app::App;
-use crate::auth::Principal;
 use crate::connection::Peer;
 use crate::error::{Failure, Result};
+use crate::gate::{Principal, Stream};
 use crate::presence::Present;
+use crate::websocket::{CAPACITY, Outgoing, Writer, close_for, release};
 use wharf_protocol::Scope;
 
 /// Prompts that one socket may follow at a time.
@@ -61,7 +61,8 @@ pub(super) struct Socket {
     app: App,
     principal: Arc<Principal>,
     peer: Option<Peer>,
-    watcher: Watcher,
+    /// Somebody there answers permissions, if they may.
+    answers: bool,
     /// The session that requests mean which name none.
     bound: Option<SessionId>,
     watched: HashMap<SessionId, Watch>,
@@ -73,13 +74,13 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>, watcher: Watcher) -> Self {
+    pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>, answers: bool) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
         Self {
             app,
             principal,
             peer,
-            watcher,
+            answers,
             bound: None,
             watched: HashMap::new(),
             watched_all: None,
@@ -231,20 +232,22 @@ impl Socket {
         match action {
             Action::Ping => Ok(Some(json!({ "action": "pong" }))),
             Action::Prompt { session_id, content, id: message_id, priority, conflict_strategy, metadata } => {
-                self.principal.require(Scope::SessionsWrite)?;
-                let session_id = self.session(session_id)?;
+                let session_id = self.session(session_id);
+                self.allow(Scope::SessionsWrite, session_id.as_ref().ok()).await?;
+                let session_id = session_id?;
                 if self.prompts.len() >= RUNNING_PROMPTS {
                     let text = format!("this socket follows {RUNNING_PROMPTS} prompts already");
                     return Err(Failure::new(ErrorCode::RateLimited, text));
                 }
                 let prompt = Prompt { content, id: message_id, priority, conflict_strategy, stream: true, metadata };
-                let frames = prompt::accept(&self.app, &self.principal, &session_id, prompt, self.watcher).await?;
+                let frames = prompt::accept(&self.app, &self.principal, &session_id, prompt, self.answers).await?;
                 self.prompts.spawn(prompt::follow(frames, id.to_owned(), self.out.clone()));
                 Ok(None)
             }
             Action::Cancel { session_id, force } => {
-                self.principal.require(Scope::SessionsWrite)?;
-                let session_id = self.session(session_id)?;
+                let session_id = self.session(session_id);
+                self.allow(Scope::SessionsWrite, session_id.as_ref().ok()).await?;
+                let session_id = session_id?;
                 let cancel = Cancel { force, ..Cancel::default() };
                 let answer = self.principal.access.cancel(&session_id, cancel).await?;
                 let mut payload = json!({ "action": "cancelled", "session_id": session_id });
@@ -265,7 +268,7 @@ impl Socket {
                 Ok(Some(json!({ "action": "unsubscribed", "session_id": session_id })))
             }
             Action::Approve { permission_id, option, message } => {
-                self.principal.require(Scope::PermissionsAnswer)?;
+                self.allow(Scope::PermissionsAnswer, None).await?;
                 let answer = AnswerPermission { option, message };
                 let done = self.principal.access.answer(None, &permission_id, answer).await?;
                 Ok(Some(json!({
@@ -276,6 +279,10 @@ impl Socket {
                 })))
             }
         }
+    }
+
+    async fn allow(&self, scope: Scope, session: Option<&SessionId>) -> Result<(), ApiError> {
+        self.app.gate.allow(&self.principal, scope, session).await
     }
 
     fn session(&self, named: Option<SessionId>) -> Result<SessionId, ApiError> {
@@ -294,7 +301,8 @@ impl Socket {
             let text = format!("this socket watches {WATCHED_SESSIONS} sessions already");
             return Err(Failure::new(ErrorCode::RateLimited, text));
         }
-        let cursor = self.principal.access.watch(&session_id, after, self.watcher).await?;
+        let watcher = self.app.gate.open(&self.principal, Stream::Session(&session_id), self.answers).await?;
+        let cursor = self.principal.access.watch(&session_id, after, watcher).await?;
         let answer = json!({ "action": "subscribed", "session_id": session_id, "last_seq": cursor.last_seq() });
         if known && after.is_none() {
             return Ok(Some(answer));

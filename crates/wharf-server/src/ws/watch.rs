@@ -7,9 +7,9 @@ use tokio_util::task::AbortOnDropHandle;
 use wharf_engine::{AllCursor, Cursor, EngineError};
 
 use super::envelope;
-use super::writer::Outgoing;
 use crate::app::App;
 use crate::error::Failure;
+use crate::websocket::Outgoing;
 
 /// Events pulled at a time, in bytes.
 const BATCH_BYTES: usize = 32 << 10;

@@ -13,5 +13,6 @@ mod limits;
 mod openapi;
 mod routes;
 mod slow_clients;
+mod streams;
 mod support;
 mod ws;

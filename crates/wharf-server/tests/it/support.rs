@@ -131,6 +131,16 @@ pub struct Builder {
 
 impl Builder {
     pub async fn start(self) -> TestServer {
+        let Bound { server, engine, gate, home } = self.bind().await;
+        let address = server.local_addr();
+        let shutdown = CancellationToken::new();
+        let serving = tokio::spawn(server.serve(shutdown.clone()));
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        TestServer { address, engine, gate, shutdown, serving, http, _home: home }
+    }
+
+    /// A server that accepts nothing by itself.
+    pub async fn bind(self) -> Bound {
         let home = tempfile::tempdir().unwrap();
         let work_dir = home.path().join("work");
         std::fs::create_dir_all(&work_dir).unwrap();
@@ -145,12 +155,15 @@ impl Builder {
         };
         let engine = Engine::start(config, parts).await.unwrap();
         let server = Server::bind(self.server, engine.clone()).unwrap();
-        let address = server.local_addr();
-        let shutdown = CancellationToken::new();
-        let serving = tokio::spawn(server.serve(shutdown.clone()));
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
-        TestServer { address, engine, gate, shutdown, serving, http, _home: home }
+        Bound { server, engine, gate, home }
     }
+}
+
+pub struct Bound {
+    pub server: Server,
+    pub engine: Engine,
+    pub gate: Arc<Semaphore>,
+    home: TempDir,
 }
 
 pub struct TestServer {

@@ -7,17 +7,17 @@ use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::event::PermissionRequested;
 use wharf_protocol::rest::{CreateSession, UpdateSession};
-use wharf_protocol::{McpServer, Seq, Session, SessionStatus};
+use wharf_protocol::{ApiError, McpServer, Scope, Seq, Session, SessionStatus};
 
-use super::{Attached, End, View, next, slash};
+use super::{AttachEnd, Attached, View, next, slash};
 use crate::acp::connection::{check_cwd, unknown_session};
 use crate::acp::directories::{Directories, refused};
-use crate::acp::host::Host;
+use crate::acp::host::{Host, release_left};
 use crate::acp::options;
 use crate::acp::outbox::{self, META};
 use crate::acp::render::{Renderer, Viewer};
 use crate::acp::rpc::{Id, RpcError};
-use wharf_protocol::Scope;
+use crate::gate::Stream;
 
 /// Events read at a time when a view is caught up without being shown.
 const PAGE_EVENTS: usize = 500;
@@ -46,7 +46,7 @@ impl Attached {
             Err(EngineError::SessionExists(_)) if self.client.is_bridge => access.session(&self.session_id).await?,
             created => created.map_err(refused)?,
         };
-        let cursor = access.watch(&self.session_id, Some(session.last_seq), self.watcher()).await?;
+        let cursor = access.watch(&self.session_id, Some(session.last_seq), self.watcher().await?).await?;
         self.view = Some(View { cursor, renderer: self.renderer(session.clone()) });
         Ok(session)
     }
@@ -54,9 +54,9 @@ impl Attached {
     /// What the client does for tools, it does for this session's from here on. That takes the right to say what the session
     /// does: what a client answers, the agent believes. The client knows by now that the session is open: it is asked for its own
     /// tools at once.
-    pub(super) fn offer_tools(&mut self, session: &Session, directories: &Directories) {
+    pub(super) async fn offer_tools(&mut self, session: &Session, directories: &Directories) {
         let offers = self.client.offers;
-        if offers.is_empty() || self.context.principal.require(Scope::SessionsWrite).is_err() {
+        if offers.is_empty() || self.allow(Scope::SessionsWrite).await.is_err() {
             return;
         }
         let host = Host {
@@ -72,7 +72,7 @@ impl Attached {
             let (terminals, asking) = (Arc::clone(&host.terminals), Arc::clone(&host.asking));
             let (session_id, closing) = (self.session_id.clone(), self.context.app.closing.clone());
             host.tasks.spawn(async move {
-                closing.run_until_cancelled(terminals.release_left(session_id, asking)).await;
+                closing.run_until_cancelled(release_left(terminals, session_id, asking)).await;
             });
         }
         // Opened once more, it is the last to have come.
@@ -85,12 +85,12 @@ impl Attached {
         id: &Id,
         opened: Result<Session, RpcError>,
         directories: &Directories,
-    ) -> Result<(), End> {
+    ) -> Result<(), AttachEnd> {
         let session = match opened {
             Ok(session) => session,
             Err(error) => {
                 self.context.out.answer(id, Err::<(), _>(error)).await?;
-                return if self.view.is_none() { Err(End::Closed) } else { Ok(()) };
+                return if self.view.is_none() { Err(AttachEnd::Closed) } else { Ok(()) };
             }
         };
         let answer = acp::LoadSessionResponse::new()
@@ -98,7 +98,7 @@ impl Attached {
             .config_options(self.config_options(&session).await)
             .meta(self.stand());
         self.context.out.answer(id, Ok(answer)).await?;
-        self.offer_tools(&session, directories);
+        self.offer_tools(&session, directories).await;
         self.introduce(&session).await
     }
 
@@ -124,7 +124,7 @@ impl Attached {
         let session = access.session(&self.session_id).await?;
         // A sealed session is read, and no tool of it works.
         let Some(wanted) = directories.change(&session).filter(|_| session.sealed.is_none()) else { return Ok(()) };
-        self.context.principal.require(Scope::SessionsWrite)?;
+        self.allow(Scope::SessionsWrite).await?;
         let change = UpdateSession { additional_directories: Some(wanted), ..UpdateSession::default() };
         let updated = access.update_session(&self.session_id, change).await;
         updated.map(drop).map_err(refused)
@@ -139,14 +139,14 @@ impl Attached {
     }
 
     /// Tells of MCP servers that do not work, to a client that shows it.
-    pub(super) async fn tell_of_mcp(&mut self) -> Result<(), End> {
+    pub(super) async fn tell_of_mcp(&mut self) -> Result<(), AttachEnd> {
         let Ok(mcp) = self.context.principal.access.mcp(&self.session_id).await else { return Ok(()) };
         let notices = self.mcp.notices(&mcp.servers);
         let frames = notices.into_iter().map(|notice| outbox::update(&self.session_id, notice, None)).collect();
         Ok(self.context.out.send(frames).await?)
     }
 
-    pub(super) async fn introduce(&mut self, session: &Session) -> Result<(), End> {
+    pub(super) async fn introduce(&mut self, session: &Session) -> Result<(), AttachEnd> {
         self.context.out.send(vec![outbox::update(&self.session_id, slash::offered(), None)]).await?;
         // Asking about the permissions of a session that sleeps would wake it.
         if session.status != SessionStatus::Waiting {
@@ -175,8 +175,12 @@ impl Attached {
         Ok(self.context.out.send(frames).await?)
     }
 
-    fn watcher(&self) -> Watcher {
-        Watcher { may_answer: self.context.principal.may_answer(true) }
+    async fn allow(&self, scope: Scope) -> Result<(), ApiError> {
+        self.context.app.gate.allow(&self.context.principal, scope, Some(&self.session_id)).await
+    }
+
+    async fn watcher(&self) -> Result<Watcher, ApiError> {
+        self.context.app.gate.open(&self.context.principal, Stream::Session(&self.session_id), true).await
     }
 
     fn renderer(&self, session: Session) -> Renderer {
@@ -184,14 +188,18 @@ impl Attached {
     }
 
     /// Shows the whole conversation, up to the present.
-    pub(super) async fn load(&mut self) -> Result<Result<Session, RpcError>, End> {
+    pub(super) async fn load(&mut self) -> Result<Result<Session, RpcError>, AttachEnd> {
         let access = self.context.principal.access.clone();
         let session = match access.session(&self.session_id).await {
             Ok(session) => session,
             Err(error) => return Ok(Err(error.into())),
         };
         let before = Seq(session.first_seq.0.saturating_sub(1));
-        let cursor = match access.watch(&self.session_id, Some(before), self.watcher()).await {
+        let watcher = match self.watcher().await {
+            Ok(watcher) => watcher,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let cursor = match access.watch(&self.session_id, Some(before), watcher).await {
             Ok(cursor) => cursor,
             Err(error) => return Ok(Err(error.into())),
         };
@@ -217,7 +225,7 @@ impl Attached {
     /// Watches from `after`, or from the present, without showing what was before.
     pub(super) async fn attach(&mut self, after: Option<Seq>) -> Result<Session, RpcError> {
         let access = self.context.principal.access.clone();
-        let watcher = self.watcher();
+        let watcher = self.watcher().await?;
         let cursor = match access.watch(&self.session_id, after, watcher).await {
             Err(EngineError::CursorExpired { first, .. }) => {
                 access.watch(&self.session_id, Some(Seq(first.0.saturating_sub(1))), watcher).await?
@@ -253,7 +261,7 @@ impl Attached {
     pub(super) async fn ensure_view(&mut self) -> Result<(), RpcError> {
         if self.view.is_none() {
             let session = self.attach(None).await?;
-            self.offer_tools(&session, &Directories::default());
+            self.offer_tools(&session, &Directories::default()).await;
         }
         Ok(())
     }

@@ -5,11 +5,13 @@ use serde_json::{Value, json};
 use wharf_protocol::rest::{AnswerPermission, Cancel, UpdateSession};
 use wharf_protocol::{ContentBlock, MessageId, PermissionId, PermissionOption, Prompt, PromptContent, Session};
 
-use super::{Attached, End, Pending, slash};
-use crate::acp::connection::random_bits;
+use super::{AttachEnd, Attached, Pending, slash};
+use crate::acp::asking::{ClientAnswer, read};
 use crate::acp::content;
+use crate::acp::method::Ours;
 use crate::acp::render::end_of;
 use crate::acp::rpc::{Id, RpcError};
+use crate::random::random_bits;
 
 impl Attached {
     pub(super) async fn prompt(
@@ -54,7 +56,7 @@ impl Attached {
     }
 
     /// A prompt that was sent twice may be about a turn whose end this client's cursor has passed.
-    pub(super) async fn answer_ended_before(&mut self) -> Result<(), End> {
+    pub(super) async fn answer_ended_before(&mut self) -> Result<(), AttachEnd> {
         let (Some(last), Some(view), true) = (self.pending.last(), &self.view, self.client.is_bridge) else {
             return Ok(());
         };
@@ -97,14 +99,14 @@ impl Attached {
         }
     }
 
-    pub(super) async fn close(&mut self, id: Id) -> Result<(), End> {
+    pub(super) async fn close(&mut self, id: Id) -> Result<(), AttachEnd> {
         if self.view.is_none() {
             let answer = match self.context.principal.access.session(&self.session_id).await {
                 Ok(_) => Ok(json!({})),
                 Err(error) => Err(RpcError::from(error)),
             };
             self.context.out.answer(&id, answer).await?;
-            return Err(End::Closed);
+            return Err(AttachEnd::Closed);
         }
         // The session and what others do in it live on.
         for at in 0..self.pending.len() {
@@ -114,26 +116,11 @@ impl Attached {
         Ok(())
     }
 
-    pub(super) async fn answered(
-        &mut self,
-        permission_id: &PermissionId,
-        outcome: Option<acp::RequestPermissionOutcome>,
-    ) {
-        let option = match outcome {
-            Some(acp::RequestPermissionOutcome::Selected(selected)) => {
-                let id = Value::String(selected.option_id.0.to_string());
-                match serde_json::from_value::<PermissionOption>(id) {
-                    Ok(option) => option,
-                    Err(_) => {
-                        tracing::warn!(option = %selected.option_id.0, "an ACP client chose an option that was not offered");
-                        PermissionOption::RejectOnce
-                    }
-                }
-            }
-            // The dialog went away without an answer. After a cancel the question is settled already.
-            Some(_) => PermissionOption::RejectOnce,
+    pub(super) async fn answered(&mut self, permission_id: &PermissionId, answer: ClientAnswer) {
+        let option = match read::<acp::RequestPermissionResponse>(Ours::RequestPermission, answer) {
+            Ok(response) => option_of(&response.outcome),
             // Others may answer, or the permission's own time limit does.
-            None => return,
+            Err(error) => return tracing::info!(%error, "an ACP client cannot answer a permission"),
         };
         let answer = AnswerPermission { option, message: None };
         let access = &self.context.principal.access;
@@ -142,4 +129,16 @@ impl Attached {
             tracing::debug!(%error, "an ACP client's answer came too late");
         }
     }
+}
+
+fn option_of(outcome: &acp::RequestPermissionOutcome) -> PermissionOption {
+    let acp::RequestPermissionOutcome::Selected(selected) = outcome else {
+        // The dialog went away without an answer. After a cancel the question is settled already.
+        return PermissionOption::RejectOnce;
+    };
+    let id = Value::String(selected.option_id.0.to_string());
+    serde_json::from_value(id).unwrap_or_else(|_| {
+        tracing::warn!(option = %selected.option_id.0, "an ACP client chose an option that was not offered");
+        PermissionOption::RejectOnce
+    })
 }

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use agent_client_protocol_schema::v1 as acp;
 use axum::extract::ws::Utf8Bytes;
-use wharf_protocol::{EncodedEvent, MessageId, PermissionId, Seq};
+use wharf_protocol::{EncodedEvent, MessageId, PermissionId, Scope, Seq};
 
-use super::{Attached, End, Pending};
+use super::{AttachEnd, Attached, Pending};
 use crate::acp::outbox::{self, Place};
 use crate::acp::render::{Effect, Question, Viewer};
-use crate::acp::rpc::{self, Id, RpcError};
+use crate::acp::rpc::{self, RpcError};
 
 /// What a session's task sends as one piece.
 type Frames = Vec<Utf8Bytes>;
@@ -23,7 +23,7 @@ enum Step {
 }
 
 impl Attached {
-    pub(super) async fn show(&mut self, events: &[EncodedEvent], is_replay: bool) -> Result<(), End> {
+    pub(super) async fn show(&mut self, events: &[EncodedEvent], is_replay: bool) -> Result<(), AttachEnd> {
         self.context.app.metrics.count_streamed(events.len(), 0);
         let mut effects = Vec::new();
         for encoded in events {
@@ -65,13 +65,10 @@ impl Attached {
                     });
                     frames.push(outbox::update(&self.session_id, update.as_ref().clone(), place));
                 }
-                Step::Ask(question) if !is_replay => frames.extend(self.ask(question)),
+                Step::Ask(question) if !is_replay => frames.extend(self.ask(question).await),
                 Step::Ask(_) => {}
                 Step::Settled(permission_id) => {
-                    // Whoever answered it is no longer in there.
-                    if self.context.asked().remove(permission_id).is_some() {
-                        frames.push(outbox::cancel_request(&Id::from_text(permission_id.as_str())));
-                    }
+                    frames.extend(self.context.asking.settled(permission_id));
                 }
                 Step::Answer(frame) => frames.push(frame.clone()),
             }
@@ -143,20 +140,12 @@ impl Attached {
     }
 
     /// The question as a request to this client, unless it may not answer or has the question already.
-    fn ask(&self, question: &Question) -> Option<Utf8Bytes> {
-        if !self.context.principal.may_answer(true) {
-            return None;
-        }
+    async fn ask(&self, question: &Question) -> Option<Utf8Bytes> {
+        let (context, session_id) = (&self.context, &self.session_id);
+        context.app.gate.allow(&context.principal, Scope::PermissionsAnswer, Some(session_id)).await.ok()?;
         let Question { permission_id, tool_call, options } = question;
-        let known = self.context.asked().insert(permission_id.clone(), self.session_id.clone());
-        if known.is_some() {
-            return None;
-        }
-        let request = acp::RequestPermissionRequest::new(
-            acp::SessionId::new(self.session_id.as_str()),
-            tool_call.clone(),
-            options.clone(),
-        );
-        Some(outbox::permission(&Id::from_text(permission_id.as_str()), request))
+        let of_session = acp::SessionId::new(session_id.as_str());
+        let request = acp::RequestPermissionRequest::new(of_session, tool_call.clone(), options.clone());
+        context.asking.permission(permission_id, request, session_id, &self.commands)
     }
 }

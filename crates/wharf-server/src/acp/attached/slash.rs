@@ -6,10 +6,10 @@ use wharf_protocol::slash::{COMMANDS, Slash, SlashSpec};
 use wharf_protocol::{ContentBlock, MessageId, Session};
 
 use super::Attached;
-use crate::acp::connection::random_bits;
 use crate::acp::content::text_block;
 use crate::acp::outbox::{self, Gone};
 use crate::acp::rpc::{Id, RpcError};
+use crate::random::random_bits;
 
 /// The commands that editors are offered.
 pub(in crate::acp) fn offered() -> acp::SessionUpdate {

@@ -7,19 +7,19 @@ use agent_client_protocol_schema::v1 as acp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wharf_engine::Offers;
-use wharf_protocol::{Seq, SessionId};
+use wharf_protocol::{Scope, Seq, SessionId};
 
 use super::sessions::{delete, fork, list};
-use super::{Client, Connection, check_cwd, random_bits, unknown_session};
-use crate::acp::attached::Command;
+use super::{Capabilities, Connection, check_cwd, unknown_session};
+use crate::acp::attached::ToSession;
 use crate::acp::directories::Directories;
-use crate::acp::host::DISCOVER_TOOLS;
 use crate::acp::mcp;
+use crate::acp::method::{Asked, Ours, Said};
 use crate::acp::outbox::META;
 use crate::acp::render::Shows;
 use crate::acp::rpc::{INVALID_REQUEST, Id, Params, RpcError};
 use crate::error::Failure;
-use wharf_protocol::Scope;
+use crate::random::random_bits;
 
 /// Our extension: a session's updates after an event that the client has seen.
 #[derive(Debug, Deserialize)]
@@ -41,61 +41,78 @@ struct ForkRequest {
 impl Connection {
     /// Answers, or passes on to who answers. An error is the answer.
     pub(super) async fn request(&mut self, id: &Id, method: &str, params: &Params) -> Result<(), RpcError> {
-        let principal = Arc::clone(&self.context.principal);
-        principal.bucket.take(std::time::Instant::now()).map_err(Failure::rate_limited)?;
-        let id = id.clone();
-        if method == "initialize" {
-            let answer = self.initialize(&params.read()?);
-            return self.reply(&id, answer).await;
-        }
-        let Some(client) = self.client else {
+        let bucket = &self.context.principal.bucket;
+        bucket.take(std::time::Instant::now()).map_err(Failure::rate_limited)?;
+        let asked = Asked::of(method);
+        if self.client.is_none() && asked != Some(Asked::Initialize) {
             let text = format!("ACP initialization must complete before {method}");
             return Err(RpcError::new(INVALID_REQUEST, text));
-        };
-        if method != "session/prompt" {
-            self.context.out.opened(&id);
         }
-        match method {
-            "authenticate" => {
+        let client = self.client.unwrap_or_default();
+        if !matches!(asked, Some(Asked::Initialize | Asked::Prompt)) {
+            self.context.out.opened(id);
+        }
+        let Some(asked) = asked.filter(|asked| *asked != Asked::Fork || client.is_bridge) else {
+            return Err(RpcError::method_not_found(method));
+        };
+        if let Some(scope) = asked.scope() {
+            self.context.app.gate.allow(&self.context.principal, scope, None).await?;
+        }
+        self.serve_request(asked, client, id.clone(), params).await
+    }
+
+    async fn serve_request(
+        &mut self,
+        asked: Asked,
+        client: Capabilities,
+        id: Id,
+        params: &Params,
+    ) -> Result<(), RpcError> {
+        match asked {
+            Asked::Initialize => {
+                let answer = self.initialize(&params.read()?);
+                self.reply(&id, answer).await
+            }
+            Asked::Authenticate => {
                 let request: acp::AuthenticateRequest = params.read()?;
                 let reason = format!("methodId: there is no method {:?}; none is needed", request.method_id.0);
                 Err(RpcError::invalid_params(reason))
             }
             // Who is connected was settled with the connection: nothing is held that could be given up.
-            "logout" => self.reply(&id, json!({})).await,
-            "session/new" => {
-                principal.require(Scope::SessionsWrite)?;
-                let mcp = mcp::servers(params, &principal)?;
+            Asked::Logout => self.reply(&id, json!({})).await,
+            Asked::New => {
+                let mcp = mcp::servers(params, &self.context).await?;
                 let request: acp::NewSessionRequest = params.read()?;
                 let directories = Directories::of(params, &request.cwd)?;
                 let wanted = request.meta.as_ref().and_then(|meta| own_id(client, meta));
                 let session_id = wanted.unwrap_or_else(|| SessionId::from_bits(random_bits()));
-                self.pass(&session_id, Command::New { id, directories, mcp }).await
+                self.pass(&session_id, ToSession::New { id, directories, mcp }).await
             }
-            "session/load" => {
-                let mcp = mcp::servers(params, &principal)?;
-                let request: acp::LoadSessionRequest = params.read()?;
-                check_cwd(&request.cwd)?;
-                let directories = Directories::of(params, &request.cwd)?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Load { id, directories, mcp }).await
+            Asked::Load | Asked::Resume => {
+                let mcp = mcp::servers(params, &self.context).await?;
+                let (session, cwd) = if asked == Asked::Load {
+                    let request: acp::LoadSessionRequest = params.read()?;
+                    (request.session_id, request.cwd)
+                } else {
+                    let request: acp::ResumeSessionRequest = params.read()?;
+                    (request.session_id, request.cwd)
+                };
+                check_cwd(&cwd)?;
+                let directories = Directories::of(params, &cwd)?;
+                let session_id = session_id(&session.0)?;
+                let wanted = match asked {
+                    Asked::Load => ToSession::Load { id, directories, mcp },
+                    _ => ToSession::Attach { id, after: None, directories, mcp },
+                };
+                self.pass(&session_id, wanted).await
             }
-            "session/resume" => {
-                let mcp = mcp::servers(params, &principal)?;
-                let request: acp::ResumeSessionRequest = params.read()?;
-                check_cwd(&request.cwd)?;
-                let directories = Directories::of(params, &request.cwd)?;
-                let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Attach { id, after: None, directories, mcp }).await
-            }
-            "_wharf/session/attach" => {
+            Asked::Attach => {
                 let request: AttachRequest = params.read()?;
                 let session_id = session_id(&request.session_id)?;
                 let (after, directories, mcp) = (Some(request.after), Directories::default(), Vec::new());
-                self.pass(&session_id, Command::Attach { id, after, directories, mcp }).await
+                self.pass(&session_id, ToSession::Attach { id, after, directories, mcp }).await
             }
-            "_wharf/session/fork" if client.is_bridge => {
-                principal.require(Scope::SessionsWrite)?;
+            Asked::Fork => {
                 let ForkRequest { session_id: source, at_seq } = params.read()?;
                 let source = session_id(&source)?;
                 let context = Arc::clone(&self.context);
@@ -105,7 +122,7 @@ impl Connection {
                 });
                 Ok(())
             }
-            "session/list" => {
+            Asked::List => {
                 let request: acp::ListSessionsRequest = params.read()?;
                 let context = Arc::clone(&self.context);
                 self.requests.spawn(async move {
@@ -119,8 +136,7 @@ impl Connection {
                 });
                 Ok(())
             }
-            "session/delete" => {
-                principal.require(Scope::SessionsWrite)?;
+            Asked::Delete => {
                 let request: acp::DeleteSessionRequest = params.read()?;
                 let context = Arc::clone(&self.context);
                 self.requests.spawn(async move {
@@ -129,32 +145,28 @@ impl Connection {
                 });
                 Ok(())
             }
-            "session/prompt" => {
-                principal.require(Scope::SessionsWrite)?;
+            Asked::Prompt => {
                 let request: acp::PromptRequest = params.read()?;
                 let prompt_id = request.meta.as_ref().and_then(|meta| own_id(client, meta));
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Prompt { id, blocks: request.prompt, prompt_id }).await
+                self.pass(&session_id, ToSession::Prompt { id, blocks: request.prompt, prompt_id }).await
             }
-            "session/set_mode" => {
-                principal.require(Scope::SessionsWrite)?;
+            Asked::SetMode => {
                 let request: acp::SetSessionModeRequest = params.read()?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::SetMode { id, mode_id: request.mode_id.0.to_string() }).await
+                self.pass(&session_id, ToSession::SetMode { id, mode_id: request.mode_id.0.to_string() }).await
             }
-            "session/set_config_option" => {
-                principal.require(Scope::SessionsWrite)?;
+            Asked::SetConfigOption => {
                 let request: acp::SetSessionConfigOptionRequest = params.read()?;
                 let session_id = session_id(&request.session_id.0)?;
                 let config_id = request.config_id.0.to_string();
-                self.pass(&session_id, Command::SetOption { id, config_id, value: request.value }).await
+                self.pass(&session_id, ToSession::SetOption { id, config_id, value: request.value }).await
             }
-            "session/close" => {
+            Asked::Close => {
                 let request: acp::CloseSessionRequest = params.read()?;
                 let session_id = session_id(&request.session_id.0)?;
-                self.pass(&session_id, Command::Close { id }).await
+                self.pass(&session_id, ToSession::Close { id }).await
             }
-            unknown => Err(RpcError::method_not_found(unknown)),
         }
     }
 
@@ -179,10 +191,14 @@ impl Connection {
             read_text: capabilities.fs.read_text_file,
             write_text: capabilities.fs.write_text_file,
             terminal: capabilities.terminal,
-            tools: capabilities.meta.as_ref().and_then(|meta| meta.get(DISCOVER_TOOLS)).is_some_and(is_advertised),
+            tools: capabilities
+                .meta
+                .as_ref()
+                .and_then(|meta| meta.get(Ours::DiscoverTools.as_str()))
+                .is_some_and(is_advertised),
             forms: capabilities.elicitation.as_ref().is_some_and(acp::ElicitationCapabilities::supports_form),
         };
-        self.client = Some(Client { shows, is_bridge, offers });
+        self.client = Some(Capabilities { shows, is_bridge, offers });
         let sessions = acp::SessionCapabilities::new()
             .list(acp::SessionListCapabilities::new())
             .delete(acp::SessionDeleteCapabilities::new())
@@ -192,7 +208,7 @@ impl Connection {
         let mut extensions = acp::Meta::new();
         extensions
             .insert(META.to_owned(), json!({ "session/attach": {}, "session/fork": {}, "seq": {}, "prompt_id": {} }));
-        extensions.insert(DISCOVER_TOOLS.to_owned(), json!({}));
+        extensions.insert(Ours::DiscoverTools.as_str().to_owned(), json!({}));
         // One version is spoken, whatever was asked for: who cannot speak it, leaves.
         acp::InitializeResponse::new(ProtocolVersion::V1)
             .agent_capabilities(
@@ -207,36 +223,37 @@ impl Connection {
     }
 
     pub(super) async fn notification(&mut self, method: &str, params: &Params) {
-        match method {
-            "session/cancel" => {
+        // Notifications that are not known are to be ignored.
+        let Some(said) = Said::of(method) else { return };
+        match said {
+            Said::Cancel => {
                 let Ok(request) = params.read::<acp::CancelNotification>() else { return };
                 let Ok(session_id) = session_id(&request.session_id.0) else { return };
-                if self.client.is_none() || self.context.principal.require(Scope::SessionsWrite).is_err() {
+                let may = self.context.app.gate.allow(&self.context.principal, Scope::SessionsWrite, Some(&session_id));
+                if self.client.is_none() || may.await.is_err() {
                     return;
                 }
-                if let Err(error) = self.pass(&session_id, Command::Cancel).await {
+                if let Err(error) = self.pass(&session_id, ToSession::Cancel).await {
                     tracing::debug!(error = error.message, "a cancel could not be passed on");
                 }
             }
-            "$/cancel_request" => {
+            Said::CancelRequest => {
                 let Ok(request) = params.read::<Map>() else { return };
                 let Some(id) = request.get("requestId").and_then(Id::from_value) else { return };
                 self.context.out.cancel(&id);
                 // Few sessions, and only the one that knows the request does something.
                 for handle in self.sessions.values() {
-                    let _ = handle.commands.send(Command::CancelRequest(id.clone())).await;
+                    let _ = handle.commands.send(ToSession::CancelRequest(id.clone())).await;
                 }
             }
-            "_tools_changed" => {
+            Said::ToolsChanged => {
                 let Ok(request) = params.read::<acp::CancelNotification>() else { return };
                 let Ok(session_id) = session_id(&request.session_id.0) else { return };
                 // A session that is not open here has none of this client's tools.
                 if let Some(handle) = self.sessions.get(&session_id) {
-                    let _ = handle.commands.send(Command::ToolsChanged).await;
+                    let _ = handle.commands.send(ToSession::ToolsChanged).await;
                 }
             }
-            // Notifications that are not known are to be ignored.
-            _ => {}
         }
     }
 }
@@ -249,7 +266,7 @@ fn is_advertised(value: &Value) -> bool {
 }
 
 /// The id that our bridge gives what it may have to send twice.
-fn own_id<T: std::str::FromStr>(client: Client, meta: &acp::Meta) -> Option<T> {
+fn own_id<T: std::str::FromStr>(client: Capabilities, meta: &acp::Meta) -> Option<T> {
     if !client.is_bridge {
         return None;
     }

@@ -14,8 +14,9 @@ use wharf_protocol::{CallId, SessionId};
 
 use super::{Host, LONGEST_WAIT};
 use crate::acp::asking::Asking;
-use crate::acp::attached::Command;
-use crate::acp::terminals::Terminals;
+use crate::acp::attached::ToSession;
+use crate::acp::method::Ours;
+use crate::terminals::Terminals;
 
 /// For a terminal to open.
 const OPEN_WAIT: Duration = Duration::from_secs(10);
@@ -40,7 +41,7 @@ impl Host {
         let terminals = Arc::clone(&self.terminals);
         // On its own: a terminal that opens after the call was stopped is dropped here, and so released.
         self.tasks.spawn(async move {
-            let answer = asking.ask::<acp::CreateTerminalResponse>("terminal/create", &request, LATE_WAIT).await;
+            let answer = asking.ask::<acp::CreateTerminalResponse>(Ours::CreateTerminal, &request, LATE_WAIT).await;
             let is_over = AtomicBool::new(false);
             let _ = opened.send(answer.map(|acp::CreateTerminalResponse { terminal_id: id, .. }| {
                 // Before anybody takes the command for begun.
@@ -53,7 +54,7 @@ impl Host {
             Err(_) => return Err(HostError::Silent { after_ms: OPEN_WAIT.as_millis() as u64 }),
         };
         if let Some(commands) = self.commands.upgrade() {
-            let shown = Command::ShowTerminal { call_id: call.clone(), terminal_id: terminal.id.clone() };
+            let shown = ToSession::ShowTerminal { call_id: call.clone(), terminal_id: terminal.id.clone() };
             let _ = timeout(SHOW_WAIT, commands.send(shown)).await;
         }
         Ok(Box::new(terminal))
@@ -79,14 +80,14 @@ impl AtClient {
 impl Terminal for AtClient {
     async fn output(&self) -> Result<TerminalOutput, HostError> {
         let request = acp::TerminalOutputRequest::new(self.session(), self.id.clone());
-        let answer: acp::TerminalOutputResponse = self.asking.ask("terminal/output", &request, OUTPUT_WAIT).await?;
+        let answer: acp::TerminalOutputResponse = self.asking.ask(Ours::TerminalOutput, &request, OUTPUT_WAIT).await?;
         Ok(TerminalOutput { text: answer.output, truncated: answer.truncated })
     }
 
     async fn exit(&self) -> Result<TerminalExit, HostError> {
         let request = acp::WaitForTerminalExitRequest::new(self.session(), self.id.clone());
         let answer: acp::WaitForTerminalExitResponse =
-            self.asking.ask("terminal/wait_for_exit", &request, LONGEST_WAIT).await?;
+            self.asking.ask(Ours::WaitForTerminalExit, &request, LONGEST_WAIT).await?;
         self.is_over.store(true, Ordering::Relaxed);
         let acp::TerminalExitStatus { exit_code, signal, .. } = answer.exit_status;
         Ok(TerminalExit { code: exit_code, signal })
@@ -94,7 +95,7 @@ impl Terminal for AtClient {
 
     async fn kill(&self) -> Result<(), HostError> {
         let request = acp::KillTerminalRequest::new(self.session(), self.id.clone());
-        let IgnoredAny = self.asking.ask("terminal/kill", &request, KILL_WAIT).await?;
+        let IgnoredAny = self.asking.ask(Ours::KillTerminal, &request, KILL_WAIT).await?;
         self.is_over.store(true, Ordering::Relaxed);
         Ok(())
     }
@@ -104,10 +105,10 @@ impl Drop for AtClient {
     fn drop(&mut self) {
         if !self.is_over.load(Ordering::Relaxed) {
             let kill = acp::KillTerminalRequest::new(self.session(), self.id.clone());
-            self.asking.post("terminal/kill", &kill);
+            self.asking.post(Ours::KillTerminal, &kill);
         }
         let release = acp::ReleaseTerminalRequest::new(self.session(), self.id.clone());
-        self.asking.post("terminal/release", &release);
+        self.asking.post(Ours::ReleaseTerminal, &release);
         self.terminals.closed(&self.session_id, &self.id, self.asking.is_alive());
     }
 }

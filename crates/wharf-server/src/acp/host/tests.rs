@@ -7,7 +7,7 @@ use wharf_engine::{Field, FieldKind};
 
 use super::*;
 use crate::acp::rpc::Id;
-use crate::ws::writer::Outgoing;
+use crate::websocket::Outgoing;
 
 const LIMIT: Duration = Duration::from_secs(600);
 
@@ -41,7 +41,7 @@ async fn a_person_who_thinks_is_no_client_that_does_not_answer() {
         let end = if answers {
             let id = Id::from_value(&value(&frames[0])["id"]).unwrap();
             let answer = json!({ "action": "accept", "content": { "a": "b" } }).to_string();
-            asking.answered(&id, Ok(RawValue::from_string(answer).unwrap())).unwrap();
+            asking.answered(&id, Ok(RawValue::from_string(answer).unwrap())).await;
             Ok(Reply::Answered(json!({ "a": "b" }).as_object().unwrap().clone()))
         } else {
             Err(HostError::Silent { after_ms: 600_000 })

@@ -1,9 +1,11 @@
 //! `POST /sessions`
 
+use axum::extract::State;
 use axum::{Extension, Json};
 use wharf_protocol::rest::CreateSession;
 use wharf_protocol::{ErrorCode, Session};
 
+use crate::app::App;
 use crate::error::Result;
 use crate::extract::OptionalBody;
 use crate::route::Operation;
@@ -25,12 +27,13 @@ pub(super) fn operation() -> Operation {
 }
 
 async fn create(
+    State(app): State<App>,
     Extension(principal): Asker,
     OptionalBody(request): OptionalBody<CreateSession>,
 ) -> Result<Json<Session>> {
     if !request.mcp_servers.is_empty() {
         // A server is a program that runs here, or an address that this machine asks.
-        principal.require(Scope::ToolsExecute)?;
+        app.gate.allow(&principal, Scope::ToolsExecute, request.session_id.as_ref()).await?;
     }
     Ok(Json(principal.access.create_session(request).await?))
 }

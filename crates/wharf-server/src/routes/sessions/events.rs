@@ -8,12 +8,13 @@ use http::header::CONTENT_TYPE;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use wharf_engine::{EventPage, Watcher};
+use wharf_engine::EventPage;
 use wharf_protocol::{ErrorCode, Event, Seq, SessionId};
 
 use crate::app::App;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf, accepts, page_limit};
+use crate::gate::Stream;
 use crate::route::Operation;
 use crate::routes::events::last_event_id;
 use crate::routes::{Asker, InSession};
@@ -78,7 +79,8 @@ async fn events(
         let page = principal.access.events(&session_id, after, limit).await?;
         return Ok(write_page(&session_id, &page));
     }
-    let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(true)) };
+    let stream = Stream::Session(&session_id);
+    let watcher = app.gate.open(&principal, stream, query.answers.unwrap_or(true)).await?;
     let cursor = principal.access.watch(&session_id, after, watcher).await?;
     let connected = json!({ "session_id": session_id, "last_seq": cursor.last_seq() });
     let stream = EventStream::new(app, Source::Session(cursor), &connected, Some(&session_id));

@@ -7,15 +7,15 @@ use http::{HeaderMap, HeaderValue, StatusCode};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
-use wharf_engine::{Accepted, Watcher};
+use wharf_engine::Accepted;
 use wharf_protocol::rest::{PromptAnswer, PromptStatus};
-use wharf_protocol::{ErrorCode, MessageId, Prompt, Seq, SessionId, Turn, TurnStatus};
+use wharf_protocol::{ErrorCode, MessageId, Prompt, SessionId, Turn, TurnStatus};
 
 use super::{CHANGE_FAILS, prompt_stream};
 use crate::app::App;
-use crate::auth::Principal;
 use crate::error::{Failure, Result};
 use crate::extract::{JsonBody, Params, QueryOf, accepts, header, unquoted};
+use crate::gate::Principal;
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
 use crate::sse::{EventStream, Source, TurnMark};
@@ -65,12 +65,12 @@ async fn prompt(
 ) -> Result<Response> {
     let session_id = path.session_id;
     let accepted = accept(&principal, &session_id, &headers, prompt).await?;
-    let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(false)) };
+    let answers = query.answers.unwrap_or(false);
     if accepts(&headers, "text/event-stream") {
-        return events(app, &principal, session_id, &accepted, watcher).await;
+        return events(app, &principal, session_id, &accepted, answers).await;
     }
     if accepts(&headers, "application/x-ndjson") {
-        return prompt_stream::frames(app, &principal, session_id, &accepted, watcher).await;
+        return prompt_stream::frames(app, &principal, session_id, &accepted, answers).await;
     }
     if prefers_async(&headers)? {
         let turn_is_over = match accepted.position {
@@ -117,10 +117,9 @@ async fn events(
     principal: &Principal,
     session_id: SessionId,
     accepted: &Accepted,
-    watcher: Watcher,
+    answers: bool,
 ) -> Result<Response> {
-    let before = Seq(accepted.seq.0.saturating_sub(1));
-    let cursor = principal.access.watch(&session_id, Some(before), watcher).await?;
+    let cursor = app.gate.open_turn(principal, &session_id, accepted, answers).await?;
     let connected = json!({
         "session_id": session_id,
         "message_id": accepted.message_id,

@@ -9,17 +9,17 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::stream;
 use http::HeaderMap;
-use wharf_engine::{Accepted, Watcher};
+use wharf_engine::Accepted;
 use wharf_protocol::frame::Frame;
 use wharf_protocol::{ErrorCode, Prompt, SessionId};
 
 use super::CHANGE_FAILS;
 use super::prompt::{PROMPT_FAILS, PromptQuery, accept};
 use crate::app::App;
-use crate::auth::Principal;
 use crate::error::Result;
 use crate::escape::push_json;
 use crate::extract::{JsonBody, Params, QueryOf};
+use crate::gate::Principal;
 use crate::presence::Present;
 use crate::route::Operation;
 use crate::routes::{Asker, InSession};
@@ -51,8 +51,7 @@ async fn prompt(
     JsonBody(prompt): JsonBody<Prompt>,
 ) -> Result<Response> {
     let accepted = accept(&principal, &path.session_id, &headers, prompt).await?;
-    let watcher = Watcher { may_answer: principal.may_answer(query.answers.unwrap_or(false)) };
-    frames(app, &principal, path.session_id, &accepted, watcher).await
+    frames(app, &principal, path.session_id, &accepted, query.answers.unwrap_or(false)).await
 }
 
 /// The answer that follows a turn.
@@ -61,9 +60,9 @@ pub(super) async fn frames(
     principal: &Principal,
     session_id: SessionId,
     accepted: &Accepted,
-    watcher: Watcher,
+    answers: bool,
 ) -> Result<Response> {
-    let frames = TurnFrames::follow(&app, principal, &session_id, accepted, watcher).await?;
+    let frames = TurnFrames::follow(&app, principal, &session_id, accepted, answers).await?;
     let present = Present::new(&app.presence.sse);
     let body = Body::from_stream(stream::unfold((frames, present), |(mut frames, present)| async move {
         let batch = frames.next().await?;

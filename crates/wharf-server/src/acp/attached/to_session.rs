@@ -3,11 +3,12 @@
 use agent_client_protocol_schema::v1 as acp;
 use wharf_protocol::{CallId, McpServer, MessageId, PermissionId, Seq};
 
+use crate::acp::asking::ClientAnswer;
 use crate::acp::directories::Directories;
 use crate::acp::rpc::Id;
 
 #[derive(Debug)]
-pub(in crate::acp) enum Command {
+pub(in crate::acp) enum ToSession {
     New {
         id: Id,
         directories: Directories,
@@ -52,14 +53,14 @@ pub(in crate::acp) enum Command {
         call_id: CallId,
         terminal_id: acp::TerminalId,
     },
-    /// `None`: the client cannot answer.
+    /// To a permission that it was asked for.
     Answered {
         permission_id: PermissionId,
-        outcome: Option<acp::RequestPermissionOutcome>,
+        answer: ClientAnswer,
     },
 }
 
-impl Command {
+impl ToSession {
     /// The request that may be taken back before it begins, if it is one.
     pub(super) fn request_id(&self) -> Option<&Id> {
         match self {
