@@ -1,5 +1,6 @@
 //! The crash harness: clients at work on a server that is killed again and again, and checks of everything it promises.
 
+mod arguments;
 mod check;
 mod clients;
 mod history;
@@ -11,13 +12,13 @@ mod round;
 mod sealing;
 mod summary;
 
-use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::{Result, bail};
 use clap::Parser;
 
+use crate::arguments::Arguments;
 use crate::check::Violation;
 use crate::lab::Lab;
 use crate::plan::Plan;
@@ -26,32 +27,6 @@ use crate::summary::Summary;
 
 /// After so many broken promises a run has shown enough.
 const VIOLATIONS_MAX: usize = 20;
-
-#[derive(Parser)]
-#[command(about = "Kills a server at every step and checks what it promised")]
-pub struct Arguments {
-    /// Rounds; in each one the server is killed at least once
-    #[arg(long, default_value_t = 100)]
-    iterations: u64,
-    /// The same seed kills at the same places
-    #[arg(long, default_value_t = 1)]
-    seed: u64,
-    /// Begin with this round
-    #[arg(long, default_value_t = 0)]
-    first: u64,
-    /// Seed each known mistake, or those named, and demand that its check finds it
-    #[arg(long, value_name = "NAME", num_args = 0..)]
-    mistakes: Option<Vec<String>>,
-    /// Do not demand that what a server had started dies within 2 s of it (where there is no exec supervisor)
-    #[arg(long)]
-    allow_orphans: bool,
-    /// A `wharf` that was built with the feature `failpoints`
-    #[arg(long, value_name = "FILE")]
-    wharf: PathBuf,
-    /// The scripted model
-    #[arg(long, value_name = "FILE")]
-    model: PathBuf,
-}
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Result, bail, ensure};
 use wharf_failpoints::MISTAKES;
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::lab::Lab;
 use crate::plan::Plan;
 use crate::round::{self, Demands};

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use crate::Arguments;
+use crate::arguments::Arguments;
 use crate::check::Violation;
 use crate::lab::Lab;
 use crate::round::Outcome;

@@ -1,5 +1,6 @@
 //! `cargo xtask check`: everything that has to hold besides the tests.
 
+mod rooms;
 mod sources;
 
 use anyhow::{Result, bail};
@@ -17,12 +18,13 @@ pub struct Arguments {
 /// One check: its name, and what it does.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 7] = [
+const CHECKS: [Check; 8] = [
     ("sources", sources::check),
     ("format", || succeed(cargo().args(["fmt", "--all", "--check"]))),
     ("lints", || succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))),
     ("documentation", documentation),
     ("licences and sources", || deny(&[], &["licenses", "sources"])),
+    ("rooms", rooms::check),
     ("arrows between crates", || deny(&["--exclude-dev"], &["bans"])),
     ("advisories", advisories),
 ];

@@ -5,7 +5,7 @@ use std::io::Write;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use crate::{HELPER_POINTS, MISTAKES, POINTS};
+use crate::names::{HELPER_POINTS, MISTAKES, POINTS};
 
 static ORDERS: OnceLock<Orders> = OnceLock::new();
 

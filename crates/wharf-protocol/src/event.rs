@@ -1,6 +1,8 @@
 //! Events: the entries of a session's log. This list is the product's memory; names and payloads are the wire's.
 
+mod command;
 mod payload;
+mod session;
 
 use std::borrow::Cow;
 use std::fmt;

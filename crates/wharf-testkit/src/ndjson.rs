@@ -7,6 +7,13 @@ use serde_json::Value;
 
 use crate::http::Incoming;
 
+impl Incoming {
+    #[must_use]
+    pub fn into_ndjson(self) -> Stream {
+        Stream::new(self)
+    }
+}
+
 /// Objects as they come.
 #[derive(Debug)]
 pub struct Stream {

@@ -5,8 +5,27 @@ use std::io;
 use bytes::BytesMut;
 use serde_json::Value;
 
-use crate::http::Incoming;
+use crate::http::{Client, Incoming};
 use crate::ndjson::is_line_end;
+
+impl Client {
+    /// Opens an SSE stream, with a cursor.
+    pub async fn events(&self, path: &str, after: Option<u64>) -> io::Result<Stream> {
+        let after = after.map(|after| after.to_string());
+        let mut headers = vec![("accept", "text/event-stream")];
+        if let Some(after) = &after {
+            headers.push(("last-event-id", after));
+        }
+        Ok(self.send("GET", path, &headers, None).await?.ok().await?.into_sse())
+    }
+}
+
+impl Incoming {
+    #[must_use]
+    pub fn into_sse(self) -> Stream {
+        Stream::new(self)
+    }
+}
 
 /// One event of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,21 +6,19 @@ use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use crate::state::StateDir;
-
 /// Largest file. It then becomes `server.log.1`, in place of the one before.
 const FILE_MAX_BYTES: u64 = 8 << 20;
 
 static JOURNAL: OnceLock<Mutex<Journal>> = OnceLock::new();
 
 /// The newest lines.
-pub fn file(state: &StateDir) -> PathBuf {
-    state.path().join("server.log")
+pub fn file(state_dir: &Path) -> PathBuf {
+    state_dir.join("server.log")
 }
 
 /// The lines before those.
-pub fn older_file(state: &StateDir) -> PathBuf {
-    state.path().join("server.log.1")
+pub fn older_file(state_dir: &Path) -> PathBuf {
+    state_dir.join("server.log.1")
 }
 
 struct Journal {
@@ -33,13 +31,13 @@ struct Journal {
 }
 
 /// Keeps a log of this process from here on. The process goes on where none can be kept.
-pub fn keep(state: &StateDir) -> io::Result<()> {
-    let path = file(state);
+pub fn keep(state_dir: &Path) -> io::Result<()> {
+    let path = file(state_dir);
     let file = open(&path)?;
     let metadata = file.metadata()?;
     let stderr = rustix::fs::fstat(io::stderr())?;
     let is_stderr = stderr.st_dev == metadata.dev() && stderr.st_ino == metadata.ino();
-    let journal = Journal { path, older: older_file(state), file, bytes: metadata.len(), is_stderr };
+    let journal = Journal { path, older: older_file(state_dir), file, bytes: metadata.len(), is_stderr };
     // Only a second server in one process could be late.
     let _ = JOURNAL.set(Mutex::new(journal));
     Ok(())

@@ -12,7 +12,6 @@ use tokio::time::timeout;
 
 use super::body::Decoded;
 use super::{BODY_LIMIT_BYTES, Body, HEAD_LIMIT_BYTES, Headers, head_end, header, invalid, parse_head};
-use crate::{ndjson, sse};
 
 /// How long a connection, a head, or the next piece of a body may take.
 pub const RESPONSE_LIMIT: Duration = Duration::from_secs(60);
@@ -77,16 +76,6 @@ impl Client {
     /// A POST whose answer has to be a success and JSON.
     pub async fn post_json<T: DeserializeOwned>(&self, path: &str, body: &Value) -> io::Result<T> {
         self.post(path, body).await?.ok().await?.json().await
-    }
-
-    /// Opens an SSE stream, with a cursor.
-    pub async fn events(&self, path: &str, after: Option<u64>) -> io::Result<sse::Stream> {
-        let after = after.map(|after| after.to_string());
-        let mut headers = vec![("accept", "text/event-stream")];
-        if let Some(after) = &after {
-            headers.push(("last-event-id", after));
-        }
-        Ok(self.send("GET", path, &headers, None).await?.ok().await?.into_sse())
     }
 }
 
@@ -220,16 +209,6 @@ impl Incoming {
     pub async fn json<T: DeserializeOwned>(self) -> io::Result<T> {
         let body = self.bytes().await?;
         serde_json::from_slice(&body).map_err(|error| invalid(format!("{error}: {}", String::from_utf8_lossy(&body))))
-    }
-
-    #[must_use]
-    pub fn into_sse(self) -> sse::Stream {
-        sse::Stream::new(self)
-    }
-
-    #[must_use]
-    pub fn into_ndjson(self) -> ndjson::Stream {
-        ndjson::Stream::new(self)
     }
 }
 

@@ -105,7 +105,7 @@ impl Find for Running<'_> {
                 return Ok(Target { url, auth });
             }
             if Instant::now() > deadline {
-                let log = journal::file(&self.context.state);
+                let log = journal::file(self.context.state.path());
                 return Err(Failure::new(Exit::Unreachable, "the server that was started does not listen")
                     .hint(format!("{} says why", log.display()))
                     .into());
@@ -117,7 +117,7 @@ impl Find for Running<'_> {
 
 /// Starts a server that outlives this process. Of several at the same time one stays: it holds the state directory's lock.
 fn start_server(context: &Context) -> anyhow::Result<()> {
-    let path = journal::file(&context.state);
+    let path = journal::file(context.state.path());
     let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let log = log.with_context(|| format!("cannot write {}", path.display()))?;
     let binary = std::env::current_exe().context("where this program is")?;

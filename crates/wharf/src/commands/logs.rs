@@ -22,7 +22,7 @@ const TAIL_MAX_BYTES: u64 = 4 << 20;
 const PIECE_BYTES: usize = 1 << 16;
 
 pub async fn run(context: &Context, args: &LogsArgs) -> anyhow::Result<Exit> {
-    let path = journal::file(&context.state);
+    let path = journal::file(context.state.path());
     if args.path {
         output::out(&format!("{}\n", path.display()));
         return Ok(Exit::Completed);
@@ -40,7 +40,7 @@ pub async fn run(context: &Context, args: &LogsArgs) -> anyhow::Result<Exit> {
         Err(error) => return Err(error).with_context(|| format!("cannot read {}", path.display())),
     };
     let mut text = String::new();
-    if let Ok(mut older) = File::open(journal::older_file(&context.state)) {
+    if let Ok(mut older) = File::open(journal::older_file(context.state.path())) {
         text.push_str(&end_of(&mut older)?);
     }
     text.push_str(&end_of(&mut file)?);
@@ -69,7 +69,7 @@ fn end_of(file: &mut File) -> anyhow::Result<String> {
 
 /// Prints what is added, also after the file made room for a new one, until Ctrl-C or until nobody reads.
 async fn follow(context: &Context, mut file: File) -> anyhow::Result<Exit> {
-    let path = journal::file(&context.state);
+    let path = journal::file(context.state.path());
     let mut line = Vec::new();
     let mut piece = vec![0; PIECE_BYTES];
     loop {

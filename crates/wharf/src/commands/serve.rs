@@ -40,7 +40,7 @@ pub async fn run(
     current: Layered,
 ) -> anyhow::Result<Exit> {
     let lock = context.state.lock()?;
-    if let Err(error) = journal::keep(&context.state) {
+    if let Err(error) = journal::keep(context.state.path()) {
         tracing::warn!("cannot keep a log: {error}");
     }
     // Before anything is announced: a signal from here on ends the server in good order.
