@@ -36,6 +36,7 @@ impl Evidence<'_> {
         self.check_texts(&mut found);
         self.check_calls(&mut found);
         self.check_commands(&mut found);
+        self.check_compactions(&mut found);
         for refusal in &self.recorded.refusals {
             found.add("refused", refusal.clone());
         }
@@ -222,6 +223,34 @@ impl Evidence<'_> {
     }
 
     /// Every background command has one end, took effect at most once, and exactly once where it is told to have ended well.
+    /// Each compaction that began has one end, and nothing of a turn happens in between.
+    fn check_compactions(&self, found: &mut Findings<'_>) {
+        let mut open: Option<u64> = None;
+        for event in self.log {
+            match event.kind.as_str() {
+                "context.compacting" => {
+                    let is_repeated = event.number("attempt") > Some(1);
+                    if open.is_some() != is_repeated {
+                        found.add("one_compaction_end", format!("{} began, {open:?} was open", event.seq));
+                    }
+                    open = Some(event.seq);
+                }
+                "context.compacted" => open = None,
+                "context.compaction_failed" if open.is_none() => {
+                    found.add("one_compaction_end", format!("{} ended what had not begun", event.seq));
+                }
+                "context.compaction_failed" => open = None,
+                "turn.started" | "message.start" if open.is_some() => {
+                    found.add("one_compaction_end", format!("{} came in the middle of {open:?}", event.seq));
+                }
+                _ => {}
+            }
+        }
+        if let Some(seq) = open {
+            found.add("one_compaction_end", format!("{seq} began and never ended"));
+        }
+    }
+
     fn check_commands(&self, found: &mut Findings<'_>) {
         let mut commands: BTreeMap<&str, (Option<&str>, Vec<&Seen>)> = BTreeMap::new();
         for event in self.log {

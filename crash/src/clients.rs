@@ -57,7 +57,9 @@ impl Clients {
 
     /// Every prompt was acknowledged, and somebody saw the end of each.
     pub fn are_done(&self) -> bool {
-        self.plan.prompts.iter().all(|prompt| self.history.has_ack(&prompt.id)) && self.history.open() == 0
+        self.plan.prompts.iter().all(|prompt| self.history.has_ack(&prompt.id))
+            && self.history.open() == 0
+            && !self.history.is_compacting()
     }
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
@@ -132,7 +134,26 @@ impl Clients {
                     own.cancel(&turn).await;
                 });
             }
+            // Most sessions are summed up whenever they come to rest.
+            "agent.idle" if client == "sse" && Rng::new(self.plan.seed, seen.seq).chance(70) => {
+                let own = self.clone();
+                let asking = self.history.asks();
+                self.spawn(async move {
+                    own.compact().await;
+                    drop(asking);
+                });
+            }
             _ => {}
+        }
+    }
+
+    /// Once: whether it was taken is on the log.
+    async fn compact(&self) {
+        let path = format!("/api/v1/sessions/{}/compact", self.plan.id);
+        match self.rest.send("POST", &path, &[], Some(&json!({}))).await {
+            // Busy again, or nothing to sum up.
+            Ok((202 | 409 | 429 | 500.., _)) | Err(_) => {}
+            Ok((status, body)) => self.history.refused(format!("compact: {status} {body}")),
         }
     }
 

@@ -1,6 +1,6 @@
 //! What clients saw of a session, written down as it came.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde_json::{Map, Value};
 
@@ -91,7 +91,7 @@ pub struct Recorded {
 
 /// The records of one session, of all its clients.
 #[derive(Debug, Default)]
-pub struct History(Mutex<Recorded>);
+pub struct History(Mutex<Recorded>, Arc<()>);
 
 impl History {
     pub fn lock(&self) -> MutexGuard<'_, Recorded> {
@@ -119,6 +119,23 @@ impl History {
 
     pub fn refused(&self, what: String) {
         self.lock().refusals.push(what);
+    }
+
+    /// Somebody asks for something, as long as this is held.
+    pub fn asks(&self) -> Arc<()> {
+        Arc::clone(&self.1)
+    }
+
+    /// A summary is being asked for or written, as far as a client has seen.
+    pub fn is_compacting(&self) -> bool {
+        let recorded = self.lock();
+        let last = recorded
+            .streams
+            .iter()
+            .flat_map(|stream| &stream.events)
+            .filter(|event| event.kind.starts_with("context."))
+            .max_by_key(|event| event.seq);
+        Arc::strong_count(&self.1) > 1 || last.is_some_and(|event| event.kind == "context.compacting")
     }
 
     /// The prompts that were acknowledged and whose end no client has seen yet.

@@ -128,6 +128,7 @@ impl Kill {
     fn at(point: &'static str, rng: &mut Rng) -> Self {
         let most = match point.split_once('.') {
             Some(("recovery", _)) => 4,
+            _ if point.contains("summary") => 2,
             _ if point.contains("call") => 4,
             _ if point.contains("command") => 3,
             _ => 70,

@@ -164,14 +164,14 @@ async fn finish(
 ) -> Result<()> {
     let rest = lab.rest(&server, false)?;
     wait_for(demands.settle, || clients.iter().all(Clients::are_done)).await;
-    // Background commands outlive their turns, and end by themselves.
+    // What outlives its turn ends by itself.
     let deadline = Instant::now() + demands.settle;
     loop {
         outcome.logs.clear();
         for session in clients {
             outcome.logs.push((session.plan.id.clone(), read_log(&rest, &session.plan.id).await?));
         }
-        if outcome.logs.iter().all(|(_, log)| !has_open_command(log)) || Instant::now() > deadline {
+        if outcome.logs.iter().all(|(_, log)| !has_open_work(log)) || Instant::now() > deadline {
             break;
         }
         tokio::time::sleep(POLL_EVERY * 10).await;
@@ -212,9 +212,11 @@ async fn finish(
     Ok(())
 }
 
-fn has_open_command(log: &[Seen]) -> bool {
+/// Background commands outlive their turns, and summaries are asked for outside of them.
+fn has_open_work(log: &[Seen]) -> bool {
     let count = |kind: &str| log.iter().filter(|event| event.kind == kind).count();
-    count("command.started") > count("command.ended")
+    let last = log.iter().rfind(|event| event.kind.starts_with("context."));
+    count("command.started") > count("command.ended") || last.is_some_and(|event| event.kind == "context.compacting")
 }
 
 pub async fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) -> bool {

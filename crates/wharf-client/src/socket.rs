@@ -13,9 +13,11 @@ use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{self, Message};
 use tokio_tungstenite::{MaybeTlsStream, WebSocketStream, connect_async_with_config};
 use wharf_protocol::frame::{Frame, FrameBody};
-use wharf_protocol::rest::{AnswerPermission, CancelAnswer, PermissionAnswered, PromptAnswer, PromptStatus};
+use wharf_protocol::rest::{
+    AnswerPermission, CancelAnswer, CompactAnswer, CompactSession, PermissionAnswered, PromptAnswer, PromptStatus,
+};
 use wharf_protocol::ws::{Action, Envelope, EnvelopeType, Request};
-use wharf_protocol::{ApiError, EventKind, PermissionId, Prompt, SessionId, Timestamp};
+use wharf_protocol::{ApiError, EventKind, PermissionId, Prompt, Seq, SessionId, Timestamp};
 
 use crate::feed::{FeedItem, Followed, last_from, located_from};
 use crate::remote::Remote;
@@ -143,6 +145,18 @@ impl Remote {
     ) -> Result<CancelAnswer, ClientError> {
         self.ask(Action::Cancel { session_id: Some(session.clone()), force }).await?;
         Ok(CancelAnswer { status: "cancelled".to_owned(), session_id: session.clone(), turn_id: None })
+    }
+
+    pub(crate) async fn compact_over_socket(
+        &self,
+        session: &SessionId,
+        wanted: CompactSession,
+    ) -> Result<CompactAnswer, ClientError> {
+        let action = Action::Compact { session_id: Some(session.clone()), focus: wanted.focus };
+        let payload = self.ask(action).await?;
+        let seq = payload.get("seq").and_then(Value::as_u64).map(Seq);
+        let seq = seq.ok_or_else(|| ClientError::Protocol("an answer without a seq".to_owned()))?;
+        Ok(CompactAnswer { status: "compacting".to_owned(), session_id: session.clone(), seq })
     }
 
     pub(crate) async fn answer_over_socket(

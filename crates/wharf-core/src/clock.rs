@@ -31,7 +31,12 @@ impl Core {
         let permissions = self.permissions.open.iter().map(|permission| permission.expires_at);
         let running = self.calls.iter().filter_map(|call| call.running.as_ref());
         let calls = running.map(|running| running.deadline(self.config.stop_grace_ms));
-        permissions.chain(calls).chain(self.turn_deadline()).chain(self.retry_at()).min()
+        permissions
+            .chain(calls)
+            .chain(self.turn_deadline())
+            .chain(self.retry_at())
+            .chain(self.compaction_deadline())
+            .min()
     }
 
     /// When the turn's time is up.
@@ -54,6 +59,7 @@ impl Core {
         if is_due(self.turn_deadline()) {
             self.begin_ending(Ending::TimedOut);
         }
+        self.tick_compaction();
         self.expire_permissions();
         self.expire_calls();
         if is_due(self.retry_at())

@@ -1,34 +1,69 @@
 //! The model's window: what is known of it, and requests that fit.
 
 use serde_json::json;
-use wharf_protocol::event::{CompactReason, ContextCompacted};
+use wharf_protocol::event::{CompactReason, ContextCompacted, MessageComplete};
 use wharf_protocol::{ApiError, ErrorCode};
 
 use crate::core::Core;
-use crate::shown::INSTRUCTIONS_TOKENS;
 
-/// From this share of the window on, old results are left out of requests, in per cent. The rest is the reply's, and the error's
-/// of the estimate.
+/// From this share of the window on, without the reserve for the reply, what is shown is made smaller, in per cent.
 const COMPACT_ABOVE: u64 = 80;
 
 /// What compaction tries to reach, in per cent: below the threshold, so that not every step compacts.
 const COMPACT_TO: u64 = 60;
 
+/// What is kept free of the window for the reply: this part of it, in per cent, and these many tokens at most.
+const RESERVE: u64 = 12;
+const RESERVE_MAX_TOKENS: u64 = 8_192;
+
 /// Longest result, in per cent of the window; of a longer one head and tail are shown.
 const RESULT_MAX: u64 = 25;
 
-/// How much more than estimated a request is taken to be at least, in per mille; more once the provider has counted more.
-/// Not less, so that a restart does not change what fits.
-pub(crate) const UNMEASURED: u64 = 1_150;
+/// What a provider that has not counted yet is taken to count for what is estimated as a thousand tokens.
+pub(crate) const UNMEASURED: u64 = 1_000;
 
-/// A provider that counts more than this is not believed: hidden text is not the session's.
-const MEASURED_MAX: u64 = 4_000;
+/// What is not counted takes so much more than estimated, in per mille: the error of the estimate.
+const SPARE: u64 = 1_150;
+
+/// A provider that counts less or more than this for an estimate of a thousand is not believed: it left cached tokens out, or cut the
+/// request without a word; or it counted hidden text.
+const MEASURED: std::ops::RangeInclusive<u64> = 500..=4_000;
+
+/// Requests of fewer tokens say next to nothing about a provider's counting.
+const MIN_MEASURED: u64 = 500;
 
 /// So often one model call is made smaller and asked again; then the turn fails.
 const MAX_OVERFLOWS: u32 = 4;
 
 /// Windows that a server may name, in tokens; others are misread numbers.
-const WINDOWS: std::ops::RangeInclusive<u64> = 256..=100_000_000;
+pub(crate) const WINDOWS: std::ops::RangeInclusive<u64> = 256..=100_000_000;
+
+/// The last request as its provider counted it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Counted {
+    pub(crate) tokens: u64,
+    /// The estimate of the messages in it.
+    pub(crate) shown: u64,
+}
+
+/// What a server said of a request that it refused, in tokens.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The model's window.
+    pub(crate) limit: Option<u64>,
+    /// What the request takes.
+    pub(crate) asked: Option<u64>,
+}
+
+/// What came of the wish for a smaller request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Shrunk {
+    Smaller,
+    /// A summary is asked for first.
+    Asking,
+    /// There is nothing to leave out.
+    Not,
+}
 
 impl Core {
     /// The smaller one of what is known beforehand and what the model's server said when it refused a request.
@@ -38,64 +73,115 @@ impl Core {
         self.context_limit.into_iter().chain(told).min()
     }
 
-    /// What the next request will take, in tokens.
+    /// What requests may fill of a window: the rest is the reply's.
+    pub(crate) fn usable(&self, window: u64) -> u64 {
+        window - (window * RESERVE / 100).min(RESERVE_MAX_TOKENS)
+    }
+
+    /// What the next request will take, in tokens: what the provider counted of it, and an estimate of what came since.
     pub(crate) fn expected(&self) -> u64 {
-        self.scaled(self.shown.total) + self.fixed()
-    }
-
-    /// What is in every request: instructions and tools.
-    fn fixed(&self) -> u64 {
-        self.scaled(INSTRUCTIONS_TOKENS + self.tools_tokens)
-    }
-
-    fn scaled(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(self.per_mille) / 1_000
-    }
-
-    fn unscaled(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(1_000) / self.per_mille.max(1)
-    }
-
-    /// The provider has counted a request that was estimated.
-    pub(crate) fn measure(&mut self, counted: u64, estimated: u64) {
-        if counted > 0 && estimated > 0 {
-            self.per_mille = (counted.saturating_mul(1_000) / estimated).clamp(UNMEASURED, MEASURED_MAX);
+        match self.counted {
+            Some(Counted { tokens, shown }) => tokens + self.scaled(self.shown.total.saturating_sub(shown)),
+            None => self.scaled(self.shown.total) + self.fixed(),
         }
     }
 
-    /// The same without what is not known of it: for the next measure.
-    pub(crate) fn estimated(&self) -> u64 {
-        self.shown.total + INSTRUCTIONS_TOKENS + self.tools_tokens
+    /// The same after a compaction that is not on the log yet.
+    pub(crate) fn expected_after(&self, plan: &ContextCompacted) -> u64 {
+        let mut after = self.shown.clone();
+        after.compact(plan);
+        self.scaled(after.total) + self.fixed()
     }
 
-    /// What is shown may take of a window: from where on it is made smaller, and down to what. Where instructions and
-    /// tools leave next to nothing, it gets what they leave.
+    /// What is in every request: instructions and tools.
+    pub(crate) fn fixed(&self) -> u64 {
+        self.scaled(self.instructions_tokens + self.tools_tokens)
+    }
+
+    pub(crate) fn scaled(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(self.per_mille) / 1_000 * SPARE / 1_000
+    }
+
+    pub(crate) fn unscaled(&self, tokens: u64) -> u64 {
+        tokens.saturating_mul(1_000) / self.per_mille.max(1) * 1_000 / SPARE
+    }
+
+    /// The provider has counted a request that was estimated. Whether it is believed.
+    pub(crate) fn measure(&mut self, counted: u64, estimated: u64) -> bool {
+        let per_mille = counted.saturating_mul(1_000) / estimated.max(1);
+        let is_believed = estimated >= MIN_MEASURED && MEASURED.contains(&per_mille);
+        if is_believed {
+            self.per_mille = per_mille;
+        }
+        is_believed
+    }
+
+    /// A reply says what its request took.
+    pub(crate) fn measure_reply(&mut self, complete: &MessageComplete) {
+        let tokens = complete.usage.map_or(0, |usage| usage.prompt_tokens);
+        let shown = self.shown.total;
+        self.counted = self.measure(tokens, self.estimated()).then_some(Counted { tokens, shown });
+    }
+
+    /// Another provider counts in another way.
+    pub(crate) fn forget_measure(&mut self) {
+        (self.counted, self.per_mille) = (None, UNMEASURED);
+    }
+
+    /// The request as it is estimated, without what is known of the provider's counting.
+    pub(crate) fn estimated(&self) -> u64 {
+        self.shown.total + self.instructions_tokens + self.tools_tokens
+    }
+
+    /// Whether the next request would come near the window.
+    pub(crate) fn is_near(&self, window: u64) -> bool {
+        let used = self.expected().saturating_sub(self.fixed());
+        used > self.room(window).0
+    }
+
+    /// What the messages may take of a window: from where on they are made fewer, and down to what. Where instructions and
+    /// tools leave next to nothing, they get what is left.
     fn room(&self, window: u64) -> (u64, u64) {
-        let fixed = self.fixed();
-        let share = |percent: u64| (window / 100 * percent).saturating_sub(fixed);
-        let above = share(COMPACT_ABOVE).max((window / 10).min(share(95)));
+        let (usable, fixed) = (self.usable(window), self.fixed());
+        let share = |percent: u64| (usable / 100 * percent).saturating_sub(fixed);
+        let above = share(COMPACT_ABOVE).max((window / 10).min((window / 100 * 95).saturating_sub(fixed)));
         (above, share(COMPACT_TO).max(above / 4 * 3))
     }
 
+    /// From where on a request is made smaller, as a whole.
+    pub(crate) fn compacts_above(&self, window: u64) -> u64 {
+        self.room(window).0 + self.fixed()
+    }
+
+    /// What the messages are to come down to, as they are estimated.
+    pub(crate) fn target(&self, window: u64) -> u64 {
+        self.unscaled(self.room(window).1)
+    }
+
     /// Does not depend on what was measured: what was shortened once stays as it is.
-    fn result_max_bytes(&self) -> Option<u64> {
-        self.window().map(|window| window / 100 * RESULT_MAX * 4 * 1_000 / UNMEASURED)
+    pub(crate) fn result_max_bytes(&self) -> Option<u64> {
+        self.window().map(|window| window / 100 * RESULT_MAX * 4 * 1_000 / SPARE)
     }
 
-    /// Before the model is asked: leaves out what would bring the request near the window.
-    pub(crate) fn make_room(&mut self) {
-        let Some(window) = self.window() else { return };
-        let (above, to) = self.room(window);
-        let is_near = self.scaled(self.shown.total) > above;
-        let target = if is_near { self.unscaled(to) } else { u64::MAX };
-        self.compact(target, CompactReason::Window, None);
+    /// Before the model is asked: leaves out what would bring the request near the window. False where a summary is asked for first.
+    pub(crate) fn make_room(&mut self) -> bool {
+        let Some(window) = self.window() else { return true };
+        if !self.is_near(window) {
+            self.compact(u64::MAX, CompactReason::Window, Refused::default());
+            return true;
+        }
+        self.shrink(self.target(window), CompactReason::Window, Refused::default(), true) != Shrunk::Asking
     }
 
-    /// The model refused the request as too long: leaves out more of it each time. False when it cannot be asked again.
-    pub(crate) fn make_smaller(&mut self, limit: Option<u64>, asked: Option<u64>) -> bool {
+    /// The model refused the request as too long: leaves out more of it each time. False when it cannot be asked again. A turn that does
+    /// not go on (`is_fresh` is false) waits for no summary.
+    pub(crate) fn make_smaller(&mut self, limit: Option<u64>, asked: Option<u64>, is_fresh: bool) -> bool {
         let Some(turn) = &self.turn else { return false };
         let overflows = turn.overflows;
         let limit = limit.filter(|limit| WINDOWS.contains(limit));
+        let refused = Refused { limit, asked };
+        // What was counted was wrong, or of another request. It is forgotten with the event that says what follows from it.
+        let before = (self.counted.take(), self.per_mille);
         if let Some(asked) = asked {
             self.measure(asked, self.estimated());
         }
@@ -108,19 +194,44 @@ impl Core {
             _ => 0,
         };
         let window = limit.into_iter().chain(self.window()).min();
-        let target = window.map_or(guess, |window| self.unscaled(self.room(window).1).min(guess));
-        self.compact(target, CompactReason::Overflow, limit) && overflows < MAX_OVERFLOWS
+        let target = window.map_or(guess, |window| self.target(window).min(guess));
+        let may_ask = is_fresh && overflows == 0 && window.is_some();
+        let shrunk = self.shrink(target, CompactReason::Overflow, refused, may_ask);
+        if shrunk == Shrunk::Not {
+            (self.counted, self.per_mille) = before;
+        }
+        shrunk != Shrunk::Not && overflows < MAX_OVERFLOWS
     }
 
-    fn compact(&mut self, target: u64, reason: CompactReason, context_limit: Option<u64>) -> bool {
-        let Some(plan) = self.shown.plan(target, self.result_max_bytes()) else { return false };
-        let tokens_before = self.expected();
-        let mut after = self.shown.clone();
-        after.compact(&plan);
-        let model = context_limit.map(|_| self.session.model.clone());
-        let tokens_after = self.scaled(after.total) + self.fixed();
-        self.emit_in_turn(ContextCompacted { tokens_before, tokens_after, reason, context_limit, model, ..plan });
-        true
+    /// Old results go first; then the model may sum up what is older; at last it is left out without.
+    fn shrink(&mut self, target: u64, reason: CompactReason, refused: Refused, may_ask: bool) -> Shrunk {
+        if may_ask && let Some(plan) = self.shown.plan_by_trimming(target, self.result_max_bytes()) {
+            self.compact_by(plan, reason, refused);
+            return Shrunk::Smaller;
+        }
+        let window = refused.limit.into_iter().chain(self.window()).min().filter(|_| may_ask);
+        if let Some(at) = window.and_then(|window| self.worth_a_summary(window)) {
+            self.begin_compaction(at, reason, refused, None, None);
+            return Shrunk::Asking;
+        }
+        if self.compact(target, reason, refused) { Shrunk::Smaller } else { Shrunk::Not }
+    }
+
+    fn compact(&mut self, target: u64, reason: CompactReason, refused: Refused) -> bool {
+        let plan = self.shown.plan(target, self.result_max_bytes());
+        plan.is_some_and(|plan| {
+            self.compact_by(plan, reason, refused);
+            true
+        })
+    }
+
+    fn compact_by(&mut self, plan: ContextCompacted, reason: CompactReason, refused: Refused) {
+        let (tokens_before, tokens_after) = (self.expected(), self.expected_after(&plan));
+        let (context_limit, asked_tokens) = (refused.limit, refused.asked);
+        let model = context_limit.or(asked_tokens).map(|_| self.session.model.clone());
+        let compacted =
+            ContextCompacted { tokens_before, tokens_after, reason, context_limit, asked_tokens, model, ..plan };
+        self.emit_in_turn(compacted);
     }
 
     /// Nothing more can be left out, and the request still does not fit.
@@ -134,12 +245,13 @@ impl Core {
         let size = window.map(|window| format!(" ({window} tokens)")).unwrap_or_default();
         let smaller: Vec<_> =
             self.config.other_agents.iter().filter(|(_, tokens)| *tokens < self.tools_tokens).collect();
-        let fits = |tokens: u64| window.is_none_or(|window| self.scaled(INSTRUCTIONS_TOKENS + tokens) * 5 / 4 < window);
+        let fits =
+            |tokens: u64| window.is_none_or(|window| self.scaled(self.instructions_tokens + tokens) * 5 / 4 < window);
         let best = smaller.iter().filter(|(_, tokens)| fits(*tokens)).min_by_key(|(_, tokens)| *tokens);
         let way_out = match best.or_else(|| smaller.iter().min_by_key(|(_, tokens)| *tokens)) {
             Some((name, tokens)) => format!(
                 ", or an agent with fewer tools: `{name}` needs about {} (`--agent {name}`, `agent_name` over the API)",
-                self.scaled(INSTRUCTIONS_TOKENS + tokens)
+                self.scaled(self.instructions_tokens + tokens)
             ),
             None => String::new(),
         };

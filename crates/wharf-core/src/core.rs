@@ -12,11 +12,12 @@ use wharf_protocol::{
 
 use crate::calls::Call;
 use crate::commands::Commands;
-use crate::context;
+use crate::compaction::Compaction;
+use crate::context::{Counted, UNMEASURED};
 use crate::ids::Ids;
 use crate::permissions::Permissions;
 use crate::queue::Prompts;
-use crate::shown::{self, ShownMessages};
+use crate::shown::{self, INSTRUCTIONS_TOKENS, MESSAGE_TOKENS, ShownMessages};
 use crate::turn::OpenTurn;
 use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
 
@@ -37,6 +38,11 @@ pub struct Core {
     pub(crate) deleted: bool,
     /// A model, and the window that its server named, in tokens.
     pub(crate) told_window: Option<(String, u64)>,
+    pub(crate) compaction: Option<Compaction>,
+    /// What the provider counted of the last request, where that still is what is shown.
+    pub(crate) counted: Option<Counted>,
+    /// What the session's model's provider counts for what is estimated as a thousand tokens.
+    pub(crate) per_mille: u64,
 
     // What follows is this process's alone and not on the log.
     pub(crate) ids: Ids,
@@ -47,8 +53,8 @@ pub struct Core {
     pub(crate) context_limit: Option<u64>,
     /// What the tools' schemas take of the model's context, in tokens.
     pub(crate) tools_tokens: u64,
-    /// What a provider counts for what is estimated as a thousand tokens.
-    pub(crate) per_mille: u64,
+    /// What the instructions take.
+    pub(crate) instructions_tokens: u64,
     pub(crate) last_ask: u64,
     /// The next event's seq is above this one.
     pub(crate) skip_to: Option<Seq>,
@@ -113,12 +119,15 @@ impl Core {
             commands: Commands::default(),
             deleted: false,
             told_window: None,
+            compaction: None,
+            counted: None,
+            per_mille: UNMEASURED,
             ids: Ids::new(entropy),
             is_taken_up: true,
             draining: false,
             answerers: 0,
             context_limit: None,
-            per_mille: context::UNMEASURED,
+            instructions_tokens: INSTRUCTIONS_TOKENS,
             last_ask: 0,
             skip_to: None,
             events: Vec::new(),
@@ -140,6 +149,7 @@ impl Core {
             Input::Answer { permission_id, option, by, message } => self.answer(permission_id, option, by, message),
             Input::Update { change, by } => self.update(change, by),
             Input::Clear { by } => self.clear(by),
+            Input::Compact { focus, by } => self.compact_as_asked(focus, by),
             Input::Delete { by } => self.delete(by),
             Input::Execute { tool_name, arguments, by: _ } => self.execute(tool_name, arguments),
             Input::StartCommand(new) => self.start_command(new),
@@ -157,10 +167,13 @@ impl Core {
     /// Inputs that nobody waits for.
     fn report(&mut self, input: Input) {
         match input {
+            Input::WindowKnown { ask } => self.window_known(ask),
             Input::ModelText { ask, text } => self.model_text(ask, text),
             Input::ModelReasoning { ask, text } => self.model_reasoning(ask, text),
             Input::ModelFinished { ask, reply } => self.model_finished(ask, reply),
             Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
+            Input::SummaryWritten { ask, text, reply } => self.summary_written(ask, &text, &reply),
+            Input::SummaryFailed { ask, error, jitter } => self.summary_failed(ask, &error, jitter),
             Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
@@ -176,6 +189,7 @@ impl Core {
             | Input::Answer { .. }
             | Input::Update { .. }
             | Input::Clear { .. }
+            | Input::Compact { .. }
             | Input::Delete { .. }
             | Input::Execute { .. }
             | Input::StartCommand(_)
@@ -263,7 +277,10 @@ impl Core {
     /// No turn and no call runs or could start by itself.
     #[must_use]
     pub fn is_between_turns(&self) -> bool {
-        self.turn.is_none() && self.calls.is_empty() && (self.draining || self.deleted || self.prompts.is_empty())
+        self.turn.is_none()
+            && self.compaction.is_none()
+            && self.calls.is_empty()
+            && (self.draining || self.deleted || self.prompts.is_empty())
     }
 
     /// The agent that the running turn began with, or that the next one will.
@@ -297,6 +314,11 @@ impl Core {
     /// How much the session's model takes, in tokens, where it is known.
     pub fn set_context_limit(&mut self, tokens: Option<u64>) {
         self.context_limit = tokens;
+    }
+
+    /// What the session's instructions take of each request, in bytes.
+    pub fn set_instructions(&mut self, bytes: usize) {
+        self.instructions_tokens = bytes as u64 / 4 + MESSAGE_TOKENS;
     }
 
     /// The tools that the session's agent has.

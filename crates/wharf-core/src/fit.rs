@@ -5,7 +5,7 @@ use wharf_protocol::event::{ContextCompacted, LeftOut};
 use wharf_protocol::{Role, Seq};
 
 use crate::shorten::MIN_BYTES;
-use crate::shown::{ShownMessages, bytes_of, trimmable};
+use crate::shown::{ShownMessages, trimmable};
 
 /// So many of the newest results are not left out as long as something else can be.
 const KEPT_RESULTS: usize = 2;
@@ -17,10 +17,34 @@ impl ShownMessages {
     /// How it comes down to `target` tokens, or as near as can be; no result is longer than `result_max_bytes`. `None` where
     /// nothing would change.
     pub(crate) fn plan(&self, target: u64, result_max_bytes: Option<u64>) -> Option<ContextCompacted> {
-        let is_long = |max_bytes: u64| {
-            let mut results = self.messages.iter().filter(|message| message.role == Role::Tool);
-            results.any(|message| bytes_of(message) > max_bytes.max(MIN_BYTES))
-        };
+        let (mut plan, mut trial) = self.trimmed(target, result_max_bytes)?;
+        if trial.total > target
+            && let Some(at) = trial.cut_at(target)
+        {
+            plan.kept_from = Some(trial.messages[at].message_id.clone());
+            trial.compact(&plan);
+            if trial.left_out == self.left_out {
+                plan.kept_from = None;
+            }
+        }
+        let mut max_bytes = SHORTEN_FROM_BYTES;
+        while trial.total > target && max_bytes >= MIN_BYTES {
+            plan.message_max_bytes = Some(max_bytes);
+            trial.compact(&plan);
+            max_bytes /= 2;
+        }
+        self.counted_out(plan)
+    }
+
+    /// The same by leaving out old results alone; `None` also where that does not reach `target`.
+    pub(crate) fn plan_by_trimming(&self, target: u64, result_max_bytes: Option<u64>) -> Option<ContextCompacted> {
+        let (plan, trial) = self.trimmed(target, result_max_bytes)?;
+        if trial.total <= target { self.counted_out(plan) } else { None }
+    }
+
+    /// Shortens results that are too long, then leaves out old ones, until the rest fits or the newest are left.
+    fn trimmed(&self, target: u64, result_max_bytes: Option<u64>) -> Option<(ContextCompacted, Self)> {
+        let is_long = |max_bytes: u64| self.longest_result > max_bytes.max(MIN_BYTES);
         if self.total <= target && !result_max_bytes.is_some_and(is_long) {
             return None;
         }
@@ -37,21 +61,11 @@ impl ShownMessages {
             plan.trimmed_through = trial.results_through(trial.total - target);
             trial.compact(&plan);
         }
-        if trial.total > target
-            && let Some(at) = trial.cut_at(target)
-        {
-            plan.kept_from = Some(trial.messages[at].message_id.clone());
-            trial.compact(&plan);
-            if trial.left_out == self.left_out {
-                plan.kept_from = None;
-            }
-        }
-        let mut max_bytes = SHORTEN_FROM_BYTES;
-        while trial.total > target && max_bytes >= MIN_BYTES {
-            plan.message_max_bytes = Some(max_bytes);
-            trial.compact(&plan);
-            max_bytes /= 2;
-        }
+        Some((plan, trial))
+    }
+
+    /// The plan with what it leaves out; `None` where that would win nothing.
+    fn counted_out(&self, mut plan: ContextCompacted) -> Option<ContextCompacted> {
         let mut trial = self.clone();
         trial.compact(&plan);
         plan.bytes_after = trial.bytes();
@@ -82,7 +96,7 @@ impl ShownMessages {
     }
 
     /// The first message from which on the rest fits, else the last one that may be the first. Never a result.
-    fn cut_at(&self, target: u64) -> Option<usize> {
+    pub(crate) fn cut_at(&self, target: u64) -> Option<usize> {
         let mut left = self.total;
         let mut last = None;
         for (at, (message, tokens)) in self.messages.iter().zip(&self.tokens).enumerate() {

@@ -2,8 +2,8 @@
 
 use wharf_protocol::content::text_of;
 use wharf_protocol::event::{
-    AgentThinking, CompactReason, ContextCompacted, MessageChunk, MessageComplete, MessageError, PermissionRequested,
-    PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed, ToolCallStart,
+    AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PermissionResolved,
+    PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed, ToolCallStart,
 };
 use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
 
@@ -22,6 +22,8 @@ impl Core {
             EventBody::SessionCleared(cleared) => {
                 self.shown.clear();
                 self.told_window = None;
+                self.compaction = None;
+                self.forget_measure();
                 self.permissions.grants.clone_from(&cleared.grants);
                 self.commands.restore(&cleared.commands);
             }
@@ -37,6 +39,8 @@ impl Core {
             EventBody::TurnStarted(started) => {
                 let turn = |turn_id| OpenTurn::new(turn_id, started, event.timestamp);
                 self.turn = event.turn_id.clone().map(turn);
+                // The core never leaves one; a log from elsewhere might.
+                self.compaction = None;
             }
             EventBody::TurnCompleted(_) | EventBody::TurnCancelled(_) | EventBody::TurnFailed(_) => self.fold_end(),
             EventBody::MessageComplete(complete) => self.fold_complete(event, complete),
@@ -49,7 +53,10 @@ impl Core {
             EventBody::PermissionResolved(resolved) => self.fold_resolved(event, resolved),
             EventBody::CommandStarted(started) => self.commands.started(event, started),
             EventBody::CommandEnded(ended) => self.commands.ended(event, ended),
+            EventBody::ContextCompacting(begun) => self.fold_compacting(event, begun),
             EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
+            EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
+            EventBody::SessionUpdated(changed) if changed.model.is_some() => self.forget_measure(),
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
         }
@@ -103,22 +110,13 @@ impl Core {
 
     fn fold_end(&mut self) {
         let Some(turn) = self.turn.take() else { return };
+        self.compaction = None;
         for prompt in turn.prompts {
             self.prompts.ended(prompt);
         }
         // The core never leaves any; a damaged log might.
         self.calls.retain(|call| call.proposal.turn_id.is_none());
         self.permissions.open.retain(|permission| permission.turn_id.is_none());
-    }
-
-    fn fold_compacted(&mut self, compacted: &ContextCompacted) {
-        self.shown.compact(compacted);
-        if let (Some(model), Some(tokens)) = (&compacted.model, compacted.context_limit) {
-            self.told_window = Some((model.clone(), tokens));
-        }
-        if let Some(turn) = self.turn.as_mut().filter(|_| compacted.reason == CompactReason::Overflow) {
-            turn.overflows += 1;
-        }
     }
 
     fn fold_resumed(&mut self, resumed: &ToolCallResumed) {
@@ -130,12 +128,15 @@ impl Core {
     }
 
     fn fold_complete(&mut self, event: &Event, complete: &MessageComplete) {
+        // What is shown now is what the request held: this message is the answer to it.
+        self.measure_reply(complete);
         let Some(turn) = &mut self.turn else { return };
         turn.reply = None;
         turn.attempt = 0;
         turn.steps += 1;
         turn.overflows = 0;
         turn.defects = 0;
+        turn.is_summed_up = false;
         turn.repeats.proposed(&complete.tool_calls);
         turn.next = if complete.tool_calls.is_empty() { Next::Finish(complete.stop_reason) } else { Next::AskModel };
         if !complete.content.is_empty() {

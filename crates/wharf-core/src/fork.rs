@@ -121,6 +121,8 @@ impl Fork {
             | EventBody::MessageChunk(_)
             | EventBody::MessageError(_)
             | EventBody::AgentThinking(_) => of_turn(),
+            EventBody::ContextCompacting(_) if core.turn_id() != event.turn_id => Err(Misplaced::OtherTurn),
+            EventBody::ContextCompacting(_) => quiet(),
             EventBody::ToolCallStart(start) => open(&start.call_id),
             EventBody::ToolCallResumed(resumed) => open(&resumed.call_id),
             EventBody::ToolCallProgress(progress) => open(&progress.call_id),
@@ -175,6 +177,7 @@ impl Fork {
         self.starting = None;
         let core = &mut self.core;
         core.withdraw_all(NOT_TAKEN_OVER, None);
+        core.stop_compaction(NOT_TAKEN_OVER);
         for call_id in core.open_calls(true).into_iter().chain(core.open_calls(false)) {
             if core.call(&call_id).is_some_and(|call| matches!(call.stage, CallStage::Begun { .. })) {
                 core.close_call(&call_id, CallErrorReason::Interrupted, CUT_OFF);

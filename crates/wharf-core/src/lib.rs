@@ -6,6 +6,7 @@
 mod calls;
 mod clock;
 mod commands;
+mod compaction;
 mod context;
 mod core;
 mod defect;
@@ -21,10 +22,12 @@ mod policy;
 mod queue;
 mod recovery;
 mod repeats;
+mod report;
 mod seen;
 mod settings;
 mod shorten;
 mod shown;
+mod summary;
 mod turn;
 
 #[cfg(test)]
@@ -139,6 +142,11 @@ pub enum Input {
     Clear {
         by: Option<String>,
     },
+    /// What was said is to be summed up; `focus` says what the summary is to keep above all.
+    Compact {
+        focus: Option<String>,
+        by: Option<String>,
+    },
     Delete {
         by: Option<String>,
     },
@@ -167,6 +175,10 @@ pub enum Input {
         ask: u64,
         text: String,
     },
+    /// The window of the model that is about to be asked has become known ([`Core::set_context_limit`]); the request is not sent yet.
+    WindowKnown {
+        ask: u64,
+    },
     ModelReasoning {
         ask: u64,
         text: String,
@@ -177,6 +189,17 @@ pub enum Input {
     },
     /// `jitter` is a random number that spreads the next attempt.
     ModelFailed {
+        ask: u64,
+        error: ModelError,
+        jitter: u16,
+    },
+    /// What the model wrote when it was asked for a summary, whole.
+    SummaryWritten {
+        ask: u64,
+        text: String,
+        reply: ModelReply,
+    },
+    SummaryFailed {
         ask: u64,
         error: ModelError,
         jitter: u16,
@@ -269,6 +292,9 @@ pub struct RecordedCall {
 pub enum Effect {
     /// Ask the model; answer with `Model*` inputs that carry `ask`.
     CallModel { ask: u64, turn_id: TurnId, messages: Vec<Arc<Message>> },
+    /// Ask the model for a summary; answer with one `SummaryWritten` or `SummaryFailed`. Nobody is shown it while it is written. With
+    /// `is_quoted` without instructions and tools, else with both, as in `CallModel`.
+    AskSummary { ask: u64, turn_id: Option<TurnId>, messages: Vec<Arc<Message>>, is_quoted: bool },
     /// Drop the request. Nothing of it is listened to any more.
     StopModel { ask: u64 },
     /// Look at what a call would touch, and with `preview` at what it would change; nothing of it runs. Answer with one `CallSeen`.
@@ -311,6 +337,8 @@ pub enum Answer {
     Call(CallId),
     /// The command that is being started.
     Command(CommandId),
+    /// The model is being asked for a summary; what comes of it follows this seq.
+    Compacting(Seq),
 }
 
 /// A prompt that is on the log.
@@ -329,6 +357,8 @@ pub struct Accepted {
 pub enum Rejected {
     #[error("a turn is running")]
     Busy,
+    #[error("there is nothing yet that a summary could take the place of")]
+    NothingToCompact,
     #[error("{limit} prompts are waiting already")]
     QueueFull { limit: usize },
     #[error("prompt id {message_id} was used for another prompt")]

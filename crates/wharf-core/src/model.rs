@@ -28,11 +28,11 @@ pub(crate) enum ModelState {
     Asked {
         ask: u64,
         model: String,
-        /// The estimate of the request, in tokens.
-        estimated: u64,
     },
     /// Until the next attempt.
-    Waiting { until: Timestamp },
+    Waiting {
+        until: Timestamp,
+    },
 }
 
 /// A message that the model has begun.
@@ -53,12 +53,14 @@ impl OpenReply {
 
 impl Core {
     pub(crate) fn call_model(&mut self) {
-        self.make_room();
+        if !self.make_room() {
+            return;
+        }
         self.last_ask += 1;
-        let (ask, model, estimated) = (self.last_ask, self.session.model.clone(), self.estimated());
+        let (ask, model) = (self.last_ask, self.session.model.clone());
         let Some(turn) = &mut self.turn else { return };
         turn.held.clear();
-        turn.model = ModelState::Asked { ask, model, estimated };
+        turn.model = ModelState::Asked { ask, model };
         let turn_id = turn.turn_id.clone();
         self.effects.push(Effect::CallModel { ask, turn_id, messages: self.shown.for_model() });
     }
@@ -67,6 +69,13 @@ impl Core {
     fn asked(&self, ask: u64) -> Option<&OpenTurn> {
         let is_asked = |turn: &&OpenTurn| matches!(turn.model, ModelState::Asked { ask: asked, .. } if asked == ask);
         self.turn.as_ref().filter(is_asked)
+    }
+
+    /// A request that does not fit is made smaller before it is sent.
+    pub(crate) fn window_known(&mut self, ask: u64) {
+        if self.asked(ask).is_some() && self.window().is_some_and(|window| self.is_near(window)) {
+            self.stop_model();
+        }
     }
 
     pub(crate) fn model_text(&mut self, ask: u64, content: String) {
@@ -136,16 +145,13 @@ impl Core {
         self.show_held();
         let message_id = self.start_message();
         let Some(turn) = &mut self.turn else { return };
-        let ModelState::Asked { model, estimated, .. } = mem::take(&mut turn.model) else { return };
+        let ModelState::Asked { model, .. } = mem::take(&mut turn.model) else { return };
         let (content, reasoning) = match &turn.reply {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
         let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
         let provider_data = provider_data.filter(is_loggable);
-        if let Some(usage) = usage {
-            self.measure(usage.prompt_tokens, estimated);
-        }
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
         let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id);
@@ -259,7 +265,7 @@ impl Core {
         }
         if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
             // Also where the turn fails: the next prompt is to fit.
-            let is_smaller = self.make_smaller(limit, asked);
+            let is_smaller = self.make_smaller(limit, asked, is_fresh);
             if is_smaller && is_fresh {
                 // `advance` asks again.
                 return;
@@ -294,8 +300,12 @@ impl Core {
     /// How long to wait before the next attempt; `None` when there is none. A provider that wants a longer wait than we are
     /// ready for gets no second request.
     fn retry_delay(&self, error: &ModelError, jitter: u16) -> Option<u64> {
+        self.delay_of(error, self.turn.as_ref()?.attempt, jitter)
+    }
+
+    /// The same for a request that was repeated `attempt` times.
+    pub(crate) fn delay_of(&self, error: &ModelError, attempt: u32, jitter: u16) -> Option<u64> {
         let config = &self.config;
-        let attempt = self.turn.as_ref()?.attempt;
         if !error.kind.is_retryable() || attempt + 1 >= config.max_model_attempts {
             return None;
         }

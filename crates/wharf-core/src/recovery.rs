@@ -45,6 +45,7 @@ impl Core {
             self.close_if_begun(&call_id, &recorded);
         }
         self.recover_turn(&recorded);
+        self.recover_compaction();
         self.advance();
         self.outcome(Ok(Answer::Done))
     }

@@ -61,6 +61,6 @@ impl Core {
     }
 
     fn is_at_work(&self) -> bool {
-        self.turn.is_some() || !self.calls.is_empty()
+        self.turn.is_some() || self.compaction.is_some() || !self.calls.is_empty()
     }
 }

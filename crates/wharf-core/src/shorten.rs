@@ -57,14 +57,14 @@ fn content(blocks: &[ContentBlock], max_bytes: u64) -> Option<Vec<ContentBlock>>
         }
         text.push_str(&words(block));
     }
-    let text = shorter(&text, usize::try_from(room).unwrap_or(usize::MAX));
+    let text = self::text(&text, usize::try_from(room).unwrap_or(usize::MAX));
     if !text.is_empty() {
         out.insert(0, ContentBlock::text(text));
     }
     Some(out)
 }
 
-fn words(block: &ContentBlock) -> Cow<'_, str> {
+pub(crate) fn words(block: &ContentBlock) -> Cow<'_, str> {
     match block {
         ContentBlock::Text { text } => Cow::Borrowed(text),
         ContentBlock::Image { mime_type, .. } | ContentBlock::Audio { mime_type, .. } => {
@@ -97,7 +97,7 @@ fn calls(calls: &[ToolRequest], max_bytes: u64) -> Option<Vec<ToolRequest>> {
 fn arguments(fields: &Map<String, Value>, max_bytes: u64) -> Map<String, Value> {
     let share = (max_bytes / fields.len().max(1) as u64).max(MIN_BYTES);
     let shown = |value: &Value| match value {
-        Value::String(text) => Value::String(shorter(text, usize::try_from(share).unwrap_or(usize::MAX))),
+        Value::String(said) => Value::String(text(said, usize::try_from(share).unwrap_or(usize::MAX))),
         value if value_bytes(value) > share => {
             Value::String(format!("[{} bytes left out to save space]", value_bytes(value)))
         }
@@ -107,7 +107,7 @@ fn arguments(fields: &Map<String, Value>, max_bytes: u64) -> Map<String, Value> 
 }
 
 /// Head and tail of a text that is longer than `max_bytes`.
-fn shorter(text: &str, max_bytes: usize) -> String {
+pub(crate) fn text(text: &str, max_bytes: usize) -> String {
     if text.len() <= max_bytes {
         return text.to_owned();
     }

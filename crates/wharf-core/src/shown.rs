@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::event::ContextCompacted;
-use wharf_protocol::{CallId, ContentBlock, Message, Role, Seq, ToolSpec};
+use wharf_protocol::event::{ContextCompacted, LeftOut};
+use wharf_protocol::{CallId, ContentBlock, Message, MessageId, Role, Seq, ToolSpec};
 
 use crate::shorten;
 
@@ -15,11 +15,11 @@ const SMALL_RESULT_BYTES: u64 = 256;
 pub(crate) const MEDIA_BYTES: u64 = 6_400;
 
 /// The ends of the ids of messages that are ours.
-const LEFT_OUT: &str = "-left-out";
+pub(crate) const LEFT_OUT: &str = "-left-out";
 const WORD: &str = "-word";
 
 /// The roles and separators around each message, in tokens.
-const MESSAGE_TOKENS: u64 = 4;
+pub(crate) const MESSAGE_TOKENS: u64 = 4;
 
 /// The model's instructions, which the core does not see, are taken to fit into so many tokens.
 pub(crate) const INSTRUCTIONS_TOKENS: u64 = 1_000;
@@ -32,6 +32,10 @@ pub(crate) struct ShownMessages {
     pub(crate) total: u64,
     /// So many messages are not shown any more.
     pub(crate) left_out: usize,
+    /// What the model wrote to take their place.
+    pub(crate) summary: Option<String>,
+    /// Size of the longest result, in bytes.
+    pub(crate) longest_result: u64,
 }
 
 impl ShownMessages {
@@ -85,6 +89,9 @@ impl ShownMessages {
     fn insert(&mut self, at: usize, message: Message) {
         let tokens = tokens_of(&message);
         self.total += tokens;
+        if message.role == Role::Tool {
+            self.longest_result = self.longest_result.max(bytes_of(&message));
+        }
         self.tokens.insert(at, tokens);
         self.messages.insert(at, Arc::new(message));
     }
@@ -103,7 +110,7 @@ impl ShownMessages {
         if let Some(kept_from) = &by.kept_from
             && let Some(at) = self.messages.iter().position(|message| message.message_id == *kept_from)
         {
-            self.cut(at);
+            self.cut(at, by.summary.as_ref());
         }
         for message in &mut self.messages {
             let result = by.result_max_bytes.and_then(|max| shorten::result(message, max));
@@ -116,24 +123,82 @@ impl ShownMessages {
         }
         self.tokens = self.messages.iter().map(|message| tokens_of(message)).collect();
         self.total = self.tokens.iter().sum();
+        let results = self.messages.iter().filter(|message| message.role == Role::Tool);
+        self.longest_result = results.map(|message| bytes_of(message)).max().unwrap_or(0);
     }
 
-    /// Leaves out what stands before `at`, which is no result; the newest prompt stays, so that the model knows what it is at.
-    fn cut(&mut self, at: usize) {
+    /// Leaves out what stands before `at`, which is no result; the newest prompt stays, so that the model knows what it is at. A summary
+    /// takes the place of the rest; an earlier one stays where there is no new one.
+    fn cut(&mut self, at: usize, summary: Option<&String>) {
         let Some(first) = self.messages.get(at).filter(|message| at > 0 && message.role != Role::Tool) else { return };
         let is_prompt = |message: &Arc<Message>| is_prompt(message);
         let has_prompt = self.messages[at..].iter().any(is_prompt);
         let prompt = self.messages[..at].iter().rev().find(|m| is_prompt(m)).filter(|_| !has_prompt).cloned();
         let gone = self.messages[..at].iter().filter(|m| !is_ours(m)).count() - usize::from(prompt.is_some());
-        if gone == 0 {
+        if gone == 0 && summary.is_none() {
             return;
         }
         self.left_out += gone;
         let count = self.left_out;
-        let note = format!("[{count} earlier messages of this session are left out to fit the model's window]");
+        let note = match (summary, &self.summary) {
+            (Some(summary), _) => format!(
+                "[{count} earlier messages of this session are left out to fit the model's window. This is your own summary of them:]\n\n{summary}"
+            ),
+            (None, Some(summary)) => format!(
+                "[{count} earlier messages of this session are left out to fit the model's window. This is your own summary of the first of \
+                 them; of the {gone} last ones there is none:]\n\n{summary}"
+            ),
+            (None, None) => {
+                format!("[{count} earlier messages of this session are left out to fit the model's window]")
+            }
+        };
         let note = ours(first, LEFT_OUT, &note);
+        self.summary = summary.or(self.summary.as_ref()).cloned();
         let head = std::iter::once(Arc::new(note)).chain(prompt);
         self.messages = head.chain(self.messages[at..].iter().cloned()).collect();
+    }
+
+    /// What compaction would leave out that is not shown again in another form, in tokens: what stands before `at` but for the newest
+    /// prompt, where that stays, and what is ours.
+    pub(crate) fn won_by(&self, at: usize) -> u64 {
+        let at = at.min(self.messages.len());
+        let has_prompt = self.messages[at..].iter().any(|message| is_prompt(message));
+        let kept = self.messages[..at].iter().rposition(|message| is_prompt(message)).filter(|_| !has_prompt);
+        let before = self.messages[..at].iter().zip(&self.tokens).enumerate();
+        let gone = before.filter(|(place, (message, _))| Some(*place) != kept && !is_ours(message));
+        gone.map(|(_, (_, tokens))| *tokens).sum()
+    }
+
+    pub(crate) fn tokens_before(&self, at: usize) -> u64 {
+        self.tokens.iter().take(at).sum()
+    }
+
+    pub(crate) fn position(&self, id: &MessageId) -> Option<usize> {
+        self.messages.iter().position(|message| message.message_id == *id)
+    }
+
+    /// Where the conversation is cut when somebody asks for it: before the newest prompt, or within its turn where that is long or all
+    /// that there is. `None` where less than `least` tokens would be left out.
+    pub(crate) fn cut_for_asked(&self, kept: u64, least: u64) -> Option<usize> {
+        let prompt = self.messages.iter().rposition(|message| is_prompt(message));
+        let prompt = prompt.filter(|at| self.total - self.tokens_before(*at) <= kept);
+        let last = self.messages.iter().rposition(|message| message.role != Role::Tool);
+        let wins = |at: &usize| *at > 0 && self.won_by(*at) >= least;
+        prompt.filter(wins).or(last.filter(wins))
+    }
+
+    /// What the summary `text` of what stands before `kept_from` would change.
+    pub(crate) fn sum_up(&self, kept_from: &MessageId, text: &str) -> ContextCompacted {
+        let plan = ContextCompacted {
+            kept_from: Some(kept_from.clone()),
+            summary: Some(text.to_owned()),
+            bytes_before: self.bytes(),
+            ..ContextCompacted::default()
+        };
+        let mut after = self.clone();
+        after.compact(&plan);
+        let messages = (after.left_out - self.left_out) as u64;
+        ContextCompacted { bytes_after: after.bytes(), left_out: LeftOut { messages, ..LeftOut::default() }, ..plan }
     }
 
     /// Puts in what the model is told after a message that could not be used.
@@ -149,16 +214,21 @@ impl ShownMessages {
     /// What a request carries. Providers refuse a call without its result, a result without its call, and some of them a
     /// reply that follows a reply; the log of a session that was cut off or damaged may hold all three.
     pub(crate) fn for_model(&self) -> Vec<Arc<Message>> {
-        let mut out: Vec<Arc<Message>> = Vec::with_capacity(self.messages.len() + 1);
+        self.for_model_before(self.messages.len())
+    }
+
+    /// The same of what stands before a message that is no result.
+    pub(crate) fn for_model_before(&self, end: usize) -> Vec<Arc<Message>> {
+        let mut out: Vec<Arc<Message>> = Vec::with_capacity(end + 1);
         let mut at = 0;
-        while let Some(message) = self.messages.get(at) {
+        while let Some(message) = self.messages[..end].get(at) {
             at += 1;
             if message.role == Role::Tool {
                 continue;
             }
             out.push(Arc::clone(message));
             if !message.tool_calls.is_empty() {
-                let results = self.messages[at..].iter().take_while(|m| m.role == Role::Tool).count();
+                let results = self.messages[at..end].iter().take_while(|m| m.role == Role::Tool).count();
                 push_results(&mut out, message, &self.messages[at..at + results]);
                 at += results;
             }
@@ -198,7 +268,7 @@ fn go_on(cut_off: &Message) -> Message {
 }
 
 /// What we say to the model in the user's place, beside `place`.
-fn ours(place: &Message, suffix: &str, text: &str) -> Message {
+pub(crate) fn ours(place: &Message, suffix: &str, text: &str) -> Message {
     Message {
         message_id: format!("{}{suffix}", place.message_id).parse().unwrap_or_else(|_| place.message_id.clone()),
         role: Role::User,
@@ -214,7 +284,7 @@ fn ours(place: &Message, suffix: &str, text: &str) -> Message {
 }
 
 /// A prompt whose client named it like one of ours is not kept where all around it is left out; no more hangs on it.
-fn is_ours(message: &Message) -> bool {
+pub(crate) fn is_ours(message: &Message) -> bool {
     [LEFT_OUT, WORD].iter().any(|suffix| message.message_id.as_str().ends_with(suffix))
 }
 
@@ -237,6 +307,11 @@ pub(crate) fn tokens_of(message: &Message) -> u64 {
     let rest =
         bytes_of(message) - message.content.iter().map(block_bytes).sum::<u64>() - message.reasoning.len() as u64;
     (texts + reasoning + rest) / 4 + MESSAGE_TOKENS
+}
+
+/// Of a text alone.
+pub(crate) fn text_tokens(text: &str) -> u64 {
+    (text.len() as u64 + foreign(text) / 3) / 4
 }
 
 pub(crate) fn bytes_of(message: &Message) -> u64 {

@@ -4,6 +4,7 @@ pub(crate) mod bench;
 mod calls;
 mod cancel;
 mod commands;
+mod compaction;
 mod fork;
 mod limits;
 mod model;

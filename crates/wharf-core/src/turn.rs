@@ -37,6 +37,10 @@ pub(crate) struct OpenTurn {
     pub(crate) overflows: u32,
     /// So many replies in a row could not be used.
     pub(crate) defects: u32,
+    /// A summary was asked for since the last reply.
+    pub(crate) is_summed_up: bool,
+    /// So many summaries in a row came to nothing.
+    pub(crate) failed_summaries: u32,
 
     // What follows is this process's alone and not on the log.
     pub(crate) model: ModelState,
@@ -125,6 +129,8 @@ impl OpenTurn {
             repeats: Repeats::default(),
             overflows: 0,
             defects: 0,
+            is_summed_up: false,
+            failed_summaries: 0,
             model: ModelState::Idle,
             ending: None,
             held: String::new(),
@@ -154,6 +160,12 @@ impl Core {
         self.advance_direct_calls();
         loop {
             let Some(turn) = &self.turn else {
+                if self.compaction.is_some() {
+                    self.go_on_compacting();
+                    if self.compaction.is_some() {
+                        break;
+                    }
+                }
                 if self.start_next() {
                     continue;
                 }
@@ -169,6 +181,11 @@ impl Core {
                 if self.has_turn_calls() {
                     break;
                 }
+            } else if self.compaction.is_some() {
+                self.go_on_compacting();
+                if self.compaction.is_some() {
+                    break;
+                }
             } else if turn.model == ModelState::Idle {
                 self.step();
             } else {
@@ -179,7 +196,7 @@ impl Core {
     }
 
     /// Starts the turn of the next prompt, unless there is none or the server is stopping.
-    fn start_next(&mut self) -> bool {
+    pub(crate) fn start_next(&mut self) -> bool {
         if self.draining {
             return false;
         }
@@ -321,6 +338,7 @@ impl Core {
     /// Stops the model and the turn's calls. Calls that run are stopped by the engine and report; the rest ends here.
     pub(crate) fn stop_work(&mut self, reason: CallErrorReason, told: &str) {
         self.stop_model();
+        self.stop_compaction(told);
         self.cut_reply(told);
         self.stop_calls(false, reason, told);
     }
@@ -338,6 +356,8 @@ impl Core {
             return Ok(Answer::Cancelled(Some(wanted)));
         }
         self.cancel_turn(by.clone(), force);
+        // What is left is one that somebody asked for.
+        self.stop_compaction("cancelled");
         if force || clear_queue {
             self.withdraw_all("the queue was cleared", by.as_ref());
         }
@@ -357,7 +377,12 @@ impl Core {
 
     /// While a turn runs the session is busy, or waits for a permission of it.
     pub(crate) fn show_status(&mut self) {
-        let Some(turn) = &self.turn else { return };
+        let Some(turn) = &self.turn else {
+            if self.compaction.is_some() {
+                self.set_status(SessionStatus::Busy);
+            }
+            return;
+        };
         let waits = self.permissions.any_of(&turn.turn_id);
         self.set_status(if waits { SessionStatus::Waiting } else { SessionStatus::Busy });
     }

@@ -30,7 +30,7 @@ use crate::live::Shared;
 use crate::mcp::LiveMcp;
 use crate::progress::{Budget, Piece};
 use crate::request::{ReplyTo, Request};
-use crate::run::{self, CallEvent, ModelCall, ModelEvent, RunningCalls};
+use crate::run::{self, CallEvent, Found, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError, directories, seal};
 
 use tools::instructions;
@@ -41,6 +41,17 @@ const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 const CALLS_GRACE: Duration = Duration::from_secs(4);
 /// How long a new model may take to be found.
 const RESOLVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Longest summary that is read, in bytes; a model that goes on writing is stopped.
+const SUMMARY_BYTES: usize = 256 << 10;
+
+/// What a model is asked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wish {
+    Reply,
+    Summary,
+    QuotedSummary,
+}
 
 /// Why a session's task ended.
 pub(crate) enum Exit {
@@ -190,7 +201,8 @@ impl Actor {
             configs.borrow_and_update().core(&agent, Arc::clone(&tools), shared.subjects(), &shared.agent_sizes());
         let system = instructions(&agent, &saved.session);
         let agent_name = saved.session.agent_name.clone();
-        let core = Core::load(saved.session, saved.events, config, entropy());
+        let mut core = Core::load(saved.session, saved.events, config, entropy());
+        core.set_instructions(system.len());
         point_for("recovery.after_load", session.as_str());
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
@@ -521,29 +533,48 @@ impl Actor {
     }
 
     async fn on_model(&mut self, event: ModelEvent) -> Result<(), EngineError> {
-        let Some(call) = &self.model else { return Ok(()) };
+        let Some(call) = &mut self.model else { return Ok(()) };
         let ask = call.ask;
         if let Some(tokens) = call.context_tokens {
             self.core.set_context_limit(Some(tokens));
         }
-        let input = match event {
-            ModelEvent::Text(text) => Input::ModelText { ask, text },
-            ModelEvent::Reasoning(text) => Input::ModelReasoning { ask, text },
-            ModelEvent::Finished(reply) => {
-                self.model = None;
-                Input::ModelFinished { ask, reply }
+        if matches!(event, ModelEvent::Window) {
+            return self.handle(Input::WindowKnown { ask }).await.map(drop);
+        }
+        let is_over = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+        let input = match (event, call.summary.take()) {
+            (ModelEvent::Text(text), Some(summary)) if summary.len() + text.len() <= SUMMARY_BYTES => {
+                call.summary = Some(summary + &text);
+                return Ok(());
             }
-            ModelEvent::Failed(error) => {
+            (ModelEvent::Text(_), Some(_)) => {
                 self.model = None;
-                let jitter = (entropy() & 0xffff) as u16;
-                Input::ModelFailed { ask, error, jitter }
+                Input::SummaryFailed { ask, error: endless(), jitter: 0 }
             }
+            (ModelEvent::Reasoning(_), Some(summary)) => {
+                call.summary = Some(summary);
+                return Ok(());
+            }
+            (ModelEvent::Finished(reply), Some(text)) => {
+                point("engine.summary_written");
+                Input::SummaryWritten { ask, text, reply }
+            }
+            (ModelEvent::Failed(error), Some(_)) => Input::SummaryFailed { ask, error, jitter: jitter() },
+            // Told above.
+            (ModelEvent::Window, _) => return Ok(()),
+            (ModelEvent::Text(text), None) => Input::ModelText { ask, text },
+            (ModelEvent::Reasoning(text), None) => Input::ModelReasoning { ask, text },
+            (ModelEvent::Finished(reply), None) => Input::ModelFinished { ask, reply },
+            (ModelEvent::Failed(error), None) => Input::ModelFailed { ask, error, jitter: jitter() },
         };
+        if is_over {
+            self.model = None;
+        }
         self.handle(input).await.map(drop)
     }
 
     async fn handle(&mut self, input: Input) -> Result<Result<Answer, Rejected>, EngineError> {
-        if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Tick) {
+        if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Compact { .. } | Input::Tick) {
             self.look_at_window();
         }
         let outcome = self.core.handle(Timestamp::now(), input);
@@ -605,7 +636,11 @@ impl Actor {
 
     fn begin(&mut self, effect: Effect) {
         match effect {
-            Effect::CallModel { ask, turn_id: _, messages } => self.call_model(ask, messages),
+            Effect::CallModel { ask, turn_id: _, messages } => self.call_model(ask, messages, Wish::Reply),
+            Effect::AskSummary { ask, turn_id: _, messages, is_quoted } => {
+                point("engine.before_summary");
+                self.call_model(ask, messages, if is_quoted { Wish::QuotedSummary } else { Wish::Summary });
+            }
             Effect::StopModel { ask } => {
                 if self.model.as_ref().is_some_and(|call| call.ask == ask) {
                     self.model = None;
@@ -630,9 +665,10 @@ impl Actor {
         }
     }
 
-    fn call_model(&mut self, ask: u64, messages: Vec<Arc<Message>>) {
+    fn call_model(&mut self, ask: u64, messages: Vec<Arc<Message>>, wish: Wish) {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
+        let known = models.context_tokens(&name);
         // In this order: what is not waited for is there at the look. A server may have come while the prompt went to disk.
         let awaited = self.awaited_tools();
         self.look_at_tools();
@@ -643,6 +679,11 @@ impl Actor {
             max_tokens: None,
             thinking: self.core.session().thinking,
         };
+        // What is quoted stands for itself; else the request begins like those before it, as providers keep what they have read.
+        let awaited = awaited.filter(|_| wish != Wish::QuotedSummary);
+        if wish == Wish::QuotedSummary {
+            (request.system, request.tools) = (Arc::from(""), Arc::new([]));
+        }
         let connecting = async move {
             if let Some(tools) = awaited {
                 request.tools = tools.await;
@@ -653,10 +694,14 @@ impl Actor {
                 Ok(Err(error)) => return Err(refused(error.to_string())),
                 Err(_) => return Err(refused(format!("model {name} was not found within {RESOLVE_TIMEOUT:?}"))),
             };
-            let context_tokens = model.context_tokens();
-            Ok((model.stream(request).await, context_tokens))
+            let context_tokens = models.window(&name).await.or_else(|| model.context_tokens());
+            let is_news = context_tokens.is_some() && context_tokens != known;
+            let opening = async move { model.stream(request).await }.boxed();
+            Ok(Found { context_tokens, is_news, opening })
         };
-        self.model = Some(ModelCall::new(ask, connecting.boxed()));
+        let mut call = ModelCall::new(ask, connecting.boxed());
+        call.summary = (wish != Wish::Reply).then(String::new);
+        self.model = Some(call);
     }
 
     /// Stops what runs and gives the lease back.
@@ -680,6 +725,15 @@ async fn changed(mcp: &mut Option<LiveMcp>) {
         Some(mcp) => mcp.changed().await,
         None => std::future::pending().await,
     }
+}
+
+fn endless() -> ModelError {
+    let message = format!("the model wrote more than {SUMMARY_BYTES} bytes");
+    ModelError { kind: ModelErrorKind::Refused, message, retry_after_ms: None }
+}
+
+fn jitter() -> u16 {
+    (entropy() & 0xffff) as u16
 }
 
 fn refused(message: String) -> ModelError {

@@ -2,6 +2,7 @@
 
 mod checks;
 mod commands;
+mod context;
 mod copy;
 mod logs;
 mod mcp;

@@ -43,6 +43,8 @@ pub enum EngineError {
     NotAnExport { line: u64, reason: String },
     #[error("a turn is running in session {0}")]
     Busy(SessionId),
+    #[error("there is nothing yet that a summary could take the place of")]
+    NothingToCompact,
     #[error("{limit} prompts are waiting already")]
     QueueFull { limit: usize },
     #[error("{max} sessions are live already")]
@@ -92,7 +94,7 @@ impl EngineError {
             Self::CommandNotFound(_) => ErrorCode::CommandNotFound,
             Self::CommandClosed { .. } => ErrorCode::CommandClosed,
             Self::TooManyCommands { .. } => ErrorCode::TooManyCommands,
-            Self::CallOver => ErrorCode::Conflict,
+            Self::CallOver | Self::NothingToCompact => ErrorCode::Conflict,
             Self::PermissionNotFound(_) => ErrorCode::PermissionNotFound,
             Self::PromptNotFound(_) => ErrorCode::PromptNotFound,
             Self::Invalid { .. } | Self::NotAnExport { .. } => ErrorCode::ValidationError,
@@ -163,6 +165,7 @@ impl EngineError {
     pub(crate) fn from_rejected(session: &SessionId, rejected: Rejected) -> Self {
         match rejected {
             Rejected::Busy => Self::Busy(session.clone()),
+            Rejected::NothingToCompact => Self::NothingToCompact,
             Rejected::QueueFull { limit } => Self::QueueFull { limit },
             Rejected::IdempotencyMismatch { message_id } => Self::IdempotencyMismatch(message_id),
             Rejected::UnknownPrompt { message_id } => Self::PromptNotFound(message_id),

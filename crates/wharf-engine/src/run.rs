@@ -35,16 +35,31 @@ pub(crate) struct ModelCall {
     pub(crate) ask: u64,
     /// The size of the model's context, once it is known.
     pub(crate) context_tokens: Option<u64>,
+    /// What has come of a summary, where it is asked for one: nobody is shown it before it is whole.
+    pub(crate) summary: Option<String>,
     stage: AskStage,
     /// Came in with the last piece, but is of another kind.
     held: Option<ModelEvent>,
 }
 
-/// Finds the model and asks it; brings the reply, or why there is none, and the size of the model's context.
-pub(crate) type Connecting = BoxFuture<'static, Result<(Result<ModelStream, ModelError>, Option<u64>), ModelError>>;
+/// Finds the model.
+pub(crate) type Connecting = BoxFuture<'static, Result<Found, ModelError>>;
+
+/// Asks it.
+type Opening = BoxFuture<'static, Result<ModelStream, ModelError>>;
+
+/// A model that is about to be asked.
+pub(crate) struct Found {
+    /// The size of its context, where it is known.
+    pub(crate) context_tokens: Option<u64>,
+    /// Nobody knew it when the request was made.
+    pub(crate) is_news: bool,
+    pub(crate) opening: Opening,
+}
 
 enum AskStage {
     Connecting(Connecting),
+    Opening(Opening),
     Streaming(ModelStream),
     Over,
 }
@@ -52,6 +67,8 @@ enum AskStage {
 /// What a model call brings.
 #[derive(Debug)]
 pub(crate) enum ModelEvent {
+    /// The size of its context is news; it has not been asked yet.
+    Window,
     Text(String),
     Reasoning(String),
     Finished(ModelReply),
@@ -60,7 +77,7 @@ pub(crate) enum ModelEvent {
 
 impl ModelCall {
     pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
-        Self { ask, context_tokens: None, stage: AskStage::Connecting(connecting), held: None }
+        Self { ask, context_tokens: None, summary: None, stage: AskStage::Connecting(connecting), held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -88,13 +105,17 @@ impl ModelCall {
         loop {
             match &mut self.stage {
                 AskStage::Connecting(connecting) => match connecting.await {
-                    Ok((stream, context_tokens)) => {
+                    Ok(Found { context_tokens, is_news, opening }) => {
                         self.context_tokens = context_tokens;
-                        match stream {
-                            Ok(stream) => self.stage = AskStage::Streaming(stream),
-                            Err(error) => return self.over(ModelEvent::Failed(error)),
+                        self.stage = AskStage::Opening(opening);
+                        if is_news {
+                            return ModelEvent::Window;
                         }
                     }
+                    Err(error) => return self.over(ModelEvent::Failed(error)),
+                },
+                AskStage::Opening(opening) => match opening.await {
+                    Ok(stream) => self.stage = AskStage::Streaming(stream),
                     Err(error) => return self.over(ModelEvent::Failed(error)),
                 },
                 AskStage::Streaming(stream) => match stream.next().await {

@@ -1,7 +1,7 @@
 //! What there is to be asked for.
 
 /// Every [`point`](crate::point), in the order in which a prompt meets them.
-pub const POINTS: [&str; 19] = [
+pub const POINTS: [&str; 21] = [
     "engine.before_append",
     "store.before_insert",
     "store.before_commit",
@@ -14,6 +14,8 @@ pub const POINTS: [&str; 19] = [
     "engine.after_run_call",
     "engine.call_finished",
     "engine.after_outcome",
+    "engine.before_summary",
+    "engine.summary_written",
     "engine.before_start_command",
     "engine.command_over",
     "engine.after_command_end",

@@ -6,6 +6,7 @@ mod config;
 mod context;
 mod probe;
 mod providers;
+mod window;
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -21,6 +22,7 @@ use config::{Explicit, hosted_base_url};
 pub use config::{LocalServer, ModelsConfig};
 use probe::{Found, Probes};
 use providers::{HOSTED, Hosted};
+use window::{Server, Windows};
 
 use crate::demo::DemoModel;
 use crate::http::Transport;
@@ -65,6 +67,7 @@ pub struct Models {
     explicit: Result<Option<Explicit>, ResolveError>,
     transport: Arc<Transport>,
     probes: Probes,
+    windows: Windows,
     kept: Mutex<VecDeque<Arc<dyn Model>>>,
     demo: Arc<DemoModel>,
 }
@@ -91,6 +94,7 @@ impl Models {
         Self {
             explicit: Explicit::of(&config),
             probes: Probes::new(config.servers(), Arc::clone(&transport)),
+            windows: Windows::default(),
             transport,
             config,
             kept: Mutex::default(),
@@ -307,6 +311,21 @@ impl Models {
         first.ok_or_else(|| unusable("it lists no model; name one as provider/name".to_owned()))
     }
 
+    /// Asks the model's server, unless it is a provider on the network.
+    async fn ask_for_window(&self, id: &str, provider: &str, name: &str) {
+        let set = self.explicit.as_ref().ok().and_then(Option::as_ref).filter(|set| set.provider == provider);
+        let server = |base_url, set| Server { transport: &self.transport, probes: &self.probes, base_url, set };
+        if let Some(base_url) = set.and_then(|set| set.base_url.as_ref()) {
+            self.windows.ask(id, server(base_url, set), name).await;
+        } else if self.probes.knows(provider) {
+            let probes = self.probes.all().await;
+            let found = probes.iter().find(|probe| probe.server.name == provider);
+            if let Some(Ok(found)) = found.map(|probe| &probe.outcome) {
+                self.windows.ask(id, server(&found.base_url, None), name).await;
+            }
+        }
+    }
+
     fn model(&self, provider: &str, name: &str, place: impl FnOnce() -> Place) -> Result<Arc<dyn Model>, ResolveError> {
         let id = format!("{provider}/{name}");
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -394,7 +413,15 @@ impl ModelSource for Models {
         }
         let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.iter().find(|model| model.id() == id).and_then(|model| model.context_tokens());
-        self.config.context_tokens.or(kept).or_else(|| context::of(id))
+        self.config.context_tokens.or_else(|| self.windows.known(id)).or(kept).or_else(|| context::of(id))
+    }
+
+    async fn window(&self, id: &str) -> Option<u64> {
+        let Some((provider, name)) = id.split_once('/') else { return self.context_tokens(id) };
+        if self.config.context_tokens.is_none() && id != self.demo.id() {
+            self.ask_for_window(id, provider, name).await;
+        }
+        self.context_tokens(id)
     }
 
     async fn list(&self) -> ModelList {

@@ -74,6 +74,11 @@ pub trait ModelSource: Send + Sync {
         None
     }
 
+    /// The same, where the model's own server may be asked for it.
+    async fn window(&self, id: &str) -> Option<u64> {
+        self.context_tokens(id)
+    }
+
     /// Every provider that was considered, and why it can or cannot be used.
     async fn list(&self) -> ModelList;
 }

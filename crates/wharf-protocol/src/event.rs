@@ -147,7 +147,10 @@ events! {
     PermissionResolved = "permission.resolved", Synced;
     PlanUpdated = "plan.updated", Synced;
     UsageUpdated = "usage.updated", Synced;
+    /// The model is about to be asked for a summary of the older part of what it is shown. Ends with one of the next two.
+    ContextCompacting = "context.compacting", Synced;
     ContextCompacted = "context.compacted", Synced;
+    ContextCompactionFailed = "context.compaction_failed", Synced;
     ModelRetrying = "model.retrying", Synced;
 }
 

@@ -5,6 +5,7 @@
 pub mod agent;
 pub mod command;
 pub mod content;
+pub mod context;
 pub mod encoded;
 pub mod error;
 pub mod event;

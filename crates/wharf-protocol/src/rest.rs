@@ -415,6 +415,23 @@ pub struct MessagesCleared {
     pub session_id: SessionId,
 }
 
+/// `POST /sessions/{id}/compact`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CompactSession {
+    /// What the summary is to keep above all; at most 4 KiB.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focus: Option<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct CompactAnswer {
+    /// `compacting`
+    pub status: String,
+    pub session_id: SessionId,
+    /// What comes of it is an event after this seq: `context.compacted` or `context.compaction_failed`.
+    pub seq: Seq,
+}
+
 /// Cursor of a page of events.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct EventQuery {

@@ -17,6 +17,8 @@ pub enum Slash {
     Mode(Option<Mode>),
     Thinking(Option<Thinking>),
     Clear,
+    /// Sum up what was said; with what the summary is to keep above all.
+    Compact(Option<String>),
     /// A copy of the session, up to this seq.
     Fork(Option<Seq>),
     New,
@@ -54,13 +56,14 @@ impl SlashSpec {
 }
 
 /// Every command there is.
-pub const COMMANDS: [SlashSpec; 18] = [
+pub const COMMANDS: [SlashSpec; 19] = [
     SlashSpec::new("help", None, "what there is"),
     SlashSpec::new("status", None, "the session: its agent, model, mode and tokens"),
     SlashSpec::terminal("session", Some("ID"), "this session, or go to another one"),
     SlashSpec::terminal("sessions", None, "the latest sessions"),
     SlashSpec::terminal("new", None, "a new session in the same directory"),
     SlashSpec::new("clear", None, "forget what was said; the model starts afresh"),
+    SlashSpec::new("compact", Some("FOCUS"), "sum up what was said, to make room; keep FOCUS above all"),
     SlashSpec::new(
         "fork",
         Some("SEQ"),
@@ -104,6 +107,7 @@ impl Slash {
             "mode" => choice(argument, Self::Mode),
             "thinking" => choice(argument, Self::Thinking),
             "clear" => Self::Clear,
+            "compact" => Self::Compact(owned()),
             "fork" => fork(argument),
             "new" => Self::New,
             "session" => Self::Session(owned()),
@@ -148,6 +152,8 @@ mod tests {
         assert_eq!(parse("/model"), Some(Slash::Model(None)));
         assert_eq!(parse("/mode full"), Some(Slash::Mode(Some(Mode::Full))));
         assert_eq!(parse("/thinking\nhigh"), Some(Slash::Thinking(Some(Thinking::High))));
+        assert_eq!(parse("/compact"), Some(Slash::Compact(None)));
+        assert_eq!(parse("/compact the names"), Some(Slash::Compact(Some("the names".to_owned()))));
         assert_eq!(parse("/fork"), Some(Slash::Fork(None)));
         assert_eq!(parse("/fork 12"), Some(Slash::Fork(Some(Seq(12)))));
         assert!(matches!(parse("/fork back"), Some(Slash::Wrong(_))));

@@ -65,6 +65,13 @@ pub enum Action {
         #[serde(default)]
         force: bool,
     },
+    /// Sum up what was said.
+    Compact {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session_id: Option<SessionId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        focus: Option<String>,
+    },
     Subscribe {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session_id: Option<SessionId>,

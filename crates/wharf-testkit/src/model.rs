@@ -88,6 +88,12 @@ impl ScriptedModel {
         self
     }
 
+    /// Asked first with the body of each request: a server that has a mind of its own.
+    pub fn answer(&self, answer: impl FnMut(&Value) -> Option<Reply> + Send + 'static) -> &Self {
+        self.shared.replies().answer = Some(Answer(Box::new(answer)));
+        self
+    }
+
     /// Replies that were queued and not asked for yet.
     #[must_use]
     pub fn left(&self) -> usize {
@@ -169,8 +175,18 @@ struct Shared {
     abandoned: AtomicUsize,
 }
 
+/// What decides on replies itself.
+struct Answer(Box<dyn FnMut(&Value) -> Option<Reply> + Send>);
+
+impl std::fmt::Debug for Answer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Answer")
+    }
+}
+
 #[derive(Debug, Default)]
 struct Replies {
+    answer: Option<Answer>,
     queue: VecDeque<Reply>,
     matching: Vec<(String, Reply)>,
     fallback: Option<Reply>,
@@ -205,6 +221,9 @@ impl Shared {
     fn choose(&self, body: &Value) -> Reply {
         let asked = recorded::last_user_text(body);
         let mut replies = self.replies();
+        if let Some(reply) = replies.answer.as_mut().and_then(|answer| (answer.0)(body)) {
+            return reply;
+        }
         if let Some(at) = replies.matching.iter().position(|(words, _)| asked.contains(words.as_str())) {
             return replies.matching.remove(at).1;
         }

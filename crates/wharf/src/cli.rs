@@ -85,6 +85,9 @@ pub enum Command {
     Stop(StopArgs),
     /// Check this installation, and recover data from a damaged store
     Doctor(DoctorArgs),
+    /// Show what a session sends to its model
+    #[command(subcommand)]
+    Debug(DebugCommand),
     /// Show or reload the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
@@ -309,6 +312,19 @@ pub struct SessionsArgs {
 }
 
 #[derive(Debug, Clone, Subcommand)]
+pub enum DebugCommand {
+    /// Show what the model would be sent in a session, and what each part costs in tokens
+    Context {
+        id: String,
+        /// As JSON, with the messages themselves
+        #[arg(long)]
+        full: bool,
+        #[command(flatten)]
+        list: ListArgs,
+    },
+}
+
+#[derive(Debug, Clone, Subcommand)]
 pub enum SessionsCommand {
     /// List sessions, most recently changed first
     List(SessionListArgs),
@@ -335,6 +351,15 @@ pub enum SessionsCommand {
         title: Option<String>,
         #[command(flatten)]
         list: ListArgs,
+    },
+    /// Have the model summarize the conversation to free room in its window
+    Compact {
+        id: String,
+        /// What the summary is to keep above all
+        #[arg(long, value_name = "TEXT")]
+        focus: Option<String>,
+        #[command(flatten)]
+        server: ServerArgs,
     },
     /// Save a session's whole log, to move it elsewhere
     Export {
@@ -615,9 +640,11 @@ impl Command {
                 Some(
                     SessionsCommand::Delete { server, .. }
                     | SessionsCommand::Unseal { server, .. }
+                    | SessionsCommand::Compact { server, .. }
                     | SessionsCommand::Export { server, .. },
                 ) => server.flags(),
             },
+            Self::Debug(DebugCommand::Context { list, .. }) => list.server.flags(),
             Self::Commands(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Acp(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),
             Self::Status(args) => args.server.iter().map(|url| ("client.server", "--server", text(url))).collect(),

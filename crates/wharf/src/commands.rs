@@ -7,6 +7,7 @@ mod attach;
 mod background;
 mod completions;
 mod config;
+mod debug;
 mod doctor;
 mod init;
 mod logs;
@@ -91,6 +92,7 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
             Command::Models(args) => models::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,
             Command::Mcp(command) => mcp::run(&context, command).await,
+            Command::Debug(command) => debug::run(&context, command).await,
             Command::Agents(args) => agents::run(&context, &args).await,
             Command::Status(args) => status::run(&context, &args).await,
             Command::Stop(args) => stop::run(&context, &args).await,

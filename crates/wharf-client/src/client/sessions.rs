@@ -4,10 +4,12 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::ACCEPT;
+use wharf_protocol::context::{Context, ContextQuery};
 use wharf_protocol::export::MEDIA_TYPE;
 use wharf_protocol::rest::{
-    AnswerPermission, CreateSession, ForkSession, ImportSession, MessagePage, MessageQuery, MessagesCleared,
-    PermissionAnswered, Permissions, SessionDeletedBody, SessionPage, SessionQuery, Timeline, TurnPage, UpdateSession,
+    AnswerPermission, CompactAnswer, CompactSession, CreateSession, ForkSession, ImportSession, MessagePage,
+    MessageQuery, MessagesCleared, PermissionAnswered, Permissions, SessionDeletedBody, SessionPage, SessionQuery,
+    Timeline, TurnPage, UpdateSession,
 };
 use wharf_protocol::{PermissionId, Seq, Session, SessionId, Turn, TurnId};
 
@@ -275,6 +277,33 @@ impl Client {
             }
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => embedded.access.clear_messages(session).await.map_err(told),
+        }
+    }
+
+    /// Has the model sum up what was said. What comes of it is an event after the answer's seq.
+    pub async fn compact(&self, session: &SessionId, wanted: CompactSession) -> Result<CompactAnswer, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                if remote.transport == Transport::WebSocket {
+                    return remote.compact_over_socket(session, wanted).await;
+                }
+                let request = remote.http.request(Method::POST, &["sessions", session.as_str(), "compact"]);
+                remote.http.fetch(request.json(&wanted)?).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.access.compact(session, wanted).await.map_err(told),
+        }
+    }
+
+    /// What the model would be sent now, and what each part costs.
+    pub async fn context(&self, session: &SessionId, query: ContextQuery) -> Result<Context, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let request = remote.http.get(&["sessions", session.as_str(), "context"]);
+                remote.http.fetch(request.query("full", query.full.then_some(true))).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => embedded.access.context(session, query).await.map_err(told),
         }
     }
 

@@ -17,6 +17,8 @@ pub(crate) struct Bench {
     pub(crate) now: Timestamp,
     /// The model call that is going on.
     pub(crate) ask: Option<u64>,
+    /// It is for a summary.
+    pub(crate) is_summing_up: bool,
     /// Calls that the engine was told to run and that have not reported.
     pub(crate) running: Vec<CallId>,
     /// Each effect, with the last seq before it.
@@ -100,6 +102,7 @@ impl Bench {
             log: vec![event],
             now,
             ask: None,
+            is_summing_up: false,
             running: Vec::new(),
             effects: Vec::new(),
             lost_chunks: false,
@@ -148,7 +151,9 @@ impl Bench {
         for effect in &outcome.effects {
             self.effects.push((seq, effect.clone()));
             match effect {
-                Effect::CallModel { ask, .. } => self.ask = Some(*ask),
+                Effect::CallModel { ask, .. } | Effect::AskSummary { ask, .. } => {
+                    (self.ask, self.is_summing_up) = (Some(*ask), matches!(effect, Effect::AskSummary { .. }));
+                }
                 Effect::StopModel { ask } => {
                     assert_eq!(self.ask.take(), Some(*ask), "stopped a model call that does not run");
                 }
@@ -268,6 +273,7 @@ fn durable(core: &Core) -> String {
         (
             (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
             (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
+            (turn.is_summed_up, turn.failed_summaries),
         )
     });
     let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();
@@ -283,7 +289,8 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
-            (core.deleted, &core.told_window)
+            (core.deleted, &core.told_window, core.counted, core.per_mille),
+            core.compaction.as_ref().map(|open| (&open.begun, &open.turn_id, open.at)),
         )
     )
 }

@@ -49,6 +49,13 @@ impl Names {
         text.split("x".repeat(200).as_str()).filter(|part| !part.is_empty()).collect::<Vec<_>>().join("..")
     }
 
+    /// What the model is told to write is always the same.
+    fn without_instructions(text: &str) -> String {
+        let (before, rest) = text.split_once("Sum up everything above").unwrap();
+        let focus = rest.split_once("Keep above all: ").map(|(_, focus)| format!(", above all {focus}"));
+        format!("{before}<sum up{}>", focus.unwrap_or_default())
+    }
+
     /// The id behind a short name, or the name itself.
     pub(crate) fn id(&self, short: &str) -> String {
         self.long.get(short).cloned().unwrap_or_else(|| short.to_owned())
@@ -81,6 +88,7 @@ impl Names {
             Ok(Answer::Cancelled(None)) => "nothing to cancel".to_owned(),
             Ok(Answer::Cancelled(Some(turn))) => format!("cancelling {}", self.of('t', turn)),
             Ok(Answer::Call(call_id)) => format!("call {}", self.call(call_id)),
+            Ok(Answer::Compacting(seq)) => format!("compacting, seq {seq}"),
             Ok(Answer::Command(id)) => format!("command {}", self.of('k', id)),
             Err(Rejected::UnknownCommand { command_id }) => {
                 format!("refused: no command {} is known", self.of('k', command_id))
@@ -103,6 +111,11 @@ impl Names {
             Effect::CallModel { ask, messages, .. } => {
                 let messages: Vec<String> = messages.iter().map(|message| self.shown(message)).collect();
                 format!("call model {ask}: {}", messages.join(" | "))
+            }
+            Effect::AskSummary { ask, messages, is_quoted, .. } => {
+                let messages: Vec<String> = messages.iter().map(|message| self.shown(message)).collect();
+                let form = if *is_quoted { " quoted" } else { "" };
+                format!("ask for a summary{form} {ask}: {}", Self::without_instructions(&messages.join(" | ")))
             }
             Effect::StopModel { ask } => format!("stop model {ask}"),
             Effect::RunCall { call_id, tool_name, arguments, .. } => {
@@ -220,6 +233,13 @@ impl Names {
                     e.turn.total_tokens, e.session.total_tokens, e.context_tokens
                 )
             }
+            EventBody::ContextCompacting(e) => {
+                let focus = e.focus.as_ref().map(|focus| format!(" focus {focus:?}")).unwrap_or_default();
+                let limit = e.context_limit.map(|limit| format!(" of {limit}")).unwrap_or_default();
+                let from = self.message(&e.kept_from);
+                format!("{:?} {} tokens before {from}, attempt {}{limit}{focus}", e.reason, e.tokens, e.attempt)
+            }
+            EventBody::ContextCompactionFailed(e) => e.error.clone(),
             EventBody::ContextCompacted(e) => {
                 let left_out = e.left_out;
                 let mut out = format!(
@@ -237,6 +257,12 @@ impl Names {
                 }
                 if let Some(limit) = e.context_limit {
                     write!(out, " of {limit}").unwrap();
+                }
+                if let Some(summary) = &e.summary {
+                    write!(out, " summary {summary:?}").unwrap();
+                }
+                if let Some(error) = &e.summary_error {
+                    write!(out, " no summary: {error}").unwrap();
                 }
                 out
             }

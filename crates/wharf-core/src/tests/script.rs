@@ -6,6 +6,7 @@
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
+//! `window TOKENS` (told before the request is sent) · `compact [FOCUS]` · `summary TEXT` · `summary bytes=N` · `summary! STOP_REASON|calls TEXT` (unusable) · `nosummary KIND [LIMIT/ASKED]` ·
 //! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
@@ -164,12 +165,16 @@ impl Script {
         self.bench.crash(skip_to, false)
     }
 
-    fn input(&self, verb: &str, rest: &str) -> Input {
+    fn input(&mut self, verb: &str, rest: &str) -> Input {
         let mut words = rest.split_whitespace();
         let mut word = || words.next().unwrap_or_default();
         let ask = self.bench.core.last_ask;
         match verb {
             "prompt" => prompt(rest),
+            "window" => {
+                self.bench.core.set_context_limit(rest.parse().ok());
+                Input::WindowKnown { ask }
+            }
             "text" => Input::ModelText { ask, text: rest.to_owned() },
             "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
             "think" => Input::ModelReasoning { ask, text: rest.to_owned() },
@@ -227,6 +232,26 @@ impl Script {
             },
             "set" => Input::Update { change: change(rest), by: Some("ann".to_owned()) },
             "clear" => Input::Clear { by: None },
+            "compact" => Input::Compact {
+                focus: Some(rest.to_owned()).filter(|focus| !focus.is_empty()),
+                by: Some("ann".to_owned()),
+            },
+            "summary" => {
+                let text = match rest.strip_prefix("bytes=") {
+                    Some(bytes) => "x".repeat(bytes.parse().unwrap()),
+                    None => rest.to_owned(),
+                };
+                Input::SummaryWritten { ask, text, reply: reply("", Vec::new()) }
+            }
+            "summary!" => {
+                let (how, text) = rest.split_once(' ').unwrap_or((rest, ""));
+                let reply = match how {
+                    "calls" => reply("", vec![proposed("read a")]),
+                    reason => reply(reason, Vec::new()),
+                };
+                Input::SummaryWritten { ask, text: text.to_owned(), reply }
+            }
+            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), jitter: 0 },
             "delete" => Input::Delete { by: None },
             "drain" => Input::Drain,
             "tick" => Input::Tick,
@@ -321,6 +346,7 @@ pub(crate) fn proposed(call: &str) -> ProposedCall {
 }
 
 pub(crate) fn failure(kind: &str, retry_after_ms: &str) -> ModelError {
+    let (kind, retry_after_ms) = kind.split_once(' ').unwrap_or((kind, retry_after_ms));
     let kind = match kind {
         "overloaded" => ModelErrorKind::Overloaded,
         "rate" => ModelErrorKind::RateLimited,

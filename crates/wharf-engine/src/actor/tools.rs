@@ -28,6 +28,7 @@ impl Actor {
         self.tools = self.all_tools();
         self.system = instructions(&agent, self.core.session());
         self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
+        self.core.set_instructions(self.system.len());
     }
 
     /// What the session's model takes, where that is known before it is asked.
@@ -43,6 +44,7 @@ impl Actor {
     /// The model is told of the directories that the session has now.
     pub(super) fn follow_directories(&mut self) {
         self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
+        self.core.set_instructions(self.system.len());
     }
 
     /// The tool of that name that the call may use.

@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::sync::Notify;
 use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::rest::{Cancel, ExecuteTool, UpdateSession};
+use wharf_protocol::rest::{Cancel, CompactSession, ExecuteTool, UpdateSession};
 use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, Seq, SessionId, TurnStatus};
 use wharf_store::Store;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
@@ -37,6 +37,7 @@ async fn every_declared_event_is_emitted() {
     leave_a_command(&test, &session).await;
     queue_and_cancel(&test, &session).await;
     fail_and_ask(&test, &session).await;
+    sum_up(&test, &session).await;
     note(&test, &session, &mut seen).await;
     test.access.clear_messages(&session).await.unwrap();
     note(&test, &session, &mut seen).await;
@@ -134,6 +135,21 @@ async fn queue_and_cancel(test: &TestEngine, session: &SessionId) {
     test.access.withdraw(session, &waiting.message_id).await.unwrap();
     test.access.cancel(session, Cancel::default()).await.unwrap();
     test.access.wait_turn(session, &running.turn_id).await.unwrap();
+}
+
+/// Twice what was said is to be summed up: the model does, and cannot.
+async fn sum_up(test: &TestEngine, session: &SessionId) {
+    for reply in [Step::Text("Goal: to say much. Open ends: none."), Step::Fail(refused())] {
+        test.turn(session, &"say much, and more than that. ".repeat(30)).await;
+        test.turn(session, "say little").await;
+        test.model.say([reply]);
+        let begun = test.access.compact(session, CompactSession::default()).await.unwrap();
+        test.wait_for(session, begun.seq, EventKind::AgentIdle).await;
+    }
+}
+
+fn refused() -> ModelError {
+    ModelError { kind: ModelErrorKind::Unauthorized, message: "the key is wrong".to_owned(), retry_after_ms: None }
 }
 
 async fn fail_and_ask(test: &TestEngine, session: &SessionId) {

@@ -494,6 +494,40 @@ pub struct UsageUpdated {
     pub context_limit: Option<u64>,
 }
 
+/// The model is asked to sum up what stands before a message, so that the summary can take its place. Nothing is left out yet.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextCompacting {
+    #[serde(default)]
+    pub reason: CompactReason,
+    /// What stands before this message is summed up.
+    pub kept_from: MessageId,
+    /// Of what is summed up; an estimate.
+    #[serde(default)]
+    pub tokens: u64,
+    /// What the summary is to keep above all, in the words of whoever asked for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub focus: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// 2 where a server that stopped in the middle of it had begun before.
+    pub attempt: u32,
+    /// The window of the session's model, in tokens, as its server named it when it refused a request.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub context_limit: Option<u64>,
+    /// What that server counted of the request that it refused, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_tokens: Option<u64>,
+    /// That model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+}
+
+/// No summary came of it, and nothing is left out.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextCompactionFailed {
+    pub error: String,
+}
+
 /// The next model call would not have fitted, or did not: from here on a part of the conversation is left out of what the model
 /// is shown. The log keeps everything. What is left out follows from this event and those before it alone.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -524,9 +558,18 @@ pub struct ContextCompacted {
     /// The window of the session's model, in tokens, as its server named it when it refused the request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_limit: Option<u64>,
+    /// What that server counted of the request that it refused, in tokens.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_tokens: Option<u64>,
     /// That model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// The model's own summary of what stands before `kept_from`: it is shown in its place, word for word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary: Option<String>,
+    /// Why there is no summary, where one was asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub summary_error: Option<String>,
 }
 
 impl ContextCompacted {
@@ -536,7 +579,7 @@ impl ContextCompacted {
         let LeftOut { results, messages, shortened } = self.left_out;
         let counts = [
             (results, "tool result", "replaced by a note"),
-            (messages, "older message", "left out"),
+            (messages, "older message", if self.summary.is_some() { "summed up" } else { "left out" }),
             (shortened, "message or result", "shortened to head and tail"),
         ];
         let parts: Vec<String> = counts
@@ -548,9 +591,11 @@ impl ContextCompacted {
         let why = match self.reason {
             CompactReason::Window => "to fit the model's window",
             CompactReason::Overflow => "because the model refused the request as too long",
+            CompactReason::Asked => "as asked",
         };
+        let failed = self.summary_error.as_ref().map(|error| format!(" (no summary: {error})")).unwrap_or_default();
         format!(
-            "{what} {why} (about {} tokens before, {} after); the log keeps everything",
+            "{what} {why}{failed} (about {} tokens before, {} after); the log keeps everything",
             self.tokens_before, self.tokens_after
         )
     }
@@ -565,6 +610,8 @@ pub enum CompactReason {
     Window,
     /// The model refused the request as too long.
     Overflow,
+    /// Somebody asked for it.
+    Asked,
 }
 
 /// What is not shown any more, counted.

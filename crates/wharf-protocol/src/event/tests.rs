@@ -366,7 +366,10 @@ fn samples() -> Vec<EventBody> {
             result_max_bytes: Some(8_192),
             message_max_bytes: Some(4_096),
             context_limit: Some(8_192),
+            asked_tokens: None,
             model: Some("demo/demo".to_owned()),
+            summary: None,
+            summary_error: None,
         }
         .into(),
         ModelRetrying {
@@ -380,5 +383,28 @@ fn samples() -> Vec<EventBody> {
         SessionSealed { reason: SealReason::RecoveryCrashed, message: "died three times".to_owned() }.into(),
         SessionUnsealed { by: by() }.into(),
         ToolCallResumed { call_id: call_id(), tool_name: "bash".to_owned(), attempt: 2 }.into(),
+        ContextCompacting {
+            reason: CompactReason::Asked,
+            kept_from: "message-b".parse().unwrap(),
+            tokens: 7_000,
+            focus: Some("the names".to_owned()),
+            by: by(),
+            attempt: 1,
+            context_limit: Some(8_192),
+            asked_tokens: Some(9_100),
+            model: Some("demo/demo".to_owned()),
+        }
+        .into(),
+        ContextCompacted {
+            tokens_before: 9_000,
+            tokens_after: 3_000,
+            reason: CompactReason::Asked,
+            left_out: LeftOut { messages: 12, ..LeftOut::default() },
+            kept_from: Some("message-b".parse().unwrap()),
+            summary: Some("Goal: less".to_owned()),
+            ..ContextCompacted::default()
+        }
+        .into(),
+        ContextCompactionFailed { error: "the model wrote none".to_owned() }.into(),
     ]
 }

@@ -179,6 +179,14 @@ impl Renderer {
                     out.push(update(acp::SessionUpdate::Notice(notice.description(what.in_words()))));
                 }
             }
+            EventBody::ContextCompacting(_) if self.shows.notices && !is_replay => {
+                let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The model sums up what was said");
+                out.push(update(acp::SessionUpdate::Notice(notice)));
+            }
+            EventBody::ContextCompactionFailed(failed) if self.shows.notices && !is_replay => {
+                let notice = acp::Notice::new(acp::NoticeSeverity::Warning, "Nothing was summed up");
+                out.push(update(acp::SessionUpdate::Notice(notice.description(failed.error.clone()))));
+            }
             EventBody::ModelRetrying(retry) if self.shows.notices && !is_replay => {
                 let title = format!("The model is asked again ({} of {})", retry.attempt, retry.max_attempts);
                 let notice = acp::Notice::new(acp::NoticeSeverity::Warning, title).description(retry.error.clone());

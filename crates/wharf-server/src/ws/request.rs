@@ -7,7 +7,7 @@ use wharf_protocol::{ApiError, ErrorCode};
 use crate::extract::parse_object;
 
 /// The actions that there are.
-const ACTIONS: [&str; 6] = ["ping", "prompt", "cancel", "subscribe", "unsubscribe", "approve"];
+const ACTIONS: [&str; 7] = ["ping", "prompt", "cancel", "compact", "subscribe", "unsubscribe", "approve"];
 /// Longest id of a request, in bytes: it comes back on every frame of the answer.
 const ID_BYTES: usize = 256;
 

@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::task::AbortOnDropHandle;
 use wharf_engine::{AllCursor, Cursor};
-use wharf_protocol::rest::{AnswerPermission, Cancel};
+use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession};
 use wharf_protocol::ws::Action;
 use wharf_protocol::{ApiError, ErrorCode, Prompt, Seq, SessionId};
 
@@ -255,6 +255,13 @@ impl Socket {
                     fields.insert("turn_id".to_owned(), json!(turn_id));
                 }
                 Ok(Some(payload))
+            }
+            Action::Compact { session_id, focus } => {
+                self.principal.require(Scope::SessionsWrite)?;
+                let session_id = self.session(session_id)?;
+                let compact = CompactSession { focus };
+                let answer = self.principal.access.compact(&session_id, compact).await?;
+                Ok(Some(json!({ "action": "compacting", "session_id": session_id, "seq": answer.seq })))
             }
             Action::Subscribe { session_id, after } => {
                 let session_id = self.session(session_id)?;

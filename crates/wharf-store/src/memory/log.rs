@@ -56,7 +56,8 @@ impl Log {
     }
 
     pub fn is_unfinished(&self) -> bool {
-        self.turns.values().any(|turn| !turn.status.is_final())
+        // A session may be busy without a turn: while what was said is summed up.
+        self.session.status == SessionStatus::Busy || self.turns.values().any(|turn| !turn.status.is_final())
     }
 
     /// Takes over the view that the caller made; chunks change nothing but the last seq.

@@ -212,7 +212,8 @@ impl Batch<'_> {
         let (is_unfinished, is_sealed) = self
             .connection
             .prepare_cached(
-                "SELECT EXISTS (SELECT 1 FROM turns WHERE session = ?1 AND ended_at IS NULL),
+                "SELECT EXISTS (SELECT 1 FROM turns WHERE session = ?1 AND ended_at IS NULL)
+                            OR EXISTS (SELECT 1 FROM sessions WHERE key = ?1 AND status = 'busy'),
                         EXISTS (SELECT 1 FROM sessions WHERE key = ?1 AND status = 'sealed')",
             )?
             .query_row([log.key], |row| Ok((row.get(0)?, row.get(1)?)))?;

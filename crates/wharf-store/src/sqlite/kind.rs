@@ -38,6 +38,8 @@ pub(super) fn code(kind: EventKind) -> i64 {
         EventKind::UsageUpdated => 71,
         EventKind::ContextCompacted => 72,
         EventKind::ModelRetrying => 73,
+        EventKind::ContextCompacting => 74,
+        EventKind::ContextCompactionFailed => 75,
         EventKind::MessageStart => 100,
         EventKind::MessageChunk => 101,
         EventKind::AgentThinking => 102,

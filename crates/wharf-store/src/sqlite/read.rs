@@ -378,6 +378,7 @@ pub(super) fn unfinished(connection: &Connection) -> Result<Vec<SessionId>, Stor
     let mut select = connection.prepare_cached(
         "SELECT id FROM logs l WHERE deleted = 0 AND key IN (
              SELECT session FROM turns WHERE ended_at IS NULL
+             UNION SELECT key FROM sessions WHERE status = 'busy'
              UNION SELECT key FROM sessions WHERE iif(json_valid(view), view ->> '$.running_commands', 0) > 0
          ) AND NOT EXISTS (SELECT 1 FROM sessions s WHERE s.key = l.key AND s.status = 'sealed') ORDER BY recoveries, id",
     )?;

@@ -97,6 +97,13 @@ impl Reply {
         Self { status, body: Some(body), ..Self::new() }
     }
 
+    /// The same with a body of its own.
+    #[must_use]
+    pub fn with_body(mut self, body: Value) -> Self {
+        self.body = Some(body);
+        self
+    }
+
     /// A header of the answer, for example `retry-after`.
     #[must_use]
     pub fn header(mut self, name: &str, value: &str) -> Self {

@@ -1,5 +1,6 @@
 //! `wharf sessions`: what there is, what was said, and away with it.
 
+mod compact;
 mod copy;
 
 use serde_json::json;
@@ -27,6 +28,7 @@ pub async fn run(context: &Context, args: SessionsArgs) -> anyhow::Result<Exit> 
         Some(SessionsCommand::Fork { id, at, title, list }) => {
             copy::fork(context, &session::id(&id)?, at, title, &list).await
         }
+        Some(SessionsCommand::Compact { id, focus, .. }) => compact::run(context, &session::id(&id)?, focus).await,
         Some(SessionsCommand::Export { id, file, .. }) => {
             copy::export(context, &session::id(&id)?, file.as_deref()).await
         }

@@ -103,6 +103,13 @@ impl Narrator {
                     retry.max_attempts + 1
                 )));
             }
+            EventBody::ContextCompacting(_) => {
+                told.notes.push(style.dim("the model sums up what was said"));
+            }
+            EventBody::ContextCompactionFailed(failed) => {
+                told.notes
+                    .push(style.dim(&format!("nothing was summed up: {}", one_line(&failed.error, SUMMARY_CHARS))));
+            }
             EventBody::ContextCompacted(compacted) => told.notes.push(style.dim(&compacted.in_words())),
             EventBody::TurnResumed(_) => {
                 told.notes.push(style.dim("the turn goes on after the server was interrupted"));

@@ -79,4 +79,13 @@ impl Door for Acp {
             self.server.read(session).await
         })
     }
+
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>> {
+        Box::pin(async move {
+            let asked = prompt_of(session, &format!("/compact {focus}"));
+            let answer = self.peer.lock().await.call("session/prompt", asked).await;
+            assert_eq!(answer["stopReason"], "end_turn");
+            self.server.read(session).await
+        })
+    }
 }

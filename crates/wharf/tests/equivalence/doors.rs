@@ -8,7 +8,7 @@ use wharf_client::{Auth, Client, Follow, RemoteOptions, Timeouts};
 use wharf_engine::{Caller, Engine, EngineConfig, Parts};
 use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::frame::Frame;
-use wharf_protocol::rest::{AnswerPermission, Cancel, CreateSession};
+use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession, CreateSession};
 use wharf_protocol::{Event, EventBody, EventKind, Mode, Prompt, Seq, SessionId};
 use wharf_store::{SqliteConfig, SqliteStore};
 use wharf_testkit::process::WharfHome;
@@ -27,6 +27,9 @@ pub trait Door: Sync {
         approve: Option<&'a str>,
         cancel: bool,
     ) -> BoxFuture<'a, Vec<Value>>;
+
+    /// Has what was said summed up; brings the events up to the agent's waiting after it.
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>>;
 }
 
 /// A real server, its own model, and the last seq that was seen.
@@ -63,6 +66,13 @@ impl Server {
 
     async fn cancel(&self, session: &str) {
         let _: Value = self.http().post_json(&format!("/api/v1/sessions/{session}/cancel"), &json!({})).await.unwrap();
+    }
+
+    async fn compact(&self, session: &str, focus: &str) -> Vec<Value> {
+        let path = format!("/api/v1/sessions/{session}/compact");
+        let begun: Value = self.http().post_json(&path, &json!({ "focus": focus })).await.unwrap();
+        assert_eq!(begun["status"], "compacting");
+        self.read(session).await
     }
 
     fn seen(&self) -> u64 {
@@ -152,6 +162,10 @@ impl Door for Rest {
             self.0.follow(session, approve, cancel).await
         })
     }
+
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>> {
+        Box::pin(self.0.compact(session, focus))
+    }
 }
 
 /// `POST /prompt/stream`: the frames have to be what the log says.
@@ -200,6 +214,10 @@ impl Door for Ndjson {
             events
         })
     }
+
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>> {
+        Box::pin(self.0.compact(session, focus))
+    }
 }
 
 /// The Rust SDK, over SSE or over the WebSocket.
@@ -234,6 +252,10 @@ impl Door for Sdk {
         cancel: bool,
     ) -> BoxFuture<'a, Vec<Value>> {
         Box::pin(turn(&self.client, &self.server.seen, session, prompt, approve, cancel))
+    }
+
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>> {
+        Box::pin(compact(&self.client, &self.server.seen, session, focus))
     }
 }
 
@@ -282,6 +304,10 @@ impl Door for Embedded {
     ) -> BoxFuture<'a, Vec<Value>> {
         Box::pin(turn(&self.client, &self.seen, session, prompt, approve, cancel))
     }
+
+    fn compact<'a>(&'a self, session: &'a str, focus: &'a str) -> BoxFuture<'a, Vec<Value>> {
+        Box::pin(compact(&self.client, &self.seen, session, focus))
+    }
 }
 
 async fn create(client: &Client, workspace: &str) -> String {
@@ -317,6 +343,23 @@ async fn turn(
             cancelled = true;
         }
         events.push(value);
+        if event.kind() == EventKind::AgentIdle {
+            break;
+        }
+    }
+    events
+}
+
+async fn compact(client: &Client, seen: &std::sync::Mutex<u64>, session: &str, focus: &str) -> Vec<Value> {
+    let session: SessionId = session.parse().unwrap();
+    let after = Seq(*seen.lock().unwrap());
+    let mut stream = client.events(&session, Follow::after(after)).await.unwrap();
+    client.compact(&session, CompactSession { focus: Some(focus.to_owned()) }).await.unwrap();
+    let mut events = Vec::new();
+    while let Some(event) = within("the next event", stream.next()).await {
+        let event = event.unwrap();
+        *seen.lock().unwrap() = event.seq.0;
+        events.push(serde_json::to_value(&event).unwrap());
         if event.kind() == EventKind::AgentIdle {
             break;
         }

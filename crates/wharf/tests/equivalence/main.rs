@@ -46,7 +46,8 @@ async fn model() -> ScriptedModel {
         .push(Reply::tool("read_file", json!({"path": "missing.txt"})))
         .push(Reply::text("One of them is there."))
         .push(Reply::text("On and on").hang())
-        .push(Reply::http_error(401, "the key is wrong"));
+        .push(Reply::http_error(401, "the key is wrong"))
+        .push(Reply::text("Goal: files. Done: a.txt."));
     model
 }
 
@@ -57,6 +58,7 @@ async fn play(door: &dyn Door) -> Vec<String> {
     for act in &SCENARIO {
         events.extend(door.turn(&session, act.prompt, act.approve, act.cancel).await);
     }
+    events.extend(door.compact(&session, "the files").await);
     normal::form(&events)
 }
 
@@ -81,6 +83,8 @@ async fn every_door_shows_the_same_log() {
         model.assert_histories_are_valid();
     }
     let (first, expected) = &logs[0];
+    let is_summed_up = |line: &&String| line.contains("context.compacted") && line.contains("Done: a.txt.");
+    assert_eq!(expected.iter().filter(is_summed_up).count(), 1, "{expected:#?}");
     assert!(expected.len() > 60, "the scenario covers something: {expected:#?}");
     for (name, log) in &logs[1..] {
         let differs = expected.iter().zip(log).position(|(a, b)| a != b);

@@ -5,9 +5,19 @@ use std::collections::HashMap;
 use serde_json::{Map, Value};
 
 /// Fields whose values are names.
-const IDS: [&str; 5] = ["session_id", "turn_id", "message_id", "call_id", "permission_id"];
-/// Fields whose values are chance.
-const CHANCE: [&str; 6] = ["timestamp", "duration_ms", "expires_at", "seq", "offset", "body_hash"];
+const IDS: [&str; 6] = ["session_id", "turn_id", "message_id", "call_id", "permission_id", "kept_from"];
+/// Fields whose values are chance; estimates are, as the instructions name the workspace.
+const CHANCE: [&str; 9] = [
+    "timestamp",
+    "duration_ms",
+    "expires_at",
+    "seq",
+    "offset",
+    "body_hash",
+    "tokens_before",
+    "tokens_after",
+    "context_tokens",
+];
 /// What a client is called, and where its workspace and its model server are: a preview names paths, and its digest is made of them.
 const PLACES: [&str; 7] = ["sender", "by", "cwd", "question", "paths", "digest", "endpoint"];
 

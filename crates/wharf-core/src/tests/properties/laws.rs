@@ -17,11 +17,12 @@ pub(crate) fn check_laws(run: &Run) {
     texts_are_whole(run);
     permissions_are_resolved_once(log);
     for (_, effect) in &run.bench.effects {
-        if let Effect::CallModel { messages, .. } = effect {
+        if let Effect::CallModel { messages, .. } | Effect::AskSummary { messages, .. } = effect {
             shown_is_valid(&messages.iter().map(AsRef::as_ref).collect::<Vec<_>>());
         }
     }
     only_reads_run_twice(run);
+    compactions_end_once(log);
     let session = run.bench.core.session();
     assert!(!session.status.is_busy(), "busy with nothing");
     assert_eq!(session.queued_count, 0);
@@ -148,7 +149,8 @@ fn cancelled_turns_start_nothing(run: &Run) {
     }
     for (seq, effect) in &run.bench.effects {
         let turn_id = match effect {
-            Effect::CallModel { turn_id, .. } => Some(turn_id),
+            Effect::CallModel { turn_id, .. } | Effect::AskSummary { turn_id: Some(turn_id), .. } => Some(turn_id),
+            Effect::AskSummary { turn_id: None, .. } => None,
             Effect::RunCall { call_id, .. } => turn_of.get(call_id).copied(),
             Effect::StopModel { .. }
             | Effect::LookAtCall { .. }
@@ -159,6 +161,31 @@ fn cancelled_turns_start_nothing(run: &Run) {
         let since = turn_id.and_then(|turn_id| cancelled.get(turn_id));
         assert!(since.is_none_or(|since| seq < since), "{effect:?} after the cancel");
     }
+}
+
+/// One at a time, each with one end; a repeated beginning is that of a server that took it up. Between them no turn begins, and the model
+/// is asked for nothing else.
+fn compactions_end_once(log: &[Event]) {
+    let mut open: Option<&Event> = None;
+    for event in log {
+        match &event.body {
+            EventBody::ContextCompacting(e) => {
+                assert_eq!(open.is_some(), e.attempt > 1, "{event:?}");
+                assert!(open.is_none_or(|open| open.turn_id == event.turn_id), "{event:?}");
+                open = Some(event);
+            }
+            EventBody::ContextCompacted(_) => {
+                assert!(open.take().is_none_or(|open| open.turn_id == event.turn_id), "{event:?}");
+            }
+            EventBody::ContextCompactionFailed(_) => {
+                assert_eq!(open.take().map(|open| &open.turn_id), Some(&event.turn_id), "an end without a beginning");
+            }
+            EventBody::TurnStarted(_) | EventBody::MessageStart(_) => assert_eq!(open, None, "{event:?}"),
+            kind if kind.kind().ends_turn() => assert_eq!(open, None, "a turn ended with an open compaction"),
+            _ => {}
+        }
+    }
+    assert_eq!(open, None, "a compaction without an end");
 }
 
 /// Chunks join without gaps into the text of the message's end, and what was begun has an end.

@@ -91,6 +91,8 @@ pub(crate) enum Op {
     Execute(&'static str),
     SetMode(Mode),
     Clear,
+    Compact,
+    Summary(usize),
     Answerers(usize),
     Wait(u64),
     Drain,
@@ -113,7 +115,8 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
     let reason =
         prop_oneof![Just(CallErrorReason::Failed), Just(CallErrorReason::Cancelled), Just(CallErrorReason::TimedOut)];
     let option = prop::sample::select(PermissionOption::ALL.to_vec());
-    let failure = prop::sample::select(vec!["overloaded", "rate", "timeout", "overflow", "unauthorized"]);
+    let failure =
+        prop::sample::select(vec!["overloaded", "rate", "timeout", "overflow", "overflow 1300/1600", "unauthorized"]);
     prop_oneof![
         6 => (0_u8..12, prop::bool::weighted(0.05), strategy, any_priority())
             .prop_map(|(id, other, strategy, priority)| Op::Prompt { id, hash: u8::from(other), strategy, priority }),
@@ -136,6 +139,8 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
         2 => call().prop_map(Op::Execute),
         1 => any_mode().prop_map(Op::SetMode),
         1 => Just(Op::Clear),
+        2 => Just(Op::Compact),
+        3 => prop::sample::select(vec![0_usize, 20, 200, 2_000]).prop_map(Op::Summary),
         1 => (0_usize..2).prop_map(Op::Answerers),
         3 => prop::sample::select(vec![0_u64, 100, 600, 3_000, 20_000]).prop_map(Op::Wait),
         1 => Just(Op::Drain),
@@ -192,6 +197,17 @@ impl Run {
                 self.finished(Vec::new())
             }
             Op::Empty => self.finished(Vec::new()),
+            Op::Fail(kind, wish) if self.bench.is_summing_up => {
+                self.bench.ask = None;
+                Input::SummaryFailed { ask, error: failure(kind, wish), jitter: 77 }
+            }
+            Op::Summary(bytes) => {
+                if self.bench.is_summing_up {
+                    self.bench.ask = None;
+                }
+                Input::SummaryWritten { ask, text: "s".repeat(bytes), reply: reply("", Vec::new()) }
+            }
+            Op::Compact => Input::Compact { focus: None, by: None },
             Op::Fail(kind, wish) => {
                 self.bench.ask = None;
                 Input::ModelFailed { ask, error: failure(kind, wish), jitter: 77 }
@@ -268,6 +284,8 @@ impl Run {
             if let Some(call_id) = self.running(0) {
                 let outcome = outcome(CallErrorReason::Failed, true, 0);
                 let _ = self.bench.handle(Input::CallFinished { call_id, outcome });
+            } else if self.bench.ask.is_some() && self.bench.is_summing_up {
+                self.step(Op::Summary(30));
             } else if self.bench.ask.is_some() {
                 self.step(Op::Done);
             } else {
@@ -280,7 +298,9 @@ impl Run {
     }
 
     fn finished(&mut self, calls: Vec<ProposedCall>) -> Input {
-        self.bench.ask = None;
+        if !self.bench.is_summing_up {
+            self.bench.ask = None;
+        }
         Input::ModelFinished { ask: self.bench.core.last_ask, reply: reply("", calls) }
     }
 

@@ -1,7 +1,7 @@
 //! Slash commands, sent as prompts: answered here, without the model and without a trace on the log.
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_protocol::rest::{ForkSession, UpdateSession};
+use wharf_protocol::rest::{CompactSession, ForkSession, UpdateSession};
 use wharf_protocol::slash::{COMMANDS, Slash, SlashSpec};
 use wharf_protocol::{ContentBlock, MessageId, Session};
 
@@ -98,6 +98,10 @@ impl Attached {
             Slash::Clear => {
                 access.clear_messages(&self.session_id).await?;
                 "What was said is forgotten; the model starts afresh.".to_owned()
+            }
+            Slash::Compact(focus) => {
+                access.compact(&self.session_id, CompactSession { focus }).await?;
+                "The model sums up what was said. Until it is done, prompts wait.".to_owned()
             }
             Slash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };

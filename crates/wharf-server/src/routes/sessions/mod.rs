@@ -4,6 +4,8 @@ mod answer;
 mod cancel;
 mod clear;
 mod commands;
+mod compact;
+mod context;
 mod create;
 mod delete;
 mod events;
@@ -59,6 +61,8 @@ pub(super) fn operations() -> Vec<Operation> {
         messages::operation("/api/v1/sessions/{session_id}/history", "listHistory"),
         clear::operation("/api/v1/sessions/{session_id}/messages", "clearMessages"),
         clear::operation("/api/v1/sessions/{session_id}/history", "clearHistory"),
+        compact::operation(),
+        context::operation(),
         events::operation(),
         timeline::operation(),
         mcp::operation(),

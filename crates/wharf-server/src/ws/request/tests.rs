@@ -12,6 +12,7 @@ fn requests_are_read_and_errors_name_the_field() {
     let frames = [
         r#"{"type":"request","id":"1","timestamp":"2026-11-20T12:25:47.646098","payload":{"action":"ping"}}"#,
         r#"{"id":"1","payload":{"action":"cancel","force":true,"channel":"x"}}"#,
+        r#"{"type":"request","id":"1","payload":{"action":"compact","focus":"the names"}}"#,
         r#"{"type":"request","id":"1","payload":{"action":"subscribe","after":3}}"#,
         r#"{"type":"request","id":"1","payload":{"action":"subscribe","after":-3}}"#,
         r#"{"type":"request","id":"1","payload":{"action":"prompt"}}"#,

@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
 use wharf_protocol::event::{PromptReceived, SessionUpdated};
 use wharf_protocol::permission::Preview;
-use wharf_protocol::rest::{AnswerPermission, Cancel, ForkSession, SessionQuery, UpdateSession};
+use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession, ForkSession, SessionQuery, UpdateSession};
 use wharf_protocol::slash::Slash;
 use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
 
@@ -224,6 +224,10 @@ impl<'a> Talk<'a> {
                 self.update(UpdateSession { mode: Some(mode), ..UpdateSession::default() }).await?;
             }
             Slash::Clear => self.client.clear(&self.session.id).await?,
+            // What comes of it is told as it happens.
+            Slash::Compact(focus) => {
+                self.client.compact(&self.session.id, CompactSession { focus }).await?;
+            }
             Slash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };
                 let forked = self.client.fork_session(&self.session.id, fork).await?;
