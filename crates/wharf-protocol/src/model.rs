@@ -13,15 +13,21 @@ pub enum Protocol {
     /// OpenAI's chat completions, which most servers speak.
     #[default]
     Openai,
+    /// OpenAI's Responses.
+    Responses,
+    /// Google's Gemini.
+    Gemini,
 }
 
 impl Protocol {
-    pub const ALL: &'static [Protocol] = &[Protocol::Openai];
+    pub const ALL: &'static [Protocol] = &[Protocol::Openai, Protocol::Responses, Protocol::Gemini];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Openai => "openai",
+            Self::Responses => "responses",
+            Self::Gemini => "gemini",
         }
     }
 }

@@ -153,6 +153,8 @@ pub(super) fn parse_base_url(text: &str, protocol: Protocol) -> Result<Url, Stri
     let path = url.path().trim_end_matches('/');
     let (endpoint, version) = match protocol {
         Protocol::Openai => ("/chat/completions", "/v1"),
+        Protocol::Responses => ("/responses", "/v1"),
+        Protocol::Gemini => ("/models", "/v1beta"),
     };
     let path = path.strip_suffix(endpoint).unwrap_or(path);
     let path = if path.is_empty() { version.to_owned() } else { path.to_owned() };
