@@ -10,16 +10,16 @@ use async_trait::async_trait;
 use futures_util::stream;
 use serde_json::json;
 use wharf_engine::{Caller, Engine, EngineConfig, EngineError, Parts};
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
 use wharf_protocol::{Mode, Prompt, Role, StopReason};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 fn main() -> ExitCode {
-    if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
+    if let Some(code) = wharf_exec::supervisor::entry(std::env::args_os()) {
         return code;
     }
     let Some(home) = std::env::args_os().nth(1) else { return ExitCode::FAILURE };

@@ -15,13 +15,14 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
+use wharf_exec::commands::CommandOver;
+use wharf_exec::forget;
 use wharf_failpoints::{mistake, point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{CallId, CommandId, Event, EventBody, Message, Seq, SessionId, Timestamp, ToolLocation, ToolSpec};
 use wharf_store::{Append, Entry, Lease, StoreError};
-use wharf_tools::commands::CommandOver;
-use wharf_tools::supervisor::{forget, recorded};
+use wharf_tools::recorded;
 
 use crate::commands::{CommandStart, RunningCommands};
 use crate::entropy::entropy;

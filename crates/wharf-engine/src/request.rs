@@ -2,8 +2,8 @@
 
 use tokio::sync::oneshot;
 use wharf_core::{Answer, Core, Input, NewPrompt};
+use wharf_exec::commands::Launch;
 use wharf_protocol::{CallId, CommandId, McpServer};
-use wharf_tools::commands::Launch;
 
 use crate::EngineError;
 

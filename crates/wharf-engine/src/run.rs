@@ -16,7 +16,7 @@ use wharf_models::{Delta, ModelStream};
 use wharf_protocol::CallId;
 use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_tools::supervisor::Recorded;
+use wharf_tools::Recorded;
 use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
 
 use crate::progress::{Budget, Piece, Progressing};

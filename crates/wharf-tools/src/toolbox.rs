@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wharf_exec::containment::Namespaces;
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::rest::{Containment, ContainmentSetting};
 use wharf_protocol::{McpServer, ToolSpec};
 
-use crate::exec::containment::Namespaces;
+use crate::Tool;
 use crate::mcp::{Mcp, McpConfig};
-use crate::supervisor::SupervisorProgram;
 use crate::tools;
-use crate::{Tool, exec};
 
 /// What the built-in tools need to know.
 #[derive(Debug, Clone)]
@@ -59,7 +59,7 @@ impl Toolbox {
     pub fn builtin(mut config: ToolsConfig) -> Self {
         config.supervisor = config.supervisor.filter(|_| cfg!(target_os = "linux"));
         if config.supervisor.is_none() {
-            exec::adopt_orphans();
+            wharf_exec::adopt_orphans();
         }
         let mcp = Mcp::new(McpConfig {
             servers: std::mem::take(&mut config.mcp_servers),

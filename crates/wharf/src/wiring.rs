@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::mcp::McpConfig;
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};

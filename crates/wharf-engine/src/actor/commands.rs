@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 use wharf_core::{Answer, Input, NewCommand, Rejected};
+use wharf_exec::commands::{CommandOver, Launch, keep_outputs};
+use wharf_exec::{forget_command, recorded_command};
 use wharf_failpoints::point;
 use wharf_protocol::{CallId, CommandId, CommandStatus};
-use wharf_tools::commands::{CommandOver, Launch, keep_outputs};
-use wharf_tools::supervisor::{forget_command, recorded_command};
 
 use super::Actor;
 use crate::EngineError;

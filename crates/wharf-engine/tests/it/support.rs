@@ -11,6 +11,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use wharf_engine::{Accepted, Access, Caller, Engine, EngineConfig, EngineError, Parts, Watcher};
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
@@ -19,7 +20,6 @@ use wharf_protocol::{
 };
 use wharf_store::Store;
 use wharf_store::memory::MemoryStore;
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 /// One step of a scripted reply.

@@ -16,8 +16,8 @@ use super::http;
 use super::server::Handle;
 use super::set::{McpSet, Remembered};
 use crate::Home;
-use crate::exec;
-use crate::supervisor::{Supervisor, SupervisorProgram};
+use wharf_exec::environment;
+use wharf_exec::supervisor::{Supervisor, SupervisorProgram};
 
 /// Servers of all sessions together. Beyond them one is not started; it is tried again like one that does not work.
 pub(super) const RUNNING_MAX: usize = 256;
@@ -91,7 +91,7 @@ impl Mcp {
             Vec::new()
         });
         let ground = Ground {
-            environment: exec::allowed(&environment, &pass_environment),
+            environment: environment::allowed(&environment, &pass_environment),
             supervisor: supervisor.map(|program| Arc::new(Supervisor::new(program))),
             stop: CancellationToken::new(),
             running: Arc::new(Semaphore::new(RUNNING_MAX)),

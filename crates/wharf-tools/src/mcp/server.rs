@@ -1,5 +1,6 @@
 //! One server's task: connects, lives, starts again with growing pauses, gives up for a while.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -18,7 +19,7 @@ use super::pool::{Ground, RUNNING_MAX};
 use super::{http, legacy, stdio};
 use crate::Home;
 use crate::Progress;
-use crate::exec::Program;
+use wharf_exec::Program;
 
 /// Calls that wait to be sent; a call waits when there are more.
 const COMMANDS: usize = 64;
@@ -244,15 +245,15 @@ impl Task {
                 let mut environment = self.ground.environment.clone();
                 environment.retain(|(name, _)| !env.iter().any(|(given, _)| given == name));
                 environment.extend(env.iter().cloned());
-                let program = Program {
-                    program: command.clone(),
-                    arguments: args.clone(),
-                    environment,
-                    directory: self.directory.clone(),
+                let home = self.directory.clone();
+                let opened = async {
+                    let opened = tokio::task::spawn_blocking(move || home.open()).await;
+                    let (directory, _) = opened.map_err(io::Error::other)??;
+                    let program = Program { program: command.clone(), arguments: args.clone(), environment, directory };
+                    stdio::open(program, self.ground.supervisor.as_ref(), self.tail.clone()).await
                 };
-                let opened = stdio::open(program, self.ground.supervisor.as_ref(), self.tail.clone()).await;
                 // What is not there does not come by waiting.
-                opened.map_err(|error| NotOpened {
+                opened.await.map_err(|error| NotOpened {
                     reason: format!("{} cannot be started: {error}", command.display()),
                     is_final: true,
                 })

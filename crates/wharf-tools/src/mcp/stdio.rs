@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::MESSAGE_MAX_BYTES;
 use super::link::{Arrival, Link, Tail};
 use super::message::{self, Outgoing};
-use crate::exec::{DRAIN, Piped, Program};
-use crate::supervisor::Supervisor;
+use wharf_exec::supervisor::Supervisor;
+use wharf_exec::{DRAIN, Piped, Program};
 
 /// Once its input has ended: how long a server may take to end by itself.
 const LEAVE: Duration = Duration::from_secs(2);

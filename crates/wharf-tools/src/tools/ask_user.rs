@@ -176,7 +176,7 @@ fn answer(question: &Question, values: &Map<String, Value>) -> Result<String, To
         }
     }
     let mut text = format!("The user answered:\n{}", lines.join("\n"));
-    text.truncate(crate::output::floor(&text, ANSWER_MAX_BYTES));
+    text.truncate(text.floor_char_boundary(ANSWER_MAX_BYTES));
     Ok(text)
 }
 
