@@ -11,6 +11,7 @@ use futures_util::stream;
 use serde_json::json;
 use wharf_engine::{Caller, Engine, EngineConfig, EngineError, Parts};
 use wharf_exec::supervisor::SupervisorProgram;
+use wharf_mcp::Mcp;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
@@ -45,7 +46,9 @@ async fn serve(home: &Path) -> Result<(), EngineError> {
         supervisor: Some(SupervisorProgram::this()),
         ..ToolsConfig::default()
     });
-    let engine = Engine::start(config, Parts { store, models: Arc::new(OneCommand { command }), tools }).await?;
+    let engine =
+        Engine::start(config, Parts { store, models: Arc::new(OneCommand { command }), tools, mcp: Mcp::default() })
+            .await?;
     let access = engine.access(Caller::owner("test"));
     let session = access.create_session(CreateSession::default()).await?;
     let accepted = access.prompt(&session.id, Prompt::new("run it")).await?;

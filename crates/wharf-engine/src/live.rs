@@ -10,6 +10,7 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_core::{Core, SubjectsOf};
+use wharf_mcp::Mcp;
 use wharf_models::ModelSource;
 use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
 use wharf_store::Store;
@@ -88,11 +89,12 @@ impl Shared {
         store: Arc<dyn Store>,
         models: Arc<dyn ModelSource>,
         tools: Toolbox,
+        mcp: Mcp,
         owner_task: OwnerTask,
     ) -> Arc<Self> {
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
-            mcp: McpSessions::new(&tools, &config.state_dir),
+            mcp: McpSessions::new(mcp, &config.state_dir),
             config: watch::Sender::new(Arc::new(config)),
             store,
             models,

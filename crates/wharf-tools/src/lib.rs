@@ -9,13 +9,12 @@ pub mod commands;
 mod diff;
 mod editor;
 mod guard;
-pub mod mcp;
 mod name;
 mod output;
 mod patch;
 mod question;
 mod recorded;
-mod remote;
+pub mod remote;
 mod seen;
 mod text;
 mod toolbox;
@@ -130,4 +129,12 @@ pub enum ToolError {
     /// A time limit that the call itself asked for.
     #[error("timed out after {after_ms} ms")]
     TimedOut { after_ms: u64, output: String },
+}
+
+impl ToolError {
+    /// Stopped before there was any output.
+    #[must_use]
+    pub fn stopped() -> Self {
+        Self::Stopped { output: String::new() }
+    }
 }

@@ -12,6 +12,7 @@ use tempfile::TempDir;
 use tokio::sync::Notify;
 use wharf_engine::{Accepted, Access, Caller, Engine, EngineConfig, EngineError, Parts, Watcher};
 use wharf_exec::supervisor::SupervisorProgram;
+use wharf_mcp::Mcp;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
@@ -166,7 +167,7 @@ impl TestEngine {
 
     async fn start(home: Arc<TempDir>, store: Arc<dyn Store>, config: EngineConfig, tools: Toolbox) -> Self {
         let models = TestModels::default();
-        let parts = Parts { store, models: Arc::new(models.clone()), tools };
+        let parts = Parts { store, models: Arc::new(models.clone()), tools, mcp: Mcp::default() };
         let engine = Engine::start(config, parts).await.unwrap();
         let access = engine.access(Caller::owner("test"));
         Self { engine, access, model: models.0, home }

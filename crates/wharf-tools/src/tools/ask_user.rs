@@ -12,7 +12,6 @@ use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
-use crate::blocking::stopped;
 use crate::question::{Field, FieldKind, Question, Reply};
 use crate::{CallContext, HostError, Tool, ToolError, ToolOutput};
 
@@ -103,7 +102,7 @@ impl Tool for AskUser {
         let limit = Duration::from_millis(context.timeout_ms);
         let reply = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
             reply = host.ask(&context.call_id, &question, limit) => reply,
         };
         let result = match reply {

@@ -85,7 +85,7 @@ impl Bash {
     async fn namespace(&self) -> Result<Option<PathBuf>, ToolError> {
         let namespaces = Arc::clone(&self.namespaces);
         let found = tokio::task::spawn_blocking(move || namespaces.program()).await;
-        let found = found.map_err(|_| crate::blocking::stopped())?;
+        let found = found.map_err(|_| ToolError::stopped())?;
         found.map_err(|reason| {
             ToolError::Failed(format!(
                 "the configuration requires containment, and it cannot be had: {reason}. Nothing was run."
@@ -141,7 +141,7 @@ impl Tool for Bash {
             return Err(ToolError::Failed(text));
         }
         if context.cancel.is_cancelled() {
-            return Err(crate::blocking::stopped());
+            return Err(ToolError::stopped());
         }
         let OpenDir { fd: directory, rel } = directory(&context.workspace, arguments.workdir.as_deref())?;
         // The engine enforces the call's own limit; a shorter one is ours.

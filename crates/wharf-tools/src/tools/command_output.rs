@@ -72,7 +72,7 @@ impl Tool for CommandOutput {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         tokio::select! {
             output = read(arguments, &context) => output,
-            () = context.cancel.cancelled() => Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => Err(ToolError::stopped()),
         }
     }
 }

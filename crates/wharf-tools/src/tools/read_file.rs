@@ -13,7 +13,7 @@ use wharf_protocol::{ContentBlock, Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing, stopped};
+use crate::blocking::{Stop, Why, look, seeing};
 use crate::editor::{Buffer, Want};
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
@@ -230,7 +230,7 @@ impl Range {
         stop: &Stop,
     ) -> Result<ToolOutput, ToolError> {
         if stop.reached() == Some(Why::Cancelled) {
-            return Err(stopped());
+            return Err(ToolError::stopped());
         }
         if listing.shown.is_none() {
             let (name, first, lines) = (shown(rel), self.first, listing.lines);

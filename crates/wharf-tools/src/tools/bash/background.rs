@@ -113,7 +113,7 @@ pub(super) async fn follow(launch: Launch, context: &CallContext) -> Result<Tool
 async fn begin(commands: &dyn Commands, launch: Launch, context: &CallContext) -> Result<CommandId, ToolError> {
     tokio::select! {
         id = commands.start(&context.call_id, launch) => id,
-        () = context.cancel.cancelled() => Err(crate::blocking::stopped()),
+        () = context.cancel.cancelled() => Err(ToolError::stopped()),
     }
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::blocking::stopped;
 use crate::{
     CallContext, ClientHost, HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput, ToolError, ToolOutput,
 };
@@ -41,7 +40,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let opened = tokio::select! {
         biased;
-        () = context.cancel.cancelled() => return Err(stopped()),
+        () = context.cancel.cancelled() => return Err(ToolError::stopped()),
         opened = host.open_terminal(&context.call_id, command) => opened,
     };
     let terminal = opened.map_err(|error| {

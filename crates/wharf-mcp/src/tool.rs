@@ -8,28 +8,28 @@ use serde_json::Value;
 use wharf_protocol::tool::ToolSource;
 use wharf_protocol::{ToolKind, ToolSpec};
 
-use super::catalogue::RemoteTool;
-use super::config::Checked;
-use super::life::CallError;
-use super::result;
-use super::server::Handle;
-use super::visible;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::catalogue::RemoteTool;
+use crate::config::Checked;
+use crate::life::CallError;
+use crate::server::Handle;
+use wharf_foreign::visible;
+use wharf_tools::remote;
+use wharf_tools::{CallContext, Tool, ToolError, ToolOutput};
 
 /// How long a call waits for its server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
 const ERROR_MAX_BYTES: usize = 8 << 10;
 
-pub(super) struct McpTool {
-    pub(super) spec: Arc<ToolSpec>,
-    pub(super) server: Arc<Checked>,
+pub(crate) struct McpTool {
+    pub(crate) spec: Arc<ToolSpec>,
+    pub(crate) server: Arc<Checked>,
     /// What its server calls it.
-    pub(super) remote: String,
-    pub(super) handle: Arc<Handle>,
+    pub(crate) remote: String,
+    pub(crate) handle: Arc<Handle>,
 }
 
 /// `is_trusted`: the tool is what the server listed first.
-pub(super) fn spec(name: String, remote: &RemoteTool, server: &Checked, is_trusted: bool, timeout_ms: u64) -> ToolSpec {
+pub(crate) fn spec(name: String, remote: &RemoteTool, server: &Checked, is_trusted: bool, timeout_ms: u64) -> ToolSpec {
     let server_name = &server.name;
     let description = match (&remote.title, remote.description.as_str()) {
         (None, "") => format!("{} of the MCP server {server_name}", visible::line(&remote.name, 80)),
@@ -58,23 +58,18 @@ impl Tool for McpTool {
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         // Its server would refuse what has one meaning all the same.
-        let arguments = crate::arguments::fitted(&self.spec.parameters, arguments);
+        let arguments = remote::fitted(&self.spec.parameters, arguments);
         let work = async {
             self.handle.connected(CONNECT_LIMIT).await.map_err(CallError::Lost)?;
             self.handle.call(self.remote.clone(), arguments, context.progress.clone()).await
         };
         let answer = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
             answer = work => answer,
         };
         let result = answer.map_err(|error| self.failed(&error))?;
-        let told = result::told(&result);
-        if told.is_error {
-            return Err(ToolError::Failed(visible::shortened(told.text, context.output_limit)));
-        }
-        let output = crate::output::bounded(told.text, &context).await;
-        Ok(ToolOutput { content: told.content, ..output })
+        remote::outcome(&result, &context).await
     }
 }
 

@@ -9,9 +9,9 @@ use tokio::net::unix::pipe;
 use tokio::sync::mpsc;
 use tokio::time::timeout;
 
-use super::MESSAGE_MAX_BYTES;
-use super::link::{Arrival, Link, Tail};
-use super::message::{self, Outgoing};
+use crate::MESSAGE_MAX_BYTES;
+use crate::link::{Arrival, Link, Tail};
+use crate::message::{self, Outgoing};
 use wharf_exec::supervisor::Supervisor;
 use wharf_exec::{DRAIN, Piped, Program};
 
@@ -22,7 +22,7 @@ const LAST_WORD: Duration = Duration::from_millis(500);
 const READ_BYTES: usize = 8 << 10;
 
 /// Starts the program.
-pub(super) async fn open(program: Program, supervisor: Option<&Arc<Supervisor>>, tail: Tail) -> io::Result<Link> {
+pub(crate) async fn open(program: Program, supervisor: Option<&Arc<Supervisor>>, tail: Tail) -> io::Result<Link> {
     let piped = program.start(supervisor).await?;
     Ok(Link::new(|outgoing, arrived| carry(piped, outgoing, arrived, tail)))
 }

@@ -42,25 +42,25 @@ pub struct BadServer {
 
 /// A server that can be tried.
 #[derive(Clone)]
-pub(super) struct Checked {
-    pub(super) name: String,
-    pub(super) source: McpSource,
-    pub(super) place: Place,
-    pub(super) trust_annotations: bool,
+pub(crate) struct Checked {
+    pub(crate) name: String,
+    pub(crate) source: McpSource,
+    pub(crate) place: Place,
+    pub(crate) trust_annotations: bool,
     /// All of it, as text: equal for servers that are configured alike.
-    pub(super) identity: String,
+    pub(crate) identity: String,
 }
 
 /// Where a server is.
 #[derive(Clone)]
-pub(super) enum Place {
+pub(crate) enum Place {
     Program { command: PathBuf, args: Vec<String>, env: Vec<(String, String)> },
     Http { url: Url, headers: HeaderMap },
     Sse { url: Url, headers: HeaderMap },
 }
 
 impl Checked {
-    pub(super) fn transport(&self) -> McpTransport {
+    pub(crate) fn transport(&self) -> McpTransport {
         match self.place {
             Place::Program { .. } => McpTransport::Stdio,
             Place::Http { .. } => McpTransport::Http,
@@ -69,7 +69,7 @@ impl Checked {
     }
 
     /// The program or address, without anything that may be secret.
-    pub(super) fn target(&self) -> String {
+    pub(crate) fn target(&self) -> String {
         match &self.place {
             Place::Program { command, .. } => command.display().to_string(),
             Place::Http { url, .. } | Place::Sse { url, .. } => {
@@ -85,7 +85,7 @@ impl Checked {
     }
 
     /// `text` without the values that were given for this server alone.
-    pub(super) fn redacted(&self, text: &str) -> String {
+    pub(crate) fn redacted(&self, text: &str) -> String {
         let mut secrets: Vec<String> = match &self.place {
             Place::Program { env, .. } => env.iter().map(|(_, value)| value.clone()).collect(),
             Place::Http { url, headers } | Place::Sse { url, headers } => {
@@ -118,7 +118,7 @@ pub fn check(servers: &[McpServer]) -> Result<(), BadServer> {
 }
 
 /// Servers of the configuration file may name a program that is looked for in `PATH`.
-pub(super) fn checked(servers: &[McpServer], source: McpSource) -> Result<Vec<Checked>, BadServer> {
+pub(crate) fn checked(servers: &[McpServer], source: McpSource) -> Result<Vec<Checked>, BadServer> {
     if servers.len() > SERVERS_MAX {
         let reason = format!("{} servers; a session may have {SERVERS_MAX}", servers.len());
         return Err(BadServer { path: String::new(), reason });
@@ -146,7 +146,7 @@ fn one(server: &McpServer, source: McpSource) -> Result<Checked, Bad> {
     if length == 0 || length > NAME_MAX || server.name.trim() != server.name {
         return Err(bad("name", format!("must have 1 to {NAME_MAX} characters, and no space around them")));
     }
-    if super::visible::text(&server.name) != server.name || server.name.contains(['\n', '\t']) {
+    if wharf_foreign::visible::text(&server.name) != server.name || server.name.contains(['\n', '\t']) {
         return Err(bad("name", "must not hold control characters"));
     }
     let McpServer { name, transport, command, args, env, url, headers, trust_annotations } = server;

@@ -21,8 +21,6 @@ mod set;
 mod stdio;
 mod tool;
 
-use crate::remote::{description, names, result, visible};
-
 pub use catalogue::Catalogue;
 pub use config::{BadServer, check};
 pub use pool::{Mcp, McpConfig};
@@ -34,5 +32,7 @@ const VERSIONS: [&str; 4] = ["2025-11-25", "2025-06-18", "2025-03-26", "2024-11-
 /// Longest message of a server. A server that sends a longer one is started again.
 const MESSAGE_MAX_BYTES: usize = 16 << 20;
 
+#[cfg(test)]
+mod testing;
 #[cfg(test)]
 mod tests;

@@ -123,7 +123,7 @@ fn server(transport: McpTransport, url: &str) -> McpServer {
 }
 
 fn open(mcp: &Mcp, transport: McpTransport, url: &str) -> McpSet {
-    mcp.open(&[server(transport, url)], Remembered::default(), &crate::Home::new("/", &[]))
+    mcp.open(&[server(transport, url)], Remembered::default(), &wharf_tools::Home::new("/", &[]))
 }
 
 fn state(set: &McpSet) -> McpServerState {

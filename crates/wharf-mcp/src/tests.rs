@@ -7,14 +7,17 @@ mod programs;
 
 use expect_test::{Expect, expect};
 use serde_json::json;
+use wharf_foreign::visible;
 use wharf_protocol::ContentBlock;
 use wharf_protocol::mcp::{McpServer, McpSource, McpTransport, NamedValue};
 
+use wharf_tools::remote::{names, result};
+
 use super::catalogue::Catalogue;
+use super::check;
 use super::config::checked;
 use super::event_stream::{Event, EventStream};
 use super::message::{self, Incoming};
-use super::{check, names, result, visible};
 
 #[test]
 fn what_hides_in_a_text_is_shown() {

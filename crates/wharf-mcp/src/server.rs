@@ -11,15 +11,14 @@ use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 use wharf_protocol::mcp::McpStatus;
 
-use super::catalogue::Catalogue;
-use super::config::{Checked, Place};
-use super::life::{Call, CallError, Command, End, Life, News};
-use super::link::{Link, Tail};
-use super::pool::{Ground, RUNNING_MAX};
-use super::{http, legacy, stdio};
-use crate::Home;
-use crate::Progress;
+use crate::catalogue::Catalogue;
+use crate::config::{Checked, Place};
+use crate::life::{Call, CallError, Command, End, Life, News};
+use crate::link::{Link, Tail};
+use crate::pool::{Ground, RUNNING_MAX};
+use crate::{http, legacy, stdio};
 use wharf_exec::Program;
+use wharf_tools::{Home, Progress};
 
 /// Calls that wait to be sent; a call waits when there are more.
 const COMMANDS: usize = 64;
@@ -36,23 +35,23 @@ const COOL: Duration = Duration::from_secs(5);
 
 /// What is known of a server.
 #[derive(Debug, Clone)]
-pub(super) struct State {
-    pub(super) status: McpStatus,
+pub(crate) struct State {
+    pub(crate) status: McpStatus,
     /// The first attempt is over, well or not.
-    pub(super) is_settled: bool,
+    pub(crate) is_settled: bool,
     /// Attempts that came to an end or to nothing.
-    pub(super) conclusions: u64,
-    pub(super) restarts: u32,
-    pub(super) server: Option<String>,
+    pub(crate) conclusions: u64,
+    pub(crate) restarts: u32,
+    pub(crate) server: Option<String>,
     /// As the server last listed them, also while it is down.
-    pub(super) catalogue: Option<Arc<Catalogue>>,
-    pub(super) error: Option<String>,
+    pub(crate) catalogue: Option<Arc<Catalogue>>,
+    pub(crate) error: Option<String>,
 }
 
 /// A server's task, as those see it who use it. Without anybody who does, the server is stopped.
-pub(super) struct Handle {
-    pub(super) state: watch::Receiver<State>,
-    pub(super) tail: Tail,
+pub(crate) struct Handle {
+    pub(crate) state: watch::Receiver<State>,
+    pub(crate) tail: Tail,
     commands: mpsc::Sender<Command>,
     ids: Arc<AtomicU64>,
     stop: CancellationToken,
@@ -66,7 +65,7 @@ impl Drop for Handle {
 
 impl Handle {
     /// A new server, and what has to be run for it.
-    pub(super) fn new(server: Checked, directory: Home, ground: Arc<Ground>) -> (Self, impl Future<Output = ()>) {
+    pub(crate) fn new(server: Checked, directory: Home, ground: Arc<Ground>) -> (Self, impl Future<Output = ()>) {
         let (commands, inbox) = mpsc::channel(COMMANDS);
         let (state, seen) = watch::channel(State {
             status: McpStatus::Connecting,
@@ -98,7 +97,7 @@ impl Handle {
     }
 
     /// Waits until the server is connected. One that was given up is tried again.
-    pub(super) async fn connected(&self, limit: Duration) -> Result<(), String> {
+    pub(crate) async fn connected(&self, limit: Duration) -> Result<(), String> {
         let mut state = self.state.clone();
         let seen = state.borrow_and_update().clone();
         if seen.status == McpStatus::Failed && self.commands.send(Command::Wake).await.is_err() {
@@ -121,7 +120,7 @@ impl Handle {
     }
 
     /// Calls a tool. Dropped, the server is told that nobody waits any more.
-    pub(super) async fn call(&self, tool: String, arguments: Value, progress: Progress) -> Result<Value, CallError> {
+    pub(crate) async fn call(&self, tool: String, arguments: Value, progress: Progress) -> Result<Value, CallError> {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let lost = || CallError::Lost("it was stopped".to_owned());

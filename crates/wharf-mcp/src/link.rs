@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::message::{Incoming, Outgoing};
+use crate::message::{Incoming, Outgoing};
 
 /// Messages that wait to be sent. A server that takes no more of them is given up.
 const OUTGOING: usize = 256;
@@ -21,7 +21,7 @@ const TAIL_BYTES: usize = 8 << 10;
 
 /// What comes from a server.
 #[derive(Debug)]
-pub(super) enum Arrival {
+pub(crate) enum Arrival {
     Message(Incoming),
     /// This request got no answer, and will get none.
     Failed {
@@ -32,15 +32,15 @@ pub(super) enum Arrival {
     Ended(String),
 }
 
-pub(super) struct Link {
-    pub(super) outgoing: mpsc::Sender<Outgoing>,
-    pub(super) incoming: mpsc::Receiver<Arrival>,
+pub(crate) struct Link {
+    pub(crate) outgoing: mpsc::Sender<Outgoing>,
+    pub(crate) incoming: mpsc::Receiver<Arrival>,
     task: AbortOnDropHandle<()>,
 }
 
 impl Link {
     /// A link that `carry` serves until the sender of its messages is gone.
-    pub(super) fn new<F>(carry: impl FnOnce(mpsc::Receiver<Outgoing>, mpsc::Sender<Arrival>) -> F) -> Self
+    pub(crate) fn new<F>(carry: impl FnOnce(mpsc::Receiver<Outgoing>, mpsc::Sender<Arrival>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -51,7 +51,7 @@ impl Link {
     }
 
     /// Leaves the server in good order, within a limit.
-    pub(super) async fn close(self) {
+    pub(crate) async fn close(self) {
         let Self { outgoing, incoming, task } = self;
         drop((outgoing, incoming));
         // Aborted where it takes longer: a program's keeper sees its socket end, and kills.
@@ -61,23 +61,23 @@ impl Link {
 
 /// The end of what a program wrote to its standard error.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Tail(Arc<Mutex<VecDeque<u8>>>);
+pub(crate) struct Tail(Arc<Mutex<VecDeque<u8>>>);
 
 impl Tail {
-    pub(super) fn push(&self, bytes: &[u8]) {
+    pub(crate) fn push(&self, bytes: &[u8]) {
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.extend(&bytes[bytes.len().saturating_sub(TAIL_BYTES)..]);
         let over = kept.len().saturating_sub(TAIL_BYTES);
         kept.drain(..over);
     }
 
-    pub(super) fn text(&self) -> Option<String> {
+    pub(crate) fn text(&self) -> Option<String> {
         let kept: Vec<u8> = self.0.lock().unwrap_or_else(PoisonError::into_inner).iter().copied().collect();
-        let text = super::visible::text(String::from_utf8_lossy(&kept).trim());
+        let text = wharf_foreign::visible::text(String::from_utf8_lossy(&kept).trim());
         (!text.is_empty()).then_some(text)
     }
 
-    pub(super) fn clear(&self) {
+    pub(crate) fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }

@@ -11,19 +11,19 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_protocol::mcp::{McpServer, McpServerState, McpSource, McpStatus};
 
-use super::config::{BadServer, Checked, checked};
-use super::http;
-use super::server::Handle;
-use super::set::{McpSet, Remembered};
-use crate::Home;
+use crate::config::{BadServer, Checked, checked};
+use crate::http;
+use crate::server::Handle;
+use crate::set::{McpSet, Remembered};
 use wharf_exec::environment;
 use wharf_exec::supervisor::{Supervisor, SupervisorProgram};
+use wharf_tools::Home;
 
 /// Servers of all sessions together. Beyond them one is not started; it is tried again like one that does not work.
-pub(super) const RUNNING_MAX: usize = 256;
+pub(crate) const RUNNING_MAX: usize = 256;
 
 /// What MCP servers are run with.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 pub struct McpConfig {
     /// Servers that every session has.
     pub servers: Vec<McpServer>,
@@ -33,7 +33,20 @@ pub struct McpConfig {
     pub pass_environment: Vec<String>,
     /// Longest call.
     pub call_timeout_ms: u64,
+    /// What runs programs so that none outlives this process. Linux only.
     pub supervisor: Option<SupervisorProgram>,
+}
+
+impl Default for McpConfig {
+    fn default() -> Self {
+        Self {
+            servers: Vec::new(),
+            environment: BTreeMap::new(),
+            pass_environment: Vec::new(),
+            call_timeout_ms: 600_000,
+            supervisor: None,
+        }
+    }
 }
 
 impl McpConfig {
@@ -59,12 +72,12 @@ struct Pool {
 }
 
 /// What every server stands on.
-pub(super) struct Ground {
-    pub(super) environment: Vec<(String, String)>,
-    pub(super) supervisor: Option<Arc<Supervisor>>,
-    pub(super) stop: CancellationToken,
+pub(crate) struct Ground {
+    pub(crate) environment: Vec<(String, String)>,
+    pub(crate) supervisor: Option<Arc<Supervisor>>,
+    pub(crate) stop: CancellationToken,
     /// One permit for each server that runs.
-    pub(super) running: Arc<Semaphore>,
+    pub(crate) running: Arc<Semaphore>,
     /// As far as it says which proxy to use.
     whole_environment: BTreeMap<String, String>,
     client: OnceLock<Client>,
@@ -72,7 +85,7 @@ pub(super) struct Ground {
 
 impl Ground {
     /// Made when it is first needed: many have no server over HTTP.
-    pub(super) fn client(&self) -> Result<Client, String> {
+    pub(crate) fn client(&self) -> Result<Client, String> {
         if let Some(client) = self.client.get() {
             return Ok(client.clone());
         }
@@ -92,7 +105,9 @@ impl Mcp {
         });
         let ground = Ground {
             environment: environment::allowed(&environment, &pass_environment),
-            supervisor: supervisor.map(|program| Arc::new(Supervisor::new(program))),
+            supervisor: supervisor
+                .filter(|_| cfg!(target_os = "linux"))
+                .map(|program| Arc::new(Supervisor::new(program))),
             stop: CancellationToken::new(),
             running: Arc::new(Semaphore::new(RUNNING_MAX)),
             whole_environment: environment,
@@ -176,6 +191,12 @@ impl Mcp {
         if timeout(limit, self.pool.tasks.wait()).await.is_err() {
             tracing::info!("MCP servers are still ending");
         }
+    }
+}
+
+impl Default for Mcp {
+    fn default() -> Self {
+        Self::new(McpConfig::default())
     }
 }
 

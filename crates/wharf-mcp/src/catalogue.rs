@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{description, visible};
+use wharf_foreign::visible;
+use wharf_tools::remote::description;
 
 /// Tools of one server. What it lists beyond them is left out.
-pub(super) const TOOLS_MAX: usize = 128;
+pub(crate) const TOOLS_MAX: usize = 128;
 /// Pages of one list.
-pub(super) const PAGES_MAX: usize = 64;
+pub(crate) const PAGES_MAX: usize = 64;
 /// A tool's name as its server has it, in bytes.
 const NAME_MAX_BYTES: usize = 256;
 const TITLE_MAX_BYTES: usize = 128;
@@ -23,26 +24,26 @@ const NOTES_MAX: usize = 16;
 /// A server's tools.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Catalogue {
-    pub(super) tools: Vec<RemoteTool>,
+    pub(crate) tools: Vec<RemoteTool>,
     /// What could not be taken over, and why.
-    pub(super) left_out: Vec<String>,
+    pub(crate) left_out: Vec<String>,
 }
 
 /// A tool as its server describes it; safe to be shown.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(super) struct RemoteTool {
+pub(crate) struct RemoteTool {
     /// Exactly as the server has it; never shown.
-    pub(super) name: String,
-    pub(super) title: Option<String>,
-    pub(super) description: String,
-    pub(super) schema: Value,
-    pub(super) read_only: bool,
-    pub(super) open_world: bool,
+    pub(crate) name: String,
+    pub(crate) title: Option<String>,
+    pub(crate) description: String,
+    pub(crate) schema: Value,
+    pub(crate) read_only: bool,
+    pub(crate) open_world: bool,
 }
 
 impl RemoteTool {
     /// A hash of what it is described as.
-    pub(super) fn definition(&self) -> String {
+    pub(crate) fn definition(&self) -> String {
         let schema = self.schema.to_string();
         let mut hash = Sha256::new();
         for part in [&self.name, self.title.as_deref().unwrap_or_default(), &self.description, &schema] {
@@ -60,7 +61,7 @@ impl RemoteTool {
 
 impl Catalogue {
     /// Takes a page over; gives the cursor of the next one.
-    pub(super) fn add_page(&mut self, page: Value) -> Result<Option<String>, &'static str> {
+    pub(crate) fn add_page(&mut self, page: Value) -> Result<Option<String>, &'static str> {
         let Value::Object(mut page) = page else { return Err("its list of tools is no object") };
         let Some(Value::Array(tools)) = page.remove("tools") else { return Err("its answer has no list of tools") };
         let mut bytes: usize = self.tools.iter().map(RemoteTool::bytes).sum();
@@ -88,7 +89,7 @@ impl Catalogue {
         Ok(next.filter(|cursor| !cursor.is_empty()))
     }
 
-    pub(super) fn note(&mut self, note: String) {
+    pub(crate) fn note(&mut self, note: String) {
         if self.left_out.len() < NOTES_MAX {
             self.left_out.push(note);
         }

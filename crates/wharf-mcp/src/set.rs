@@ -11,12 +11,12 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use wharf_protocol::mcp::{McpServerState, McpStatus};
 
-use super::catalogue::Catalogue;
-use super::config::Checked;
-use super::names;
-use super::server::{Handle, State};
-use super::tool::{self, McpTool};
-use crate::Tool;
+use crate::catalogue::Catalogue;
+use crate::config::Checked;
+use crate::server::{Handle, State};
+use crate::tool::{self, McpTool};
+use wharf_tools::Tool;
+use wharf_tools::remote::names;
 
 /// Tools of one session's servers together. Providers take few; a model is served badly by many.
 const TOOLS_MAX: usize = 512;
@@ -75,7 +75,7 @@ impl Remembered {
     }
 
     /// Each server's tools, as a session has them.
-    pub(super) fn tool_names(&self, servers: &[Checked]) -> Vec<Vec<String>> {
+    pub(crate) fn tool_names(&self, servers: &[Checked]) -> Vec<Vec<String>> {
         let parts = names::server_parts(servers.iter().map(|server| server.name.as_str()));
         let names = servers
             .iter()
@@ -100,7 +100,7 @@ fn names_in(part: &str, catalogue: &Catalogue) -> Vec<String> {
 }
 
 impl McpSet {
-    pub(super) fn new(members: Vec<(Arc<Handle>, Checked)>, remembered: Remembered, call_timeout_ms: u64) -> Self {
+    pub(crate) fn new(members: Vec<(Arc<Handle>, Checked)>, remembered: Remembered, call_timeout_ms: u64) -> Self {
         let parts = names::server_parts(members.iter().map(|(_, server)| server.name.as_str()));
         let members: Vec<Member> = members
             .into_iter()

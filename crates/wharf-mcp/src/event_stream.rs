@@ -1,18 +1,18 @@
 //! Server-sent events, as far as MCP uses them.
 
-use super::MESSAGE_MAX_BYTES;
+use crate::MESSAGE_MAX_BYTES;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Event {
+pub(crate) struct Event {
     /// `message` where it says nothing else.
-    pub(super) name: String,
-    pub(super) data: Vec<u8>,
+    pub(crate) name: String,
+    pub(crate) data: Vec<u8>,
 }
 
 /// Puts events together from what arrives, whatever its line ends.
 #[derive(Debug, Default)]
-pub(super) struct EventStream {
+pub(crate) struct EventStream {
     line: Vec<u8>,
     /// The last byte ended a line as the first of two.
     after_cr: bool,
@@ -23,11 +23,11 @@ pub(super) struct EventStream {
 
 /// An event is longer than a message may be.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(crate) struct TooLong;
 
 impl EventStream {
     /// The events that end in `bytes`.
-    pub(super) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
             if self.after_cr && bytes[0] == b'\n' {

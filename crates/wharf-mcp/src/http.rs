@@ -11,11 +11,11 @@ use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
-use super::MESSAGE_MAX_BYTES;
-use super::event_stream::EventStream;
-use super::link::{Arrival, Link};
-use super::message::{self, Incoming, Outgoing};
-use super::visible;
+use crate::MESSAGE_MAX_BYTES;
+use crate::event_stream::EventStream;
+use crate::link::{Arrival, Link};
+use crate::message::{self, Incoming, Outgoing};
+use wharf_foreign::visible;
 
 const CONNECT_LIMIT: Duration = Duration::from_secs(10);
 /// For the answer to a notification, and to our farewell.
@@ -35,7 +35,7 @@ const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
 const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// A client that stays with the host that it was sent to: what it carries is for nobody else.
-pub(super) fn client(environment: &BTreeMap<String, String>) -> Result<Client, String> {
+pub(crate) fn client(environment: &BTreeMap<String, String>) -> Result<Client, String> {
     let mut builder = Client::builder().connect_timeout(CONNECT_LIMIT).redirect(Policy::custom(same_place)).no_proxy();
     let value = |names: &[&str]| names.iter().find_map(|name| environment.get(*name).filter(|it| !it.is_empty()));
     let exceptions = value(&["NO_PROXY", "no_proxy"]).map_or("", String::as_str);
@@ -63,7 +63,7 @@ fn same_place(attempt: Attempt<'_>) -> reqwest::redirect::Action {
 }
 
 /// An error without its address, which may hold a key.
-pub(super) fn words(error: &reqwest::Error) -> String {
+pub(crate) fn words(error: &reqwest::Error) -> String {
     use std::error::Error;
     let mut source = error.source();
     let mut text = None;
@@ -74,7 +74,7 @@ pub(super) fn words(error: &reqwest::Error) -> String {
     visible::line(&text.unwrap_or_else(|| "the request failed".to_owned()), EXCERPT_BYTES)
 }
 
-pub(super) fn open(client: Client, url: Url, headers: HeaderMap) -> Link {
+pub(crate) fn open(client: Client, url: Url, headers: HeaderMap) -> Link {
     let peer = Arc::new(Peer { client, url, headers, known: Mutex::default() });
     Link::new(|outgoing, arrived| carry(peer, outgoing, arrived))
 }
@@ -273,12 +273,12 @@ async fn listen(peer: Arc<Peer>, arrived: mpsc::Sender<Arrival>) {
     }
 }
 
-pub(super) fn is_event_stream(response: &Response) -> bool {
+pub(crate) fn is_event_stream(response: &Response) -> bool {
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     kind.is_some_and(|kind| kind.trim_start().to_ascii_lowercase().starts_with("text/event-stream"))
 }
 
-pub(super) fn too_long() -> String {
+pub(crate) fn too_long() -> String {
     format!("it sent a message of more than {} MiB", MESSAGE_MAX_BYTES >> 20)
 }
 

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::super::catalogue::Catalogue;
 use super::super::message::{self, Incoming, RpcError};
-use super::super::result;
+use wharf_tools::remote::result;
 
 #[test]
 fn a_result_says_what_it_holds() {

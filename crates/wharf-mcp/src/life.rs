@@ -10,11 +10,12 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::catalogue::{Catalogue, PAGES_MAX};
-use super::link::{Arrival, Link};
-use super::message::{self, Incoming, Outgoing, RpcError};
-use super::{VERSIONS, visible};
-use crate::Progress;
+use crate::VERSIONS;
+use crate::catalogue::{Catalogue, PAGES_MAX};
+use crate::link::{Arrival, Link};
+use crate::message::{self, Incoming, Outgoing, RpcError};
+use wharf_foreign::visible;
+use wharf_tools::Progress;
 
 /// For a server to answer the greeting; some are downloaded first.
 const GREETING_LIMIT: Duration = Duration::from_secs(60);
@@ -28,7 +29,7 @@ const TEXT_MAX_BYTES: usize = 200;
 const METHOD_NOT_FOUND: i64 = -32601;
 
 /// What a server's task is told.
-pub(super) enum Command {
+pub(crate) enum Command {
     Call(Call),
     /// The call was stopped; its answer is of no use any more.
     Cancel(u64),
@@ -36,30 +37,30 @@ pub(super) enum Command {
     Wake,
 }
 
-pub(super) struct Call {
-    pub(super) id: u64,
-    pub(super) tool: String,
-    pub(super) arguments: Value,
-    pub(super) progress: Progress,
-    pub(super) reply: oneshot::Sender<Result<Value, CallError>>,
+pub(crate) struct Call {
+    pub(crate) id: u64,
+    pub(crate) tool: String,
+    pub(crate) arguments: Value,
+    pub(crate) progress: Progress,
+    pub(crate) reply: oneshot::Sender<Result<Value, CallError>>,
 }
 
 /// Why a call has no result.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum CallError {
+pub(crate) enum CallError {
     /// The server is not there, or was lost meanwhile.
     Lost(String),
     Refused(RpcError),
 }
 
 /// Why a life ended.
-pub(super) enum End {
+pub(crate) enum End {
     Stopped,
     Lost { reason: String, was_ready: bool },
 }
 
 /// What is known of the server, as it becomes known.
-pub(super) enum News {
+pub(crate) enum News {
     Ready {
         server: Option<String>,
         catalogue: Catalogue,
@@ -69,7 +70,7 @@ pub(super) enum News {
     Over,
 }
 
-pub(super) struct Life<'a> {
+pub(crate) struct Life<'a> {
     link: Link,
     ids: &'a AtomicU64,
     directory: &'a Path,
@@ -116,7 +117,7 @@ enum Wakeup {
 type Over = String;
 
 impl<'a> Life<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         link: Link,
         ids: &'a AtomicU64,
         directory: &'a Path,
@@ -139,7 +140,7 @@ impl<'a> Life<'a> {
     }
 
     /// Lives to the end; every call that was begun has its answer then.
-    pub(super) async fn run(mut self, commands: &mut mpsc::Receiver<Command>, stop: &CancellationToken) -> End {
+    pub(crate) async fn run(mut self, commands: &mut mpsc::Receiver<Command>, stop: &CancellationToken) -> End {
         let end = match self.greet() {
             Ok(()) => self.serve(commands, stop).await,
             Err(reason) => Some(reason),

@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
 
-use super::MESSAGE_MAX_BYTES;
+use crate::MESSAGE_MAX_BYTES;
 
 /// Messages in one batch, which the version 2025-03-26 allows.
 const BATCH_MAX: usize = 256;
@@ -16,7 +16,7 @@ const PARSE_ERROR: i64 = -32700;
 
 /// A message of a server.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) enum Incoming {
+pub(crate) enum Incoming {
     Response { id: u64, outcome: Result<Value, RpcError> },
     Request { id: Value, method: String },
     Notification { method: String, params: Value },
@@ -24,9 +24,9 @@ pub(super) enum Incoming {
 
 /// An error of the server's.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct RpcError {
-    pub(super) code: i64,
-    pub(super) message: String,
+pub(crate) struct RpcError {
+    pub(crate) code: i64,
+    pub(crate) message: String,
 }
 
 /// Of a message that cannot be read: whom it answers. A reader passes over all else without a limit and without recursion.
@@ -39,7 +39,7 @@ struct Shallow {
 }
 
 /// The messages in `bytes`; `None` where it holds none.
-pub(super) fn parse(bytes: &[u8]) -> Option<Vec<Incoming>> {
+pub(crate) fn parse(bytes: &[u8]) -> Option<Vec<Incoming>> {
     let bytes = bytes.strip_prefix("\u{feff}".as_bytes()).unwrap_or(bytes);
     if !matches!(bytes.trim_ascii_start().first()?, b'{' | b'[') {
         return None;
@@ -107,20 +107,20 @@ impl RpcError {
 
 /// A message to a server.
 #[derive(Debug, Clone)]
-pub(super) struct Outgoing {
+pub(crate) struct Outgoing {
     /// Of a request.
-    pub(super) id: Option<u64>,
+    pub(crate) id: Option<u64>,
     /// The request that it gives up.
-    pub(super) cancels: Option<u64>,
-    pub(super) body: Vec<u8>,
+    pub(crate) cancels: Option<u64>,
+    pub(crate) body: Vec<u8>,
 }
 
-pub(super) fn request(id: u64, method: &str, params: &Value) -> Outgoing {
+pub(crate) fn request(id: u64, method: &str, params: &Value) -> Outgoing {
     let body = json!({ "jsonrpc": "2.0", "id": id, "method": method, "params": params });
     Outgoing { id: Some(id), cancels: None, body: body.to_string().into_bytes() }
 }
 
-pub(super) fn notification(method: &str, params: Option<&Value>) -> Outgoing {
+pub(crate) fn notification(method: &str, params: Option<&Value>) -> Outgoing {
     let mut body = json!({ "jsonrpc": "2.0", "method": method });
     if let Some(params) = params {
         body["params"] = params.clone();
@@ -128,12 +128,12 @@ pub(super) fn notification(method: &str, params: Option<&Value>) -> Outgoing {
     Outgoing { id: None, cancels: None, body: body.to_string().into_bytes() }
 }
 
-pub(super) fn cancelled(id: u64) -> Outgoing {
+pub(crate) fn cancelled(id: u64) -> Outgoing {
     let params = json!({ "requestId": id, "reason": "the call was stopped" });
     Outgoing { cancels: Some(id), ..notification("notifications/cancelled", Some(&params)) }
 }
 
-pub(super) fn response(id: &Value, outcome: Result<Value, (i64, &str)>) -> Outgoing {
+pub(crate) fn response(id: &Value, outcome: Result<Value, (i64, &str)>) -> Outgoing {
     let body = match outcome {
         Ok(result) => json!({ "jsonrpc": "2.0", "id": id, "result": result }),
         Err((code, message)) => {

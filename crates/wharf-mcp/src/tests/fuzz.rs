@@ -7,7 +7,8 @@ use serde_json::Value;
 
 use super::super::catalogue::{Catalogue, TOOLS_MAX};
 use super::super::event_stream::EventStream;
-use super::super::{message, result};
+use super::super::message;
+use wharf_tools::remote::result;
 
 fn value() -> impl Strategy<Value = Value> {
     let words = vec!["text", "image", "resource", "resource_link", "true", "7", "a\u{1b}", "aGk=", "", "[{}]"];

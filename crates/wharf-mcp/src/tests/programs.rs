@@ -1,6 +1,5 @@
 //! Against the scripted server, as a program.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,18 +9,10 @@ use wharf_protocol::mcp::{McpServer, McpServerState, McpStatus, NamedValue};
 use wharf_testkit::{wait_until, within};
 
 use super::super::{Mcp, McpConfig, McpSet, Remembered};
-use crate::testing::Bench;
-use crate::{Home, Tool, ToolError, ToolOutput};
+use crate::testing::{Bench, program};
+use wharf_tools::{Home, Tool, ToolError, ToolOutput};
 
 const LIMIT: Duration = Duration::from_secs(20);
-
-/// The example of this crate; it is built along with the tests.
-pub(super) fn program() -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples/mcp_server");
-    assert!(path.is_file(), "{} is not there: `cargo build -p wharf-tools --examples` makes it", path.display());
-    path
-}
 
 /// A pool, and a directory with the log of what its servers heard.
 struct Lab {
@@ -343,7 +334,7 @@ async fn a_stubborn_server_ends_with_all_it_started() {
 /// In one control group of their own, where the machine lets one be made, which a command shows.
 #[cfg(target_os = "linux")]
 async fn all_are_held_as_commands_are(pids: &[u32]) {
-    let command = Bench::supervised().tell("bash", json!({ "command": "cat /proc/self/cgroup" })).await;
+    let command = Bench::new().in_bash("cat /proc/self/cgroup").await;
     let depth = |groups: &str| groups.matches("/wharf-").count();
     let groups = pids.iter().filter_map(|pid| std::fs::read_to_string(format!("/proc/{pid}/cgroup")).ok());
     let groups: std::collections::BTreeSet<String> = groups.collect();

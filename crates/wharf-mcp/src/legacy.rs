@@ -8,10 +8,10 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::event_stream::{Event, EventStream};
-use super::http::{is_event_stream, too_long, words};
-use super::link::{Arrival, Link};
-use super::message::{self, Outgoing};
+use crate::event_stream::{Event, EventStream};
+use crate::http::{is_event_stream, too_long, words};
+use crate::link::{Arrival, Link};
+use crate::message::{self, Outgoing};
 
 /// For a message to be taken; its answer comes on the stream.
 const POST_LIMIT: Duration = Duration::from_secs(30);
@@ -19,7 +19,7 @@ const POST_LIMIT: Duration = Duration::from_secs(30);
 const RUNNING: usize = 32;
 
 /// Opens the stream and learns where to post to. Takes as long as its caller lets it.
-pub(super) async fn open(client: Client, url: Url, headers: HeaderMap) -> Result<Link, String> {
+pub(crate) async fn open(client: Client, url: Url, headers: HeaderMap) -> Result<Link, String> {
     let request = client.get(url.clone()).headers(headers.clone()).header(ACCEPT, "text/event-stream");
     let mut response = request.send().await.map_err(|error| words(&error))?;
     if !response.status().is_success() || !is_event_stream(&response) {
