@@ -22,6 +22,7 @@ pub use config::{LocalServer, ModelsConfig};
 use probe::{Found, Probes};
 use providers::{HOSTED, Hosted};
 
+use crate::anthropic::Anthropic;
 use crate::demo::DemoModel;
 use crate::gemini::Gemini;
 use crate::http::Transport;
@@ -337,6 +338,7 @@ impl Models {
             Protocol::Openai => OpenAiChat::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
             Protocol::Responses => Responses::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
             Protocol::Gemini => Gemini::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
+            Protocol::Anthropic => Anthropic::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
         };
         let model = made.map_err(|InvalidKey| {
             ResolveError::Misconfigured(format!("the key for {provider} holds characters that no header can"))

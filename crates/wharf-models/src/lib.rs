@@ -2,6 +2,7 @@
 //!
 //! The only crate that talks to model providers.
 
+mod anthropic;
 mod demo;
 mod discovery;
 mod gemini;

@@ -1,6 +1,7 @@
 //! What the tests of several wires need: messages, requests, streams that are heard, and recorded ones.
 
 mod strict;
+mod table;
 
 use std::collections::VecDeque;
 use std::fmt::Write;

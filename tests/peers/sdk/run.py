@@ -9,6 +9,7 @@ import os
 import pathlib
 import threading
 
+import anthropic as anthropic_sdk
 import openai
 from google import genai
 from google.genai import errors as gemini_errors
@@ -30,8 +31,14 @@ def recorded(folder, word):
             if path.name.endswith(".jsonl"):
                 # The framing was stripped.
                 lines = [line for line in body.splitlines() if line.strip()]
-                body = b"".join(b"data: " + line + b"\n\n" for line in lines)
+                body = b"".join(event(line) + b"data: " + line + b"\n\n" for line in lines)
             yield path.name, body
+
+
+def event(line):
+    """The name of an event, where its kind is one: the libraries of some providers go by it."""
+    kind = json.loads(line).get("type")
+    return f"event: {kind}\n".encode() if kind else b""
 
 
 class Replay:
@@ -118,6 +125,39 @@ def unwrapped(call):
     return [{"name": use["recipient_name"].removeprefix("functions."), "arguments": use["parameters"]} for use in call["arguments"]["tool_uses"]]
 
 
+def anthropic(body):
+    message = None
+    with Replay(body) as url:
+        client = anthropic_sdk.Anthropic(base_url=url, api_key="test", max_retries=0)
+        try:
+            with client.messages.stream(model="recorded", max_tokens=1000, messages=[{"role": "user", "content": "recorded"}]) as stream:
+                message = stream.get_final_message()
+        except (anthropic_sdk.APIError, json.JSONDecodeError):
+            return {"error": True}
+    of_kind = lambda kind: [block for block in message.content if block.type == kind]
+    text = "".join(block.text for block in of_kind("text"))
+    if message.stop_reason == "refusal":
+        # Why is shown like the text of an answer.
+        text += (message.stop_details and message.stop_details.explanation) or ""
+    usage = message.usage
+    count = lambda name: getattr(usage, name, None) or 0
+    asked = count("input_tokens") + count("cache_creation_input_tokens") + count("cache_read_input_tokens")
+    details = getattr(usage, "output_tokens_details", None)
+    return {
+        "text": text,
+        "reasoning": "\n\n".join(block.thinking for block in of_kind("thinking")),
+        "calls": [{"name": block.name, "arguments": block.input} for block in of_kind("tool_use")],
+        "usage": {
+            "input": asked,
+            "output": count("output_tokens"),
+            "total": asked + count("output_tokens"),
+            "cached": count("cache_read_input_tokens"),
+            "reasoning": getattr(details, "thinking_tokens", 0) or 0,
+        } if asked + count("output_tokens") else None,
+        "end": {"max_tokens": "cut", "refusal": "refused"}.get(message.stop_reason, "whole"),
+    }
+
+
 def gemini(body):
     text, reasoning, calls, usage, reason = "", "", [], None, None
     with Replay(body) as url:
@@ -181,6 +221,7 @@ def main():
         check("no recorded streams beside the checkout: passed over", True)
         finish()
     compare("responses", responses, [*recorded("responses", ""), *recorded("live", "responses")])
+    compare("anthropic", anthropic, [*recorded("anthropic", ""), *recorded("live", "messages")])
     compare("gemini", gemini, [*recorded("gemini", ""), *recorded("live", "gemini")])
     finish()
 

@@ -1,4 +1,4 @@
-"""Each wire against a real server: llama.cpp speaks chat completions and Responses, LiteLLM in front of it Gemini.
+"""Each wire against a real server: llama.cpp speaks chat completions, Responses and Messages, LiteLLM in front of it Gemini.
 
 On each: the loop read, write, run, answer; a cancel; a kill of the server in mid-stream. Then one session over all of them.
 """
@@ -159,6 +159,8 @@ def check_change(llama, proxy):
     environment = {
         **OWN_KEY,
         "OPENAI_BASE_URL": llama.url + "/v1",
+        "ANTHROPIC_BASE_URL": llama.url,
+        "ANTHROPIC_API_KEY": KEY,
         "GEMINI_BASE_URL": proxy.url + "/v1beta",
         "GEMINI_API_KEY": KEY,
     }
@@ -166,7 +168,7 @@ def check_change(llama, proxy):
         for name in ("a.txt", "b.txt"):
             (server.work / name).write_text(f"this is {name}\n")
         session = server.session()
-        for model in ("peer/tiny", "openai/tiny", "gemini/tiny", "peer/tiny", "gemini/tiny", "openai/tiny"):
+        for model in ("peer/tiny", "openai/tiny", "anthropic/tiny", "gemini/tiny", "peer/tiny", "anthropic/tiny", "gemini/tiny", "openai/tiny", "anthropic/tiny"):
             server.api("PATCH", f"/sessions/{session}", {"model": model})
             status, answer = server.prompt(session, "please [[two]]")
             response = (answer or {}).get("response", "")
@@ -197,7 +199,9 @@ def main():
         proxy = stack.enter_context(Server(line, port, "/health/liveliness", env, PROXY_START_LIMIT_S))
         check_wire("chat, llama.cpp", "openai", llama.url + "/v1", llama)
         check_wire("responses, llama.cpp", "responses", llama.url + "/v1", llama)
-        # It leaves the reasoning out on this wire.
+        check_wire("messages, llama.cpp", "anthropic", llama.url, llama)
+        # LiteLLM leaves the reasoning out on these two.
+        check_wire("messages, LiteLLM", "anthropic", proxy.url, proxy, thinks=False)
         check_wire("gemini, LiteLLM", "gemini", proxy.url + "/v1beta", proxy, thinks=False)
         check_change(llama, proxy)
     finish()

@@ -13,6 +13,7 @@ use wharf_protocol::model::{ModelInfo, Provider};
 
 use super::config::{Explicit, LocalServer, parse_base_url, without_secrets};
 use super::context;
+use crate::anthropic;
 use crate::gemini;
 use crate::http::{Endpoint, Transport, place, read_at_most};
 use crate::key::ApiKey;
@@ -129,6 +130,7 @@ impl Probes {
         let headers = match protocol {
             Protocol::Openai | Protocol::Responses => bearer(key),
             Protocol::Gemini => gemini::headers(key),
+            Protocol::Anthropic => anthropic::headers(base_url, key),
         };
         let headers = headers.map_err(|InvalidKey| "the key holds characters that no header can".to_owned())?;
         let endpoint = Endpoint::new(below(base_url, &["models"]), headers);

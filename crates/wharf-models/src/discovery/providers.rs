@@ -30,6 +30,13 @@ pub(super) const HOSTED: &[Hosted] = &[
         default_model: "gpt-5",
     },
     Hosted {
+        name: "anthropic",
+        key_variable: "ANTHROPIC_API_KEY",
+        base_url: "https://api.anthropic.com",
+        protocol: Protocol::Anthropic,
+        default_model: "claude-sonnet-5-5",
+    },
+    Hosted {
         name: "openrouter",
         key_variable: "OPENROUTER_API_KEY",
         base_url: "https://openrouter.ai/api/v1",

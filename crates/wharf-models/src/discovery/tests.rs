@@ -74,6 +74,7 @@ async fn without_anything_there_is_the_demo() {
     expect![[r#"
         demo/demo: no key is set and no local model server was found
         openai false 0: OPENAI_API_KEY is not set
+        anthropic false 0: ANTHROPIC_API_KEY is not set
         openrouter false 0: OPENROUTER_API_KEY is not set
         deepseek false 0: DEEPSEEK_API_KEY is not set
         groq false 0: GROQ_API_KEY is not set

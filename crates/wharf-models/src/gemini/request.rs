@@ -351,8 +351,9 @@ fn id<'a>(origin: &Origin, call: &'a ToolRequest) -> Option<&'a str> {
 fn model<'a>(origin: &Origin, message: &'a Message, options: Options) -> Vec<Part<'a>> {
     let parts = own(origin, message.provider_data.as_ref(), "parts").and_then(Value::as_array);
     let mut parts = parts.and_then(|parts| as_it_was(origin, message, parts)).unwrap_or_else(|| {
+        let thought = origin.foreign_reasoning(message).map(|reasoning| Part::text(Cow::Borrowed(reasoning)));
         let said = message.content.iter().filter_map(|block| Part::of(block, false));
-        said.chain(message.tool_calls.iter().map(|call| call_part(origin, call))).collect()
+        thought.into_iter().chain(said).chain(message.tool_calls.iter().map(|call| call_part(origin, call))).collect()
     });
     // The first call of a step carries the signature, whoever made it.
     if options.signed

@@ -231,12 +231,18 @@ impl Report {
 
     /// Money, not pace: the same request does not succeed later by itself.
     fn is_out_of_credit(&self) -> bool {
-        self.has_code(&["insufficient_quota", "billing", "insufficient_balance", "insufficient_credits"])
-            || self.says(&[
-                "insufficient balance",
-                "insufficient credit",
-                "exceeded your current quota, please check your plan and billing",
-            ])
+        self.has_code(&[
+            "insufficient_quota",
+            "billing",
+            "insufficient_balance",
+            "insufficient_credits",
+            "spend_limit_reached",
+        ]) || self.says(&[
+            "insufficient balance",
+            "insufficient credit",
+            "extra usage is required",
+            "exceeded your current quota, please check your plan and billing",
+        ])
     }
 
     /// The prompt itself is what the provider does not take.

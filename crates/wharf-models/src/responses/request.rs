@@ -240,6 +240,9 @@ impl<'a> Input<'a> {
         match own.and_then(|items| self.as_it_was(message, items)) {
             Some(items) => self.items.extend(items),
             None => {
+                if let Some(text) = origin.foreign_reasoning(message) {
+                    self.items.push(said(Content::Parts(vec![Part::OutputText { text }]), None));
+                }
                 let text =
                     message.content.iter().any(|block| block.as_text().is_none_or(|text| !text.trim().is_empty()));
                 if text {

@@ -10,6 +10,7 @@ use wharf_protocol::{ContentBlock, Message, Role, StopReason};
 use wharf_testkit::{Reply, ScriptedModel};
 
 use super::{Heard, image, logged, message, request, result, tool, user};
+use crate::anthropic::Anthropic;
 use crate::gemini::Gemini;
 use crate::http::Transport;
 use crate::key::ApiKey;
@@ -22,21 +23,22 @@ use crate::{Delta, Model, ModelRequest};
 const KEY: &str = "sk-a-very-secret-key";
 
 /// Each wire, with the name of a model that needs the most care there.
-const WIRES: [(Protocol, &str); 4] = [
+pub(super) const WIRES: [(Protocol, &str); 5] = [
     (Protocol::Openai, "scripted"),
     (Protocol::Responses, "scripted"),
     (Protocol::Gemini, "gemini-3-scripted"),
     (Protocol::Gemini, "gemini-2.5-scripted"),
+    (Protocol::Anthropic, "claude-opus-4-8"),
 ];
 
 /// A model on a server of its own.
-struct Place {
-    server: ScriptedModel,
-    model: Arc<dyn Model>,
-    origin: Origin,
+pub(super) struct Place {
+    pub(super) server: ScriptedModel,
+    pub(super) model: Arc<dyn Model>,
+    pub(super) origin: Origin,
 }
 
-async fn place((protocol, name): (Protocol, &str)) -> Place {
+pub(super) async fn place((protocol, name): (Protocol, &str)) -> Place {
     let server = ScriptedModel::start().await;
     let settings = Settings {
         provider: "test".to_owned(),
@@ -49,6 +51,7 @@ async fn place((protocol, name): (Protocol, &str)) -> Place {
     let transport = Arc::new(Transport::default());
     let model: Arc<dyn Model> = match protocol {
         Protocol::Responses => Arc::new(Responses::new(settings, transport).unwrap()),
+        Protocol::Anthropic => Arc::new(Anthropic::new(settings, transport).unwrap()),
         Protocol::Gemini => Arc::new(Gemini::new(settings, transport).unwrap()),
         _ => Arc::new(OpenAiChat::new(settings, transport).unwrap()),
     };
@@ -61,7 +64,7 @@ fn asked(messages: &[Message]) -> ModelRequest {
     ModelRequest { tools: Arc::new(tools), max_tokens: Some(500), ..request(messages.to_vec()) }
 }
 
-async fn hear(model: &dyn Model, messages: &[Message]) -> Result<Heard, ModelError> {
+pub(super) async fn hear(model: &dyn Model, messages: &[Message]) -> Result<Heard, ModelError> {
     let mut stream = model.stream(asked(messages)).await?;
     let (mut text, mut reasoning) = (String::new(), String::new());
     while let Some(delta) = stream.next().await {
@@ -126,6 +129,7 @@ async fn whole_turns_with_calls_images_and_reasoning() {
         let last = place.server.requests().last().unwrap().body.to_string();
         let secret = match wire.0 {
             Protocol::Responses => Some("encrypted_content\":\"5157"),
+            Protocol::Anthropic => Some("signature\":\"5157"),
             Protocol::Gemini => Some("thoughtSignature\":\"5157"),
             _ => None,
         };
@@ -141,7 +145,7 @@ async fn one_conversation_goes_over_all_wires_and_back() {
     }
     let mut messages = Vec::new();
     // There and back, so that each wire follows each of its neighbours and meets its own words again.
-    for at in [0, 1, 2, 3, 2, 1, 0, 2, 0, 3, 1] {
+    for at in [0, 1, 2, 3, 4, 3, 2, 4, 1, 4, 0, 4, 2, 1, 0, 2, 0, 3, 1] {
         messages.push(user("Go on."));
         scripted(&places[at].server);
         assert_eq!(turn(&places[at], &mut messages).await, "All read.", "{:?}", places[at].origin);
@@ -233,9 +237,11 @@ async fn reasoning_that_its_server_cannot_read_stays_behind() {
 
 #[tokio::test]
 async fn the_key_goes_where_its_wire_wants_it() {
-    for (wire, header, value) in
-        [(WIRES[1], "authorization", format!("Bearer {KEY}")), (WIRES[2], "x-goog-api-key", KEY.to_owned())]
-    {
+    for (wire, header, value) in [
+        (WIRES[1], "authorization", format!("Bearer {KEY}")),
+        (WIRES[2], "x-goog-api-key", KEY.to_owned()),
+        (WIRES[4], "x-api-key", KEY.to_owned()),
+    ] {
         let place = place(wire).await;
         place.server.push(Reply::text("Hi"));
         hear(&*place.model, &[user("Go")]).await.unwrap();

@@ -2,6 +2,7 @@
 
 mod gemini;
 mod issued;
+mod messages;
 mod responses;
 
 use bytes::Bytes;
@@ -17,6 +18,8 @@ pub(super) enum Wire {
     /// OpenAI's chat completions. Most servers that speak them take almost everything.
     Chat,
     Responses,
+    /// Anthropic's.
+    Messages,
     Gemini,
 }
 
@@ -37,6 +40,7 @@ impl Wire {
         match () {
             () if place.ends_with("/chat/completions") => Some(Self::Chat),
             () if place.ends_with("/responses") => Some(Self::Responses),
+            () if place.ends_with("/messages") => Some(Self::Messages),
             () if place.ends_with(":streamGenerateContent") => Some(Self::Gemini),
             () => None,
         }
@@ -50,6 +54,10 @@ impl Wire {
                 let error = json!({ "message": why, "type": "invalid_request_error", "param": null, "code": null });
                 (400, json!({ "error": error }))
             }),
+            Self::Messages => messages::check(request, body, issued).err().map(|(status, why)| {
+                let kind = if status == 401 { "authentication_error" } else { "invalid_request_error" };
+                (status, json!({ "type": "error", "error": { "type": kind, "message": why } }))
+            }),
             Self::Gemini => gemini::check(request, body, issued)
                 .err()
                 .map(|why| (400, json!({ "error": { "code": 400, "message": why, "status": "INVALID_ARGUMENT" } }))),
@@ -61,6 +69,7 @@ impl Wire {
         match self {
             Self::Chat => body.clone(),
             Self::Responses => json!({ "messages": responses::messages(body) }),
+            Self::Messages => json!({ "messages": messages::messages(body) }),
             Self::Gemini => json!({ "messages": gemini::messages(body) }),
         }
     }
@@ -69,6 +78,7 @@ impl Wire {
         match self {
             Self::Chat => Box::new(Chat),
             Self::Responses => Box::new(responses::Events::new(body, issued)),
+            Self::Messages => Box::new(messages::Events::new(issued)),
             Self::Gemini => Box::new(gemini::Chunks::new(path, issued)),
         }
     }

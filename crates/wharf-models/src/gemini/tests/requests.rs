@@ -103,7 +103,7 @@ fn signatures_go_back_to_their_model_alone_on_the_part_that_they_came_with() {
     }
     expect![[r#"
         {"role":"user","parts":[{"text":"Go"}]}
-        {"role":"model","parts":[{"text":"I look."},{"functionCall":{"id":"ours-0","name":"read_file","args":{"path":"a"}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"id":"ours-1","name":"read_file","args":{"path":"b"}}}]}
+        {"role":"model","parts":[{"text":"Hm."},{"text":"I look."},{"functionCall":{"id":"ours-0","name":"read_file","args":{"path":"a"}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"id":"ours-1","name":"read_file","args":{"path":"b"}}}]}
         {"role":"user","parts":[{"functionResponse":{"id":"ours-0","name":"read_file","response":{"output":"ok"}}},{"functionResponse":{"id":"ours-1","name":"read_file","response":{"output":"ok"}}}]}"#]].assert_eq(&contents(with(theirs), NEW));
 }
 
