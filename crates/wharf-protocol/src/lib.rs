@@ -27,6 +27,7 @@ pub mod thinking;
 pub mod time;
 pub mod tool;
 pub mod turn;
+pub mod vocabulary;
 pub mod ws;
 
 pub use agent::Agent;

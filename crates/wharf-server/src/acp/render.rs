@@ -13,6 +13,7 @@ use wharf_protocol::event::{
     PlanUpdated, PromptReceived, UsageUpdated,
 };
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
+use wharf_protocol::vocabulary::NoticeTitle;
 use wharf_protocol::{
     ApiError, CallId, CommandId, Event, EventBody, MessageId, PermissionId, PromptContent, Role, Seq, Session,
     StopReason, ToolSpec, TurnId,
@@ -175,17 +176,18 @@ impl Renderer {
                     out.push(update(compacted(event.seq)));
                 }
                 if self.shows.notices && !is_replay {
-                    let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The conversation was made shorter");
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Info, NoticeTitle::Compacted.title());
                     out.push(update(acp::SessionUpdate::Notice(notice.description(what.in_words()))));
                 }
             }
             EventBody::ModelRetrying(retry) if self.shows.notices && !is_replay => {
-                let title = format!("The model is asked again ({} of {})", retry.attempt, retry.max_attempts);
+                let title =
+                    format!("{} ({} of {})", NoticeTitle::AskedAgain.title(), retry.attempt, retry.max_attempts);
                 let notice = acp::Notice::new(acp::NoticeSeverity::Warning, title).description(retry.error.clone());
                 out.push(update(acp::SessionUpdate::Notice(notice)));
             }
             EventBody::SessionRecovered(recovered) if self.shows.notices && !is_replay => {
-                let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The server was started again");
+                let notice = acp::Notice::new(acp::NoticeSeverity::Info, NoticeTitle::ServerBack.title());
                 out.push(update(acp::SessionUpdate::Notice(notice.description(recovered.reason.clone()))));
             }
             body => {
@@ -235,14 +237,14 @@ impl Renderer {
     /// The call that started it says how it ended; who shows notices gets one, because that call is far up by then.
     fn command_ended(&mut self, ended: &CommandEnded, is_replay: bool, out: &mut Vec<Effect>) {
         let Some(started) = self.commands.remove(&ended.command_id) else { return };
-        let (title, how) = (calls::command_title(&started), calls::command_end(ended));
+        let (title, how) = (calls::command_title(&started), ended.in_words());
         out.push(update(calls::renamed(&started.call_id, format!("{title} ({how})"))));
         if self.shows.notices && !is_replay {
             let severity = match ended.exit_code {
                 None | Some(0) => acp::NoticeSeverity::Info,
                 Some(_) => acp::NoticeSeverity::Warning,
             };
-            let notice = acp::Notice::new(severity, "A background command has ended");
+            let notice = acp::Notice::new(severity, NoticeTitle::CommandEnded.title());
             out.push(update(acp::SessionUpdate::Notice(notice.description(format!("{title}: {how}")))));
         }
     }

@@ -3,9 +3,8 @@
 use std::collections::HashMap;
 
 use wharf_protocol::event::{CallErrorReason, ToolCallComplete, ToolCallError};
-use wharf_protocol::permission::Resolution;
 use wharf_protocol::tool::{FileDiff, PlanStatus};
-use wharf_protocol::{CallId, CommandStatus, Event, EventBody, MessageId, Role};
+use wharf_protocol::{CallId, Event, EventBody, MessageId, Role};
 
 use super::{Style, clean, one_line};
 
@@ -74,18 +73,14 @@ impl Narrator {
             EventBody::ToolCallError(failed) => self.tell_error(failed, &mut told.notes),
             EventBody::PermissionResolved(answer) => {
                 let by = answer.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
-                told.notes.push(style.dim(&format!("? {}{by}", resolution_words(answer.option))));
+                told.notes.push(style.dim(&format!("? {}{by}", answer.option.word())));
             }
             EventBody::CommandStarted(started) => {
                 let line = one_line(&started.command, SUMMARY_CHARS);
                 told.notes.push(style.dim(&format!("& {line} goes on as {}", started.command_id)));
             }
             EventBody::CommandEnded(ended) => {
-                let how = match (ended.status, ended.exit_code) {
-                    (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
-                    (status, _) => status.as_str().replace('_', " "),
-                };
-                told.notes.push(style.dim(&format!("& {} has ended: {how}", ended.command_id)));
+                told.notes.push(style.dim(&format!("& {} has ended: {}", ended.command_id, ended.in_words())));
             }
             EventBody::PlanUpdated(plan) => {
                 let done = plan.entries.iter().filter(|entry| entry.status == PlanStatus::Completed).count();
@@ -213,18 +208,6 @@ fn diff_lines(style: Style, diff: &FileDiff) -> Vec<String> {
         shown.push(style.dim(&format!("    … {} more lines", all.len() - DIFF_LINES)));
     }
     shown
-}
-
-/// An answer in words.
-fn resolution_words(resolution: Resolution) -> &'static str {
-    match resolution {
-        Resolution::AllowOnce => "allowed",
-        Resolution::AllowAlways => "allowed for this session",
-        Resolution::RejectOnce => "refused",
-        Resolution::RejectAlways => "refused for this session",
-        Resolution::TimedOut => "refused: nobody answered in time",
-        Resolution::Cancelled => "not answered: the turn was cancelled",
-    }
 }
 
 #[cfg(test)]

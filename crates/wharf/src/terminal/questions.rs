@@ -21,15 +21,14 @@ pub enum Choice {
     Unclear,
 }
 
+/// What can be typed, as it is offered.
+pub const CHOICES: &str = "[y]es once, [a]lways in this session, [n]o, [never]";
+
 /// Reads `y`, `a`, `n` or `never`, or their words.
 pub fn read_choice(line: &str) -> Choice {
-    match line.trim().to_lowercase().as_str() {
-        "y" | "yes" | "allow" => Choice::Answer(PermissionOption::AllowOnce),
-        "a" | "always" => Choice::Answer(PermissionOption::AllowAlways),
-        "n" | "no" | "reject" => Choice::Answer(PermissionOption::RejectOnce),
-        "never" => Choice::Answer(PermissionOption::RejectAlways),
-        _ => Choice::Unclear,
-    }
+    let typed = line.trim().to_lowercase();
+    let meant = PermissionOption::ALL.into_iter().find(|option| option.typed().contains(&typed.as_str()));
+    meant.map_or(Choice::Unclear, Choice::Answer)
 }
 
 /// The terminal that this process was started from, while it is in the foreground there.
@@ -84,7 +83,7 @@ impl Terminal {
 
     /// Shows a question; the answer comes from [`Terminal::line`].
     pub fn ask(&mut self, question: &str) {
-        let choices = self.style.dim("[y]es once, [a]lways in this session, [n]o, [never]");
+        let choices = self.style.dim(CHOICES);
         let text = format!("{} {}\n  {choices} ", self.style.asks("?"), clean(question));
         self.write(&text);
     }

@@ -8,11 +8,11 @@ use agent_client_protocol_schema::v1 as acp;
 use serde_json::{Value, json};
 use wharf_foreign::visible;
 use wharf_protocol::event::{
-    CommandEnded, CommandStarted, PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
+    CommandStarted, PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
 };
 use wharf_protocol::message::ToolRequest;
 use wharf_protocol::tool::{FileDiff, Location};
-use wharf_protocol::{CallId, CommandStatus, PermissionOption, ToolKind, ToolSpec};
+use wharf_protocol::{CallId, PermissionOption, ToolKind, ToolSpec};
 
 use crate::acp::content::{self, text_block};
 
@@ -240,17 +240,13 @@ impl Calls {
 }
 
 pub(super) fn option(option: PermissionOption) -> acp::PermissionOption {
-    let (id, name, kind) = match option {
-        PermissionOption::AllowOnce => ("allow_once", "Allow once", acp::PermissionOptionKind::AllowOnce),
-        PermissionOption::AllowAlways => {
-            ("allow_always", "Allow for this session", acp::PermissionOptionKind::AllowAlways)
-        }
-        PermissionOption::RejectOnce => ("reject_once", "Reject", acp::PermissionOptionKind::RejectOnce),
-        PermissionOption::RejectAlways => {
-            ("reject_always", "Reject for this session", acp::PermissionOptionKind::RejectAlways)
-        }
+    let (id, kind) = match option {
+        PermissionOption::AllowOnce => ("allow_once", acp::PermissionOptionKind::AllowOnce),
+        PermissionOption::AllowAlways => ("allow_always", acp::PermissionOptionKind::AllowAlways),
+        PermissionOption::RejectOnce => ("reject_once", acp::PermissionOptionKind::RejectOnce),
+        PermissionOption::RejectAlways => ("reject_always", acp::PermissionOptionKind::RejectAlways),
     };
-    acp::PermissionOption::new(id, name, kind)
+    acp::PermissionOption::new(id, option.label(), kind)
 }
 
 /// A call has another title from here on.
@@ -265,14 +261,6 @@ pub(super) fn renamed(call_id: &CallId, title: String) -> acp::SessionUpdate {
 pub(super) fn command_title(started: &CommandStarted) -> String {
     let line = started.command.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(TITLE_CHARS).collect()
-}
-
-/// How a command ended, in a few words.
-pub(super) fn command_end(ended: &CommandEnded) -> String {
-    match (ended.status, ended.exit_code) {
-        (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
-        (status, _) => status.as_str().replace('_', " "),
-    }
 }
 
 fn id(call_id: &CallId) -> acp::ToolCallId {

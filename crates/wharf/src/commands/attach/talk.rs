@@ -8,7 +8,7 @@ use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
 use wharf_protocol::event::{PromptReceived, SessionUpdated};
 use wharf_protocol::permission::Preview;
 use wharf_protocol::rest::{AnswerPermission, Cancel, ForkSession, SessionQuery, UpdateSession};
-use wharf_protocol::slash::Slash;
+use wharf_protocol::slash::{SessionSlash, Slash, TerminalSlash};
 use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
 
 use super::input::{Input, Typed};
@@ -17,7 +17,7 @@ use super::slash;
 use crate::commands::{agents, session, sessions, tools};
 use crate::connect::Context;
 use crate::failure::Exit;
-use crate::terminal::{Choice, Narrator, clean, one_line, preview_lines, read_choice};
+use crate::terminal::{CHOICES, Choice, Narrator, clean, one_line, preview_lines, read_choice};
 
 /// Sessions that /sessions lists.
 const LISTED_SESSIONS: usize = 20;
@@ -176,11 +176,18 @@ impl<'a> Talk<'a> {
 
     async fn command(&mut self, command: Slash) -> anyhow::Result<Next> {
         match command {
-            Slash::Exit => return Ok(Next::Leave),
-            Slash::Help => self.screen.answer(&slash::help()),
+            Slash::Session(command) => self.session_command(command).await?,
+            Slash::Terminal(command) => return self.terminal_command(command).await,
             Slash::Wrong(told) => self.wrong(&told),
             Slash::Unknown(name) => self.wrong(&slash::unknown(&name)),
-            Slash::Status => {
+        }
+        Ok(Next::Stay)
+    }
+
+    async fn session_command(&mut self, command: SessionSlash) -> anyhow::Result<()> {
+        match command {
+            SessionSlash::Help => self.screen.answer(&slash::help()),
+            SessionSlash::Status => {
                 self.session = self.client.session(&self.session.id).await?;
                 let Session { id, status, agent_name, model, mode, thinking, token_usage, .. } = &self.session;
                 let (agent, model, status) = (clean(agent_name), clean(model), status.as_str());
@@ -190,63 +197,74 @@ impl<'a> Talk<'a> {
                 );
                 self.screen.answer(&text);
             }
-            Slash::Agent(None) => self.screen.answer(&format!("{}\n", clean(&self.session.agent_name))),
-            Slash::Agent(agent_name) => self.update(UpdateSession { agent_name, ..UpdateSession::default() }).await?,
-            Slash::Thinking(None) => self.screen.answer(&format!("{}\n", self.session.thinking)),
-            Slash::Thinking(thinking) => self.update(UpdateSession { thinking, ..UpdateSession::default() }).await?,
-            Slash::Sessions => {
-                let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
-                let page = self.client.sessions(query).await?;
-                self.screen.answer(&sessions::shown(&page));
+            SessionSlash::Agent(None) => self.screen.answer(&format!("{}\n", clean(&self.session.agent_name))),
+            SessionSlash::Agent(agent_name) => {
+                self.update(UpdateSession { agent_name, ..UpdateSession::default() }).await?;
             }
-            Slash::Tools => {
+            SessionSlash::Thinking(None) => self.screen.answer(&format!("{}\n", self.session.thinking)),
+            SessionSlash::Thinking(thinking) => {
+                self.update(UpdateSession { thinking, ..UpdateSession::default() }).await?;
+            }
+            SessionSlash::Tools => {
                 let list = self.client.tools().await?;
                 self.screen.answer(&tools::shown(&list.tools));
             }
-            Slash::Agents => {
+            SessionSlash::Agents => {
                 let list = self.client.agents().await?;
                 self.screen.answer(&agents::shown(&list.agents));
             }
-            Slash::Models => {
+            SessionSlash::Models => {
                 let list = self.client.models().await?;
                 let usable = list.providers.iter().filter(|provider| provider.available);
                 let names = usable.flat_map(|provider| &provider.models).map(|model| format!("{}\n", clean(&model.id)));
                 let names: String = names.collect();
                 self.screen.answer(&names);
             }
-            Slash::Cancel => self.cancel().await?,
-            Slash::Model(None) => self.screen.answer(&format!("{}\n", clean(&self.session.model))),
-            Slash::Model(Some(model)) => {
+            SessionSlash::Model(None) => self.screen.answer(&format!("{}\n", clean(&self.session.model))),
+            SessionSlash::Model(Some(model)) => {
                 self.update(UpdateSession { model: Some(model), ..UpdateSession::default() }).await?;
             }
-            Slash::Mode(None) => self.screen.answer(&format!("{}\n", self.session.mode)),
-            Slash::Mode(Some(mode)) => {
+            SessionSlash::Mode(None) => self.screen.answer(&format!("{}\n", self.session.mode)),
+            SessionSlash::Mode(Some(mode)) => {
                 self.update(UpdateSession { mode: Some(mode), ..UpdateSession::default() }).await?;
             }
-            Slash::Clear => self.client.clear(&self.session.id).await?,
-            Slash::Fork(at_seq) => {
+            SessionSlash::Clear => self.client.clear(&self.session.id).await?,
+            SessionSlash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };
                 let forked = self.client.fork_session(&self.session.id, fork).await?;
                 self.screen.answer(&format!("the copy is {id}; /session {id} goes there\n", id = forked.id));
             }
-            Slash::New => {
+            SessionSlash::Queue => self.show_queue().await?,
+        }
+        Ok(())
+    }
+
+    async fn terminal_command(&mut self, command: TerminalSlash) -> anyhow::Result<Next> {
+        match command {
+            TerminalSlash::Exit => return Ok(Next::Leave),
+            TerminalSlash::Sessions => {
+                let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
+                let page = self.client.sessions(query).await?;
+                self.screen.answer(&sessions::shown(&page));
+            }
+            TerminalSlash::Cancel => self.cancel().await?,
+            TerminalSlash::New => {
                 let cwd = Some(self.session.cwd.clone());
                 let further = self.session.additional_directories.clone();
                 let agent = Some(self.session.agent_name.as_str());
                 let made = session::create(self.client, self.context, cwd, further, agent).await?;
                 self.go_to(made).await?;
             }
-            Slash::Session(None) => {
+            TerminalSlash::Session(None) => {
                 let Session { id, status, title, .. } = self.client.session(&self.session.id).await?;
                 let title = one_line(title.as_deref().unwrap_or("(untitled)"), 80);
                 self.screen.answer(&format!("{id}  {}  {title}\n", status.as_str()));
             }
-            Slash::Session(Some(id)) => {
+            TerminalSlash::Session(Some(id)) => {
                 let other = self.client.session(&session::id(&id)?).await?;
                 self.go_to(other).await?;
             }
-            Slash::Queue => self.show_queue().await?,
-            Slash::Permissions => {
+            TerminalSlash::Permissions => {
                 let open = self.client.permissions(&self.session.id).await?.permissions;
                 let lines: String = open
                     .iter()
@@ -429,12 +447,7 @@ impl<'a> Talk<'a> {
         for line in preview_lines(style, preview.as_ref()) {
             self.screen.note(&line);
         }
-        let line = format!(
-            "{} {} {}",
-            style.asks("?"),
-            clean(question),
-            style.dim("[y]es once, [a]lways in this session, [n]o, [never]")
-        );
+        let line = format!("{} {} {}", style.asks("?"), clean(question), style.dim(CHOICES));
         self.screen.note(&line);
     }
 
