@@ -66,6 +66,24 @@ const TABLES: &[Table] = &[
         columns: &[("word", Kind::Text), ("icon", Kind::Text), ("glyph", Kind::Text)],
     },
     Table {
+        name: "call_states",
+        rust: "crate::transcript::CallState",
+        declared: None,
+        columns: &[("word", Kind::Text), ("icon", Kind::Text), ("glyph", Kind::Text), ("colour", Kind::Row("Colour"))],
+    },
+    Table {
+        name: "message_states",
+        rust: "crate::transcript::MessageState",
+        declared: None,
+        columns: &[("word", Kind::Text)],
+    },
+    Table {
+        name: "turn_outcomes",
+        rust: "crate::transcript::TurnOutcome",
+        declared: None,
+        columns: &[("word", Kind::Text), ("colour", Kind::Row("Colour"))],
+    },
+    Table {
         name: "notices",
         rust: "NoticeTitle",
         declared: Some("The titles of what a client tells beside the conversation."),

@@ -25,7 +25,7 @@ pub use entry::{
     PlanChange, PromptEntry, QuestionEntry, ReasoningEntry, TurnEntry, TurnError, TurnOutcome,
 };
 pub use excerpt::Excerpt;
-pub use notice::Notice;
+pub use notice::{Notice, Settings};
 
 use crate::event::UsageUpdated;
 use crate::tool::PlanEntry;

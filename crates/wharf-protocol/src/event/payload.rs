@@ -442,17 +442,6 @@ pub struct CommandEnded {
     pub output_bytes: u64,
 }
 
-impl CommandEnded {
-    /// How it ended, in a few words for people.
-    #[must_use]
-    pub fn in_words(&self) -> String {
-        match (self.status, self.exit_code) {
-            (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
-            (status, _) => status.word().to_owned(),
-        }
-    }
-}
-
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct PermissionRequested {
     pub permission_id: PermissionId,

@@ -275,6 +275,106 @@ impl crate::tool::PlanStatus {
     }
 }
 
+impl crate::transcript::CallState {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Proposed => "proposed",
+            Self::Asked => "needs you",
+            Self::Running => "running",
+            Self::Completed => "done",
+            Self::Failed => "failed",
+            Self::Denied => "refused",
+            Self::Cancelled => "cancelled",
+            Self::TimedOut => "took too long",
+            Self::Interrupted => "interrupted",
+            Self::Lost => "without an outcome",
+        }
+    }
+
+    #[must_use]
+    pub const fn icon(self) -> &'static str {
+        match self {
+            Self::Proposed => "circle-dashed",
+            Self::Asked => "diamond",
+            Self::Running => "loader-circle",
+            Self::Completed => "check",
+            Self::Failed => "x",
+            Self::Denied => "shield-x",
+            Self::Cancelled => "ban",
+            Self::TimedOut => "timer-off",
+            Self::Interrupted => "unplug",
+            Self::Lost => "circle-help",
+        }
+    }
+
+    #[must_use]
+    pub const fn glyph(self) -> &'static str {
+        match self {
+            Self::Proposed => "…",
+            Self::Asked => "?",
+            Self::Running => "…",
+            Self::Completed => "✓",
+            Self::Failed => "✗",
+            Self::Denied => "✗",
+            Self::Cancelled => "✗",
+            Self::TimedOut => "✗",
+            Self::Interrupted => "✗",
+            Self::Lost => "✗",
+        }
+    }
+
+    #[must_use]
+    pub const fn colour(self) -> Colour {
+        match self {
+            Self::Proposed => Colour::Muted,
+            Self::Asked => Colour::Warning,
+            Self::Running => Colour::Accent,
+            Self::Completed => Colour::Good,
+            Self::Failed => Colour::Danger,
+            Self::Denied => Colour::Danger,
+            Self::Cancelled => Colour::Danger,
+            Self::TimedOut => Colour::Danger,
+            Self::Interrupted => Colour::Danger,
+            Self::Lost => Colour::Danger,
+        }
+    }
+}
+
+impl crate::transcript::MessageState {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Growing => "being written",
+            Self::Complete => "complete",
+            Self::Cancelled => "cancelled",
+            Self::Interrupted => "interrupted",
+            Self::Failed => "cut off",
+            Self::Lost => "without an end",
+        }
+    }
+}
+
+impl crate::transcript::TurnOutcome {
+    #[must_use]
+    pub const fn word(self) -> &'static str {
+        match self {
+            Self::Completed => "done",
+            Self::Cancelled => "cancelled",
+            Self::Failed => "failed",
+        }
+    }
+
+    #[must_use]
+    pub const fn colour(self) -> Colour {
+        match self {
+            Self::Completed => Colour::Good,
+            Self::Cancelled => Colour::Muted,
+            Self::Failed => Colour::Danger,
+        }
+    }
+}
+
 /// The titles of what a client tells beside the conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeTitle {

@@ -297,22 +297,9 @@ impl Transcript {
 
 /// A question that was learnt of otherwise than from the log.
 pub(in super::super) fn ask(transcript: &mut Transcript, permission: &Permission) -> Vec<Change<'static>> {
-    let Permission { permission_id, turn_id, call_id, tool_name, arguments, cwd, .. } = permission.clone();
-    let Permission { question, preview, definition, options, requested_at, expires_at, .. } = permission.clone();
-    let requested = PermissionRequested {
-        permission_id,
-        call_id,
-        tool_name,
-        arguments,
-        cwd,
-        question,
-        preview,
-        definition,
-        options,
-        expires_at,
-    };
-    let origin = Origin { seq: transcript.last_seq, at: requested_at, turn_id: turn_id.as_ref() };
+    let turn_id = permission.turn_id.as_ref();
+    let origin = Origin { seq: transcript.last_seq, at: permission.requested_at, turn_id };
     let mut out = Vec::new();
-    transcript.asked(origin, &requested, &mut out);
+    transcript.asked(origin, &permission.into(), &mut out);
     out
 }
