@@ -29,7 +29,11 @@ impl Transcript {
     /// late of the turn that ended last.
     #[must_use]
     pub fn takes(&self, event: &Event) -> bool {
-        event.seq > self.last_seq && (event.turn_id.is_none() || event.turn_id != self.ended_turn)
+        self.is_news(event.seq, event.turn_id.as_ref())
+    }
+
+    fn is_news(&self, seq: Seq, turn_id: Option<&TurnId>) -> bool {
+        seq > self.last_seq && (turn_id.is_none() || turn_id != self.ended_turn.as_ref())
     }
 
     /// Goes on with the next event, and says what it changed, in order.
@@ -48,10 +52,11 @@ impl Transcript {
 
     /// The same for an event of a kind that this version does not know.
     pub fn apply_unknown(&mut self, event: &UnknownEvent) -> Vec<Change<'static>> {
-        if event.seq <= self.last_seq {
+        let is_taken = self.is_news(event.seq, event.turn_id.as_ref());
+        self.last_seq = self.last_seq.max(event.seq);
+        if !is_taken {
             return Vec::new();
         }
-        self.last_seq = event.seq;
         self.make_room();
         let mut out = Vec::new();
         let origin = Origin { seq: event.seq, at: event.timestamp, turn_id: event.turn_id.as_ref() };

@@ -79,6 +79,19 @@ fn long_texts_are_cut_and_counted() {
 }
 
 #[test]
+fn what_is_unknown_is_taken_once_and_not_late() {
+    let usage = json!({ "prompt_tokens": 0, "completion_tokens": 0, "total_tokens": 0 });
+    let end = json!({ "stop_reason": "end_turn", "response": "", "usage": usage, "duration_ms": 1 });
+    let mut transcript = Transcript::new();
+    transcript.apply_unknown(&idle_notice(1, "x"));
+    transcript.apply_unknown(&idle_notice(1, "x"));
+    transcript.apply(&event(2, "turn.completed", end));
+    let late = UnknownEvent { turn_id: transcript.ended_turn.clone(), ..idle_notice(3, "x") };
+    assert_eq!(transcript.apply_unknown(&late), Vec::new());
+    assert_eq!((transcript.entries.len(), transcript.last_seq), (2, Seq(3)));
+}
+
+#[test]
 fn prompts_that_would_go_last_are_left_out() {
     let mut transcript = Transcript::new();
     for seq in 1..=WAITING_MAX as u64 + 3 {
