@@ -6,7 +6,6 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::event::PermissionRequested;
 use crate::tool::FileDiff;
 use crate::{CallId, PermissionId, SessionId, Timestamp, TurnId};
 
@@ -85,25 +84,6 @@ pub struct Permission {
     pub requested_at: Timestamp,
     /// Refused when nobody has answered by then.
     pub expires_at: Timestamp,
-}
-
-impl From<&Permission> for PermissionRequested {
-    /// The event that it was asked with.
-    fn from(permission: &Permission) -> Self {
-        let permission = permission.clone();
-        Self {
-            permission_id: permission.permission_id,
-            call_id: permission.call_id,
-            tool_name: permission.tool_name,
-            arguments: permission.arguments,
-            cwd: permission.cwd,
-            question: permission.question,
-            preview: permission.preview,
-            definition: permission.definition,
-            options: permission.options,
-            expires_at: permission.expires_at,
-        }
-    }
 }
 
 /// What an asked call would touch and change, as it was when it was asked. The approval holds for this and nothing else.
