@@ -13,12 +13,14 @@ use wharf_core::{Core, SubjectsOf};
 use wharf_mcp::Mcp;
 use wharf_models::ModelSource;
 use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
-use wharf_store::Store;
+use wharf_store::{Logs, Store};
 use wharf_tools::Toolbox;
 
+use crate::append::Appender;
 use crate::clients::ClientIndex;
 use crate::commands::CommandIndex;
 use crate::feed::Feed;
+use crate::instructions::Instructions;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
@@ -38,9 +40,11 @@ const IMPORTING: usize = 4;
 /// What every session task works with.
 pub(crate) struct Shared {
     config: watch::Sender<Arc<EngineConfig>>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Logs>,
+    pub(crate) appender: Appender,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
+    pub(crate) instructions: Instructions,
     pub(crate) mcp: McpSessions,
     /// True: no further turn starts.
     pub(crate) draining: watch::Sender<bool>,
@@ -92,13 +96,16 @@ impl Shared {
         mcp: Mcp,
         owner_task: OwnerTask,
     ) -> Arc<Self> {
+        let (appender, store) = Appender::of(store);
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             mcp: McpSessions::new(mcp, &config.state_dir),
             config: watch::Sender::new(Arc::new(config)),
             store,
+            appender,
             models,
             tools,
+            instructions: Instructions::default(),
             draining: watch::channel(false).0,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
