@@ -19,6 +19,7 @@ mod history;
 mod live;
 mod mcp;
 mod owner;
+mod pace;
 mod permissions;
 mod progress;
 mod request;
