@@ -57,9 +57,10 @@ pub async fn run(lab: &Lab, options: &Options<'_>) -> Result<()> {
         );
     }
     let mut figures = measure(lab, by_instructions).await?;
-    if !baseline.slower(&figures).is_empty() {
+    let slower = baseline.slower(&figures);
+    if !slower.is_empty() {
         // A slower program is slower again; a disturbed machine seldom is in the same way.
-        println!("quick: something is slower; measuring all of it once more");
+        println!("quick: slower: {}; measuring all of it once more", verdict::named(&slower));
         for (name, value) in measure(lab, by_instructions).await? {
             let figure = figures.entry(name).or_insert(value);
             *figure = figure.min(value);

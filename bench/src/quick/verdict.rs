@@ -35,8 +35,13 @@ pub fn judge(baseline: &Baseline, figures: &BTreeMap<String, f64>) -> Result<()>
         "slower than bench/baseline.json by more than {:.0} %: {}\nMake it faster again. If the cost is wanted, write a decision record that \
          says why, and move the baseline with `cargo xtask bench --quick --move-baseline docs/decisions/NNNN-....md`",
         TOLERANCE * 100.0,
-        named.join("; ")
+        named(&slower)
     )
+}
+
+pub fn named(slower: &[(&str, f64)]) -> String {
+    let named = slower.iter().map(|(name, change)| format!("{name}: {:+.1} %", change * 100.0));
+    named.collect::<Vec<_>>().join("; ")
 }
 
 fn shown(value: f64) -> String {
