@@ -30,7 +30,6 @@ pub fn judge(baseline: &Baseline, figures: &BTreeMap<String, f64>) -> Result<()>
     if slower.is_empty() {
         return Ok(());
     }
-    let named: Vec<String> = slower.iter().map(|(name, change)| format!("{name}: {:+.1} %", change * 100.0)).collect();
     bail!(
         "slower than bench/baseline.json by more than {:.0} %: {}\nMake it faster again. If the cost is wanted, write a decision record that \
          says why, and move the baseline with `cargo xtask bench --quick --move-baseline docs/decisions/NNNN-....md`",
@@ -40,8 +39,8 @@ pub fn judge(baseline: &Baseline, figures: &BTreeMap<String, f64>) -> Result<()>
 }
 
 pub fn named(slower: &[(&str, f64)]) -> String {
-    let named = slower.iter().map(|(name, change)| format!("{name}: {:+.1} %", change * 100.0));
-    named.collect::<Vec<_>>().join("; ")
+    let each = slower.iter().map(|(name, change)| format!("{name}: {:+.1} %", change * 100.0));
+    each.collect::<Vec<_>>().join("; ")
 }
 
 fn shown(value: f64) -> String {
