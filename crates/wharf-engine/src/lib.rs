@@ -21,6 +21,7 @@ mod instructions;
 mod live;
 mod mcp;
 mod owner;
+mod pace;
 mod permissions;
 mod progress;
 mod request;
