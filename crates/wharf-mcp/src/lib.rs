@@ -10,6 +10,7 @@
 mod catalogue;
 mod config;
 mod event_stream;
+mod ground;
 mod http;
 mod legacy;
 mod life;

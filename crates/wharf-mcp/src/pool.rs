@@ -1,26 +1,19 @@
 //! The MCP servers of this process: each one once, however many sessions have it.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
-use reqwest::Client;
-use tokio::sync::Semaphore;
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_protocol::mcp::{McpServer, McpServerState, McpSource, McpStatus};
 
 use crate::config::{BadServer, Checked, checked};
-use crate::http;
+use crate::ground::Ground;
 use crate::server::Handle;
 use crate::set::{McpSet, Remembered};
-use wharf_exec::environment;
-use wharf_exec::supervisor::{Supervisor, SupervisorProgram};
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_tools::Home;
-
-/// Servers of all sessions together. Beyond them one is not started; it is tried again like one that does not work.
-pub(crate) const RUNNING_MAX: usize = 256;
 
 /// What MCP servers are run with.
 #[derive(Debug, Clone)]
@@ -71,29 +64,6 @@ struct Pool {
     tasks: TaskTracker,
 }
 
-/// What every server stands on.
-pub(crate) struct Ground {
-    pub(crate) environment: Vec<(String, String)>,
-    pub(crate) supervisor: Option<Arc<Supervisor>>,
-    pub(crate) stop: CancellationToken,
-    /// One permit for each server that runs.
-    pub(crate) running: Arc<Semaphore>,
-    /// As far as it says which proxy to use.
-    whole_environment: BTreeMap<String, String>,
-    client: OnceLock<Client>,
-}
-
-impl Ground {
-    /// Made when it is first needed: many have no server over HTTP.
-    pub(crate) fn client(&self) -> Result<Client, String> {
-        if let Some(client) = self.client.get() {
-            return Ok(client.clone());
-        }
-        let client = http::client(&self.whole_environment)?;
-        Ok(self.client.get_or_init(|| client).clone())
-    }
-}
-
 impl Mcp {
     /// Starts nothing. Servers of the configuration that cannot be tried are left out; [`McpConfig::check`] says why.
     #[must_use]
@@ -103,16 +73,7 @@ impl Mcp {
             tracing::error!(%error, "the configured MCP servers are not used");
             Vec::new()
         });
-        let ground = Ground {
-            environment: environment::allowed(&environment, &pass_environment),
-            supervisor: supervisor
-                .filter(|_| cfg!(target_os = "linux"))
-                .map(|program| Arc::new(Supervisor::new(program))),
-            stop: CancellationToken::new(),
-            running: Arc::new(Semaphore::new(RUNNING_MAX)),
-            whole_environment: environment,
-            client: OnceLock::new(),
-        };
+        let ground = Ground::new(environment, &pass_environment, supervisor);
         let pool = Pool {
             ground: Arc::new(ground),
             common,

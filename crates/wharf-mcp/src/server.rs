@@ -13,9 +13,9 @@ use wharf_protocol::mcp::McpStatus;
 
 use crate::catalogue::Catalogue;
 use crate::config::{Checked, Place};
+use crate::ground::{Ground, RUNNING_MAX};
 use crate::life::{Call, CallError, Command, End, Life, News};
 use crate::link::{Link, Tail};
-use crate::pool::{Ground, RUNNING_MAX};
 use crate::{http, legacy, stdio};
 use wharf_exec::Program;
 use wharf_tools::{Home, Progress};
