@@ -19,7 +19,7 @@ pub struct Arguments {
 /// One check: its name, and what it does.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("sources", sources::check),
     ("generated files", generate::check),
     ("format", || succeed(cargo().args(["fmt", "--all", "--check"]))),
