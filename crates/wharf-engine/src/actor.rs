@@ -15,14 +15,15 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, NewPrompt, Outcome, Rejected};
-use wharf_failpoints::{mistake, point, point_for};
+use wharf_failpoints::{point, point_for};
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::{CallId, CommandId, Event, EventBody, Message, Seq, SessionId, Timestamp, ToolLocation, ToolSpec};
-use wharf_store::{Append, Entry, Lease, StoreError};
+use wharf_store::Lease;
 use wharf_tools::commands::CommandOver;
 use wharf_tools::supervisor::{forget, recorded};
 
+use crate::append::OpenLog;
 use crate::commands::{CommandStart, RunningCommands};
 use crate::entropy::entropy;
 use crate::feed::Feed;
@@ -35,8 +36,6 @@ use crate::{EngineConfig, EngineError, directories, seal};
 
 use tools::instructions;
 
-/// How long an append may take before the session counts as failed. A disk that slow serves nobody.
-const APPEND_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long calls get to stop when the session is taken out of memory.
 const CALLS_GRACE: Duration = Duration::from_secs(4);
 /// How long a new model may take to be found.
@@ -114,11 +113,7 @@ struct Actor {
     feed: Arc<Feed>,
     session: SessionId,
     core: Core,
-    lease: Lease,
-    /// The last seq on disk.
-    last: Seq,
-    /// The same when the session was loaded.
-    loaded_at: Seq,
+    log: OpenLog,
     /// Whose tools and instructions these are.
     agent_name: String,
     /// The agent's own.
@@ -167,13 +162,14 @@ impl Actor {
 
     async fn load_admitted(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
         let admitted = seal::admit(shared, feed, &lease).await?;
-        let actor = Self::load_leased(shared, feed, lease).await?;
-        let wrote = actor.last > actor.loaded_at;
+        let (actor, loaded_at) = Self::load_leased(shared, feed, lease).await?;
+        let wrote = actor.log.last() > loaded_at;
         admitted.done(shared, feed, &lease, wrote).await?;
         Ok(actor)
     }
 
-    async fn load_leased(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<Self, EngineError> {
+    /// The session, and where its log ended before it was taken up.
+    async fn load_leased(shared: &Arc<Shared>, feed: &Arc<Feed>, lease: Lease) -> Result<(Self, Seq), EngineError> {
         let session = feed.session.clone();
         let saved =
             shared.store.read_state(&session).await.map_err(|error| EngineError::from_read(error, Seq::ZERO))?;
@@ -195,7 +191,7 @@ impl Actor {
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
         }
-        feed.skip_to(last);
+        let log = OpenLog::new(feed, lease, last);
         let commands = RunningCommands::new(session.clone(), Arc::clone(&shared.commands));
         let mut answerers = feed.answerers();
         let mut draining = shared.draining.subscribe();
@@ -206,11 +202,9 @@ impl Actor {
             feed: Arc::clone(feed),
             session,
             core,
-            lease,
-            last,
+            log,
             builtin,
             agent_name,
-            loaded_at: last,
             tools,
             client_tools,
             tool_location,
@@ -239,7 +233,7 @@ impl Actor {
         let here = *actor.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
         actor.recover(lease.skip_to).await?;
-        Ok(actor)
+        Ok((actor, last))
     }
 
     /// Takes up what the last owner left, with what its commands came to after its death.
@@ -255,9 +249,9 @@ impl Actor {
             known = self.in_outputs(look).await;
         }
         let outcome = self.core.recover(Timestamp::now(), skip_to, known);
-        let before = self.last;
+        let before = self.log.last();
         self.settle(outcome).await?.ok();
-        if self.last > before {
+        if self.log.last() > before {
             // Of a session that had nothing left open this place says nothing.
             point("recovery.after_append");
         }
@@ -377,13 +371,13 @@ impl Actor {
             Wakeup::IdleTooLong => {
                 self.idle_since = None;
                 self.feed.forget();
-                self.shared.store.release(&self.session, self.lease.fence).await?;
+                self.shared.store.release(&self.session, self.log.lease.fence).await?;
                 if self.shared.retire(&self.session, inbox) {
                     return Ok(Some(End::Idle));
                 }
                 // Somebody came while the lease was given back.
-                self.lease = self.shared.store.acquire(&self.session).await?;
-                if self.shared.store.session(&self.session).await?.map(|row| row.last_seq) != Some(self.last) {
+                self.log.lease = self.shared.store.acquire(&self.session).await?;
+                if self.shared.store.session(&self.session).await?.map(|row| row.last_seq) != Some(self.log.last()) {
                     return Err(EngineError::Overloaded("another process wrote to the session"));
                 }
             }
@@ -479,8 +473,8 @@ impl Actor {
         if let Err(rejected) = self.handle(Input::Clear { by }).await? {
             return Ok(Err(rejected));
         }
-        let through = Seq(self.last.0.saturating_sub(1));
-        self.shared.store.truncate(&self.session, self.lease.fence, through).await?;
+        let through = Seq(self.log.last().0.saturating_sub(1));
+        self.shared.store.truncate(&self.session, self.log.lease.fence, through).await?;
         Ok(Ok(()))
     }
 
@@ -491,7 +485,7 @@ impl Actor {
         let Some((by, reply)) = self.deleting.take() else { return Ok(()) };
         let deleted = match self.handle(Input::Delete { by }).await {
             Ok(Ok(_)) => {
-                self.shared.store.delete(&self.session, self.lease.fence).await.map_err(EngineError::from).map(Ok)
+                self.shared.store.delete(&self.session, self.log.lease.fence).await.map_err(EngineError::from).map(Ok)
             }
             Ok(Err(rejected)) => Ok(Err(rejected)),
             Err(error) => Err(error),
@@ -573,28 +567,7 @@ impl Actor {
                 self.shared.permissions.add(&asked.permission_id, &self.session);
             }
         }
-        let entries: Arc<[Entry]> = events.into_iter().map(Entry::new).collect();
-        let append = Append {
-            fence: self.lease.fence,
-            expected: self.last,
-            entries: Arc::clone(&entries),
-            session: self.core.session().clone(),
-        };
-        let shows_early = mistake("reuse_seq");
-        if shows_early {
-            self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
-            tokio::time::sleep(Duration::from_millis(30)).await;
-        }
-        point("engine.before_append");
-        let appended = tokio::time::timeout(APPEND_TIMEOUT, self.shared.store.append(append)).await;
-        let late = || StoreError::Disk(format!("an append took longer than {APPEND_TIMEOUT:?}"));
-        appended.map_err(|_| EngineError::Storage(late()))??;
-        self.last = self.core.session().last_seq;
-        point("engine.after_append");
-        if !shows_early {
-            self.feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
-        }
-        point("engine.after_publish");
+        self.log.append(&self.shared.appender, events, self.core.session()).await?;
         let is_busy = !self.core.is_between_turns();
         if is_busy != self.is_busy {
             self.is_busy = is_busy;
@@ -670,7 +643,7 @@ impl Actor {
         }
         if !self.feed.has_ended() {
             // Not given back, it is taken over once this process is gone.
-            drop(self.shared.store.release(&self.session, self.lease.fence).await);
+            drop(self.shared.store.release(&self.session, self.log.lease.fence).await);
         }
     }
 }

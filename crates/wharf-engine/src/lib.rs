@@ -5,6 +5,7 @@
 
 mod actor;
 mod agents;
+mod append;
 mod caller;
 mod clients;
 mod commands;

@@ -12,9 +12,10 @@ use tokio_util::task::TaskTracker;
 use wharf_core::{Core, SubjectsOf};
 use wharf_models::ModelSource;
 use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
-use wharf_store::Store;
+use wharf_store::{Logs, Store};
 use wharf_tools::Toolbox;
 
+use crate::append::Appender;
 use crate::clients::ClientIndex;
 use crate::commands::CommandIndex;
 use crate::feed::Feed;
@@ -37,7 +38,8 @@ const IMPORTING: usize = 4;
 /// What every session task works with.
 pub(crate) struct Shared {
     config: watch::Sender<Arc<EngineConfig>>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Logs>,
+    pub(crate) appender: Appender,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
     pub(crate) mcp: McpSessions,
@@ -90,11 +92,13 @@ impl Shared {
         tools: Toolbox,
         owner_task: OwnerTask,
     ) -> Arc<Self> {
+        let (appender, store) = Appender::of(store);
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
             mcp: McpSessions::new(&tools, &config.state_dir),
             config: watch::Sender::new(Arc::new(config)),
             store,
+            appender,
             models,
             tools,
             draining: watch::channel(false).0,

@@ -79,7 +79,7 @@ impl McpSessions {
             EngineError::Storage(match error.kind() {
                 io::ErrorKind::StorageFull => StoreError::Full(reason),
                 io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(reason),
-                _ => StoreError::Disk(reason),
+                _ => StoreError::Unavailable(reason),
             })
         })
     }

@@ -145,7 +145,7 @@ impl Access {
 
     /// A cursor over the log of all sessions: after `after`, or from the present.
     pub async fn watch_all(&self, after: Option<Position>) -> Result<AllCursor, EngineError> {
-        let last = *self.shared.store.head().borrow();
+        let last = self.shared.store.head().position();
         if let Some(after) = after.filter(|after| *after > last) {
             return Err(EngineError::CursorAhead { after: Seq(after.0), last: Seq(last.0) });
         }
