@@ -17,6 +17,7 @@ mod entropy;
 mod error;
 mod feed;
 mod history;
+mod instructions;
 mod live;
 mod mcp;
 mod owner;

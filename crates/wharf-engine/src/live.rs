@@ -19,6 +19,7 @@ use crate::append::Appender;
 use crate::clients::ClientIndex;
 use crate::commands::CommandIndex;
 use crate::feed::Feed;
+use crate::instructions::Instructions;
 use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
@@ -42,6 +43,7 @@ pub(crate) struct Shared {
     pub(crate) appender: Appender,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
+    pub(crate) instructions: Instructions,
     pub(crate) mcp: McpSessions,
     /// True: no further turn starts.
     pub(crate) draining: watch::Sender<bool>,
@@ -101,6 +103,7 @@ impl Shared {
             appender,
             models,
             tools,
+            instructions: Instructions::default(),
             draining: watch::channel(false).0,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

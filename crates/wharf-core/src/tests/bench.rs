@@ -47,6 +47,9 @@ pub(crate) fn config() -> CoreConfig {
         retry_max_ms: 60_000,
         queue_limit: 3,
         max_commands: 2,
+        max_server_commands: 64,
+        max_command_ms: 60_000,
+        command_output_bytes: 1_000,
         permission_timeout_ms: 300_000,
         unattended_permission_timeout_ms: 30_000,
         stop_grace_ms: 3_000,
@@ -157,8 +160,16 @@ impl Bench {
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
                 }
-                Effect::StartCommand { command_id } | Effect::StopCommand { command_id } => {
+                Effect::StartCommand { command_id, .. } | Effect::StopCommand { command_id } => {
                     assert!(self.core.open_commands().contains(command_id), "an effect on a command that is not open");
+                }
+                Effect::Truncate { through } => {
+                    let cleared = self.log.iter().rfind(|event| matches!(event.body, EventBody::SessionCleared(_)));
+                    assert!(cleared.is_some_and(|event| *through < event.seq), "more is dropped than was cleared");
+                }
+                Effect::Delete => {
+                    assert!(self.core.is_quiet(), "deleted while something runs");
+                    assert!(matches!(self.log.last().unwrap().body, EventBody::SessionDeleted(_)));
                 }
             }
         }

@@ -112,8 +112,12 @@ impl Names {
                 format!("look at {}{}", self.call(call_id), if *preview { " with its change" } else { "" })
             }
             Effect::StopCall { call_id } => format!("stop {}", self.call(call_id)),
-            Effect::StartCommand { command_id } => format!("start {}", self.of('k', command_id)),
+            Effect::StartCommand { command_id, timeout_ms, .. } => {
+                format!("start {}, {timeout_ms} ms", self.of('k', command_id))
+            }
             Effect::StopCommand { command_id } => format!("stop {}", self.of('k', command_id)),
+            Effect::Truncate { through } => format!("truncate through {through}"),
+            Effect::Delete => "delete".to_owned(),
         }
     }
 

@@ -154,7 +154,9 @@ fn cancelled_turns_start_nothing(run: &Run) {
             | Effect::LookAtCall { .. }
             | Effect::StopCall { .. }
             | Effect::StartCommand { .. }
-            | Effect::StopCommand { .. } => None,
+            | Effect::StopCommand { .. }
+            | Effect::Truncate { .. }
+            | Effect::Delete => None,
         };
         let since = turn_id.and_then(|turn_id| cancelled.get(turn_id));
         assert!(since.is_none_or(|since| seq < since), "{effect:?} after the cancel");

@@ -247,6 +247,7 @@ impl Run {
             sender: None,
             metadata: None,
             body_hash: hash.to_string(),
+            earlier: None,
         }));
         let Ok(Answer::Prompt(accepted)) = outcome.answer else { return };
         let answer = (accepted.turn_id, accepted.seq);

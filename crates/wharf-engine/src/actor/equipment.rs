@@ -4,51 +4,124 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_core::Bound;
-use wharf_protocol::{Agent, CallId, SeenPath, Session, ToolLocation, ToolSpec};
+use tokio::sync::watch;
+use wharf_core::{Bound, Input};
+use wharf_protocol::{CallId, McpServer, SeenPath, Session, ToolLocation, ToolSpec};
 use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;
-use crate::directories;
+use crate::instructions::Addressee;
+use crate::live::Shared;
 use crate::mcp::{LiveMcp, READY_LIMIT};
 use crate::session_commands::SessionCommands;
+use crate::{EngineError, directories};
+
+/// What the agent has. The core is told of it by inputs.
+pub(super) struct Equipment {
+    /// Whose tools and instructions these are.
+    agent_name: String,
+    max_steps: u32,
+    /// The agent's own.
+    builtin: Arc<[Arc<ToolSpec>]>,
+    /// These, those of the session's MCP servers, and those that its clients have.
+    pub(super) tools: Arc<[Arc<ToolSpec>]>,
+    pub(super) mcp: Option<LiveMcp>,
+    /// Counts changes of the clients' tools; and whether they count, when they were looked at last.
+    client_tools: watch::Receiver<u64>,
+    tool_location: ToolLocation,
+    pub(super) system: Arc<str>,
+    /// The model whose window the core was told.
+    window_of: String,
+    /// What the agent has may have changed since it was looked at.
+    pub(super) is_reconfigured: bool,
+    /// What the core does not know yet.
+    untold: Option<Untold>,
+}
+
+enum Untold {
+    Tools,
+    /// Also the agent's steps.
+    Agent,
+}
+
+impl Equipment {
+    /// What the session's agent has by itself, and the servers and clients that may have more.
+    pub(super) async fn new(shared: &Shared, session: &Session) -> Self {
+        let agent = shared.agent(&session.agent_name);
+        let builtin = shared.tools_of(&agent);
+        let mut client_tools = shared.clients.changes(&session.id);
+        client_tools.mark_changed();
+        Self {
+            agent_name: session.agent_name.clone(),
+            max_steps: agent.max_steps,
+            tools: Arc::clone(&builtin),
+            builtin,
+            mcp: shared.mcp.open(&session.id, &directories::home(&shared.config(), &session.cwd)).await,
+            client_tools,
+            tool_location: session.tool_location,
+            system: shared.instructions.text(&Addressee { agent: &agent, session }),
+            window_of: String::new(),
+            is_reconfigured: false,
+            untold: None,
+        }
+    }
+
+    /// The agent's own tools.
+    pub(super) fn own_tools(&self) -> Arc<[Arc<ToolSpec>]> {
+        Arc::clone(&self.builtin)
+    }
+
+    /// What the core has to be told, once.
+    pub(super) fn untold(&mut self) -> Option<Input> {
+        let untold = self.untold.take()?;
+        let tools = Arc::clone(&self.tools);
+        Some(match untold {
+            Untold::Tools => Input::ToolsChanged(tools),
+            Untold::Agent => Input::AgentChanged { tools, max_steps: self.max_steps },
+        })
+    }
+}
 
 impl Actor {
     /// Takes the tools and instructions of the agent that is at work now, or will be.
     pub(super) fn follow_agent(&mut self) {
-        let is_another = self.core.agent_name() != self.agent_name;
-        let is_due = self.is_reconfigured && self.core.is_quiet();
+        let is_another = self.core.agent_name() != self.equipment.agent_name;
+        let is_due = self.equipment.is_reconfigured && self.core.is_quiet();
         if !is_another && !is_due {
             return;
         }
-        self.is_reconfigured = false;
-        self.agent_name = self.core.agent_name().to_owned();
-        let agent = self.shared.agent(&self.agent_name);
-        self.builtin = self.shared.tools_of(&agent);
-        self.tools = self.all_tools();
-        self.system = instructions(&agent, self.core.session());
-        self.core.set_agent(Arc::clone(&self.tools), agent.max_steps);
+        self.equipment.is_reconfigured = false;
+        self.equipment.agent_name = self.core.agent_name().to_owned();
+        let agent = self.shared.agent(&self.equipment.agent_name);
+        self.equipment.max_steps = agent.max_steps;
+        self.equipment.builtin = self.shared.tools_of(&agent);
+        self.equipment.tools = self.all_tools();
+        self.equipment.system =
+            self.shared.instructions.text(&Addressee { agent: &agent, session: self.core.session() });
+        self.equipment.untold = Some(Untold::Agent);
     }
 
     /// What the session's model takes, where that is known before it is asked.
     pub(super) fn look_at_window(&mut self) {
         let model = &self.core.session().model;
         let known = self.shared.models.context_tokens(model);
-        if known.is_some() || *model != self.window_of {
-            self.window_of.clone_from(model);
+        if known.is_some() || *model != self.equipment.window_of {
+            self.equipment.window_of.clone_from(model);
             self.core.set_context_limit(known);
         }
     }
 
     /// The model is told of the directories that the session has now.
     pub(super) fn follow_directories(&mut self) {
-        self.system = instructions(&self.shared.agent(&self.agent_name), self.core.session());
+        let agent = self.shared.agent(&self.equipment.agent_name);
+        self.equipment.system =
+            self.shared.instructions.text(&Addressee { agent: &agent, session: self.core.session() });
     }
 
     /// The tool of that name that the call may use.
     fn tool(&self, call_id: &CallId, tool_name: &str) -> Option<Arc<dyn Tool>> {
         let prompt = self.core.prompt_of_call(call_id);
-        let from_mcp = || self.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
+        let from_mcp = || self.equipment.mcp.as_ref().and_then(|mcp| mcp.tool(tool_name));
         let from_client = || {
             let is_client = self.asks_clients() && tool_name.starts_with(ClientTool::PREFIX);
             is_client.then(|| self.shared.clients.tool(&self.session, prompt, tool_name)).flatten()
@@ -135,16 +208,33 @@ impl Actor {
 
     /// Takes over the tools of the session's MCP servers and clients, where they have changed.
     pub(super) fn look_at_tools(&mut self) {
-        let of_servers = self.mcp.as_mut().is_some_and(LiveMcp::look);
-        let of_clients = self.client_tools.has_changed().unwrap_or(false);
+        let of_servers = self.equipment.mcp.as_mut().is_some_and(LiveMcp::look);
+        let of_clients = self.equipment.client_tools.has_changed().unwrap_or(false);
         let location = self.core.session().tool_location;
-        if !of_servers && !of_clients && location == self.tool_location {
+        if !of_servers && !of_clients && location == self.equipment.tool_location {
             return;
         }
-        self.client_tools.mark_unchanged();
-        self.tool_location = location;
-        self.tools = self.all_tools();
-        self.core.set_tools(Arc::clone(&self.tools));
+        self.equipment.client_tools.mark_unchanged();
+        self.equipment.tool_location = location;
+        self.equipment.tools = self.all_tools();
+        self.equipment.untold.get_or_insert(Untold::Tools);
+    }
+
+    /// Gives the session other MCP servers than before. Where that cannot be kept, nothing changes.
+    pub(super) async fn replace_mcp(&mut self, servers: Vec<McpServer>) -> Result<(), EngineError> {
+        let (old, home) = (self.equipment.mcp.take(), self.home());
+        match self.shared.mcp.replace(&self.session, &home, servers, old).await {
+            Ok(mcp) => {
+                self.equipment.mcp = Some(mcp);
+                self.look_at_tools();
+                Ok(())
+            }
+            Err(error) => {
+                // What is kept did not change: neither does what is open.
+                self.equipment.mcp = self.shared.mcp.open(&self.session, &home).await;
+                Err(error)
+            }
+        }
     }
 
     fn asks_clients(&self) -> bool {
@@ -154,12 +244,13 @@ impl Actor {
     /// All of them once everybody has said which they have, where somebody has not yet.
     pub(super) fn awaited_tools(&self) -> Option<impl Future<Output = Arc<[Arc<ToolSpec>]>> + Send + use<>> {
         let clients = self.asks_clients().then(|| (Arc::clone(&self.shared.clients), self.session.clone()));
-        let is_settled = self.mcp.as_ref().is_none_or(|mcp| mcp.set.is_settled())
+        let is_settled = self.equipment.mcp.as_ref().is_none_or(|mcp| mcp.set.is_settled())
             && clients.as_ref().is_none_or(|(clients, session)| clients.is_settled(session));
         if is_settled {
             return None;
         }
-        let (builtin, set) = (Arc::clone(&self.builtin), self.mcp.as_ref().map(|mcp| Arc::clone(&mcp.set)));
+        let (builtin, set) =
+            (Arc::clone(&self.equipment.builtin), self.equipment.mcp.as_ref().map(|mcp| Arc::clone(&mcp.set)));
         Some(async move {
             let mut more = Vec::new();
             if let Some(set) = set {
@@ -176,11 +267,11 @@ impl Actor {
 
     /// The agent's own tools, and all others that the session has now.
     fn all_tools(&self) -> Arc<[Arc<ToolSpec>]> {
-        let mut more = self.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
+        let mut more = self.equipment.mcp.as_ref().map(LiveMcp::specs).unwrap_or_default();
         if self.asks_clients() {
             more.extend(self.shared.clients.specs(&self.session));
         }
-        beside(&self.builtin, more)
+        beside(&self.equipment.builtin, more)
     }
 }
 
@@ -200,18 +291,4 @@ impl PathRules for KeptPaths {
 /// The agent's own tools and those of MCP servers and clients, whose names never hide one of ours.
 fn beside(builtin: &[Arc<ToolSpec>], more: Vec<Arc<ToolSpec>>) -> Arc<[Arc<ToolSpec>]> {
     builtin.iter().cloned().chain(more).collect()
-}
-
-/// The agent's instructions and what it has to know of the workspace. The same as long as the session's directories are, so
-/// that providers can cache it.
-pub(super) fn instructions(agent: &Agent, session: &Session) -> Arc<str> {
-    let os = std::env::consts::OS;
-    let mut text = format!("{}\n\nWorkspace: {}\n", agent.instructions, session.cwd.display());
-    if !session.additional_directories.is_empty() {
-        let further: Vec<String> =
-            session.additional_directories.iter().map(|path| path.display().to_string()).collect();
-        text.push_str(&format!("Further directories, by absolute paths: {}\n", further.join(", ")));
-    }
-    text.push_str(&format!("Operating system: {os}"));
-    text.into()
 }
