@@ -1,6 +1,6 @@
 //! Prompts: acceptance, the queue, and the memory of ids that makes a repeated request safe.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use wharf_protocol::event::{PromptQueued, PromptReceived, PromptRejected, PromptStarted, PromptWithdrawn};
 use wharf_protocol::prompt::QueuedPrompt;
@@ -17,7 +17,7 @@ const REMEMBERED_PROMPTS: usize = 256;
 pub(crate) struct Prompts {
     /// In order of execution.
     waiting: Vec<WaitingPrompt>,
-    known: HashMap<MessageId, Known>,
+    known: BTreeMap<MessageId, Known>,
     /// Oldest first.
     ended: VecDeque<MessageId>,
 }

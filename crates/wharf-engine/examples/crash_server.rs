@@ -1,6 +1,8 @@
 //! An engine in a process of its own, for tests that kill it: `crash_server HOME` starts one turn whose model runs the command
 //! that stands on the input, a line or the arguments of `bash`. It prints the session and the turn, and goes on until it is killed.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;

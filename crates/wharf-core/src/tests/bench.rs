@@ -1,6 +1,6 @@
 //! A core with its log, an engine that does nothing by itself, and a check after each step that the log holds the state.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -25,7 +25,7 @@ pub(crate) struct Bench {
     pub(crate) lost_chunks: bool,
     entropy: u128,
     /// What the next owner knows of calls that this one had begun.
-    pub(crate) recorded: HashMap<CallId, RecordedCall>,
+    pub(crate) recorded: BTreeMap<CallId, RecordedCall>,
 }
 
 pub(crate) fn config() -> CoreConfig {
@@ -106,7 +106,7 @@ impl Bench {
             running: Vec::new(),
             effects: Vec::new(),
             lost_chunks: false,
-            recorded: HashMap::new(),
+            recorded: BTreeMap::new(),
             entropy,
         }
     }
@@ -126,7 +126,7 @@ impl Bench {
             assert_eq!(core.session().queued_count, 0);
             assert!(core.permissions().is_empty() && core.commands().is_empty() && core.permissions.grants.is_empty());
             results_follow_their_calls(core.messages());
-            let outcome = core.recover(self.now, None, HashMap::new());
+            let outcome = core.recover(self.now, None, BTreeMap::new());
             assert!(outcome.events.is_empty() && outcome.effects.is_empty(), "at {at}: {outcome:?}");
         }
     }

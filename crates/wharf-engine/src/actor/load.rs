@@ -1,6 +1,6 @@
 //! A session comes to life: its lease, its log, and what a dead owner left.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,7 +100,7 @@ impl Actor {
     /// Takes up what the last owner left, with what its commands came to after its death.
     async fn recover(&mut self, skip_to: Option<Seq>) -> Result<(), EngineError> {
         let begun = self.core.begun_calls();
-        let mut known = HashMap::new();
+        let mut known = BTreeMap::new();
         if !begun.is_empty() {
             let calls = begun.clone();
             let look = move |dir: &Path, limit| {

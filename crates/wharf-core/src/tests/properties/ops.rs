@@ -1,6 +1,6 @@
 //! Random inputs, fitted to what the session is doing so that most of them matter.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -153,7 +153,7 @@ fn any_priority() -> impl Strategy<Value = Priority> {
 /// A run, with what was answered in it.
 pub(crate) struct Run {
     pub(crate) bench: Bench,
-    pub(crate) accepted: HashMap<MessageId, (TurnId, Seq)>,
+    pub(crate) accepted: BTreeMap<MessageId, (TurnId, Seq)>,
 }
 
 impl Run {
@@ -169,7 +169,7 @@ impl Run {
         };
         let mut bench = Bench::new(config, setup.mode, setup.entropy);
         bench.core.set_context_limit(setup.context_limit);
-        Self { bench, accepted: HashMap::new() }
+        Self { bench, accepted: BTreeMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: Op) {
