@@ -5,7 +5,7 @@ use std::fs;
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 use tokio::task::JoinSet;
-use wharf_store::Store;
+use wharf_store::Logs;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_testkit::process::WharfHome;
 
