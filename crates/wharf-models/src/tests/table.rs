@@ -58,6 +58,9 @@ fn found(body: &str, data: &[&str], words: &[&str]) -> &'static str {
     }
 }
 
+/// A kind of content, messages that hold it, the words that show it as it is, and those that stand in for it.
+type Content<'a> = (&'a str, Vec<Message>, &'a [&'a str], &'a [&'a str]);
+
 #[tokio::test]
 async fn every_kind_of_content_over_every_wire() {
     let mut table = String::new();
@@ -75,7 +78,7 @@ async fn every_kind_of_content_over_every_wire() {
         let notes = &["not shown to this model", "not played to this model", "the-place"];
         let opaque: &[&str] = &["5157"];
         let gives = json!(own).to_string().contains(opaque[0]);
-        let rows: [(&str, Vec<Message>, &[&str], &[&str]); 12] = [
+        let rows: [Content<'_>; 12] = [
             ("text", asked(ContentBlock::text("xyzzy")), &["xyzzy"], &[]),
             ("image from the user", asked(picture()), &[DATA], notes),
             ("image in a result", answered(picture(), false), &[DATA], notes),

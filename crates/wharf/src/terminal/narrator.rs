@@ -60,10 +60,10 @@ impl Narrator {
                 (EntryBody::Message(_), Change::Text(_, text)) => told.text.push_str(&clean(text)),
                 (EntryBody::Message(_), Change::Changed(_)) => told.ends_message = true,
                 (EntryBody::Call(call), Change::Changed(_)) if !entry.open => self.tell_call_end(call, &mut told.notes),
-                (EntryBody::Call(call), Change::Changed(_)) if matches!(event.body, EventBody::ToolCallStart(_)) => {
-                    if self.tells_starts {
-                        told.notes.push(self.style.dim(&format!("{} {}", call.state.glyph(), title(call))));
-                    }
+                (EntryBody::Call(call), Change::Changed(_))
+                    if self.tells_starts && matches!(event.body, EventBody::ToolCallStart(_)) =>
+                {
+                    told.notes.push(self.style.dim(&format!("{} {}", call.state.glyph(), title(call))));
                 }
                 (EntryBody::Question(question), Change::Changed(_)) if !entry.open => {
                     told.notes.extend(self.answer(question));
