@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use wharf_testkit::process::{WharfHome, cpu_time};
+use wharf_testkit::process::{WharfBuilder, WharfHome, cpu_time};
 use wharf_testkit::{Client, Incoming, WharfProcess, sse};
 
 /// How often a request that is told to wait is sent again.
@@ -42,12 +42,14 @@ impl Lab {
     /// A server on fresh directories that uses the scripted model.
     pub async fn server(&self) -> Server {
         let home = WharfHome::new();
-        let mut server = home.server().model_url(&self.model.url);
-        for (name, value) in SETTINGS {
-            server = server.env(name, value);
-        }
-        let process = server.start().await;
+        let process = self.builder(&home).start().await;
         Server { process, home }
+    }
+
+    /// The same, to be started.
+    pub fn builder(&self, home: &WharfHome) -> WharfBuilder {
+        let server = home.server().model_url(&self.model.url);
+        SETTINGS.iter().fold(server, |server, (name, value)| server.env(name, value))
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 use anyhow::{Context, Result};
 use wharf_testkit::sse;
 
-use crate::lab::{Lab, Meter, percentile};
+use crate::lab::{Lab, Meter, Server, percentile};
 use crate::reader::{Tokens, read_on, read_reply, read_turn};
 use crate::table::{Figure, Table};
 
@@ -61,6 +61,19 @@ async fn first_tokens(lab: &Lab, table: &mut Table) -> Result<()> {
     let turns = TURNS as u32;
     table.compare("CPU of a short turn", Figure::time(cpu / turns), ("proxy", Figure::time(bare_cpu / turns)), "2 ms");
     Ok(())
+}
+
+/// Seconds from a prompt to its first token at a client that is there already; and the turn's last seq.
+pub async fn timed_first_token(server: &Server, session: &str, last_seq: u64) -> Result<(f64, u64)> {
+    let mut watch = server.watch(session, last_seq).await?;
+    watch.next().await?;
+    let asked = Instant::now();
+    // Read meanwhile: the token may come before the answer that accepts the prompt.
+    let (accepted, token) = tokio::join!(server.prompt(session, "[[stream 1]]"), first_token(&mut watch));
+    accepted?;
+    let (mut tokens, came) = token?;
+    read_on(&mut watch, &mut tokens).await?;
+    Ok(((came - asked).as_secs_f64(), tokens.last_seq))
 }
 
 /// Reads up to the first token, and says when it was there.

@@ -12,17 +12,20 @@ mod lab;
 mod latency;
 mod load;
 mod memory;
+mod quick;
 mod reader;
 mod ready;
 mod start;
 mod table;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 
 use crate::lab::Lab;
+use crate::quick::Options;
 use crate::table::Table;
 
 /// Sessions of the large store.
@@ -33,6 +36,15 @@ const READY_SESSIONS: usize = 10_000;
 struct Arguments {
     #[command(subcommand)]
     stand_in: Option<StandIn>,
+    /// A few figures in under two minutes, compared with `bench/baseline.json`: fails where one is more than 15 % slower.
+    #[arg(long, conflicts_with = "only")]
+    quick: bool,
+    /// With --quick: writes the baseline, which names the decision record (docs/decisions/NNNN-*.md) that says why it moves.
+    #[arg(long, value_name = "RECORD", requires = "quick")]
+    move_baseline: Option<PathBuf>,
+    /// With --quick: processor time beside a proxy's instead of instructions, as where valgrind is missing.
+    #[arg(long, requires = "quick")]
+    processor_time: bool,
     /// Only these measurements.
     #[arg(long, value_enum, value_delimiter = ',')]
     only: Vec<Measurement>,
@@ -100,6 +112,10 @@ fn run() -> Result<()> {
 
 async fn measure(arguments: &Arguments) -> Result<()> {
     let lab = Lab::open()?;
+    if arguments.quick {
+        let move_baseline = arguments.move_baseline.as_deref();
+        return quick::run(&lab, &Options { move_baseline, processor_time: arguments.processor_time }).await;
+    }
     let mut table = Table::default();
     let wanted = |one: Measurement| arguments.only.is_empty() || arguments.only.contains(&one);
     if wanted(Measurement::Start) {

@@ -23,8 +23,7 @@ pub async fn measure(table: &mut Table) -> Result<()> {
     let mut bare = Vec::new();
     for _ in 0..STARTS {
         ours.push(time_wharf(&home)?);
-        let port = free_port();
-        bare.push(time(Command::new(std::env::current_exe()?).args(["hello", &port.to_string()]), port)?);
+        bare.push(time_hello()?);
     }
     let median = |values: &mut Vec<f64>| Figure::seconds(percentile(values, 0.5));
     table.compare("start to first healthy answer", median(&mut ours), ("hello server", median(&mut bare)), "10 ms");
@@ -32,13 +31,20 @@ pub async fn measure(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-fn time_wharf(home: &WharfHome) -> Result<f64> {
+/// Seconds until the real program answers.
+pub fn time_wharf(home: &WharfHome) -> Result<f64> {
     let port = free_port();
     let mut command = Command::new(wharf_binary());
     command.args(["serve", "--host", "127.0.0.1", "--auth", "key", "--permission", "full", "--model", "demo"]);
     command.args(["--port", &port.to_string()]).arg("--work-dir").arg(home.work.path());
     command.env("WHARF_STATE_DIR", home.state.path()).env("XDG_CONFIG_HOME", home.state.path());
     time(&mut command, port)
+}
+
+/// Seconds until the stand-in answers.
+pub fn time_hello() -> Result<f64> {
+    let port = free_port();
+    time(Command::new(std::env::current_exe()?).args(["hello", &port.to_string()]), port)
 }
 
 fn time(command: &mut Command, port: u16) -> Result<f64> {

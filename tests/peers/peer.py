@@ -95,12 +95,13 @@ def scripted_model():
 class Wharf(Program):
     """A server with a state directory and a workspace of its own."""
 
-    def __init__(self, model, base_url, permission="full"):
+    def __init__(self, model, base_url, permission="full", protocol=None, environment=None):
         self._dirs = [tempfile.TemporaryDirectory(prefix="wharf-peer-") for _ in range(2)]
         self.state, self.work = (pathlib.Path(d.name).resolve() for d in self._dirs)
-        self.env = {**os.environ, "WHARF_STATE_DIR": str(self.state), "XDG_CONFIG_HOME": str(self.state), "OPENAI_API_KEY": "sk-test"}
+        self.env = {**os.environ, "WHARF_STATE_DIR": str(self.state), "XDG_CONFIG_HOME": str(self.state), "OPENAI_API_KEY": "sk-test", **(environment or {})}
         arguments = ["serve", "--host", "127.0.0.1", "--port", "0", "--work-dir", self.work, "--model", model]
         arguments += ["--base-url", base_url, "--permission", permission, "--auth", "key"]
+        arguments += ["--protocol", protocol] if protocol else []
         super().__init__(os.environ["PEER_WHARF_BIN"], *arguments, env=self.env, output=self.state / "output.log")
         self.url = wait_for("the server's discovery file", self._discover)
         self.key = (self.state / "key").read_text().strip()

@@ -7,6 +7,7 @@ use anyhow::{Result, bail};
 use clap::Args;
 
 use crate::command::{cargo, is_there, program, succeed};
+use crate::generate;
 
 #[derive(Args)]
 pub struct Arguments {
@@ -18,8 +19,9 @@ pub struct Arguments {
 /// One check: its name, and what it does.
 type Check = (&'static str, fn() -> Result<()>);
 
-const CHECKS: [Check; 8] = [
+const CHECKS: [Check; 9] = [
     ("sources", sources::check),
+    ("generated files", generate::check),
     ("format", || succeed(cargo().args(["fmt", "--all", "--check"]))),
     ("lints", || succeed(cargo().args(["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"]))),
     ("documentation", documentation),

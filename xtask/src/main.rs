@@ -6,6 +6,7 @@ mod command;
 mod crash;
 mod faults;
 mod fuzz;
+mod generate;
 mod peers;
 mod test;
 
@@ -30,6 +31,8 @@ enum Task {
     Crash(crash::Arguments),
     /// Gives every reader of foreign input many more cases than the tests do.
     Fuzz(fuzz::Arguments),
+    /// Makes the Rust of the clients' shared vocabulary anew.
+    Generate,
     /// Measures a release build and prints one table.
     Bench(bench::Arguments),
 }
@@ -40,6 +43,7 @@ fn main() -> ExitCode {
         Task::Check(arguments) => check::run(&arguments),
         Task::Crash(arguments) => crash::run(&arguments),
         Task::Fuzz(arguments) => fuzz::run(&arguments),
+        Task::Generate => generate::run(),
         Task::Bench(arguments) => bench::run(&arguments),
     };
     match result {

@@ -200,6 +200,9 @@ impl Core {
 
     /// A call that a client asks for itself.
     pub(crate) fn execute(&mut self, tool_name: String, arguments: Value) -> Result<Answer, Rejected> {
+        if self.deleting.is_some() {
+            return Err(Rejected::Deleted);
+        }
         if self.draining {
             return Err(Rejected::Draining);
         }

@@ -65,6 +65,9 @@ impl Commands {
 impl Core {
     /// A running call wants a command that outlives it.
     pub(crate) fn start_command(&mut self, new: NewCommand) -> Result<Answer, Rejected> {
+        if self.deleting.is_some() {
+            return Err(Rejected::Deleted);
+        }
         if self.draining {
             return Err(Rejected::Draining);
         }
@@ -72,12 +75,18 @@ impl Core {
         let call = self.call(&new.call_id);
         let running = call.filter(|call| call.running.as_ref().is_some_and(|running| running.stopping.is_none()));
         let turn_id = running.ok_or(Rejected::CallOver)?.proposal.turn_id.clone();
+        if !new.has_place {
+            return Err(Rejected::TooManyCommands { limit: self.config.max_server_commands });
+        }
         let limit = self.config.max_commands;
         if self.commands.open.len() >= limit {
             return Err(Rejected::TooManyCommands { limit });
         }
         let command_id = self.ids.command();
-        let NewCommand { call_id, command, directory, terminal, takes_input, timeout_ms, output_max_bytes } = new;
+        let NewCommand { call_id, command, directory, terminal, takes_input, timeout_ms, has_place: _ } = new;
+        let most_ms = self.config.max_command_ms.max(1);
+        let timeout_ms = timeout_ms.unwrap_or(most_ms).clamp(1, most_ms);
+        let output_max_bytes = self.config.command_output_bytes;
         let started = CommandStarted {
             command_id: command_id.clone(),
             call_id,
@@ -89,7 +98,7 @@ impl Core {
             output_max_bytes,
         };
         self.emit(turn_id, started);
-        self.effects.push(Effect::StartCommand { command_id: command_id.clone() });
+        self.effects.push(Effect::StartCommand { command_id: command_id.clone(), timeout_ms, output_max_bytes });
         Ok(Answer::Command(command_id))
     }
 

@@ -72,6 +72,9 @@ impl Compaction {
 impl Core {
     /// Somebody wants the conversation summed up.
     pub(crate) fn compact_as_asked(&mut self, focus: Option<String>, by: Option<String>) -> Result<Answer, Rejected> {
+        if self.deleting.is_some() {
+            return Err(Rejected::Deleted);
+        }
         if self.draining {
             return Err(Rejected::Draining);
         }

@@ -49,6 +49,8 @@ pub struct Core {
     /// False from `load` to `recover`: what was left open is not to be gone on with as if this process had begun it.
     pub(crate) is_taken_up: bool,
     pub(crate) draining: bool,
+    /// The session ends as soon as nothing runs; who wants it.
+    pub(crate) deleting: Option<Option<String>>,
     pub(crate) answerers: usize,
     pub(crate) context_limit: Option<u64>,
     /// What the tools' schemas take of the model's context, in tokens.
@@ -125,6 +127,7 @@ impl Core {
             ids: Ids::new(entropy),
             is_taken_up: true,
             draining: false,
+            deleting: None,
             answerers: 0,
             context_limit: None,
             instructions_tokens: INSTRUCTIONS_TOKENS,
@@ -178,6 +181,12 @@ impl Core {
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
             Input::CommandEnded { command_id, end } => self.command_ended(&command_id, end),
+            Input::ToolsChanged(tools) => self.take_tools(tools),
+            Input::AgentChanged { tools, max_steps } => {
+                self.take_tools(tools);
+                self.config.max_steps = max_steps;
+            }
+            Input::Configured(config) => self.configured(*config),
             Input::Answerers(count) => self.answerers = count,
             Input::Drain => self.draining = true,
             Input::Tick => self.tick(),
@@ -254,10 +263,11 @@ impl Core {
         self.permissions.open.clone()
     }
 
-    /// A prompt that waits, runs, or is among the last 256 that ended; with its body hash.
+    /// A prompt waits, runs, or is among the last 256 that ended. What became of an older one only the store knows
+    /// ([`crate::NewPrompt::earlier`]).
     #[must_use]
-    pub fn prompt(&self, id: &MessageId) -> Option<(Accepted, &str)> {
-        self.prompts.known(id)
+    pub fn knows_prompt(&self, id: &MessageId) -> bool {
+        self.prompts.known(id).is_some()
     }
 
     /// The prompt that a call's turn answers; none where a client asked for the call itself.
@@ -280,7 +290,12 @@ impl Core {
         self.turn.is_none()
             && self.compaction.is_none()
             && self.calls.is_empty()
-            && (self.draining || self.deleted || self.prompts.is_empty())
+            && (!self.starts_turns() || self.prompts.is_empty())
+    }
+
+    /// Whether a prompt that waits would get its turn.
+    pub(crate) fn starts_turns(&self) -> bool {
+        !self.draining && self.deleting.is_none() && !self.deleted
     }
 
     /// The agent that the running turn began with, or that the next one will.
@@ -289,15 +304,12 @@ impl Core {
         self.turn.as_ref().map_or(&self.session.agent_name, |turn| &turn.agent_name)
     }
 
-    /// What [`Core::agent_name`] has, where that is another agent than the core was made with.
-    pub fn set_agent(&mut self, tools: Arc<[Arc<ToolSpec>]>, max_steps: u32) {
+    fn take_tools(&mut self, tools: Arc<[Arc<ToolSpec>]>) {
         self.tools_tokens = shown::schema_tokens(&tools);
-        (self.config.tools, self.config.max_steps) = (tools, max_steps);
+        self.config.tools = tools;
     }
 
-    /// From the next turn on the session is run with this, but for its tools ([`Core::set_tools`]); a turn that runs keeps what
-    /// it began with.
-    pub fn configure(&mut self, config: CoreConfig) {
+    fn configured(&mut self, config: CoreConfig) {
         self.next_config = Some(config);
         if self.turn.is_none() {
             self.take_config();
@@ -325,12 +337,6 @@ impl Core {
     #[must_use]
     pub fn tools(&self) -> Arc<[Arc<ToolSpec>]> {
         Arc::clone(&self.config.tools)
-    }
-
-    /// The tools that the session's agent has from here on. Calls that were begun go on.
-    pub fn set_tools(&mut self, tools: Arc<[Arc<ToolSpec>]>) {
-        self.tools_tokens = shown::schema_tokens(&tools);
-        self.config.tools = tools;
     }
 
     /// The messages as the model is shown them.

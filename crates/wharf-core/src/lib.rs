@@ -60,6 +60,12 @@ pub struct SubjectsOf(pub Arc<FindSubjects>);
 
 type FindSubjects = dyn Fn(&ToolSpec, &Value) -> Vec<String> + Send + Sync;
 
+impl PartialEq for SubjectsOf {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0)
+    }
+}
+
 impl std::fmt::Debug for SubjectsOf {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SubjectsOf")
@@ -67,7 +73,7 @@ impl std::fmt::Debug for SubjectsOf {
 }
 
 /// What a session is run with. Everything that may differ between servers and agents.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct CoreConfig {
     /// The tools that the session's agent has.
     pub tools: Arc<[Arc<ToolSpec>]>,
@@ -88,8 +94,14 @@ pub struct CoreConfig {
     pub retry_base_ms: u64,
     pub retry_max_ms: u64,
     pub queue_limit: usize,
-    /// Most background commands that run at a time.
+    /// Most background commands of the session that run at a time.
     pub max_commands: usize,
+    /// The same of all sessions together. The engine counts them ([`NewCommand::has_place`]).
+    pub max_server_commands: usize,
+    /// Longest time that a background command may take.
+    pub max_command_ms: u64,
+    /// So much of its output is kept.
+    pub command_output_bytes: u64,
     /// How long a permission waits for its answer while somebody is attached who may answer.
     pub permission_timeout_ms: u64,
     /// The same with nobody there.
@@ -147,6 +159,7 @@ pub enum Input {
         focus: Option<String>,
         by: Option<String>,
     },
+    /// Ends what runs, then the session ([`Effect::Delete`]). Nothing new is taken from here on.
     Delete {
         by: Option<String>,
     },
@@ -168,6 +181,16 @@ pub enum Input {
         command_id: CommandId,
         end: CommandEnd,
     },
+    /// What the session's agent has from here on, beside what it was configured with: servers and clients come and go. Calls that
+    /// were begun go on.
+    ToolsChanged(Arc<[Arc<ToolSpec>]>),
+    /// [`Core::agent_name`] is another agent than the core knew, or has other things: these.
+    AgentChanged {
+        tools: Arc<[Arc<ToolSpec>]>,
+        max_steps: u32,
+    },
+    /// From the next turn on the session is run with this, but for its tools; a turn that runs keeps what it began with.
+    Configured(Box<CoreConfig>),
     /// How many attached clients may answer a permission.
     Answerers(usize),
     /// A piece of the reply to the model call `ask`.
@@ -235,6 +258,17 @@ pub struct NewPrompt {
     pub sender: Option<String>,
     pub metadata: Option<Value>,
     pub body_hash: String,
+    /// What the store knows of an older prompt with this id, where [`Core::knows_prompt`] did not know it.
+    pub earlier: Option<EarlierPrompt>,
+}
+
+/// A prompt that has ended so long ago that the core has forgotten it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EarlierPrompt {
+    pub turn_id: TurnId,
+    /// The first seq of its turn.
+    pub seq: Seq,
+    pub body_hash: String,
 }
 
 /// A command that is to outlive the call that starts it.
@@ -246,8 +280,10 @@ pub struct NewCommand {
     pub directory: String,
     pub terminal: Option<TerminalSize>,
     pub takes_input: bool,
-    pub timeout_ms: u64,
-    pub output_max_bytes: u64,
+    /// As it was asked for; `None`: as long as any may.
+    pub timeout_ms: Option<u64>,
+    /// There is room for it among the commands of all sessions.
+    pub has_place: bool,
 }
 
 /// How a background command ended, as the engine saw it.
@@ -312,9 +348,13 @@ pub enum Effect {
     /// Stop a call, whole process tree; `CallFinished` still follows.
     StopCall { call_id: CallId },
     /// Start the command that was just asked for; answer with exactly one `CommandEnded`.
-    StartCommand { command_id: CommandId },
+    StartCommand { command_id: CommandId, timeout_ms: u64, output_max_bytes: u64 },
     /// Stop a command, whole process tree; `CommandEnded` still follows.
     StopCommand { command_id: CommandId },
+    /// The log may lose what it has up to and including `through`.
+    Truncate { through: Seq },
+    /// Remove the session: its end is on the log.
+    Delete,
 }
 
 /// What came of an input: first append `events`, then carry out `effects`, then tell whoever asked.

@@ -1,13 +1,13 @@
 //! Prompts: acceptance, the queue, and the memory of ids that makes a repeated request safe.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use wharf_protocol::event::{PromptQueued, PromptReceived, PromptRejected, PromptStarted, PromptWithdrawn};
 use wharf_protocol::prompt::QueuedPrompt;
 use wharf_protocol::{ConflictStrategy, Event, Message, MessageId, Priority, PromptContent, Seq, Timestamp, TurnId};
 
 use crate::core::Core;
-use crate::{Accepted, Answer, NewPrompt, Rejected, message_of};
+use crate::{Accepted, Answer, EarlierPrompt, NewPrompt, Rejected, message_of};
 
 /// So many prompts that have ended are still known by id.
 const REMEMBERED_PROMPTS: usize = 256;
@@ -17,7 +17,7 @@ const REMEMBERED_PROMPTS: usize = 256;
 pub(crate) struct Prompts {
     /// In order of execution.
     waiting: Vec<WaitingPrompt>,
-    known: HashMap<MessageId, Known>,
+    known: BTreeMap<MessageId, Known>,
     /// Oldest first.
     ended: VecDeque<MessageId>,
 }
@@ -186,6 +186,12 @@ impl Core {
                 Err(Rejected::IdempotencyMismatch { message_id: prompt.message_id })
             };
         }
+        if let Some(earlier) = &prompt.earlier {
+            return answer_again(&prompt, earlier);
+        }
+        if self.deleting.is_some() {
+            return Err(Rejected::Deleted);
+        }
         if self.draining {
             return Err(Rejected::Draining);
         }
@@ -202,7 +208,8 @@ impl Core {
     }
 
     fn accept(&mut self, prompt: NewPrompt, waits: bool) -> Answer {
-        let NewPrompt { message_id, content, priority, conflict_strategy, sender, metadata, body_hash } = prompt;
+        let NewPrompt { message_id, content, priority, conflict_strategy, sender, metadata, body_hash, earlier: _ } =
+            prompt;
         let joins = match (&self.turn, conflict_strategy) {
             (Some(turn), ConflictStrategy::Steer) if !turn.is_ending() => Some(turn.turn_id.clone()),
             _ => None,
@@ -289,4 +296,13 @@ impl Core {
             self.emit_in_turn(PromptStarted { message_id, steered: true });
         }
     }
+}
+
+/// The same prompt once more gets the same answer; another one with its id gets none.
+fn answer_again(prompt: &NewPrompt, earlier: &EarlierPrompt) -> Result<Answer, Rejected> {
+    let message_id = prompt.message_id.clone();
+    if earlier.body_hash != prompt.body_hash {
+        return Err(Rejected::IdempotencyMismatch { message_id });
+    }
+    Ok(Answer::Prompt(Accepted { message_id, turn_id: earlier.turn_id.clone(), position: None, seq: earlier.seq }))
 }

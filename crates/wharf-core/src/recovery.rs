@@ -1,6 +1,6 @@
 //! Taking up what a dead owner left.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, ToolCallResumed, TurnResumed};
@@ -27,7 +27,7 @@ impl Core {
         &mut self,
         now: Timestamp,
         skip_to: Option<Seq>,
-        mut recorded: HashMap<CallId, RecordedCall>,
+        mut recorded: BTreeMap<CallId, RecordedCall>,
     ) -> Outcome {
         self.now = now;
         self.is_taken_up = true;
@@ -65,7 +65,7 @@ impl Core {
         self.emit(None, SessionRecovered { reason, last_seq_on_disk: Some(last) });
     }
 
-    fn recover_turn(&mut self, recorded: &HashMap<CallId, RecordedCall>) {
+    fn recover_turn(&mut self, recorded: &BTreeMap<CallId, RecordedCall>) {
         let Some(turn) = &self.turn else { return };
         if turn.cancel.is_some() {
             return self.stop_work(CallErrorReason::Cancelled, "cancelled");
@@ -93,7 +93,7 @@ impl Core {
         }
     }
 
-    fn give_up(&mut self, ending: Ending, recorded: &HashMap<CallId, RecordedCall>) {
+    fn give_up(&mut self, ending: Ending, recorded: &BTreeMap<CallId, RecordedCall>) {
         for call_id in self.open_calls(false) {
             self.close_if_begun(&call_id, recorded);
         }
@@ -135,7 +135,7 @@ impl Core {
         }
     }
 
-    fn close_if_begun(&mut self, call_id: &CallId, recorded: &HashMap<CallId, RecordedCall>) {
+    fn close_if_begun(&mut self, call_id: &CallId, recorded: &BTreeMap<CallId, RecordedCall>) {
         let Some(call) = self.call(call_id).filter(|call| matches!(call.stage, CallStage::Begun { .. })) else {
             return;
         };

@@ -1,10 +1,10 @@
 //! Changes of the session itself: its settings, what was said, its existence.
 
-use wharf_protocol::event::{SessionCleared, SessionDeleted, SessionUpdated};
+use wharf_protocol::event::{CallErrorReason, SessionCleared, SessionDeleted, SessionUpdated};
 use wharf_protocol::rest::UpdateSession;
 
 use crate::core::Core;
-use crate::{Answer, Rejected};
+use crate::{Answer, Effect, Rejected};
 
 impl Core {
     /// Changes what differs. A new model, mode or thinking level counts from the next model call or decision on, a new agent from
@@ -46,18 +46,36 @@ impl Core {
             return Err(Rejected::Busy);
         }
         let (grants, commands) = (self.permissions.grants.clone(), self.commands.all());
+        let through = self.session.last_seq;
         self.emit(None, SessionCleared { by, grants, commands });
+        self.effects.push(Effect::Truncate { through });
         Ok(Answer::Done)
     }
 
-    /// Ends the session; prompts that still wait are withdrawn.
+    /// Ends what runs; the session itself ends when that has ([`Core::finish_deleting`]).
     pub(crate) fn delete(&mut self, by: Option<String>) -> Result<Answer, Rejected> {
-        if self.is_at_work() || !self.commands.open.is_empty() {
-            return Err(Rejected::Busy);
+        if self.deleting.is_some() {
+            return Ok(Answer::Done);
         }
+        self.deleting = Some(by.clone());
+        self.cancel_turn(by.clone(), true);
         self.withdraw_all("the session was deleted", by.as_ref());
-        self.emit(None, SessionDeleted { by });
+        self.stop_compaction("the session was deleted");
+        self.stop_calls(true, CallErrorReason::Cancelled, "cancelled");
+        for command_id in self.open_commands() {
+            self.stop_command(&command_id, by.clone())?;
+        }
         Ok(Answer::Done)
+    }
+
+    /// The last event of a session that is to be deleted, once nothing of it runs.
+    pub(crate) fn finish_deleting(&mut self) {
+        if !self.is_quiet() {
+            return;
+        }
+        let Some(by) = self.deleting.take() else { return };
+        self.emit(None, SessionDeleted { by });
+        self.effects.push(Effect::Delete);
     }
 
     fn is_at_work(&self) -> bool {

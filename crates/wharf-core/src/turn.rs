@@ -193,11 +193,12 @@ impl Core {
             }
         }
         self.show_status();
+        self.finish_deleting();
     }
 
     /// Starts the turn of the next prompt, unless there is none or the server is stopping.
     pub(crate) fn start_next(&mut self) -> bool {
-        if self.draining {
+        if !self.starts_turns() {
             return false;
         }
         if self.prompts.next().is_none() {

@@ -1,6 +1,8 @@
 //! An engine in a process of its own, for tests that kill it: `crash_server HOME` starts one turn whose model runs the command
 //! that stands on the input, a line or the arguments of `bash`. It prints the session and the turn, and goes on until it is killed.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::io::Read;
 use std::path::Path;
 use std::process::ExitCode;
@@ -10,16 +12,17 @@ use async_trait::async_trait;
 use futures_util::stream;
 use serde_json::json;
 use wharf_engine::{Caller, Engine, EngineConfig, EngineError, Parts};
+use wharf_exec::supervisor::SupervisorProgram;
+use wharf_mcp::Mcp;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
 use wharf_protocol::{Mode, Prompt, Role, StopReason};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 fn main() -> ExitCode {
-    if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
+    if let Some(code) = wharf_exec::supervisor::entry(std::env::args_os()) {
         return code;
     }
     let Some(home) = std::env::args_os().nth(1) else { return ExitCode::FAILURE };
@@ -45,7 +48,9 @@ async fn serve(home: &Path) -> Result<(), EngineError> {
         supervisor: Some(SupervisorProgram::this()),
         ..ToolsConfig::default()
     });
-    let engine = Engine::start(config, Parts { store, models: Arc::new(OneCommand { command }), tools }).await?;
+    let engine =
+        Engine::start(config, Parts { store, models: Arc::new(OneCommand { command }), tools, mcp: Mcp::default() })
+            .await?;
     let access = engine.access(Caller::owner("test"));
     let session = access.create_session(CreateSession::default()).await?;
     let accepted = access.prompt(&session.id, Prompt::new("run it")).await?;

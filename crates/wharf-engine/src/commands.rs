@@ -10,9 +10,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 use wharf_core::CommandEnd;
+use wharf_exec::commands::{Ask, CommandOver, INPUT_BYTES, Launch, News};
 use wharf_failpoints::point;
 use wharf_protocol::{CallId, CommandId, SessionId};
-use wharf_tools::commands::{Ask, CommandOver, INPUT_BYTES, Launch, News};
 
 /// Wishes that may wait for one command; whoever has another one waits.
 const ASKS: usize = 16;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::sync::watch;
 use wharf_failpoints::mistake;
 use wharf_protocol::{EncodedEvent, Seq};
-use wharf_store::{Position, Store};
+use wharf_store::{Head as StoreHead, Logs, Position};
 
 use crate::EngineError;
 use crate::feed::{Feed, Head};
@@ -27,14 +27,14 @@ pub struct Watcher {
 pub struct Cursor {
     feed: Arc<Feed>,
     head: watch::Receiver<Head>,
-    store: Arc<dyn Store>,
+    store: Arc<dyn Logs>,
     watcher: Watcher,
     position: Seq,
     last_seq: Seq,
 }
 
 impl Cursor {
-    pub(crate) fn new(feed: Arc<Feed>, store: Arc<dyn Store>, watcher: Watcher, after: Option<Seq>) -> Self {
+    pub(crate) fn new(feed: Arc<Feed>, store: Arc<dyn Logs>, watcher: Watcher, after: Option<Seq>) -> Self {
         let head = feed.head();
         let last_seq = head.borrow().last;
         feed.add_watcher(watcher.may_answer);
@@ -112,15 +112,15 @@ impl Drop for Cursor {
 
 /// A place in the log of all sessions.
 pub struct AllCursor {
-    store: Arc<dyn Store>,
-    head: watch::Receiver<Position>,
+    store: Arc<dyn Logs>,
+    head: StoreHead,
     position: Position,
 }
 
 impl AllCursor {
-    pub(crate) fn new(store: Arc<dyn Store>, after: Option<Position>) -> Self {
+    pub(crate) fn new(store: Arc<dyn Logs>, after: Option<Position>) -> Self {
         let head = store.head();
-        let position = after.unwrap_or(*head.borrow());
+        let position = after.unwrap_or(head.position());
         Self { store, head, position }
     }
 
@@ -133,7 +133,7 @@ impl AllCursor {
     /// Waits for events after the position, in the order in which they became visible. Safe to drop at any await.
     pub async fn next(&mut self, max_bytes: usize) -> Result<Vec<(Position, EncodedEvent)>, EngineError> {
         loop {
-            let head = *self.head.borrow_and_update();
+            let head = self.head.seen();
             if self.position < head {
                 let batch = self.store.read_all(self.position, READ_EVENTS, max_bytes).await?;
                 if let Some((position, _)) = batch.last() {

@@ -16,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_core::{Answer, Input};
+use wharf_mcp::Mcp;
 use wharf_models::ModelSource;
 use wharf_protocol::rest::ModelList;
 use wharf_protocol::{Agent, SessionId};
@@ -40,6 +41,7 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     pub models: Arc<dyn ModelSource>,
     pub tools: Toolbox,
+    pub mcp: Mcp,
 }
 
 /// A running engine, to whoever runs it: its start, its settings, its end. Cheap to clone.
@@ -59,8 +61,8 @@ impl Engine {
     /// Starts the engine and takes up what a dead one left, in the background.
     pub async fn start(config: EngineConfig, parts: Parts) -> Result<Self, EngineError> {
         check_agents(&config)?;
-        let Parts { store, models, tools } = parts;
-        let shared = Shared::new(config, store, models, tools, owner::own);
+        let Parts { store, models, tools, mcp } = parts;
+        let shared = Shared::new(config, store, models, tools, mcp, owner::own);
         if shared.config().recover_at_start {
             shared.tasks.spawn(upkeep::recover(Arc::clone(&shared)));
         }

@@ -189,9 +189,9 @@ fn trouble(error: &StoreError) -> &'static str {
     match error {
         StoreError::Full(_) => "the disk is full",
         StoreError::ReadOnly(_) => "the disk is read-only",
-        StoreError::Lost(_) => "the files of the storage were deleted or replaced",
+        StoreError::Lost(_) => "the storage was deleted or replaced",
         StoreError::Corrupt(_) | StoreError::Damaged { .. } => "the storage is damaged",
-        StoreError::Disk(_) | StoreError::TooNew { .. } | StoreError::Busy | StoreError::Closed => {
+        StoreError::Unavailable(_) | StoreError::TooNew { .. } | StoreError::Busy | StoreError::Closed => {
             "the storage does not work at the moment"
         }
     }
@@ -207,7 +207,7 @@ impl From<StoreError> for EngineError {
             | StoreError::ReadOnly(_)
             | StoreError::Lost(_)
             | StoreError::Corrupt(_)
-            | StoreError::Disk(_)
+            | StoreError::Unavailable(_)
             | StoreError::TooNew { .. } => Self::Storage(error),
         }
     }

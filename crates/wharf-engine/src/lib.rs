@@ -5,6 +5,7 @@
 
 mod actor;
 mod agents;
+mod append;
 mod caller;
 mod clients;
 mod commands;
@@ -16,9 +17,11 @@ mod entropy;
 mod error;
 mod feed;
 mod history;
+mod instructions;
 mod live;
 mod mcp;
 mod owner;
+mod pace;
 mod permissions;
 mod progress;
 mod request;

@@ -10,15 +10,19 @@ use tokio::sync::{Notify, Semaphore, mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use wharf_core::{Core, SubjectsOf};
+use wharf_mcp::Mcp;
 use wharf_models::ModelSource;
 use wharf_protocol::{Agent, Seq, SessionId, ToolSpec};
-use wharf_store::Store;
+use wharf_store::{Logs, Store};
 use wharf_tools::Toolbox;
 
+use crate::append::Appender;
 use crate::clients::ClientIndex;
 use crate::commands::CommandIndex;
 use crate::feed::Feed;
+use crate::instructions::Instructions;
 use crate::mcp::McpSessions;
+use crate::pace::Pace;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
 use crate::request::{ReplyTo, Request};
@@ -37,9 +41,11 @@ const IMPORTING: usize = 4;
 /// What every session task works with.
 pub(crate) struct Shared {
     config: watch::Sender<Arc<EngineConfig>>,
-    pub(crate) store: Arc<dyn Store>,
+    pub(crate) store: Arc<dyn Logs>,
+    pub(crate) appender: Appender,
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
+    pub(crate) instructions: Instructions,
     pub(crate) mcp: McpSessions,
     /// True: no further turn starts.
     pub(crate) draining: watch::Sender<bool>,
@@ -53,6 +59,8 @@ pub(crate) struct Shared {
     pub(crate) command_places: Arc<Semaphore>,
     /// Bytes of progress on the log.
     pub(crate) progress: Arc<Budget>,
+    /// Of the text that models stream.
+    pub(crate) pace: Pace,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
     /// Sessions that a process died with are taken up alone: the write half; others that were left unfinished: the read half.
@@ -88,15 +96,19 @@ impl Shared {
         store: Arc<dyn Store>,
         models: Arc<dyn ModelSource>,
         tools: Toolbox,
+        mcp: Mcp,
         owner_task: OwnerTask,
     ) -> Arc<Self> {
+        let (appender, store) = Appender::of(store);
         let command_places = Arc::new(Semaphore::new(config.limits.commands.min(Semaphore::MAX_PERMITS)));
         Arc::new(Self {
-            mcp: McpSessions::new(&tools, &config.state_dir),
+            mcp: McpSessions::new(mcp, &config.state_dir),
             config: watch::Sender::new(Arc::new(config)),
             store,
+            appender,
             models,
             tools,
+            instructions: Instructions::default(),
             draining: watch::channel(false).0,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),
@@ -105,6 +117,7 @@ impl Shared {
             commands: Arc::default(),
             command_places,
             progress: Budget::of_server(),
+            pace: Pace::default(),
             trouble: Notify::new(),
             taking_up: tokio::sync::RwLock::default(),
             running_again: Arc::default(),

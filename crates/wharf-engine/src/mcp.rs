@@ -10,11 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
+use wharf_mcp::{Catalogue, Mcp, McpSet, Remembered};
 use wharf_protocol::mcp::{McpServer, McpServerState};
 use wharf_protocol::{SessionId, ToolSpec};
 use wharf_store::StoreError;
-use wharf_tools::mcp::{Catalogue, Mcp, McpSet, Remembered};
-use wharf_tools::{Home, Tool, Toolbox};
+use wharf_tools::{Home, Tool};
 
 use crate::EngineError;
 
@@ -53,8 +53,8 @@ pub(crate) struct LiveMcp {
 }
 
 impl McpSessions {
-    pub(crate) fn new(tools: &Toolbox, state_dir: &Path) -> Self {
-        Self { mcp: tools.mcp().clone(), dir: state_dir.join("mcp"), open: Mutex::default() }
+    pub(crate) fn new(mcp: Mcp, state_dir: &Path) -> Self {
+        Self { mcp, dir: state_dir.join("mcp"), open: Mutex::default() }
     }
 
     fn sets(&self) -> MutexGuard<'_, HashMap<SessionId, Weak<McpSet>>> {
@@ -79,7 +79,7 @@ impl McpSessions {
             EngineError::Storage(match error.kind() {
                 io::ErrorKind::StorageFull => StoreError::Full(reason),
                 io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly(reason),
-                _ => StoreError::Disk(reason),
+                _ => StoreError::Unavailable(reason),
             })
         })
     }

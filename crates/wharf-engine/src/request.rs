@@ -2,8 +2,8 @@
 
 use tokio::sync::oneshot;
 use wharf_core::{Answer, Core, Input, NewPrompt};
+use wharf_exec::commands::Launch;
 use wharf_protocol::{CallId, CommandId, McpServer};
-use wharf_tools::commands::Launch;
 
 use crate::EngineError;
 
@@ -19,10 +19,7 @@ pub(crate) enum Request {
         lookup: bool,
         reply: ReplyTo<Answer>,
     },
-    Clear {
-        by: Option<String>,
-        reply: ReplyTo<()>,
-    },
+    /// Answered when the session has ended.
     Delete {
         by: Option<String>,
         reply: ReplyTo<()>,
@@ -54,7 +51,7 @@ impl Request {
         // Whoever asked may have left.
         match self {
             Self::Ask { reply, .. } | Self::Prompt { reply, .. } => drop(reply.send(Err(error))),
-            Self::Clear { reply, .. } | Self::Delete { reply, .. } | Self::Mcp { reply, .. } => {
+            Self::Delete { reply, .. } | Self::Mcp { reply, .. } => {
                 drop(reply.send(Err(error)));
             }
             Self::StartCommand { reply, .. } => drop(reply.send(Err(error))),

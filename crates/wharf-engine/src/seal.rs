@@ -9,8 +9,8 @@ use std::time::Duration;
 use tokio::sync::{RwLockReadGuard, RwLockWriteGuard};
 use tokio::time::timeout;
 use wharf_protocol::event::{SessionDeleted, SessionSealed, SessionUnsealed};
-use wharf_protocol::{Event, EventBody, SealReason, Session, SessionId, Timestamp};
-use wharf_store::{Append, Entry, Lease};
+use wharf_protocol::{EventBody, SealReason, Session, SessionId};
+use wharf_store::Lease;
 
 use crate::EngineError;
 use crate::feed::Feed;
@@ -146,24 +146,10 @@ async fn with_lease(
     appended.map(|_| (feed, lease))
 }
 
-/// Appends one event without looking at those before it: they may be what is wrong.
+/// Appends one event without looking at those before it.
 async fn append(shared: &Shared, feed: &Feed, lease: &Lease, body: EventBody) -> Result<Session, EngineError> {
-    let mut view = stored(shared, &feed.session).await?;
-    let expected = view.last_seq;
-    let event = Event {
-        seq: expected.max(lease.skip_to.unwrap_or_default()).next(),
-        session_id: feed.session.clone(),
-        turn_id: None,
-        timestamp: Timestamp::now(),
-        body,
-    };
-    view.apply(&event);
-    let entries: Arc<[Entry]> = [Entry::new(event)].into();
-    let append = Append { fence: lease.fence, expected, entries: Arc::clone(&entries), session: view.clone() };
-    shared.store.append(append).await?;
-    feed.skip_to(expected);
-    feed.publish(entries.iter().map(|entry| entry.encoded.clone()));
-    Ok(view)
+    let view = stored(shared, &feed.session).await?;
+    shared.appender.append_unread(feed, lease, view, body).await
 }
 
 async fn stored(shared: &Shared, session: &SessionId) -> Result<Session, EngineError> {

@@ -24,11 +24,14 @@ use probe::{Found, Probes};
 use providers::{HOSTED, Hosted};
 use window::{Server, Windows};
 
+use crate::anthropic::Anthropic;
 use crate::demo::DemoModel;
+use crate::gemini::Gemini;
 use crate::http::Transport;
 use crate::key::ApiKey;
 use crate::openai_chat::OpenAiChat;
 use crate::remote::{InvalidKey, Settings};
+use crate::responses::Responses;
 use crate::{Model, ModelSource};
 
 /// Model objects that are kept. One that was dropped is made again; only what it had learned of its server is lost.
@@ -233,8 +236,16 @@ impl Models {
         set.filter(|explicit| explicit.base_url.is_none() && explicit.provider == hosted.name)
     }
 
+    /// What was set; at the provider's own place what it speaks there. A server that stands in for OpenAI speaks chat completions:
+    /// few others know Responses.
     fn hosted_protocol(&self, hosted: &Hosted) -> Protocol {
-        self.set_for(hosted).and_then(|explicit| explicit.protocol).unwrap_or(hosted.protocol)
+        let set = self.set_for(hosted).and_then(|explicit| explicit.protocol);
+        let stands_in = hosted_base_url(hosted, hosted.protocol, &self.config)
+            .is_ok_and(|url| !hosted.base_url.contains(url.host_str().unwrap_or_default()));
+        match hosted.protocol {
+            Protocol::Responses if stands_in => set.unwrap_or(Protocol::Openai),
+            protocol => set.unwrap_or(protocol),
+        }
     }
 
     fn hosted_key(&self, hosted: &Hosted) -> Option<ApiKey> {
@@ -344,6 +355,9 @@ impl Models {
         let transport = Arc::clone(&self.transport);
         let made: Result<Arc<dyn Model>, InvalidKey> = match protocol {
             Protocol::Openai => OpenAiChat::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
+            Protocol::Responses => Responses::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
+            Protocol::Gemini => Gemini::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
+            Protocol::Anthropic => Anthropic::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
         };
         let model = made.map_err(|InvalidKey| {
             ResolveError::Misconfigured(format!("the key for {provider} holds characters that no header can"))

@@ -2,15 +2,21 @@
 //!
 //! The only crate that talks to model providers.
 
+mod anthropic;
 mod demo;
 mod discovery;
+mod gemini;
 mod http;
 mod key;
 mod openai_chat;
 mod origin;
 mod remote;
 mod reply;
+mod responses;
 mod words;
+
+#[cfg(test)]
+mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;

@@ -1,9 +1,8 @@
 //! Whose a reply's opaque data is: signatures and encrypted reasoning go back to the model that made them, and to no other.
 
 use serde_json::Value;
-use wharf_protocol::model::ModelReply;
-
-use wharf_protocol::model::Protocol;
+use wharf_protocol::Message;
+use wharf_protocol::model::{ModelReply, Protocol};
 
 /// The keys under which provider data says where it came from.
 const MODEL: &str = "model";
@@ -36,6 +35,12 @@ impl Origin {
     /// The data, where it came from here.
     pub(crate) fn own<'a>(&self, data: Option<&'a Value>) -> Option<&'a Value> {
         data.filter(|data| self.made(data))
+    }
+
+    /// Reasoning that another model showed. This one is told it in plain words: as its own it would be refused, or misunderstood.
+    pub(crate) fn foreign_reasoning<'a>(&self, message: &'a Message) -> Option<&'a str> {
+        let data = message.provider_data.as_ref().filter(|data| data.get(MODEL).is_some())?;
+        (!self.made(data) && !message.reasoning.trim().is_empty()).then_some(message.reasoning.as_str())
     }
 
     fn made(&self, data: &Value) -> bool {

@@ -73,6 +73,15 @@ impl CommandStatus {
             Self::Failed => "failed",
         }
     }
+
+    /// How a command ended, in a few words for people.
+    #[must_use]
+    pub fn end_in_words(self, exit_code: Option<i32>) -> String {
+        match (self, exit_code) {
+            (Self::Exited, Some(code)) => format!("exit code {code}"),
+            (status, _) => status.word().to_owned(),
+        }
+    }
 }
 
 /// The size of a terminal, in characters.

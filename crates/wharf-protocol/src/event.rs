@@ -3,6 +3,7 @@
 mod command;
 mod payload;
 mod session;
+mod unknown;
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
 
 pub use payload::*;
+pub use unknown::{AnyEvent, UnknownEvent};
 
 use crate::{Seq, SessionId, Timestamp, TurnId};
 

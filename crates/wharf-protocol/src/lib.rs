@@ -27,7 +27,9 @@ pub mod slash;
 pub mod thinking;
 pub mod time;
 pub mod tool;
+pub mod transcript;
 pub mod turn;
+pub mod vocabulary;
 pub mod ws;
 
 pub use agent::Agent;
@@ -49,6 +51,7 @@ pub use session::{ForkedFrom, Session, SessionStatus, ToolLocation};
 pub use thinking::Thinking;
 pub use time::Timestamp;
 pub use tool::{ToolKind, ToolSpec};
+pub use transcript::Transcript;
 pub use turn::{StopReason, Turn, TurnStatus, Usage};
 
 /// Version of the REST, SSE and WebSocket contract, as `/info` reports it.

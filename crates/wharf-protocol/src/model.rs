@@ -13,15 +13,25 @@ pub enum Protocol {
     /// OpenAI's chat completions, which most servers speak.
     #[default]
     Openai,
+    /// OpenAI's Responses.
+    Responses,
+    /// Anthropic's Messages.
+    Anthropic,
+    /// Google's Gemini.
+    Gemini,
 }
 
 impl Protocol {
-    pub const ALL: &'static [Protocol] = &[Protocol::Openai];
+    pub const ALL: &'static [Protocol] =
+        &[Protocol::Openai, Protocol::Responses, Protocol::Anthropic, Protocol::Gemini];
 
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Openai => "openai",
+            Self::Responses => "responses",
+            Self::Anthropic => "anthropic",
+            Self::Gemini => "gemini",
         }
     }
 }

@@ -1,17 +1,29 @@
-//! Commands that begin with a slash, typed where prompts are typed: in the terminal and in editors alike.
+//! Commands that begin with a slash, typed where prompts are typed: in the terminal and in editors alike. Their names and words
+//! are the vocabulary's.
 
+pub use crate::vocabulary::SlashCommand;
 use crate::{Mode, Seq, Thinking};
 
 /// What a line that begins with a slash asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Slash {
+    /// About the session: every client takes it.
+    Session(SessionSlash),
+    /// About the terminal client itself: editors have their own ways for it.
+    Terminal(TerminalSlash),
+    /// A name that is none of ours.
+    Unknown(String),
+    /// One of ours with an argument that it does not take; says why.
+    Wrong(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SessionSlash {
     Help,
     Status,
-    Sessions,
     Tools,
     Agents,
     Models,
-    Cancel,
     Agent(Option<String>),
     Model(Option<String>),
     Mode(Option<Mode>),
@@ -21,66 +33,39 @@ pub enum Slash {
     Compact(Option<String>),
     /// A copy of the session, up to this seq.
     Fork(Option<Seq>),
+    Queue,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TerminalSlash {
+    Sessions,
+    Cancel,
     New,
     /// Shows the session, or goes to another one.
     Session(Option<String>),
-    Queue,
     Permissions,
     Exit,
-    /// A name that is none of ours.
-    Unknown(String),
-    /// One of ours with an argument that it does not take; says why.
-    Wrong(String),
 }
 
-/// A command as it is listed.
+/// Where a command is typed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SlashSpec {
-    /// Without the slash.
-    pub name: &'static str,
-    pub description: &'static str,
-    /// What may follow the name.
-    pub hint: Option<&'static str>,
-    /// It is about the terminal client itself: editors have their own ways for it.
-    pub is_for_terminals: bool,
+pub enum Surface {
+    Terminal,
+    Editor,
 }
 
-impl SlashSpec {
-    const fn new(name: &'static str, hint: Option<&'static str>, description: &'static str) -> Self {
-        Self { name, description, hint, is_for_terminals: false }
+impl SlashCommand {
+    /// By its name or another one that it has, without the slash.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|command| command.id() == name || command.aliases().contains(&name))
     }
 
-    const fn terminal(name: &'static str, hint: Option<&'static str>, description: &'static str) -> Self {
-        Self { name, description, hint, is_for_terminals: true }
+    /// Those that are offered there.
+    pub fn offered(surface: Surface) -> impl Iterator<Item = Self> {
+        Self::ALL.into_iter().filter(move |command| surface == Surface::Terminal || !command.terminal_only())
     }
 }
-
-/// Every command there is.
-pub const COMMANDS: [SlashSpec; 19] = [
-    SlashSpec::new("help", None, "what there is"),
-    SlashSpec::new("status", None, "the session: its agent, model, mode and tokens"),
-    SlashSpec::terminal("session", Some("ID"), "this session, or go to another one"),
-    SlashSpec::terminal("sessions", None, "the latest sessions"),
-    SlashSpec::terminal("new", None, "a new session in the same directory"),
-    SlashSpec::new("clear", None, "forget what was said; the model starts afresh"),
-    SlashSpec::new("compact", Some("FOCUS"), "sum up what was said, to make room; keep FOCUS above all"),
-    SlashSpec::new(
-        "fork",
-        Some("SEQ"),
-        "a copy of the session as a session of its own, up to an event or the last one",
-    ),
-    SlashSpec::new("agent", Some("AGENT"), "the session's agent, or another one from the next prompt on"),
-    SlashSpec::new("model", Some("MODEL"), "the session's model, or another one"),
-    SlashSpec::new("mode", Some("MODE"), "what runs without a question: plan, ask, auto-edit, full"),
-    SlashSpec::new("thinking", Some("LEVEL"), "how much the model thinks: default, off, low, medium, high"),
-    SlashSpec::terminal("cancel", None, "stop the running turn"),
-    SlashSpec::new("queue", None, "prompts that wait"),
-    SlashSpec::terminal("permissions", None, "open questions; y, a, n or never answers the first"),
-    SlashSpec::new("tools", None, "the tools that the agent has"),
-    SlashSpec::new("agents", None, "the agents"),
-    SlashSpec::new("models", None, "the models that can be used"),
-    SlashSpec::terminal("exit", None, "leave; a server goes on with the turn"),
-];
 
 impl Slash {
     /// Reads a line; `None` for one that is a prompt.
@@ -93,46 +78,39 @@ impl Slash {
             return None;
         }
         let argument = Some(argument.trim()).filter(|argument| !argument.is_empty());
-        let owned = || argument.map(str::to_owned);
-        Some(match name {
-            "help" | "?" => Self::Help,
-            "status" => Self::Status,
-            "sessions" => Self::Sessions,
-            "tools" => Self::Tools,
-            "agents" => Self::Agents,
-            "models" => Self::Models,
-            "cancel" => Self::Cancel,
-            "agent" => Self::Agent(owned()),
-            "model" => Self::Model(owned()),
-            "mode" => choice(argument, Self::Mode),
-            "thinking" => choice(argument, Self::Thinking),
-            "clear" => Self::Clear,
-            "compact" => Self::Compact(owned()),
-            "fork" => fork(argument),
-            "new" => Self::New,
-            "session" => Self::Session(owned()),
-            "queue" => Self::Queue,
-            "permissions" => Self::Permissions,
-            "exit" | "quit" => Self::Exit,
-            other => Self::Unknown(other.to_owned()),
+        Some(match SlashCommand::named(name) {
+            Some(command) => Self::read(command, argument).unwrap_or_else(Self::Wrong),
+            None => Self::Unknown(name.to_owned()),
         })
     }
-}
 
-fn fork(argument: Option<&str>) -> Slash {
-    match argument.map(str::parse).transpose() {
-        Ok(at_seq) => Slash::Fork(at_seq),
-        Err(_) => Slash::Wrong("which event? A seq is a number".to_owned()),
-    }
-}
-
-fn choice<T: std::str::FromStr<Err = String>>(
-    argument: Option<&str>,
-    command: impl FnOnce(Option<T>) -> Slash,
-) -> Slash {
-    match argument.map(str::parse).transpose() {
-        Ok(value) => command(value),
-        Err(error) => Slash::Wrong(error),
+    fn read(command: SlashCommand, argument: Option<&str>) -> Result<Self, String> {
+        use {SessionSlash as S, TerminalSlash as T};
+        let owned = || argument.map(str::to_owned);
+        Ok(match command {
+            SlashCommand::Help => Self::Session(S::Help),
+            SlashCommand::Status => Self::Session(S::Status),
+            SlashCommand::Tools => Self::Session(S::Tools),
+            SlashCommand::Agents => Self::Session(S::Agents),
+            SlashCommand::Models => Self::Session(S::Models),
+            SlashCommand::Agent => Self::Session(S::Agent(owned())),
+            SlashCommand::Model => Self::Session(S::Model(owned())),
+            SlashCommand::Mode => Self::Session(S::Mode(argument.map(str::parse).transpose()?)),
+            SlashCommand::Thinking => Self::Session(S::Thinking(argument.map(str::parse).transpose()?)),
+            SlashCommand::Clear => Self::Session(S::Clear),
+            SlashCommand::Compact => Self::Session(S::Compact(owned())),
+            SlashCommand::Fork => {
+                let at_seq = argument.map(str::parse).transpose();
+                Self::Session(S::Fork(at_seq.map_err(|_| "which event? A seq is a number".to_owned())?))
+            }
+            SlashCommand::Queue => Self::Session(S::Queue),
+            SlashCommand::Sessions => Self::Terminal(T::Sessions),
+            SlashCommand::Cancel => Self::Terminal(T::Cancel),
+            SlashCommand::New => Self::Terminal(T::New),
+            SlashCommand::Session => Self::Terminal(T::Session(owned())),
+            SlashCommand::Permissions => Self::Terminal(T::Permissions),
+            SlashCommand::Exit => Self::Terminal(T::Exit),
+        })
     }
 }
 
@@ -143,24 +121,35 @@ mod tests {
     #[test]
     fn commands_are_told_from_prompts() {
         let parse = Slash::parse;
+        let session = |slash| Some(Slash::Session(slash));
         assert_eq!(parse("what is /help?"), None);
         assert_eq!(parse("/home/me/file is broken"), None);
         assert_eq!(parse("/"), None);
         assert_eq!(parse("// a comment"), None);
-        assert_eq!(parse(" /exit "), Some(Slash::Exit));
-        assert_eq!(parse("/model a/b"), Some(Slash::Model(Some("a/b".to_owned()))));
-        assert_eq!(parse("/model"), Some(Slash::Model(None)));
-        assert_eq!(parse("/mode full"), Some(Slash::Mode(Some(Mode::Full))));
-        assert_eq!(parse("/thinking\nhigh"), Some(Slash::Thinking(Some(Thinking::High))));
-        assert_eq!(parse("/compact"), Some(Slash::Compact(None)));
-        assert_eq!(parse("/compact the names"), Some(Slash::Compact(Some("the names".to_owned()))));
-        assert_eq!(parse("/fork"), Some(Slash::Fork(None)));
-        assert_eq!(parse("/fork 12"), Some(Slash::Fork(Some(Seq(12)))));
+        assert_eq!(parse(" /exit "), Some(Slash::Terminal(TerminalSlash::Exit)));
+        assert_eq!(parse("/quit"), parse("/exit"));
+        assert_eq!(parse("/?"), session(SessionSlash::Help));
+        assert_eq!(parse("/model a/b"), session(SessionSlash::Model(Some("a/b".to_owned()))));
+        assert_eq!(parse("/model"), session(SessionSlash::Model(None)));
+        assert_eq!(parse("/mode full"), session(SessionSlash::Mode(Some(Mode::Full))));
+        assert_eq!(parse("/thinking\nhigh"), session(SessionSlash::Thinking(Some(Thinking::High))));
+        assert_eq!(parse("/fork"), session(SessionSlash::Fork(None)));
+        assert_eq!(parse("/fork 12"), session(SessionSlash::Fork(Some(Seq(12)))));
+        assert_eq!(parse("/compact"), session(SessionSlash::Compact(None)));
+        assert_eq!(parse("/compact the names"), session(SessionSlash::Compact(Some("the names".to_owned()))));
         assert!(matches!(parse("/fork back"), Some(Slash::Wrong(_))));
         assert!(matches!(parse("/mode yolo"), Some(Slash::Wrong(_))));
         assert_eq!(parse("/sesions"), Some(Slash::Unknown("sesions".to_owned())));
-        for SlashSpec { name, .. } in COMMANDS {
-            assert!(!matches!(parse(&format!("/{name}")), Some(Slash::Unknown(_) | Slash::Wrong(_)) | None), "/{name}");
+    }
+
+    #[test]
+    fn every_command_is_read_and_is_offered_where_it_is_taken() {
+        for command in SlashCommand::ALL {
+            let parsed = Slash::parse(&format!("/{}", command.id()));
+            let in_editors = SlashCommand::offered(Surface::Editor).any(|offered| offered == command);
+            assert_eq!(matches!(parsed, Some(Slash::Session(_))), in_editors, "{command:?}");
+            assert_eq!(matches!(parsed, Some(Slash::Terminal(_))), !in_editors, "{command:?}");
+            assert!(SlashCommand::offered(Surface::Terminal).any(|offered| offered == command), "{command:?}");
         }
     }
 }

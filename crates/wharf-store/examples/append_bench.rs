@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 use wharf_protocol::event::{MessageChunk, SessionCreated};
 use wharf_protocol::rest::SessionQuery;
 use wharf_protocol::{Event, EventBody, Mode, Role, Seq, Session, Timestamp, TurnId};
-use wharf_store::{Append, Entry, NewLog, SqliteConfig, SqliteStore, Store};
+use wharf_store::{Append, Entry, Logs, NewLog, SqliteConfig, SqliteStore, Store};
 
 const SESSIONS: usize = 1_000;
 const APPENDS: usize = 200;

@@ -15,38 +15,19 @@ pub use memory::{MemoryDisk, MemoryStore};
 pub use sqlite::{SqliteConfig, SqliteStore};
 
 use async_trait::async_trait;
+use tokio::sync::watch;
 use wharf_protocol::rest::{SessionPage, SessionQuery};
 use wharf_protocol::{EncodedEvent, Event, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
-/// Durable logs, one a session, and the views that follow from them.
+/// Durable logs, one a session, and the views that follow from them, as those see them who append nothing: they are read, held,
+/// made shorter and removed.
 #[async_trait]
-pub trait Store: Send + Sync + 'static {
-    /// Begins a log with its first events (the first is `session.created`) and takes its lease.
-    async fn create(&self, append: NewLog) -> Result<Lease, AppendError>;
-
-    /// Begins a log that nobody sees: for one that is too large to be written in one go. It comes to light as a whole with
-    /// [`Store::publish`]; what its process leaves behind unpublished is removed.
-    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError>;
-
-    /// Adds events to a staged log; their seqs follow those that it has, from above 1: the first event comes with `publish`.
-    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError>;
-
-    /// Makes a staged log a session and takes its lease: all of its events are there at once, or none. Of them, the stream of all
-    /// sessions has `created` only, its first event; the others are copies. `view` is the one after all of them.
-    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError>;
-
-    /// Removes a staged log. Fine for one that is published or gone.
-    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError>;
-
+pub trait Logs: Send + Sync + 'static {
     /// Takes the right to append to a session. A lease whose owner is gone is taken over with a higher fence.
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError>;
 
     /// Gives the lease back.
     async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError>;
-
-    /// Appends events whose seqs follow `expected`. Returns when they may be shown: committed, and synced if one of them has
-    /// to be. All or nothing; nothing was written on an error.
-    async fn append(&self, append: Append) -> Result<Position, AppendError>;
 
     /// Events after `after`, oldest first, at most `limit` of them and about `max_bytes` in all (always at least one, if there
     /// is one).
@@ -80,8 +61,8 @@ pub trait Store: Send + Sync + 'static {
         max_bytes: usize,
     ) -> Result<Vec<(Position, EncodedEvent)>, StoreError>;
 
-    /// The last position that may be shown; changes whenever something was appended.
-    fn head(&self) -> tokio::sync::watch::Receiver<Position>;
+    /// The last position that may be shown, as it grows.
+    fn head(&self) -> Head;
 
     async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError>;
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError>;
@@ -121,9 +102,64 @@ pub trait Store: Send + Sync + 'static {
     async fn close(&self);
 }
 
+/// The same with the right to append. Whoever is not to append is given the [`Logs`].
+#[async_trait]
+pub trait Store: Logs {
+    /// Begins a log with its first events (the first is `session.created`) and takes its lease.
+    async fn create(&self, append: NewLog) -> Result<Lease, AppendError>;
+
+    /// Begins a log that nobody sees: for one that is too large to be written in one go. It comes to light as a whole with
+    /// [`Store::publish`]; what its process leaves behind unpublished is removed.
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError>;
+
+    /// Adds events to a staged log; their seqs follow those that it has, from above 1: the first event comes with `publish`.
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError>;
+
+    /// Makes a staged log a session and takes its lease: all of its events are there at once, or none. Of them, the stream of all
+    /// sessions has `created` only, its first event; the others are copies. `view` is the one after all of them.
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError>;
+
+    /// Removes a staged log. Fine for one that is published or gone.
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError>;
+
+    /// Appends events whose seqs follow `expected`. Returns when they may be shown: committed, and synced if one of them has
+    /// to be. All or nothing; nothing was written on an error.
+    async fn append(&self, append: Append) -> Result<Position, AppendError>;
+}
+
 /// Where an event lies among those of all sessions. The cursor of `/events`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Position(pub u64);
+
+/// Follows the last position that may be shown, whoever appended: how a backend learns of what others append (its own writer, a
+/// notice of the database, another node) is its own affair.
+#[derive(Debug, Clone)]
+pub struct Head(watch::Receiver<Position>);
+
+impl Head {
+    #[must_use]
+    pub fn new(positions: watch::Receiver<Position>) -> Self {
+        Self(positions)
+    }
+
+    #[must_use]
+    pub fn position(&self) -> Position {
+        *self.0.borrow()
+    }
+
+    /// The position, which [`Head::changed`] does not wake anybody for any more.
+    pub fn seen(&mut self) -> Position {
+        *self.0.borrow_and_update()
+    }
+
+    /// Waits until it is another one than was seen. Safe to drop.
+    ///
+    /// # Errors
+    /// `Closed`: nothing is appended any more.
+    pub async fn changed(&mut self) -> Result<(), StoreError> {
+        self.0.changed().await.map_err(|_| StoreError::Closed)
+    }
+}
 
 /// An event and its bytes.
 #[derive(Debug, Clone)]
@@ -153,6 +189,7 @@ pub struct NewLog {
 pub struct StagedLog {
     /// What it will be called; until then the id is free.
     pub session: SessionId,
+    /// The backend's name for it, which says nothing to anybody else.
     pub(crate) key: i64,
 }
 
@@ -175,9 +212,10 @@ pub struct Lease {
     pub fence: u64,
     /// The last owner went without giving the lease back.
     pub taken_over: bool,
-    /// Set when the machine may have lost the last chunks (a power cut): no seq up to this one may be used again.
+    /// Set when the last chunks may be lost though they were shown (with a file: a power cut): no seq up to this one may be used
+    /// again.
     pub skip_to: Option<Seq>,
-    /// How often the session was begun to be taken up since that last came to its end ([`Store::note_recovery`]).
+    /// How often the session was begun to be taken up since that last came to its end ([`Logs::note_recovery`]).
     pub recoveries: u32,
     /// A turn runs or waits on the log.
     pub is_unfinished: bool,
@@ -200,30 +238,31 @@ pub enum Window {
     Before(Option<Seq>),
 }
 
-/// The store failed.
+/// The store failed. The variants say what can be done about it, and hold for every backend; the text is the backend's, about its
+/// files or its connection, and for the log alone.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// No space is left. Nothing was acknowledged; it works again when there is some.
-    #[error("no space is left on the disk: {0}")]
+    #[error("the store has no space left: {0}")]
     Full(String),
-    /// The file system takes no writes.
-    #[error("the file system is read-only: {0}")]
+    /// It can be read, and takes no writes.
+    #[error("the store takes no writes: {0}")]
     ReadOnly(String),
-    /// A file that the store works with was deleted, replaced or cut short.
-    #[error("the store's files are not what they were: {0}")]
+    /// What was stored is not there any more, or was replaced while it was in use.
+    #[error("the store does not hold what it held: {0}")]
     Lost(String),
-    /// The file is damaged in a place that belongs to no one session.
-    #[error("the database is damaged: {0}")]
+    /// It is damaged in a place that belongs to no one session.
+    #[error("the store is damaged: {0}")]
     Corrupt(String),
-    /// The disk failed. Nothing was acknowledged; it may work again later.
-    #[error("the disk does not take or give data: {0}")]
-    Disk(String),
-    /// The file was written by a newer version.
+    /// It does not answer, or does not take or give data. Nothing was acknowledged; it may work again later.
+    #[error("the store does not take or give data: {0}")]
+    Unavailable(String),
+    /// What is stored was written by a newer version.
     #[error(
-        "{path} was written by a newer Wharf (schema {found}; this one knows {known}): use that version, or another state directory"
+        "{place} was written by a newer Wharf (schema {found}; this one knows {known}): use that version, or store elsewhere"
     )]
-    TooNew { path: String, found: i64, known: i64 },
-    /// A row that cannot be read.
+    TooNew { place: String, found: i64, known: i64 },
+    /// What is stored of one session cannot be read.
     #[error("the stored data of session {session} is damaged: {reason}")]
     Damaged { session: SessionId, reason: String },
     /// More is waiting than the store takes; try again.
@@ -253,7 +292,7 @@ pub enum AppendError {
 pub enum AcquireError {
     #[error("session {session} does not exist")]
     NotFound { session: SessionId },
-    /// Another live process works on it.
+    /// Another live owner works on it.
     #[error("session {session} is in use by another process ({owner})")]
     Held { session: SessionId, owner: String },
     #[error(transparent)]

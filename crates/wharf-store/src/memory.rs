@@ -16,8 +16,8 @@ use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId
 use self::log::Log;
 use crate::page::{self, PageCursor};
 use crate::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
-    Store, StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Head, Lease, Logs, NewLog, Position, QueryError, ReadError, SavedState,
+    StagedLog, Store, StoreError, Window,
 };
 
 /// What stores in memory write to.
@@ -172,73 +172,7 @@ pub(crate) fn in_order(expected: Seq, entries: &[Entry]) -> bool {
 }
 
 #[async_trait]
-impl Store for MemoryStore {
-    async fn create(&self, append: NewLog) -> Result<Lease, AppendError> {
-        let mut state = self.state()?;
-        let session = append.session.id.clone();
-        if state.logs.contains_key(&session) {
-            return Err(AppendError::Exists { session });
-        }
-        if !in_order(Seq::ZERO, &append.entries) {
-            return Err(AppendError::Conflict { session });
-        }
-        let number = state.logs.len() as u64;
-        state.logs.insert(session.clone(), Log::new(append.session.clone(), self.owner, number));
-        state.write(&session, &append.entries, &append.session);
-        self.disk.head.send_replace(Position(state.last_position));
-        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
-    }
-
-    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
-        let mut state = self.state()?;
-        state.last_stage += 1;
-        let key = state.last_stage;
-        state.staged.insert(key, Staged { owner: self.owner, entries: Vec::new() });
-        Ok(StagedLog { session: session.clone(), key })
-    }
-
-    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
-        let mut state = self.state()?;
-        let session = stage.session.clone();
-        let Some(staged) = state.staged.get_mut(&stage.key) else { return Err(AppendError::NotFound { session }) };
-        if !in_order(staged.last(), &entries) {
-            return Err(AppendError::Conflict { session });
-        }
-        staged.entries.extend_from_slice(&entries);
-        Ok(())
-    }
-
-    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
-        let mut state = self.state()?;
-        let session = stage.session.clone();
-        if state.logs.contains_key(&session) {
-            return Err(AppendError::Exists { session });
-        }
-        let Some(staged) = state.staged.get(&stage.key) else { return Err(AppendError::NotFound { session }) };
-        let last = staged.last();
-        if created.event.seq != Seq(1) || view.last_seq != last {
-            return Err(AppendError::Conflict { session });
-        }
-        let staged = state.staged.remove(&stage.key).map(|staged| staged.entries).unwrap_or_default();
-        let number = state.logs.len() as u64;
-        let mut log = Log::new(view.clone(), self.owner, number);
-        state.last_position += 1;
-        let position = state.last_position;
-        state.positions.insert(position, (session.clone(), Seq(1)));
-        log.push(position, &created);
-        // Copies have no position among the events of all sessions.
-        staged.iter().for_each(|entry| log.push(0, entry));
-        log.show(&[created], &view);
-        state.logs.insert(session, log);
-        self.disk.head.send_replace(Position(position));
-        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
-    }
-
-    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
-        self.state()?.staged.remove(&stage.key);
-        Ok(())
-    }
-
+impl Logs for MemoryStore {
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {
         let mut state = self.state()?;
         let State { logs, live_owners, .. } = &mut *state;
@@ -267,19 +201,6 @@ impl Store for MemoryStore {
             log.owner = None;
         }
         Ok(())
-    }
-
-    async fn append(&self, append: Append) -> Result<Position, AppendError> {
-        let mut state = self.state()?;
-        let session = append.session.id.clone();
-        let log = state.owned(&session, append.fence)?;
-        if log.session.last_seq != append.expected || !in_order(append.expected, &append.entries) {
-            return Err(AppendError::Conflict { session });
-        }
-        state.write(&session, &append.entries, &append.session);
-        let head = Position(state.last_position);
-        self.disk.head.send_replace(head);
-        Ok(head)
     }
 
     async fn read(
@@ -360,8 +281,8 @@ impl Store for MemoryStore {
             .collect())
     }
 
-    fn head(&self) -> watch::Receiver<Position> {
-        self.disk.head.subscribe()
+    fn head(&self) -> Head {
+        Head::new(self.disk.head.subscribe())
     }
 
     async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -468,6 +389,88 @@ impl Store for MemoryStore {
             log.owner = None;
         }
         self.closed.store(true, Ordering::Release);
+    }
+}
+
+#[async_trait]
+impl Store for MemoryStore {
+    async fn create(&self, append: NewLog) -> Result<Lease, AppendError> {
+        let mut state = self.state()?;
+        let session = append.session.id.clone();
+        if state.logs.contains_key(&session) {
+            return Err(AppendError::Exists { session });
+        }
+        if !in_order(Seq::ZERO, &append.entries) {
+            return Err(AppendError::Conflict { session });
+        }
+        let number = state.logs.len() as u64;
+        state.logs.insert(session.clone(), Log::new(append.session.clone(), self.owner, number));
+        state.write(&session, &append.entries, &append.session);
+        self.disk.head.send_replace(Position(state.last_position));
+        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
+    }
+
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
+        let mut state = self.state()?;
+        state.last_stage += 1;
+        let key = state.last_stage;
+        state.staged.insert(key, Staged { owner: self.owner, entries: Vec::new() });
+        Ok(StagedLog { session: session.clone(), key })
+    }
+
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+        let mut state = self.state()?;
+        let session = stage.session.clone();
+        let Some(staged) = state.staged.get_mut(&stage.key) else { return Err(AppendError::NotFound { session }) };
+        if !in_order(staged.last(), &entries) {
+            return Err(AppendError::Conflict { session });
+        }
+        staged.entries.extend_from_slice(&entries);
+        Ok(())
+    }
+
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
+        let mut state = self.state()?;
+        let session = stage.session.clone();
+        if state.logs.contains_key(&session) {
+            return Err(AppendError::Exists { session });
+        }
+        let Some(staged) = state.staged.get(&stage.key) else { return Err(AppendError::NotFound { session }) };
+        let last = staged.last();
+        if created.event.seq != Seq(1) || view.last_seq != last {
+            return Err(AppendError::Conflict { session });
+        }
+        let staged = state.staged.remove(&stage.key).map(|staged| staged.entries).unwrap_or_default();
+        let number = state.logs.len() as u64;
+        let mut log = Log::new(view.clone(), self.owner, number);
+        state.last_position += 1;
+        let position = state.last_position;
+        state.positions.insert(position, (session.clone(), Seq(1)));
+        log.push(position, &created);
+        // Copies have no position among the events of all sessions.
+        staged.iter().for_each(|entry| log.push(0, entry));
+        log.show(&[created], &view);
+        state.logs.insert(session, log);
+        self.disk.head.send_replace(Position(position));
+        Ok(Lease { fence: 1, taken_over: false, skip_to: None, recoveries: 0, is_unfinished: false, is_sealed: false })
+    }
+
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
+        self.state()?.staged.remove(&stage.key);
+        Ok(())
+    }
+
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        let mut state = self.state()?;
+        let session = append.session.id.clone();
+        let log = state.owned(&session, append.fence)?;
+        if log.session.last_seq != append.expected || !in_order(append.expected, &append.entries) {
+            return Err(AppendError::Conflict { session });
+        }
+        state.write(&session, &append.entries, &append.session);
+        let head = Position(state.last_position);
+        self.disk.head.send_replace(head);
+        Ok(head)
     }
 }
 

@@ -34,7 +34,7 @@ use std::sync::mpsc::{Sender, channel};
 
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use wharf_protocol::rest::{SessionPage, SessionQuery};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
@@ -50,8 +50,8 @@ use self::sync::{SyncFile, SyncThread};
 use self::visibility::Visibility;
 use self::writer::Writer;
 use crate::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
-    Store, StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Head, Lease, Logs, NewLog, Position, QueryError, ReadError, SavedState,
+    StagedLog, Store, StoreError, Window,
 };
 
 /// Writes that may wait for the writer or the disk; more are told that the store is busy.
@@ -79,7 +79,7 @@ impl SqliteConfig {
     }
 }
 
-/// The store on SQLite. Dropping it without [`Store::close`] keeps its leases until somebody takes them over.
+/// The store on SQLite. Dropping it without [`Logs::close`] keeps its leases until somebody takes them over.
 pub struct SqliteStore {
     inbox: Sender<Request>,
     permits: Arc<Semaphore>,
@@ -99,7 +99,7 @@ impl SqliteStore {
     /// Opens the file, makes it where it is missing, and brings its schema up to date.
     ///
     /// # Errors
-    /// `TooNew` for a file of a later version; `Disk` where the file cannot be used.
+    /// `TooNew` for a file of a later version; `Unavailable` where the file cannot be used.
     pub fn open(config: SqliteConfig) -> Result<Arc<Self>, StoreError> {
         Self::open_with(config, sync::fdatasync(), &|_| Ok(()))
     }
@@ -249,7 +249,7 @@ impl OfSession for ReadError {
 }
 
 fn disk(path: &Path, error: &std::io::Error) -> StoreError {
-    StoreError::Disk(format!("{}: {error}", path.display()))
+    StoreError::Unavailable(format!("{}: {error}", path.display()))
 }
 
 /// The small number of this start of the machine.
@@ -262,7 +262,7 @@ fn boot_key(connection: &Connection, boot: &str) -> Result<i64, StoreError> {
         return Ok(key);
     }
     connection.execute("INSERT OR IGNORE INTO boots (boot) VALUES (?1)", params![boot])?;
-    select()?.ok_or_else(|| StoreError::Disk("a row that was written is missing".to_owned()))
+    select()?.ok_or_else(|| StoreError::Unavailable("a row that was written is missing".to_owned()))
 }
 
 /// What a killed process committed may not have been synced; it is shown from here on, so it is synced now.
@@ -285,29 +285,7 @@ fn count_pages(connection: &mut Connection) -> Result<Arc<AtomicU32>, StoreError
 }
 
 #[async_trait]
-impl Store for SqliteStore {
-    async fn create(&self, append: NewLog) -> Result<Lease, AppendError> {
-        self.ask(|reply| Ask::Write(Write::Create(append), Reply::Create(reply))).await?
-    }
-
-    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
-        self.ask(|reply| Ask::Write(Write::Stage(session.clone()), Reply::Stage(reply))).await?
-    }
-
-    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
-        self.change(Write::StageEvents { stage: stage.clone(), entries }).await
-    }
-
-    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
-        let write = Write::Publish { stage: stage.clone(), created: Box::new(created), view: Box::new(view) };
-        self.ask(|reply| Ask::Write(write, Reply::Create(reply))).await?
-    }
-
-    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
-        let write = Write::Discard(stage.clone());
-        self.ask(|reply| Ask::Write(write, Reply::Release(reply))).await?
-    }
-
+impl Logs for SqliteStore {
     async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {
         self.ask(|reply| Ask::Write(Write::Acquire(session.clone()), Reply::Acquire(reply))).await?
     }
@@ -315,10 +293,6 @@ impl Store for SqliteStore {
     async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError> {
         let write = Write::Release { session: session.clone(), fence };
         self.ask(|reply| Ask::Write(write, Reply::Release(reply))).await?
-    }
-
-    async fn append(&self, append: Append) -> Result<Position, AppendError> {
-        self.ask(|reply| Ask::Write(Write::Append(append), Reply::Append(reply))).await?
     }
 
     async fn read(
@@ -359,8 +333,8 @@ impl Store for SqliteStore {
         self.query(move |connection| read::read_all(connection, head, after, limit, max_bytes)).await
     }
 
-    fn head(&self) -> watch::Receiver<Position> {
-        self.visibility.head()
+    fn head(&self) -> Head {
+        Head::new(self.visibility.head())
     }
 
     async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError> {
@@ -430,5 +404,34 @@ impl Store for SqliteStore {
         if let Ok(permit) = Arc::clone(&self.permits).acquire_owned().await {
             let _ = self.send(Ask::Close, permit).await;
         }
+    }
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    async fn create(&self, append: NewLog) -> Result<Lease, AppendError> {
+        self.ask(|reply| Ask::Write(Write::Create(append), Reply::Create(reply))).await?
+    }
+
+    async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
+        self.ask(|reply| Ask::Write(Write::Stage(session.clone()), Reply::Stage(reply))).await?
+    }
+
+    async fn stage_events(&self, stage: &StagedLog, entries: Arc<[Entry]>) -> Result<(), AppendError> {
+        self.change(Write::StageEvents { stage: stage.clone(), entries }).await
+    }
+
+    async fn publish(&self, stage: &StagedLog, created: Entry, view: Session) -> Result<Lease, AppendError> {
+        let write = Write::Publish { stage: stage.clone(), created: Box::new(created), view: Box::new(view) };
+        self.ask(|reply| Ask::Write(write, Reply::Create(reply))).await?
+    }
+
+    async fn discard(&self, stage: &StagedLog) -> Result<(), StoreError> {
+        let write = Write::Discard(stage.clone());
+        self.ask(|reply| Ask::Write(write, Reply::Release(reply))).await?
+    }
+
+    async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        self.ask(|reply| Ask::Write(Write::Append(append), Reply::Append(reply))).await?
     }
 }

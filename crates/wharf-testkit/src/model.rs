@@ -1,4 +1,5 @@
-//! A model server that says what it is told to: OpenAI's chat protocol over real HTTP, with every fault on request.
+//! A model server that says what it is told to, with every fault on request: OpenAI's chat completions and Responses and Google's
+//! Gemini over real HTTP, each where its clients look for it below one base URL.
 //!
 //! Which reply a request gets, first match wins: a reply queued with `on` whose words stand in the last user message; the
 //! next reply of `push`; a `[[marker]]` in the last user message (see `script`); the default reply.
@@ -8,6 +9,7 @@ mod recorded;
 mod reply;
 mod script;
 mod serve;
+mod wire;
 
 pub use recorded::Recorded;
 pub use reply::{Gate, Reply};
@@ -149,6 +151,10 @@ impl ScriptedModel {
     /// # Panics
     /// When one had not, with the request and the reason.
     pub fn assert_histories_are_valid(&self) {
+        let invalid = self.shared.invalid.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(reason) = invalid.front() {
+            panic!("a request that no provider takes: {reason}");
+        }
         for (at, request) in self.requests().iter().enumerate() {
             if let Err(reason) = request.check_history() {
                 panic!("model request {at}: {reason}\n{:#}", request.body);
@@ -173,10 +179,13 @@ struct Shared {
     count: watch::Sender<usize>,
     replying: watch::Sender<usize>,
     abandoned: AtomicUsize,
+    issued: Arc<wire::Issued>,
 }
 
 /// What decides on replies itself.
-struct Answer(Box<dyn FnMut(&Value) -> Option<Reply> + Send>);
+struct Answer(Box<Decide>);
+
+type Decide = dyn FnMut(&Value) -> Option<Reply> + Send;
 
 impl std::fmt::Debug for Answer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -201,13 +210,24 @@ impl Shared {
         self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn record(&self, request: Recorded) {
+    /// A request that a strict wire refused.
+    fn refused(&self, error: &Value) {
+        self.invalid(format!("refused: {error}"));
+        self.count.send_modify(|count| *count += 1);
+    }
+
+    fn invalid(&self, reason: String) {
+        let mut invalid = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
+        if invalid.len() < RECORDED_LIMIT {
+            invalid.push_back(reason);
+        }
+    }
+
+    /// `chat`: the same request as chat completions have it.
+    fn record(&self, request: Recorded, chat: &Value) {
         if self.record {
-            if let Err(reason) = request.check_history() {
-                let mut invalid = self.invalid.lock().unwrap_or_else(PoisonError::into_inner);
-                if invalid.len() < RECORDED_LIMIT {
-                    invalid.push_back(reason);
-                }
+            if let Err(reason) = recorded::check_history(recorded::messages(chat)) {
+                self.invalid(reason);
             }
             let mut recorded = self.recorded();
             if recorded.len() == RECORDED_LIMIT {

@@ -18,8 +18,8 @@ use crate::http::Client;
 use crate::wait::wait_until;
 use crate::workspace::Workspace;
 
-/// How long a server may take to say where it listens.
-const START_LIMIT: Duration = Duration::from_secs(20);
+/// How long a server may take to say where it listens; much for one that runs below another program.
+const START_LIMIT: Duration = Duration::from_secs(60);
 /// How long a server may take to stop when asked: its own grace, and some.
 const STOP_LIMIT: Duration = Duration::from_secs(40);
 
@@ -43,6 +43,8 @@ pub fn wharf_binary() -> PathBuf {
 pub struct WharfBuilder {
     /// `None`: `wharf_binary`.
     binary: Option<PathBuf>,
+    /// The program that runs it, and that program's arguments: none, or a profiler.
+    runner: Vec<OsString>,
     state_dir: PathBuf,
     work_dir: PathBuf,
     model_url: Option<String>,
@@ -58,6 +60,7 @@ impl WharfBuilder {
     pub fn new(state_dir: &Path, work_dir: &Path) -> Self {
         Self {
             binary: None,
+            runner: Vec::new(),
             state_dir: state_dir.to_owned(),
             work_dir: work_dir.to_owned(),
             model_url: None,
@@ -72,6 +75,13 @@ impl WharfBuilder {
     #[must_use]
     pub fn binary(mut self, path: impl Into<PathBuf>) -> Self {
         self.binary = Some(path.into());
+        self
+    }
+
+    /// A program, with arguments, that runs the server below it as the same process: a profiler.
+    #[must_use]
+    pub fn runner(mut self, words: &[OsString]) -> Self {
+        self.runner = words.to_vec();
         self
     }
 
@@ -143,7 +153,14 @@ impl WharfBuilder {
         }
         let log = self.state_dir.join("test-output.log");
         let output = File::options().create(true).append(true).open(&log)?;
-        let mut command = Command::new(self.program());
+        let mut command = match self.runner.split_first() {
+            Some((runner, arguments)) => {
+                let mut command = Command::new(runner);
+                command.args(arguments).arg(self.program());
+                command
+            }
+            None => Command::new(self.program()),
+        };
         command.args(["serve", "--host", "127.0.0.1", "--port", "0", "--permission", &self.permission]);
         command.args(["--auth", &self.auth]).arg("--work-dir").arg(&self.work_dir);
         match &self.model_url {

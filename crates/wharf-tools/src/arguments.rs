@@ -97,7 +97,7 @@ const FITTED_LEVELS: usize = 8;
 
 /// The arguments as their schema wants them, where a model wrote a value in another way that has one meaning: a list or an object as
 /// JSON text, one object in place of a list of them, numbers and flags as text. All else stays as it came.
-pub(crate) fn fitted(schema: &Value, mut arguments: Value) -> Value {
+pub fn fitted(schema: &Value, mut arguments: Value) -> Value {
     // Not by recursion: the schema may be somebody else's, and so are the arguments.
     let mut open = vec![(schema, &mut arguments, 0)];
     while let Some((schema, value, level)) = open.pop() {

@@ -40,12 +40,8 @@ impl Stop {
 
     /// `Stopped` once the call was cancelled.
     pub(crate) fn check(&self) -> Result<(), ToolError> {
-        if self.cancel.is_cancelled() { Err(stopped()) } else { Ok(()) }
+        if self.cancel.is_cancelled() { Err(ToolError::stopped()) } else { Ok(()) }
     }
-}
-
-pub(crate) fn stopped() -> ToolError {
-    ToolError::Stopped { output: String::new() }
 }
 
 /// Runs work that may change something: it is always waited for, so that nothing happens after the call's end.
@@ -63,7 +59,7 @@ pub(crate) async fn look<T: Send + 'static>(
     let work = tokio::task::spawn_blocking(work);
     tokio::select! {
         biased;
-        () = cancel.cancelled() => Err(stopped()),
+        () = cancel.cancelled() => Err(ToolError::stopped()),
         done = work => finished(done),
     }
 }

@@ -1,30 +1,13 @@
-//! Background commands: what a tool may ask of its session, and one command as the server's side sees it.
+//! Background commands, as the tools of a session see them.
 //!
-//! Who may start how many, and what stands on the log, is the session's to say; here a command is started, listened to,
-//! written to and stopped. What it has put out is read from its file, by whoever wants it.
-
-use std::io;
-use std::path::{Path, PathBuf};
+//! Who may start how many, and what stands on the log, is the session's to say.
 
 use async_trait::async_trait;
+use wharf_exec::commands::Launch;
 use wharf_protocol::command::{CommandList, CommandOutput, CommandOutputQuery};
-use wharf_protocol::{CallId, Command, CommandId, CommandStatus, TerminalSize};
+use wharf_protocol::{CallId, Command, CommandId};
 
 use crate::ToolError;
-use crate::exec::describe;
-use crate::exec::utf8_boundaries;
-use crate::supervisor::ring;
-use crate::supervisor::wire::{End, Ended};
-
-pub use crate::exec::{Launch, News, RunningCommand};
-
-/// Bytes that may be on their way into a command. More is refused until it has read.
-pub const INPUT_BYTES: usize = 64 * 1024;
-/// Largest piece of output that is answered at once, and the one that is where none is asked for.
-pub const OUTPUT_MOST_BYTES: usize = 1024 * 1024;
-pub const OUTPUT_DEFAULT_BYTES: usize = 64 * 1024;
-/// Longest wait for more output.
-pub const OUTPUT_WAIT_MOST_MS: u64 = 60_000;
 
 /// The background commands of a session, as its tools see them.
 #[async_trait]
@@ -44,123 +27,4 @@ pub trait Commands: Send + Sync {
 
     /// Has it stopped, with everything that it started; fine for one that has ended. Its end is waited for by `output`.
     async fn stop(&self, id: &CommandId) -> Result<(), ToolError>;
-}
-
-/// How a background command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandOver {
-    pub status: CommandStatus,
-    pub exit_code: Option<i32>,
-    /// In words, where it did not end by itself and well.
-    pub error: Option<String>,
-    /// Absent where nobody has measured it.
-    pub duration_ms: Option<u64>,
-    pub output_bytes: u64,
-}
-
-impl CommandOver {
-    pub(crate) fn from_ended(ended: &Ended) -> Self {
-        let over = |status, exit_code, error: Option<&str>| Self {
-            status,
-            exit_code,
-            error: error.map(str::to_owned),
-            duration_ms: None,
-            output_bytes: ended.bytes,
-        };
-        match (ended.end, ended.end.status()) {
-            (_, Some(status)) => {
-                let (code, words) = describe(status);
-                over(CommandStatus::Exited, Some(code), words.filter(|_| status.code().is_none()).as_deref())
-            }
-            (End::TimedOut, None) => over(CommandStatus::TimedOut, None, Some("it ran into its time limit")),
-            (End::Cancelled, None) => over(CommandStatus::Stopped, None, None),
-            _ => over(CommandStatus::Interrupted, None, Some("the server died")),
-        }
-    }
-
-    /// It could not be run.
-    #[must_use]
-    pub fn failed(error: impl Into<String>, output_bytes: u64) -> Self {
-        Self {
-            status: CommandStatus::Failed,
-            exit_code: None,
-            error: Some(error.into()),
-            duration_ms: None,
-            output_bytes,
-        }
-    }
-
-    /// It was cut off with its server.
-    #[must_use]
-    pub fn interrupted(why: &str, output_bytes: u64) -> Self {
-        Self {
-            status: CommandStatus::Interrupted,
-            exit_code: None,
-            error: Some(why.to_owned()),
-            duration_ms: None,
-            output_bytes,
-        }
-    }
-}
-
-/// What a command has put out, in its file; the command need not run any more, nor the server that started it. Blocks.
-#[must_use]
-pub fn read_output(command: &Command, output_dir: &Path, query: CommandOutputQuery) -> CommandOutput {
-    let limit = query.limit.unwrap_or(OUTPUT_DEFAULT_BYTES).clamp(1, OUTPUT_MOST_BYTES);
-    let path = output_path(output_dir, &command.command_id);
-    // Before its first byte, and once it is no longer kept, there is no file.
-    let total = command.output_bytes.unwrap_or(0);
-    let piece = ring::read(&path, query.offset, limit).unwrap_or_else(|_| ring::Piece {
-        offset: total,
-        bytes: Vec::new(),
-        first: total,
-        total,
-    });
-    let total_bytes = piece.total.max(total);
-    let is_all = piece.offset + piece.bytes.len() as u64 >= piece.total;
-    // The next byte of a command that runs may complete the last character.
-    let is_over = is_all && command.status != CommandStatus::Running;
-    let asked_inside = query.offset == Some(piece.offset);
-    let (from, to) = utf8_boundaries(&piece.bytes, !asked_inside, !is_over);
-    let offset = piece.offset + from as u64;
-    CommandOutput {
-        command_id: command.command_id.clone(),
-        status: command.status,
-        offset,
-        next_offset: piece.offset + to as u64,
-        first_offset: piece.first,
-        total_bytes,
-        truncated: query.offset.is_some_and(|asked| offset > asked),
-        content: String::from_utf8_lossy(&piece.bytes[from..to]).into_owned(),
-    }
-}
-
-/// The file of a command's output.
-#[must_use]
-pub fn output_path(output_dir: &Path, id: &CommandId) -> PathBuf {
-    output_dir.join(ring::name(id.as_str()))
-}
-
-/// Removes the outputs of all commands but these. Blocks.
-pub fn keep_outputs(output_dir: &Path, known: &[CommandId]) -> io::Result<()> {
-    for entry in std::fs::read_dir(output_dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        let id = name.to_str().and_then(|name| name.strip_suffix(".out"));
-        let is_forgotten =
-            id.is_some_and(|id| id.starts_with(CommandId::PREFIX) && known.iter().all(|it| it.as_str() != id));
-        if is_forgotten {
-            std::fs::remove_file(entry.path())?;
-        }
-    }
-    Ok(())
-}
-
-/// What is written to a command that runs, or wanted of it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Ask {
-    Input(Vec<u8>),
-    CloseInput,
-    Resize(TerminalSize),
-    Stop,
 }

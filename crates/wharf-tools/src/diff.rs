@@ -20,7 +20,7 @@ pub(crate) fn file_diff(path: String, name: &str, old: Option<&str>, new: Option
     let diff = TextDiff::configure().timeout(TIME_LIMIT).diff_lines(old.unwrap_or(""), new.unwrap_or(""));
     let mut patch = diff.unified_diff().context_radius(3).header(&header('a', old), &header('b', new)).to_string();
     if patch.len() > PATCH_MAX_BYTES {
-        let end = patch[..crate::output::floor(&patch, PATCH_MAX_BYTES)].rfind('\n').map_or(0, |at| at + 1);
+        let end = patch[..patch.floor_char_boundary(PATCH_MAX_BYTES)].rfind('\n').map_or(0, |at| at + 1);
         let missing = patch.len() - end;
         patch.truncate(end);
         patch.push_str(&format!("\\ {missing} bytes of this diff are left out\n"));

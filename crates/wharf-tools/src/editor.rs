@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
-use crate::blocking::{change, stopped};
+use crate::blocking::change;
 use crate::text::{Encoding, NotText, Text};
 use crate::workspace::{OpenFile, PathError};
 use crate::{CallContext, ClientHost, HostError, Offers, ToolError, Workspace};
@@ -90,7 +90,7 @@ impl Buffer {
         let name = crate::tools::shown(&rel);
         let read = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
             read = host.read_text(&path) => read,
         };
         match read {
@@ -155,7 +155,7 @@ impl Buffer {
         }
         let read = tokio::select! {
             biased;
-            () = cancel.cancelled() => return Err(stopped()),
+            () = cancel.cancelled() => return Err(ToolError::stopped()),
             read = self.host.read_text(&self.path) => read,
         };
         match read {
@@ -197,7 +197,7 @@ impl Buffer {
             return Err(ToolError::Failed(text));
         }
         if cancel.is_cancelled() {
-            return Err(stopped());
+            return Err(ToolError::stopped());
         }
         let writing = self.host.write_text(&self.path, new);
         tokio::pin!(writing);

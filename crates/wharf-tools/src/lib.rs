@@ -1,6 +1,6 @@
-//! Tools: one port, the built-in tools, command execution, and the workspace that confines them.
+//! Tools: one port, the built-in tools, and the workspace that confines them.
 //!
-//! The only crate that touches the user's files and starts processes. What may run was decided before a call gets here.
+//! The only crate that touches the user's files. What may run was decided before a call gets here.
 
 mod arguments;
 mod blocking;
@@ -8,16 +8,14 @@ mod client;
 pub mod commands;
 mod diff;
 mod editor;
-mod exec;
 mod guard;
-pub mod mcp;
 mod name;
 mod output;
 mod patch;
 mod question;
-mod remote;
+mod recorded;
+pub mod remote;
 mod seen;
-pub mod supervisor;
 mod text;
 mod toolbox;
 mod tools;
@@ -32,6 +30,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use wharf_exec::RunContext;
 use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{CallId, ContentBlock, Seen, SessionId, ToolSpec};
 
@@ -40,7 +39,9 @@ pub use client::{
 };
 pub use guard::{Guard, PathRules};
 pub use question::{Field, FieldKind, Question, Reply};
+pub use recorded::{Recorded, recorded};
 pub use toolbox::{Toolbox, ToolsConfig};
+pub use wharf_exec::Progress;
 pub use workspace::{Home, PathError, Workspace};
 
 /// Something that an agent can do.
@@ -88,6 +89,19 @@ pub struct CallContext {
     pub timeout_ms: u64,
 }
 
+impl CallContext {
+    /// The same for a command that runs for the call.
+    pub(crate) fn for_commands(&self) -> RunContext {
+        RunContext {
+            call_id: self.call_id.clone(),
+            cancel: self.cancel.clone(),
+            progress: self.progress.clone(),
+            output_limit: self.output_limit,
+            output_dir: self.output_dir.clone(),
+        }
+    }
+}
+
 /// What a call came to.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct ToolOutput {
@@ -117,28 +131,10 @@ pub enum ToolError {
     TimedOut { after_ms: u64, output: String },
 }
 
-/// Where a running call sends its output as it comes.
-#[derive(Debug, Clone)]
-pub struct Progress(tokio::sync::mpsc::Sender<String>);
-
-impl Progress {
-    /// Pieces that may wait for the engine; a call that puts out more waits.
-    pub const CAPACITY: usize = 32;
-
+impl ToolError {
+    /// Stopped before there was any output.
     #[must_use]
-    pub fn channel() -> (Self, tokio::sync::mpsc::Receiver<String>) {
-        let (sender, receiver) = tokio::sync::mpsc::channel(Self::CAPACITY);
-        (Self(sender), receiver)
-    }
-
-    /// Waits while the engine is behind; nothing is lost while somebody listens.
-    pub async fn send(&self, output: String) {
-        // Nobody listens once the call was abandoned: then its output has no reader.
-        let _ = self.0.send(output).await;
-    }
-
-    /// Leaves it out while the engine is behind: for news that later news replaces.
-    pub fn offer(&self, output: String) {
-        let _ = self.0.try_send(output);
+    pub fn stopped() -> Self {
+        Self::Stopped { output: String::new() }
     }
 }

@@ -7,10 +7,10 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
+use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::rest::ContainmentSetting;
 use wharf_protocol::{CallId, SessionId};
 
-use crate::supervisor::SupervisorProgram;
 use crate::{CallContext, Clients, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
 
 /// The example of this crate that is its own supervisor; it is built along with the tests.

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use wharf_exec::containment::Namespaces;
+use wharf_exec::supervisor::SupervisorProgram;
+use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{Containment, ContainmentSetting};
-use wharf_protocol::{McpServer, ToolSpec};
 
-use crate::exec::containment::Namespaces;
-use crate::mcp::{Mcp, McpConfig};
-use crate::supervisor::SupervisorProgram;
+use crate::Tool;
 use crate::tools;
-use crate::{Tool, exec};
 
 /// What the built-in tools need to know.
 #[derive(Debug, Clone)]
@@ -26,8 +25,6 @@ pub struct ToolsConfig {
     pub supervisor: Option<SupervisorProgram>,
     /// Whether commands get a process namespace of their own.
     pub containment: ContainmentSetting,
-    /// MCP servers that every session has.
-    pub mcp_servers: Vec<McpServer>,
 }
 
 impl Default for ToolsConfig {
@@ -38,7 +35,6 @@ impl Default for ToolsConfig {
             bash_timeout_ms: 600_000,
             supervisor: None,
             containment: ContainmentSetting::None,
-            mcp_servers: Vec::new(),
         }
     }
 }
@@ -48,7 +44,6 @@ impl Default for ToolsConfig {
 pub struct Toolbox {
     tools: BTreeMap<String, Arc<dyn Tool>>,
     specs: Arc<[Arc<ToolSpec>]>,
-    mcp: Mcp,
     namespaces: Arc<Namespaces>,
 }
 
@@ -59,30 +54,17 @@ impl Toolbox {
     pub fn builtin(mut config: ToolsConfig) -> Self {
         config.supervisor = config.supervisor.filter(|_| cfg!(target_os = "linux"));
         if config.supervisor.is_none() {
-            exec::adopt_orphans();
+            wharf_exec::adopt_orphans();
         }
-        let mcp = Mcp::new(McpConfig {
-            servers: std::mem::take(&mut config.mcp_servers),
-            environment: config.environment.clone(),
-            pass_environment: config.pass_environment.clone(),
-            call_timeout_ms: config.bash_timeout_ms,
-            supervisor: config.supervisor.clone(),
-        });
         let path = config.environment.get("PATH").map_or("", String::as_str);
         let namespaces = Arc::new(Namespaces::new(config.containment, path, config.supervisor.is_some()));
-        Self { mcp, namespaces: Arc::clone(&namespaces), ..tools::builtin(config, namespaces).into_iter().collect() }
+        Self { namespaces: Arc::clone(&namespaces), ..tools::builtin(config, namespaces).into_iter().collect() }
     }
 
     /// Whether commands get a process namespace of their own, and why not. Blocks when it is asked for the first time.
     #[must_use]
     pub fn containment(&self) -> Containment {
         self.namespaces.describe()
-    }
-
-    /// The MCP servers, which bring further tools to the sessions that have them.
-    #[must_use]
-    pub fn mcp(&self) -> &Mcp {
-        &self.mcp
     }
 
     #[must_use]
@@ -99,7 +81,7 @@ impl Toolbox {
     /// These tools and `more`; a tool of the same name replaces the one here.
     #[must_use]
     pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        Self { mcp: self.mcp, namespaces: self.namespaces, ..self.tools.into_values().chain(more).collect() }
+        Self { namespaces: self.namespaces, ..self.tools.into_values().chain(more).collect() }
     }
 }
 
@@ -108,7 +90,7 @@ impl FromIterator<Arc<dyn Tool>> for Toolbox {
         let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
         let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
         let namespaces = Arc::new(Namespaces::new(ContainmentSetting::None, "", false));
-        Self { tools, specs, mcp: Mcp::new(McpConfig::default()), namespaces }
+        Self { tools, specs, namespaces }
     }
 }
 

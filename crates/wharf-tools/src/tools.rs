@@ -22,10 +22,10 @@ use std::sync::Arc;
 
 pub(crate) use bash::outcome as bash_outcome;
 use schemars::JsonSchema;
+use wharf_exec::containment::Namespaces;
 use wharf_protocol::tool::{Location, ToolSource};
 use wharf_protocol::{ToolKind, ToolSpec};
 
-use crate::exec::containment::Namespaces;
 use crate::{Tool, ToolsConfig, Workspace};
 
 /// Longest run of a tool that only handles files.

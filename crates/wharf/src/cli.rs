@@ -130,7 +130,7 @@ pub struct ModelArgs {
     /// URL of a model server
     #[arg(long, value_name = "URL")]
     pub base_url: Option<String>,
-    /// API that the model server speaks: openai (chat completions)
+    /// API that the model server speaks: openai (chat completions), responses, anthropic (Messages) or gemini
     #[arg(long, value_name = "PROTOCOL")]
     pub protocol: Option<Protocol>,
     /// Environment variable that holds the API key

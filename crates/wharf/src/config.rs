@@ -33,8 +33,8 @@ pub struct Config {
     /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
-    /// What the server of `base_url`, or the provider of `model`, speaks: `openai` (chat completions). Absent: `openai`, or what the
-    /// provider is known for.
+    /// What the server of `base_url`, or the provider of `model`, speaks: `openai` (chat completions), `responses` (OpenAI's Responses),
+    /// `anthropic` (Messages) or `gemini`. Absent: `openai`, or what the provider is known for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub protocol: Option<Protocol>,
     /// Name of the environment variable that holds the key for `model` or `base_url`.

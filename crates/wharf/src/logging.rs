@@ -51,7 +51,7 @@ fn filter(directives: &str, verbose: u8) -> Result<EnvFilter, String> {
         0 => directives,
         1 => "info",
         2 => {
-            "info,wharf=debug,wharf_engine=debug,wharf_server=debug,wharf_client=debug,wharf_models=debug,wharf_tools=debug,wharf_store=debug"
+            "info,wharf=debug,wharf_engine=debug,wharf_server=debug,wharf_client=debug,wharf_models=debug,wharf_tools=debug,wharf_exec=debug,wharf_mcp=debug,wharf_store=debug"
         }
         _ => "debug",
     };

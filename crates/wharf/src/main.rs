@@ -26,7 +26,7 @@ use crate::failure::{Exit, Failure};
 
 fn main() -> ExitCode {
     // Before anything is read: keys of providers come with the environment, and commands of the agent run as this user.
-    wharf_tools::supervisor::hide();
+    wharf_exec::supervisor::hide();
     #[cfg(feature = "failpoints")]
     if let Some(orders) = std::env::var_os("WHARF_FAILPOINTS")
         && let Err(error) = wharf_failpoints::arm(&orders.to_string_lossy())
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         return Exit::Usage.into();
     }
     // First of all: as its own exec supervisor this program stays small.
-    if let Some(code) = wharf_tools::supervisor::entry(std::env::args_os()) {
+    if let Some(code) = wharf_exec::supervisor::entry(std::env::args_os()) {
         return code;
     }
     let environment = sealed::open();

@@ -1,11 +1,62 @@
 //! Memory that a process which waits need not hold: the pages of its program that it went through when it started.
 //!
-//! An editor's `wharf acp` waits nearly all of its life, and there are as many as there are open editors. What it reads to start (arguments,
-//! configuration, the handshake) is most of what it ever reads of its program.
+//! An editor's `wharf acp` waits nearly all of its life, and there are as many as there are open editors; a server waits for most of the day.
+//! What they read to start (arguments, configuration, the store's schema, the handshake) is most of what they ever read of their program.
 
 #![cfg_attr(not(target_os = "linux"), allow(dead_code))]
 
+use std::convert::Infallible;
 use std::ops::Range;
+use std::time::Duration;
+
+/// How often a server looks whether it is quiet.
+const LOOK_EVERY: Duration = Duration::from_secs(5);
+/// So many quiet looks in a row, and memory is given back; once, until there was something to do again.
+const QUIET_LOOKS: u32 = 2;
+/// Processor time between two looks that counts as nothing, in ticks of 10 ms: timers and health checks.
+const QUIET_TICKS: u64 = 1;
+
+/// Gives memory back each time that this process has done nothing for a while. Dropped to end it.
+pub async fn give_back_when_quiet() -> Infallible {
+    let mut quiet = Quiet::default();
+    loop {
+        tokio::time::sleep(LOOK_EVERY).await;
+        if quiet.look(used_ticks()) {
+            give_back();
+        }
+    }
+}
+
+/// Whether a process is quiet, by what it uses of the processor: that knows of every request, turn and timer.
+#[derive(Default)]
+struct Quiet {
+    /// At the last look.
+    used: u64,
+    /// Quiet looks in a row.
+    looks: u32,
+}
+
+impl Quiet {
+    /// Whether it has just become quiet; `used`: processor time since the start.
+    fn look(&mut self, used: u64) -> bool {
+        let is_quiet = used.saturating_sub(self.used) <= QUIET_TICKS;
+        self.used = used;
+        self.looks = if is_quiet { self.looks.saturating_add(1) } else { 0 };
+        self.looks == QUIET_LOOKS
+    }
+}
+
+/// Ticks of processor time that this process has used, all its threads together; 0 where the system does not say.
+fn used_ticks() -> u64 {
+    std::fs::read_to_string("/proc/self/stat").ok().and_then(|stat| ticks_of(&stat)).unwrap_or(0)
+}
+
+fn ticks_of(stat: &str) -> Option<u64> {
+    // The name may hold anything, also a bracket.
+    let mut fields = stat[stat.rfind(')')? + 1..].split_ascii_whitespace().skip(11);
+    let mut ticks = || fields.next()?.parse::<u64>().ok();
+    Some(ticks()? + ticks()?)
+}
 
 /// Gives back what this process has read in of its program and libraries. What is needed again is read in again, page by
 /// page, most likely from the kernel's own cache.

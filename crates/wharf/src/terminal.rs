@@ -8,9 +8,10 @@ mod wrap;
 use std::io::IsTerminal;
 
 use rustix::fs::FileType;
+use wharf_protocol::vocabulary::Colour;
 
 pub use narrator::Narrator;
-pub use questions::{Choice, Terminal, preview_lines, read_choice};
+pub use questions::{CHOICES, Choice, Terminal, preview_lines, read_choice};
 pub use table::table;
 pub use wrap::LineWrapper;
 
@@ -42,8 +43,16 @@ impl Style {
         if self.coloured { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
     }
 
+    fn colour(self, colour: Colour, text: &str) -> String {
+        self.paint(colour.sgr(), text)
+    }
+
+    fn bold_colour(self, colour: Colour, text: &str) -> String {
+        self.paint(&format!("1;{}", colour.sgr()), text)
+    }
+
     pub fn dim(self, text: &str) -> String {
-        self.paint("2", text)
+        self.colour(Colour::Muted, text)
     }
 
     pub fn bold(self, text: &str) -> String {
@@ -51,19 +60,19 @@ impl Style {
     }
 
     pub fn error(self, text: &str) -> String {
-        self.paint("1;31", text)
+        self.bold_colour(Colour::Danger, text)
     }
 
     pub fn removed(self, text: &str) -> String {
-        self.paint("31", text)
+        self.colour(Colour::Removed, text)
     }
 
     pub fn added(self, text: &str) -> String {
-        self.paint("32", text)
+        self.colour(Colour::Added, text)
     }
 
     pub fn asks(self, text: &str) -> String {
-        self.paint("1;33", text)
+        self.bold_colour(Colour::Warning, text)
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
+use wharf_exec::supervisor::SupervisorProgram;
+use wharf_mcp::{Mcp, McpConfig};
 use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
-use wharf_tools::mcp::McpConfig;
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};
@@ -44,7 +44,17 @@ pub fn tools(config: &Config, environment: &BTreeMap<String, String>) -> Toolbox
         bash_timeout_ms: config.limits.tool_time_ms,
         supervisor: Some(SupervisorProgram::this()),
         containment: config.containment,
-        mcp_servers: mcp_servers(&config.mcp),
+    })
+}
+
+/// The MCP servers that the configuration names. Starts none.
+pub fn mcp(config: &Config, environment: &BTreeMap<String, String>) -> Mcp {
+    Mcp::new(McpConfig {
+        servers: mcp_servers(&config.mcp),
+        environment: environment.clone(),
+        pass_environment: config.pass_environment.clone(),
+        call_timeout_ms: config.limits.tool_time_ms,
+        supervisor: Some(SupervisorProgram::this()),
     })
 }
 
@@ -119,8 +129,9 @@ pub async fn engine_with(
 ) -> anyhow::Result<Engine> {
     let store = store(config, state)?;
     let tools = tools(config, environment);
+    let mcp = mcp(config, environment);
     let config = engine_config(config, config_file, is_server, environment, state)?;
-    let engine = Engine::start(config, Parts { store, models, tools });
+    let engine = Engine::start(config, Parts { store, models, tools, mcp });
     engine.await.context("the engine did not start")
 }
 

@@ -1,6 +1,6 @@
 //! A core with its log, an engine that does nothing by itself, and a check after each step that the log holds the state.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use serde_json::json;
@@ -27,7 +27,7 @@ pub(crate) struct Bench {
     pub(crate) lost_chunks: bool,
     entropy: u128,
     /// What the next owner knows of calls that this one had begun.
-    pub(crate) recorded: HashMap<CallId, RecordedCall>,
+    pub(crate) recorded: BTreeMap<CallId, RecordedCall>,
 }
 
 pub(crate) fn config() -> CoreConfig {
@@ -49,6 +49,9 @@ pub(crate) fn config() -> CoreConfig {
         retry_max_ms: 60_000,
         queue_limit: 3,
         max_commands: 2,
+        max_server_commands: 64,
+        max_command_ms: 60_000,
+        command_output_bytes: 1_000,
         permission_timeout_ms: 300_000,
         unattended_permission_timeout_ms: 30_000,
         stop_grace_ms: 3_000,
@@ -106,7 +109,7 @@ impl Bench {
             running: Vec::new(),
             effects: Vec::new(),
             lost_chunks: false,
-            recorded: HashMap::new(),
+            recorded: BTreeMap::new(),
             entropy,
         }
     }
@@ -126,7 +129,7 @@ impl Bench {
             assert_eq!(core.session().queued_count, 0);
             assert!(core.permissions().is_empty() && core.commands().is_empty() && core.permissions.grants.is_empty());
             results_follow_their_calls(core.messages());
-            let outcome = core.recover(self.now, None, HashMap::new());
+            let outcome = core.recover(self.now, None, BTreeMap::new());
             assert!(outcome.events.is_empty() && outcome.effects.is_empty(), "at {at}: {outcome:?}");
         }
     }
@@ -162,8 +165,16 @@ impl Bench {
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
                 }
-                Effect::StartCommand { command_id } | Effect::StopCommand { command_id } => {
+                Effect::StartCommand { command_id, .. } | Effect::StopCommand { command_id } => {
                     assert!(self.core.open_commands().contains(command_id), "an effect on a command that is not open");
+                }
+                Effect::Truncate { through } => {
+                    let cleared = self.log.iter().rfind(|event| matches!(event.body, EventBody::SessionCleared(_)));
+                    assert!(cleared.is_some_and(|event| *through < event.seq), "more is dropped than was cleared");
+                }
+                Effect::Delete => {
+                    assert!(self.core.is_quiet(), "deleted while something runs");
+                    assert!(matches!(self.log.last().unwrap().body, EventBody::SessionDeleted(_)));
                 }
             }
         }

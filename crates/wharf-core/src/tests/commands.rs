@@ -11,7 +11,7 @@ fn a_command_outlives_its_call_and_its_turn() {
         expect![[r#"
             > start a npm run dev
               t1 command.started k1 by a: npm run dev
-              -> start k1
+              -> start k1, 60000 ms
               = command k1
             > finish a started
               t1 tool.call_complete a "started" 0 ms
@@ -65,7 +65,7 @@ fn there_are_only_so_many() {
               command.ended k1 exited Some(0) 0 ms
             > start a four
               t1 command.started k3 by a: four
-              -> start k3
+              -> start k3, 60000 ms
               = command k3
         "#]],
     );
@@ -120,17 +120,35 @@ fn a_cleared_session_keeps_its_commands() {
         expect![[r#"
             > clear
               session.cleared 0 grants, 2 commands kept
+              -> truncate through 20
             > crash
             > commands
               two running
               one exited
               quiet: false, 1 run
             > delete
-              = refused: a turn is running
+              -> stop k2
             > ended k2 stopped
               command.ended k2 stopped None 0 ms
-            > delete
               session.deleted
+              -> delete
+            > delete
+              = refused: the session was deleted
         "#]],
+    );
+}
+
+#[test]
+fn there_are_only_so_many_in_all_sessions() {
+    check(
+        "quiet; prompt m1; calls bash dev; loud; crowd a one; start a two",
+        expect![[r#"
+        > crowd a one
+          = refused: 64 background commands run already
+        > start a two
+          t1 command.started k1 by a: two
+          -> start k1, 60000 ms
+          = command k1
+    "#]],
     );
 }

@@ -324,9 +324,39 @@ fn one_of_ours_can_be_cancelled() {
 }
 
 #[test]
+fn deleting_ends_it_and_takes_no_other() {
+    check(
+        &format!("{TWO}execute bash ls; compact; delete; compact; finish a ok"),
+        expect![[r#"
+        > execute bash ls
+          tool.call_start a `bash ls` (mode full)
+          -> run a: bash ls
+          = call a
+        > compact
+          context.compacting Asked 126 tokens before m2, attempt 1
+          session.status_changed idle -> busy
+          -> ask for a summary 3: user do m1 .. end | agent ok | user <sum up>
+          = compacting, seq 25
+        > delete
+          context.compaction_failed the session was deleted
+          session.status_changed busy -> idle
+          agent.idle
+          -> stop model 3
+          -> stop a
+        > compact
+          = refused: the session was deleted
+        > finish a ok
+          tool.call_complete a "ok" 0 ms
+          session.deleted
+          -> delete
+    "#]],
+    );
+}
+
+#[test]
 fn one_that_was_asked_for_can_be_cancelled() {
     check(
-        &format!("{TWO}compact; cancel; compact; set model=demo/two; delete; cancel force; delete"),
+        &format!("{TWO}compact; cancel; compact; set model=demo/two; cancel force"),
         expect![[r#"
             > compact
               context.compacting Asked 126 tokens before m2, attempt 1
@@ -346,16 +376,12 @@ fn one_that_was_asked_for_can_be_cancelled() {
               = compacting, seq 29
             > set model=demo/two
               session.updated demo/two by Some("ann")
-            > delete
-              = refused: a turn is running
             > cancel force
               context.compaction_failed cancelled
               session.status_changed busy -> idle
               agent.idle
               -> stop model 4
               = nothing to cancel
-            > delete
-              session.deleted
         "#]],
     );
 }

@@ -1,6 +1,6 @@
 //! Outcomes as lines of text, with short names for generated ids.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde_json::Value;
@@ -13,9 +13,9 @@ use crate::{Answer, Effect, Outcome, Rejected};
 /// Ids by the order in which they are met: turns `t1`, calls `a`, permissions `p1`, the agent's messages `r1`.
 #[derive(Default)]
 pub(crate) struct Names {
-    short: HashMap<String, String>,
-    long: HashMap<String, String>,
-    counts: HashMap<char, u32>,
+    short: BTreeMap<String, String>,
+    long: BTreeMap<String, String>,
+    counts: BTreeMap<char, u32>,
 }
 
 impl Names {
@@ -125,8 +125,12 @@ impl Names {
                 format!("look at {}{}", self.call(call_id), if *preview { " with its change" } else { "" })
             }
             Effect::StopCall { call_id } => format!("stop {}", self.call(call_id)),
-            Effect::StartCommand { command_id } => format!("start {}", self.of('k', command_id)),
+            Effect::StartCommand { command_id, timeout_ms, .. } => {
+                format!("start {}, {timeout_ms} ms", self.of('k', command_id))
+            }
             Effect::StopCommand { command_id } => format!("stop {}", self.of('k', command_id)),
+            Effect::Truncate { through } => format!("truncate through {through}"),
+            Effect::Delete => "delete".to_owned(),
         }
     }
 

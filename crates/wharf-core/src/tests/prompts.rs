@@ -421,3 +421,19 @@ fn a_draining_server_finishes_its_turn_and_starts_none() {
     "#]],
     );
 }
+
+#[test]
+fn a_prompt_that_only_the_store_remembers_is_answered_again() {
+    check(
+        "prompt m1 #1 was=#1; drain; prompt m2 #1 was=#2; prompt m3 was=#1",
+        expect![[r#"
+        > prompt m1 #1 was=#1
+          = t1, seq 2
+        > drain
+        > prompt m2 #1 was=#2
+          = refused: prompt id m2 was used for another prompt
+        > prompt m3 was=#1
+          = t1, seq 2
+    "#]],
+    );
+}

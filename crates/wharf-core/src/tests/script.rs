@@ -1,27 +1,29 @@
 //! The language of the scripts. Commands stand between `;`:
 //!
-//! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH]` ·
+//! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH] [was=#HASH]` (what the store knows of its id) ·
 //! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` (says `ok` first if nothing was said) · `empty [STOP_REASON]` · `nocall` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
 //! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
-//! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `wait MS` · `later MS` (no
+//! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `crowd CALL COMMAND` (no place is left) · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `tools NAME ...` · `agent STEPS NAME ...` · `configured KEY=VALUE ...` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
 //! `window TOKENS` (told before the request is sent) · `compact [FOCUS]` · `summary TEXT` · `summary bytes=N` · `summary! STOP_REASON|calls TEXT` (unusable) · `nosummary KIND [LIMIT/ASKED]` ·
 //! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use expect_test::Expect;
 use serde_json::{Value, json};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
-use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, Usage};
+use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, Usage};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, Input, NewCommand, NewPrompt, Outcome, RecordedCall, Recovery,
+    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, RecordedCall,
+    Recovery,
 };
 
 /// Runs a script and compares everything that came of it.
@@ -207,14 +209,14 @@ impl Script {
                 let call = proposed(rest);
                 Input::Execute { tool_name: call.tool_name, arguments: call.arguments.unwrap_or_default(), by: None }
             }
-            "start" => Input::StartCommand(NewCommand {
+            "start" | "crowd" => Input::StartCommand(NewCommand {
                 call_id: self.names.id(word()).parse().unwrap(),
                 command: words.collect::<Vec<_>>().join(" "),
                 directory: "/repo".to_owned(),
                 terminal: None,
                 takes_input: false,
-                timeout_ms: 60_000,
-                output_max_bytes: 1_000,
+                timeout_ms: None,
+                has_place: verb == "start",
             }),
             "stop" => Input::StopCommand {
                 command_id: self.names.id(word()).parse().unwrap(),
@@ -254,9 +256,25 @@ impl Script {
             "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), jitter: 0 },
             "delete" => Input::Delete { by: None },
             "drain" => Input::Drain,
+            "tools" => Input::ToolsChanged(self.tools(words)),
+            "agent" => {
+                let max_steps = word().parse().unwrap();
+                Input::AgentChanged { tools: self.tools(words), max_steps }
+            }
+            "configured" => {
+                let (mut config, mut mode) = (self.bench.config.clone(), Mode::Full);
+                configure(&mut config, &mut mode, &format!("config {rest}"));
+                Input::Configured(Box::new(config))
+            }
             "tick" => Input::Tick,
             verb => panic!("unknown command {verb}"),
         }
+    }
+
+    /// Those of the bench that have these names.
+    fn tools<'a>(&self, names: impl Iterator<Item = &'a str>) -> Arc<[Arc<ToolSpec>]> {
+        let names: Vec<&str> = names.collect();
+        self.bench.config.tools.iter().filter(|tool| names.contains(&tool.name.as_str())).cloned().collect()
     }
 
     fn call_input(&self, verb: &str, rest: &str) -> Input {
@@ -297,6 +315,7 @@ pub(crate) fn prompt(rest: &str) -> Input {
         sender: Some("ann".to_owned()),
         metadata: None,
         body_hash: "#1".to_owned(),
+        earlier: None,
     };
     for word in words {
         match word {
@@ -305,6 +324,10 @@ pub(crate) fn prompt(rest: &str) -> Input {
             size if size.starts_with("bytes=") => {
                 let text = "x".repeat(size[6..].parse().unwrap());
                 prompt.content = PromptContent::from(format!("do {id} {text} end").as_str());
+            }
+            was if was.starts_with("was=") => {
+                let (turn_id, body_hash) = ("turn-of-old".parse().unwrap(), was[4..].to_owned());
+                prompt.earlier = Some(EarlierPrompt { turn_id, seq: Seq(2), body_hash });
             }
             hash => prompt.body_hash = hash.to_owned(),
         }

@@ -38,6 +38,7 @@ fn clearing_forgets_what_was_said_and_keeps_the_answers() {
               agent.idle
             > clear
               session.cleared 1 grants kept
+              -> truncate through 21
             > crash
             > prompt m2
               t2 prompt.received m2
@@ -61,42 +62,70 @@ fn clearing_waits_for_the_queue() {
     check(
         "quiet; prompt m1; prompt m2; drain; done; loud; clear; cancel clear; clear",
         expect![[r#"
-        > clear
-          = refused: a turn is running
-        > cancel clear
-          t2 prompt.withdrawn m2: the queue was cleared
-          = nothing to cancel
-        > clear
-          session.cleared 0 grants kept
-    "#]],
+            > clear
+              = refused: a turn is running
+            > cancel clear
+              t2 prompt.withdrawn m2: the queue was cleared
+              = nothing to cancel
+            > clear
+              session.cleared 0 grants kept
+              -> truncate through 14
+        "#]],
     );
 }
 
 #[test]
-fn deleting_is_the_end() {
+fn deleting_ends_the_turn_and_then_the_session() {
     check(
-        "quiet; prompt m1; loud; delete; cancel force; delete; prompt m2; tick; cancel; delete",
+        "quiet; prompt m1; calls bash ls; prompt m2; loud; delete; delete; prompt m3; prompt m1; execute bash ls; start a ls; clear; finish a ok; prompt m4; tick; cancel; delete",
         expect![[r#"
-        > delete
-          = refused: a turn is running
-        > cancel force
-          t1 turn.cancel_requested by Some("ann") force true
-          t1 turn.cancelled "" by Some("ann"), 0 ms
-          session.status_changed busy -> cancelled
-          agent.idle
-          -> stop model 1
-          = cancelling t1
-        > delete
-          session.deleted
-        > prompt m2
-          = refused: the session was deleted
-        > tick
-          = refused: the session was deleted
-        > cancel
-          = refused: the session was deleted
-        > delete
-          = refused: the session was deleted
-    "#]],
+            > delete
+              t1 turn.cancel_requested by None force true
+              t2 prompt.withdrawn m2: the session was deleted
+              -> stop a
+            > delete
+            > prompt m3
+              = refused: the session was deleted
+            > prompt m1
+              = t1, seq 2
+            > execute bash ls
+              = refused: the session was deleted
+            > start a ls
+              = refused: the session was deleted
+            > clear
+              = refused: a turn is running
+            > finish a ok
+              t1 tool.call_complete a "ok" 0 ms
+              t1 turn.cancelled "" by None, 0 ms
+              session.status_changed busy -> cancelled
+              agent.idle
+              session.deleted
+              -> delete
+            > prompt m4
+              = refused: the session was deleted
+            > tick
+              = refused: the session was deleted
+            > cancel
+              = refused: the session was deleted
+            > delete
+              = refused: the session was deleted
+        "#]],
+    );
+}
+
+#[test]
+fn deleting_waits_for_commands() {
+    check(
+        "quiet; prompt m1; calls bash dev; start a dev; finish a ok; done; loud; delete; ended k1 stopped; crash",
+        expect![[r#"
+            > delete
+              -> stop k1
+            > ended k1 stopped
+              command.ended k1 stopped None 0 ms
+              session.deleted
+              -> delete
+            > crash
+        "#]],
     );
 }
 
@@ -108,6 +137,7 @@ fn deleting_withdraws_what_waits() {
         > delete
           t2 prompt.withdrawn m2: the session was deleted
           session.deleted
+          -> delete
     "#]],
     );
 }
@@ -115,17 +145,130 @@ fn deleting_withdraws_what_waits() {
 #[test]
 fn deleting_waits_for_direct_calls() {
     check(
-        "quiet; execute bash ls; loud; delete; clear; finish a ok; delete; crash",
+        "quiet; execute bash ls; loud; delete; clear; finish a ok; crash",
         expect![[r#"
         > delete
-          = refused: a turn is running
+          -> stop a
         > clear
           = refused: a turn is running
         > finish a ok
           tool.call_complete a "ok" 0 ms
-        > delete
           session.deleted
+          -> delete
         > crash
+    "#]],
+    );
+}
+
+#[test]
+fn a_deletion_that_a_crash_came_before_is_forgotten() {
+    check(
+        "quiet; prompt m1; calls bash ls; loud; delete; crash; prompt m2",
+        expect![[r#"
+        > delete
+          t1 turn.cancel_requested by None force true
+          -> stop a
+        > crash
+          t1 tool.call_error a Cancelled "cancelled"
+          t1 turn.cancelled "" by None, 0 ms
+          session.status_changed busy -> cancelled
+          agent.idle
+        > prompt m2
+          t2 prompt.received m2
+          t2 prompt.started m2
+          t2 turn.started m2 demo/one
+          t2 session.status_changed cancelled -> busy
+          -> call model 1: user do m1 | agent [a] | a! cancelled | user do m2
+          = t2, seq 15
+    "#]],
+    );
+}
+
+#[test]
+fn a_call_of_a_tool_that_went_is_refused() {
+    check(
+        "quiet; prompt m1; loud; tools read; calls bash ls / read a; finish b ok; tools read bash; calls bash ls",
+        expect![[r#"
+            > tools read
+            > calls bash ls / read a
+              t1 message.start r1
+              t1 message.complete r1 "" a=bash ls b=read a
+              t1 usage.updated turn 110, session 110, context 110
+              t1 tool.call_error a Failed "there is no tool bash; the tools are: read"
+              t1 tool.call_start b `read a` at /repo/a (mode full)
+              -> run b: read a
+            > finish b ok
+              t1 tool.call_complete b "ok" 0 ms
+              -> call model 2: user do m1 | agent [a b] | a! there is no tool bash; the tools are: read | b ok
+            > tools read bash
+            > calls bash ls
+              t1 message.start r2
+              t1 message.complete r2 "" c=bash ls
+              t1 usage.updated turn 220, session 220, context 110
+              t1 tool.call_start c `bash ls` (mode full)
+              -> run c: bash ls
+        "#]],
+    );
+}
+
+#[test]
+fn a_configuration_holds_from_the_next_turn_on() {
+    check(
+        "quiet; prompt m1; loud; configured steps=1; calls read a; finish a ok; done; prompt m2; calls read b; finish b ok",
+        expect![[r#"
+            > configured steps=1
+            > calls read a
+              t1 message.start r1
+              t1 message.complete r1 "" a=read a
+              t1 usage.updated turn 110, session 110, context 110
+              t1 tool.call_start a `read a` at /repo/a (mode full)
+              -> run a: read a
+            > finish a ok
+              t1 tool.call_complete a "ok" 0 ms
+              -> call model 2: user do m1 | agent [a] | a ok
+            > done
+              t1 message.start r2
+              t1 message.chunk r2 0+"ok"
+              t1 message.complete r2 "ok"
+              t1 usage.updated turn 220, session 220, context 110
+              t1 turn.completed EndTurn "ok" 220 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+            > prompt m2
+              t2 prompt.received m2
+              t2 prompt.started m2
+              t2 turn.started m2 demo/one
+              t2 session.status_changed idle -> busy
+              -> call model 3: user do m1 | agent [a] | a ok | agent ok | user do m2
+              = t2, seq 18
+            > calls read b
+              t2 message.start r3
+              t2 message.complete r3 "" b=read b
+              t2 usage.updated turn 110, session 330, context 110
+              t2 tool.call_start b `read b` at /repo/b (mode full)
+              -> run b: read b
+            > finish b ok
+              t2 tool.call_complete b "ok" 0 ms
+              t2 turn.completed MaxTurnRequests "" 110 tokens, 0 ms
+              session.status_changed busy -> idle
+              agent.idle
+        "#]],
+    );
+}
+
+#[test]
+fn another_agent_has_its_tools_and_steps_at_once() {
+    check(
+        "quiet; agent 1 read; prompt m1; loud; calls bash ls",
+        expect![[r#"
+        > calls bash ls
+          t1 message.start r1
+          t1 message.complete r1 "" a=bash ls
+          t1 usage.updated turn 110, session 110, context 110
+          t1 tool.call_error a Failed "there is no tool bash; the tools are: read"
+          t1 turn.completed MaxTurnRequests "" 110 tokens, 0 ms
+          session.status_changed busy -> idle
+          agent.idle
     "#]],
     );
 }
@@ -139,7 +282,7 @@ fn so_many_prompts_are_remembered() {
         let _ = bench.core.handle(bench.now, Input::ModelText { ask, text: "ok".to_owned() });
         let _ = bench.core.handle(bench.now, Input::ModelFinished { ask, reply: reply("", Vec::new()) });
     }
-    let is_known = |index: u32| bench.core.prompt(&format!("m{index}").parse().unwrap()).is_some();
+    let is_known = |index: u32| bench.core.knows_prompt(&format!("m{index}").parse().unwrap());
     assert_eq!((0..300).filter(|index| is_known(*index)).collect::<Vec<_>>(), (44..300).collect::<Vec<_>>());
 }
 

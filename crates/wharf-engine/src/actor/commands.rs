@@ -2,10 +2,10 @@
 
 use tokio::time::Instant;
 use wharf_core::{Answer, Input, NewCommand, Rejected};
+use wharf_exec::commands::{CommandOver, Launch, keep_outputs};
+use wharf_exec::{forget_command, recorded_command};
 use wharf_failpoints::point;
 use wharf_protocol::{CallId, CommandId, CommandStatus};
-use wharf_tools::commands::{CommandOver, Launch, keep_outputs};
-use wharf_tools::supervisor::{forget_command, recorded_command};
 
 use super::Actor;
 use crate::EngineError;
@@ -18,24 +18,26 @@ impl Actor {
         call_id: CallId,
         launch: Launch,
     ) -> Result<Result<CommandId, Rejected>, EngineError> {
-        let config = self.shared.config();
-        let limits = &config.limits;
-        let Ok(permit) = self.shared.command_places.clone().try_acquire_owned() else {
-            return Ok(Err(Rejected::TooManyCommands { limit: limits.commands }));
-        };
-        let timeout_ms = launch.timeout_ms.unwrap_or(limits.command_time_ms).clamp(1, limits.command_time_ms);
-        let output_max_bytes = limits.command_output_bytes;
+        let place = self.shared.command_places.clone().try_acquire_owned().ok();
         let new = NewCommand {
             call_id: call_id.clone(),
             command: launch.command.clone(),
             directory: launch.directory.clone(),
             terminal: launch.terminal,
             takes_input: launch.takes_input,
-            timeout_ms,
-            output_max_bytes,
+            timeout_ms: launch.timeout_ms,
+            has_place: place.is_some(),
         };
         let output_dir = self.output_dir();
-        self.starting = Some(CommandStart { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit });
+        // How long it may run, and how much of it is kept, the core says with the effect.
+        self.starting = place.map(|permit| CommandStart {
+            launch,
+            call_id,
+            output_dir,
+            output_max_bytes: 0,
+            timeout_ms: 0,
+            permit,
+        });
         let answer = self.handle(Input::StartCommand(new)).await;
         self.starting = None;
         Ok(match answer? {

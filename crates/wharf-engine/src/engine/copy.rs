@@ -12,7 +12,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::export::{ExportHead, ExportedSession};
 use wharf_protocol::rest::{ForkSession, ImportSession};
 use wharf_protocol::{EncodedEvent, Event, ForkedFrom, McpServer, Seq, Session, SessionId, Timestamp};
-use wharf_store::{AppendError, Entry, StagedLog, Store};
+use wharf_store::{AppendError, Entry, Logs, StagedLog};
 
 use super::Access;
 use super::checks::check_title;
@@ -112,7 +112,7 @@ fn decode(session: &SessionId, event: &EncodedEvent) -> Result<Event, EngineErro
 
 /// A session's events up to the present, piece by piece.
 pub struct Export {
-    store: Arc<dyn Store>,
+    store: Arc<dyn Logs>,
     session: SessionId,
     after: Seq,
     last: Seq,
@@ -219,7 +219,7 @@ impl Copying {
         }
         let agent = shared.agent(&created.agent_name);
         let config = shared.config().core(&agent, Arc::new([]), shared.subjects(), &[]);
-        let stage = Some(shared.store.stage(&session_id).await?);
+        let stage = Some(shared.appender.stage(&session_id).await?);
         let (fork, event) = Fork::begin(session_id, created, config, entropy(), Timestamp::now());
         let (shared, created) = (Arc::clone(shared), Entry::new(event));
         Ok(Self { shared, fork, stage, created, waiting: Vec::new(), waiting_bytes: 0 })
@@ -249,8 +249,8 @@ impl Copying {
     async fn flush(&mut self) -> Result<(), EngineError> {
         let Some(stage) = self.stage.as_ref().filter(|_| !self.waiting.is_empty()) else { return Ok(()) };
         self.waiting_bytes = 0;
-        let entries = std::mem::take(&mut self.waiting).into();
-        Ok(self.shared.store.stage_events(stage, entries).await?)
+        let entries = std::mem::take(&mut self.waiting);
+        Ok(self.shared.appender.add(stage, entries).await?)
     }
 
     /// Brings it to light.
@@ -265,7 +265,7 @@ impl Copying {
             // Before the session is there: one that is there has its servers, also after a crash.
             shared.mcp.keep(&view.id, mcp_servers).await?;
         }
-        let lease = match shared.store.publish(&stage, self.created.clone(), view.clone()).await {
+        let lease = match shared.appender.publish(&stage, self.created.clone(), view.clone()).await {
             Ok(lease) => lease,
             Err(AppendError::Exists { session }) => return Err(EngineError::SessionExists(session)),
             Err(error) => {
@@ -286,7 +286,7 @@ impl Drop for Copying {
         let Some(stage) = self.stage.take() else { return };
         let shared = Arc::clone(&self.shared);
         self.shared.tasks.spawn(async move {
-            if let Err(error) = shared.store.discard(&stage).await {
+            if let Err(error) = shared.appender.discard(&stage).await {
                 tracing::debug!(session.id = %stage.session, %error, "a copy that came to nothing goes with the next start");
             }
         });

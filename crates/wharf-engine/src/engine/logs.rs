@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use wharf_core::Input;
 use wharf_failpoints::mistake;
 use wharf_protocol::rest::{MessagePage, MessageQuery, Timeline, TurnPage};
 use wharf_protocol::{EncodedEvent, Seq, SessionId, Turn, TurnId};
@@ -10,7 +11,6 @@ use wharf_store::{Position, Window};
 use super::checks::{check_cursor, check_limit};
 use super::{Access, PAGE_BYTES};
 use crate::cursor::{AllCursor, Cursor, Watcher};
-use crate::request::Request;
 use crate::{EngineError, history};
 
 /// A page of a session's log.
@@ -79,8 +79,7 @@ impl Access {
     }
 
     pub async fn clear_messages(&self, session: &SessionId) -> Result<(), EngineError> {
-        let by = self.caller.by();
-        self.shared.ask(session, |reply| Request::Clear { by, reply }).await
+        self.ask(session, Input::Clear { by: self.caller.by() }).await.map(drop)
     }
 
     /// A page of the log after `after`; from its first event where that is absent.
@@ -145,7 +144,7 @@ impl Access {
 
     /// A cursor over the log of all sessions: after `after`, or from the present.
     pub async fn watch_all(&self, after: Option<Position>) -> Result<AllCursor, EngineError> {
-        let last = *self.shared.store.head().borrow();
+        let last = self.shared.store.head().position();
         if let Some(after) = after.filter(|after| *after > last) {
             return Err(EngineError::CursorAhead { after: Seq(after.0), last: Seq(last.0) });
         }

@@ -44,8 +44,7 @@ impl Access {
 
 /// Whether a session may have these servers. The error has the place in the list and the reason: transports put their own name of the list before it.
 pub fn check_mcp(servers: &[McpServer]) -> Result<(), EngineError> {
-    wharf_tools::mcp::check(servers)
-        .map_err(|bad| EngineError::Invalid { field: "mcp_servers", reason: bad.to_string() })
+    wharf_mcp::check(servers).map_err(|bad| EngineError::Invalid { field: "mcp_servers", reason: bad.to_string() })
 }
 
 /// Removes the MCP servers of sessions that are gone: a crash may have come between.

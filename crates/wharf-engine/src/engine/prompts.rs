@@ -37,6 +37,7 @@ impl Access {
             sender: self.caller.by(),
             metadata,
             body_hash: hex(&Sha256::digest(meaning)),
+            earlier: None,
         });
         match self.shared.ask(session, |reply| Request::Prompt { prompt, lookup, reply }).await? {
             Answer::Prompt(accepted) => Ok(accepted),

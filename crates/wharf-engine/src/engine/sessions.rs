@@ -7,7 +7,7 @@ use wharf_core::{Core, Input};
 use wharf_protocol::event::SessionCreated;
 use wharf_protocol::rest::{CreateSession, SessionCounts, SessionPage, SessionQuery, UpdateSession};
 use wharf_protocol::{Session, SessionId, Timestamp};
-use wharf_store::{AppendError, Entry, NewLog};
+use wharf_store::AppendError;
 
 use super::Access;
 use super::checks::{check_limit, check_title};
@@ -56,7 +56,6 @@ impl Access {
         let config = engine_config.core(&agent, Arc::new([]), self.shared.subjects(), &[]);
         let (core, event) = Core::create(session_id.clone(), created, config, entropy(), Timestamp::now());
         let session = core.session().clone();
-        let entries = [Entry::new(event)].into();
         let has_mcp = !mcp_servers.is_empty();
         if has_mcp {
             // Before the session is there: one that is there has its servers, also after a crash.
@@ -65,7 +64,7 @@ impl Access {
             }
             self.shared.mcp.keep(&session_id, mcp_servers).await?;
         }
-        let lease = match self.shared.store.create(NewLog { entries, session: session.clone() }).await {
+        let lease = match self.shared.appender.begin(event, session.clone()).await {
             Ok(lease) => lease,
             Err(AppendError::Exists { session }) => return Err(EngineError::SessionExists(session)),
             Err(error) => {

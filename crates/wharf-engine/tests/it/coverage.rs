@@ -9,7 +9,7 @@ use wharf_engine::{EngineError, Watcher};
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::rest::{Cancel, CompactSession, ExecuteTool, UpdateSession};
 use wharf_protocol::{ConflictStrategy, EventKind, Mode, Prompt, Seq, SessionId, TurnStatus};
-use wharf_store::Store;
+use wharf_store::Logs;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 
 use crate::support::{Step, TestEngine};

@@ -13,8 +13,8 @@ use wharf_protocol::{
 use wharf_store::memory::MemoryStore;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_store::{
-    AcquireError, Append, AppendError, Entry, Lease, NewLog, Position, QueryError, ReadError, SavedState, StagedLog,
-    Store, StoreError, Window,
+    AcquireError, Append, AppendError, Entry, Head, Lease, Logs, NewLog, Position, QueryError, ReadError, SavedState,
+    StagedLog, Store, StoreError, Window,
 };
 
 use crate::support::{Step, TestEngine};
@@ -26,10 +26,111 @@ struct Faulty {
 }
 
 #[async_trait]
+impl Logs for Faulty {
+    async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {
+        self.inner.acquire(session).await
+    }
+
+    async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError> {
+        self.inner.release(session, fence).await
+    }
+
+    async fn read(
+        &self,
+        s: &SessionId,
+        after: Seq,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<EncodedEvent>, ReadError> {
+        self.inner.read(s, after, limit, bytes).await
+    }
+
+    async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {
+        self.inner.read_state(session).await
+    }
+
+    async fn read_kinds(
+        &self,
+        session: &SessionId,
+        kinds: &[EventKind],
+        window: Window,
+        limit: usize,
+    ) -> Result<Vec<EncodedEvent>, ReadError> {
+        self.inner.read_kinds(session, kinds, window, limit).await
+    }
+
+    async fn read_all(
+        &self,
+        after: Position,
+        limit: usize,
+        bytes: usize,
+    ) -> Result<Vec<(Position, EncodedEvent)>, StoreError> {
+        self.inner.read_all(after, limit, bytes).await
+    }
+
+    fn head(&self) -> Head {
+        self.inner.head()
+    }
+
+    async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError> {
+        self.inner.session(session).await
+    }
+
+    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError> {
+        self.inner.sessions(query).await
+    }
+
+    async fn session_count(&self) -> Result<u64, StoreError> {
+        self.inner.session_count().await
+    }
+
+    async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
+        self.inner.turn(session, turn).await
+    }
+
+    async fn turn_of_prompt(&self, s: &SessionId, prompt: &MessageId) -> Result<Option<(Turn, String)>, StoreError> {
+        self.inner.turn_of_prompt(s, prompt).await
+    }
+
+    async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError> {
+        self.inner.turns(session, before, limit).await
+    }
+
+    async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
+        self.inner.unfinished().await
+    }
+
+    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError> {
+        self.inner.note_recovery(session, fence, count).await
+    }
+
+    async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError> {
+        self.inner.truncate(session, fence, through).await
+    }
+
+    async fn delete(&self, session: &SessionId, fence: u64) -> Result<(), AppendError> {
+        self.inner.delete(session, fence).await
+    }
+
+    async fn drop_chunks(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        self.inner.drop_chunks(ended_before, limit).await
+    }
+
+    async fn check(&self) -> Result<(), StoreError> {
+        self.inner.check().await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[async_trait]
 impl Store for Faulty {
     async fn create(&self, log: NewLog) -> Result<Lease, AppendError> {
         self.inner.create(log).await
     }
+
     async fn stage(&self, session: &SessionId) -> Result<StagedLog, AppendError> {
         self.inner.stage(session).await
     }
@@ -46,88 +147,11 @@ impl Store for Faulty {
         self.inner.discard(stage).await
     }
 
-    async fn acquire(&self, session: &SessionId) -> Result<Lease, AcquireError> {
-        self.inner.acquire(session).await
-    }
-    async fn release(&self, session: &SessionId, fence: u64) -> Result<(), StoreError> {
-        self.inner.release(session, fence).await
-    }
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
         if self.is_full.load(Ordering::SeqCst) {
             return Err(StoreError::Full("no space".to_owned()).into());
         }
         self.inner.append(append).await
-    }
-    async fn read(
-        &self,
-        s: &SessionId,
-        after: Seq,
-        limit: usize,
-        bytes: usize,
-    ) -> Result<Vec<EncodedEvent>, ReadError> {
-        self.inner.read(s, after, limit, bytes).await
-    }
-    async fn read_state(&self, session: &SessionId) -> Result<SavedState, ReadError> {
-        self.inner.read_state(session).await
-    }
-    async fn read_kinds(
-        &self,
-        session: &SessionId,
-        kinds: &[EventKind],
-        window: Window,
-        limit: usize,
-    ) -> Result<Vec<EncodedEvent>, ReadError> {
-        self.inner.read_kinds(session, kinds, window, limit).await
-    }
-    async fn read_all(
-        &self,
-        after: Position,
-        limit: usize,
-        bytes: usize,
-    ) -> Result<Vec<(Position, EncodedEvent)>, StoreError> {
-        self.inner.read_all(after, limit, bytes).await
-    }
-    fn head(&self) -> tokio::sync::watch::Receiver<Position> {
-        self.inner.head()
-    }
-    async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError> {
-        self.inner.session(session).await
-    }
-    async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError> {
-        self.inner.sessions(query).await
-    }
-    async fn session_count(&self) -> Result<u64, StoreError> {
-        self.inner.session_count().await
-    }
-    async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
-        self.inner.turn(session, turn).await
-    }
-    async fn turn_of_prompt(&self, s: &SessionId, prompt: &MessageId) -> Result<Option<(Turn, String)>, StoreError> {
-        self.inner.turn_of_prompt(s, prompt).await
-    }
-    async fn turns(&self, session: &SessionId, before: Option<Seq>, limit: usize) -> Result<Vec<Turn>, StoreError> {
-        self.inner.turns(session, before, limit).await
-    }
-    async fn unfinished(&self) -> Result<Vec<SessionId>, StoreError> {
-        self.inner.unfinished().await
-    }
-    async fn note_recovery(&self, session: &SessionId, fence: u64, count: u32) -> Result<(), AppendError> {
-        self.inner.note_recovery(session, fence, count).await
-    }
-    async fn truncate(&self, session: &SessionId, fence: u64, through: Seq) -> Result<(), AppendError> {
-        self.inner.truncate(session, fence, through).await
-    }
-    async fn delete(&self, session: &SessionId, fence: u64) -> Result<(), AppendError> {
-        self.inner.delete(session, fence).await
-    }
-    async fn drop_chunks(&self, ended_before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        self.inner.drop_chunks(ended_before, limit).await
-    }
-    async fn check(&self) -> Result<(), StoreError> {
-        self.inner.check().await
-    }
-    async fn close(&self) {
-        self.inner.close().await;
     }
 }
 

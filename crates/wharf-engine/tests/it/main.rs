@@ -1,6 +1,7 @@
 //! The engine with a scripted model and real tools in a temporary workspace.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 
 #[cfg(target_os = "linux")]
 mod commands;

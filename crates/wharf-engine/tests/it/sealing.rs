@@ -8,7 +8,7 @@ use wharf_protocol::rest::{MessageQuery, SessionQuery};
 use wharf_protocol::{ErrorCode, EventKind, SealReason, Seq, SessionId, SessionStatus, TurnStatus};
 use wharf_store::memory::{MemoryDisk, MemoryStore};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
-use wharf_store::{SavedState, Store};
+use wharf_store::{Logs, SavedState, Store};
 
 use crate::support::{Step, TestEngine};
 

@@ -11,6 +11,8 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tokio::sync::Notify;
 use wharf_engine::{Accepted, Access, Caller, Engine, EngineConfig, EngineError, Parts, Watcher};
+use wharf_exec::supervisor::SupervisorProgram;
+use wharf_mcp::Mcp;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
@@ -19,7 +21,6 @@ use wharf_protocol::{
 };
 use wharf_store::Store;
 use wharf_store::memory::MemoryStore;
-use wharf_tools::supervisor::SupervisorProgram;
 use wharf_tools::{Toolbox, ToolsConfig};
 
 /// One step of a scripted reply.
@@ -166,7 +167,7 @@ impl TestEngine {
 
     async fn start(home: Arc<TempDir>, store: Arc<dyn Store>, config: EngineConfig, tools: Toolbox) -> Self {
         let models = TestModels::default();
-        let parts = Parts { store, models: Arc::new(models.clone()), tools };
+        let parts = Parts { store, models: Arc::new(models.clone()), tools, mcp: Mcp::default() };
         let engine = Engine::start(config, parts).await.unwrap();
         let access = engine.access(Caller::owner("test"));
         Self { engine, access, model: models.0, home }

@@ -153,9 +153,17 @@ pub(super) fn parse_base_url(text: &str, protocol: Protocol) -> Result<Url, Stri
     let path = url.path().trim_end_matches('/');
     let (endpoint, version) = match protocol {
         Protocol::Openai => ("/chat/completions", "/v1"),
+        Protocol::Responses => ("/responses", "/v1"),
+        Protocol::Gemini => ("/models", "/v1beta"),
+        Protocol::Anthropic => ("/messages", "/v1"),
     };
     let path = path.strip_suffix(endpoint).unwrap_or(path);
-    let path = if path.is_empty() { version.to_owned() } else { path.to_owned() };
+    let path = match protocol {
+        // Its base URLs are written without the version, behind whatever path.
+        Protocol::Anthropic => format!("{}{version}", path.strip_suffix(version).unwrap_or(path)),
+        _ if path.is_empty() => version.to_owned(),
+        _ => path.to_owned(),
+    };
     url.set_path(&path);
     Ok(url)
 }

@@ -13,6 +13,8 @@ use wharf_protocol::model::{ModelInfo, Provider};
 
 use super::config::{Explicit, LocalServer, parse_base_url, without_secrets};
 use super::context;
+use crate::anthropic;
+use crate::gemini;
 use crate::http::{Endpoint, Transport, place, read_at_most};
 use crate::key::ApiKey;
 use crate::remote::{InvalidKey, bearer, below};
@@ -126,7 +128,9 @@ impl Probes {
     ) -> Result<Found, String> {
         let place = place(base_url);
         let headers = match protocol {
-            Protocol::Openai => bearer(key),
+            Protocol::Openai | Protocol::Responses => bearer(key),
+            Protocol::Gemini => gemini::headers(key),
+            Protocol::Anthropic => anthropic::headers(base_url, key),
         };
         let headers = headers.map_err(|InvalidKey| "the key holds characters that no header can".to_owned())?;
         let endpoint = Endpoint::new(below(base_url, &["models"]), headers);
@@ -198,6 +202,25 @@ impl Found {
 struct WireList {
     /// Ollama says `null` where it has none.
     data: Option<Vec<WireModel>>,
+    /// Gemini's list, which calls an id a name.
+    #[serde(default)]
+    models: Option<Vec<GeminiModel>>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct GeminiModel {
+    name: String,
+    #[serde(default)]
+    input_token_limit: Option<u64>,
+    #[serde(default)]
+    supported_generation_methods: Vec<String>,
+}
+
+impl GeminiModel {
+    fn chats(&self) -> bool {
+        self.supported_generation_methods.iter().any(|method| method == "generateContent")
+    }
 }
 
 #[derive(Deserialize)]
@@ -227,7 +250,11 @@ impl WireList {
             let context_tokens = served.or(wire.max_model_len).or(wire.context_length);
             FoundModel { name: wire.id, context_tokens }
         };
-        let models = self.data.unwrap_or_default().into_iter().filter(|wire| !wire.id.is_empty());
-        models.take(MAX_MODELS).map(model).collect()
+        let models = self.data.unwrap_or_default().into_iter().filter(|wire| !wire.id.is_empty()).map(model);
+        let geminis = self.models.unwrap_or_default().into_iter().filter(GeminiModel::chats).map(|wire| FoundModel {
+            name: wire.name.strip_prefix("models/").unwrap_or(&wire.name).to_owned(),
+            context_tokens: wire.input_token_limit,
+        });
+        models.chain(geminis).take(MAX_MODELS).collect()
     }
 }

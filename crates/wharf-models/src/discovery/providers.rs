@@ -25,8 +25,16 @@ pub(super) const HOSTED: &[Hosted] = &[
         name: "openai",
         key_variable: "OPENAI_API_KEY",
         base_url: "https://api.openai.com/v1",
-        protocol: Protocol::Openai,
+        // Its newer models reason and call tools there alone.
+        protocol: Protocol::Responses,
         default_model: "gpt-5",
+    },
+    Hosted {
+        name: "anthropic",
+        key_variable: "ANTHROPIC_API_KEY",
+        base_url: "https://api.anthropic.com",
+        protocol: Protocol::Anthropic,
+        default_model: "claude-sonnet-5-5",
     },
     Hosted {
         name: "openrouter",
@@ -62,6 +70,13 @@ pub(super) const HOSTED: &[Hosted] = &[
         base_url: "https://api.x.ai/v1",
         protocol: Protocol::Openai,
         default_model: "grok-4-1-fast-non-reasoning",
+    },
+    Hosted {
+        name: "gemini",
+        key_variable: "GEMINI_API_KEY",
+        base_url: "https://generativelanguage.googleapis.com/v1beta",
+        protocol: Protocol::Gemini,
+        default_model: "gemini-3.8-flash",
     },
 ];
 

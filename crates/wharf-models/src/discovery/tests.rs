@@ -74,11 +74,13 @@ async fn without_anything_there_is_the_demo() {
     expect![[r#"
         demo/demo: no key is set and no local model server was found
         openai false 0: OPENAI_API_KEY is not set
+        anthropic false 0: ANTHROPIC_API_KEY is not set
         openrouter false 0: OPENROUTER_API_KEY is not set
         deepseek false 0: DEEPSEEK_API_KEY is not set
         groq false 0: GROQ_API_KEY is not set
         mistral false 0: MISTRAL_API_KEY is not set
         xai false 0: XAI_API_KEY is not set
+        gemini false 0: GEMINI_API_KEY is not set
         ollama false 0: nothing listens on HOST
         demo true 1: built in; not a language model
     "#]]
@@ -272,4 +274,32 @@ fn sizes_of_well_known_families() {
         }
     "#]]
     .assert_debug_eq(&sizes);
+}
+
+#[tokio::test]
+async fn gemini_lists_its_models_in_its_own_way() {
+    let list = r#"{"models": [
+        {"name": "models/embedding-1", "supportedGenerationMethods": ["embedContent"]},
+        {"name": "models/gemini-3-flash", "inputTokenLimit": 1048576, "supportedGenerationMethods": ["generateContent"]}
+    ]}"#;
+    let mut tasks = JoinSet::new();
+    let (url, _) = serving(&mut tasks, StatusCode::OK, list).await;
+    let set = ModelsConfig { base_url: Some(format!("{url}/v1")), protocol: Some(Protocol::Gemini), ..config(&[]) };
+    let model = Models::discover(set).resolve(None).await.unwrap();
+    assert_eq!((model.id(), model.context_tokens()), ("custom/gemini-3-flash", Some(1_048_576)));
+}
+
+#[test]
+fn openai_itself_is_asked_by_responses_and_a_stand_in_is_not() {
+    let spoken = |variables: &[(&str, &str)], protocol: Option<Protocol>| {
+        let set = ModelsConfig { model: Some("openai/gpt-5".to_owned()), protocol, ..config(variables) };
+        let openai = super::HOSTED.iter().find(|hosted| hosted.name == "openai").unwrap();
+        Models::discover(set).hosted_protocol(openai)
+    };
+    let elsewhere = [("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")];
+    assert_eq!(spoken(&[], None), Protocol::Responses);
+    assert_eq!(spoken(&[("OPENAI_BASE_URL", "https://api.openai.com/v1")], None), Protocol::Responses);
+    assert_eq!(spoken(&elsewhere, None), Protocol::Openai);
+    assert_eq!(spoken(&elsewhere, Some(Protocol::Responses)), Protocol::Responses);
+    assert_eq!(spoken(&[], Some(Protocol::Openai)), Protocol::Openai);
 }

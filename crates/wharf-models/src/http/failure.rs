@@ -34,7 +34,7 @@ pub(crate) fn from_response(status: u16, headers: &HeaderMap, body: &[u8], secre
     ModelError {
         kind: kind_of_status(status, &report),
         message: one_line(&redact(&said, secret), MAX_MESSAGE_CHARS),
-        retry_after_ms: retry_after_ms(headers, Timestamp::now()),
+        retry_after_ms: retry_after_ms(headers, Timestamp::now()).or(report.retry_after_ms),
     }
 }
 
@@ -111,6 +111,8 @@ struct Report {
     /// The model's window and what was asked for, in tokens, where fields say so.
     limit: Option<u64>,
     asked: Option<u64>,
+    /// The wish where the body tells it: Gemini's `retryDelay`, seconds and an `s`.
+    retry_after_ms: Option<u64>,
     /// There was no body.
     is_empty: bool,
 }
@@ -150,6 +152,11 @@ impl Report {
                 let tokens = |key: &str| object.get(key).and_then(Value::as_u64);
                 self.limit = self.limit.or(tokens("n_ctx"));
                 self.asked = self.asked.or(tokens("n_prompt_tokens"));
+                let delay = object.get("retryDelay").and_then(Value::as_str).and_then(|delay| delay.strip_suffix('s'));
+                self.retry_after_ms = self.retry_after_ms.or_else(|| {
+                    let wait = Duration::try_from_secs_f64(delay?.parse().ok()?).ok()?;
+                    u64::try_from(wait.min(MAX_RETRY_AFTER).as_millis()).ok()
+                });
                 for key in ["code", "type", "status", "reason"] {
                     self.collect_code(object.get(key));
                 }
@@ -224,12 +231,23 @@ impl Report {
 
     /// Money, not pace: the same request does not succeed later by itself.
     fn is_out_of_credit(&self) -> bool {
-        self.has_code(&["insufficient_quota", "billing", "insufficient_balance", "insufficient_credits"])
-            || self.says(&[
-                "insufficient balance",
-                "insufficient credit",
-                "exceeded your current quota, please check your plan and billing",
-            ])
+        self.has_code(&[
+            "insufficient_quota",
+            "billing",
+            "insufficient_balance",
+            "insufficient_credits",
+            "spend_limit_reached",
+        ]) || self.says(&[
+            "insufficient balance",
+            "insufficient credit",
+            "extra usage is required",
+            "exceeded your current quota, please check your plan and billing",
+        ])
+    }
+
+    /// The prompt itself is what the provider does not take.
+    fn is_never_answered(&self) -> bool {
+        self.has_code(&["invalid_prompt", "content_policy", "invalid_image", "invalid_base64_image", "image_too_"])
     }
 
     /// Local servers answer 500 to requests that they will never take.
@@ -262,7 +280,7 @@ fn kind_of_status(status: u16, report: &Report) -> ModelErrorKind {
 fn kind_in_stream(report: &Report) -> ModelErrorKind {
     if report.is_overflow(report.status) {
         report.overflow()
-    } else if report.is_out_of_credit() || report.status == Some(402) {
+    } else if report.is_out_of_credit() || report.status == Some(402) || report.is_never_answered() {
         ModelErrorKind::Refused
     } else if report.status == Some(429) || report.has_code(&["rate_limit"]) {
         ModelErrorKind::RateLimited

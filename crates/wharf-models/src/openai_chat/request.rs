@@ -118,9 +118,13 @@ fn assistant<'a>(message: &'a Message, origin: &Origin) -> Option<WireMessage<'a
         return None;
     }
     let ours = origin.own(message.provider_data.as_ref());
+    let content = match origin.foreign_reasoning(message) {
+        Some(reasoning) => Some(Content::Told { reasoning, blocks: &message.content }),
+        None => says_something.then_some(Content::Flat(&message.content)),
+    };
     let wants_reasoning = ours.and_then(|data| data.get("reasoning_content")).is_some();
     Some(WireMessage {
-        content: says_something.then_some(Content::Flat(&message.content)),
+        content,
         reasoning_content: wants_reasoning.then_some(message.reasoning.as_str()),
         reasoning_details: ours.and_then(|data| data.get("reasoning_details")),
         tool_calls: message.tool_calls.iter().map(|call| WireCall::of(call, origin)).collect(),
@@ -183,6 +187,11 @@ impl<'a> WireCall<'a> {
 
 enum Content<'a> {
     Text(&'a str),
+    /// What another model thought, before what it said.
+    Told {
+        reasoning: &'a str,
+        blocks: &'a [ContentBlock],
+    },
     /// A string, or parts where there are images.
     Blocks {
         blocks: &'a [ContentBlock],
@@ -202,6 +211,10 @@ impl Serialize for Content<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Text(text) => serializer.serialize_str(text),
+            Self::Told { reasoning, blocks } => {
+                let said = Flat { blocks, images_follow: false };
+                serializer.collect_str(&format_args!("{}\n\n{said}", reasoning.trim_end()))
+            }
             Self::Blocks { blocks, images: true } if blocks.iter().any(is_image) => {
                 let mut parts = serializer.serialize_seq(Some(blocks.len()))?;
                 for block in *blocks {

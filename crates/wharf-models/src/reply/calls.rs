@@ -106,6 +106,11 @@ impl Calls {
         Self { tools: Tools(tools), ..Self::default() }
     }
 
+    /// What the model was offered.
+    pub(crate) fn tools(&self) -> &Tools {
+        &self.tools
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.calls.is_empty()
     }

@@ -37,6 +37,8 @@ pub(crate) struct Said {
     text: Joined,
     reasoning: Joined,
     bytes: usize,
+    text_bytes: usize,
+    reasoning_bytes: usize,
 }
 
 impl Said {
@@ -49,6 +51,7 @@ impl Said {
     pub(crate) fn text(&mut self, piece: &str, has_halves: bool, out: &mut VecDeque<Delta>) -> Result<(), ModelError> {
         let text = self.text.add(piece, has_halves);
         push_text(out, &text);
+        self.text_bytes += text.len();
         self.count(text.len())
     }
 
@@ -61,7 +64,17 @@ impl Said {
     ) -> Result<(), ModelError> {
         let text = self.reasoning.add(piece, has_halves);
         push_reasoning(out, &text);
+        self.reasoning_bytes += text.len();
         self.count(text.len())
+    }
+
+    /// How much of the text has come: where a part of the reply begins, or ends.
+    pub(crate) fn text_bytes(&self) -> usize {
+        self.text_bytes
+    }
+
+    pub(crate) fn reasoning_bytes(&self) -> usize {
+        self.reasoning_bytes
     }
 
     /// More of the calls: the pieces of one message of the server.

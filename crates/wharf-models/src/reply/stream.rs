@@ -9,6 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures_util::Stream;
 use reqwest::Response;
+use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep};
 use wharf_protocol::ToolSpec;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
@@ -38,6 +39,8 @@ pub(crate) struct ReplyStream<W> {
     /// `ready` goes out before more is read.
     delivering: bool,
     end: Option<Result<Delta, ModelError>>,
+    /// Reasoning has gone out.
+    reasons: bool,
     idle: Duration,
     origin: Arc<Origin>,
     key: Option<ApiKey>,
@@ -88,6 +91,7 @@ impl<W: Wire> ReplyStream<W> {
             gathered: 0,
             delivering: false,
             end: None,
+            reasons: false,
             idle,
             origin,
             key,
@@ -162,6 +166,11 @@ impl<W: Wire> ReplyStream<W> {
         };
         match outcome {
             Ok(mut reply) => {
+                // Also where the model wants nothing back: another one has to know that this was not its own.
+                let reasons = self.reasons || self.ready.iter().any(|delta| matches!(delta, Delta::Reasoning(_)));
+                if reasons && reply.provider_data.is_none() {
+                    reply.provider_data = Some(Value::Object(Map::new()));
+                }
                 self.origin.sign(&mut reply);
                 Ok(Delta::Finished(reply))
             }
@@ -187,6 +196,7 @@ impl<W: Wire> Stream for ReplyStream<W> {
             if let Some(delta) = this.ready.pop_front() {
                 this.delivering = !this.ready.is_empty();
                 this.gathered = 0;
+                this.reasons |= matches!(delta, Delta::Reasoning(_));
                 return Poll::Ready(Some(Ok(delta)));
             }
             this.delivering = false;

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::permission::{Grant, Preview, Resolution};
+use crate::permission::{Grant, Permission, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
@@ -458,6 +458,25 @@ pub struct PermissionRequested {
     pub definition: Option<String>,
     pub options: Vec<PermissionOption>,
     pub expires_at: Timestamp,
+}
+
+impl From<&Permission> for PermissionRequested {
+    /// The event that it was asked with.
+    fn from(permission: &Permission) -> Self {
+        let permission = permission.clone();
+        Self {
+            permission_id: permission.permission_id,
+            call_id: permission.call_id,
+            tool_name: permission.tool_name,
+            arguments: permission.arguments,
+            cwd: permission.cwd,
+            question: permission.question,
+            preview: permission.preview,
+            definition: permission.definition,
+            options: permission.options,
+            expires_at: permission.expires_at,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -8,14 +8,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use agent_client_protocol_schema::v1 as acp;
-use wharf_protocol::event::{
-    AgentThinking, CommandEnded, CommandStarted, MessageChunk, MessageComplete, MessageError, PermissionRequested,
-    PlanUpdated, PromptReceived, UsageUpdated,
-};
+use serde_json::Value;
+use wharf_protocol::event::{CommandEnded, PermissionRequested, PlanUpdated, PromptReceived, UsageUpdated};
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
+use wharf_protocol::transcript::{Change, EntryBody};
+use wharf_protocol::vocabulary::NoticeTitle;
 use wharf_protocol::{
-    ApiError, CallId, CommandId, Event, EventBody, MessageId, PermissionId, PromptContent, Role, Seq, Session,
-    StopReason, ToolSpec, TurnId,
+    ApiError, CallId, Event, EventBody, MessageId, Permission, PermissionId, PromptContent, Seq, Session, StopReason,
+    ToolSpec, Transcript, TurnId,
 };
 
 use super::content::{self, text_block};
@@ -66,41 +66,22 @@ pub(super) struct Question {
     pub(super) options: Vec<acp::PermissionOption>,
 }
 
-/// How much of a message has been shown, in bytes.
-#[derive(Debug, Default)]
-struct Shown {
-    text: u64,
-    reasoning: u64,
-}
-
 /// Renders one session's events, in order.
 pub(super) struct Renderer {
     /// As it was after the last event.
     pub(super) session: Session,
     shows: Shows,
     calls: Calls,
-    /// Accepted but not started: they are shown when their turn comes.
+    /// What is open: calls, questions, background commands, messages that are being written. The client has the rest.
+    transcript: Transcript,
+    /// Whole contents of prompts that wait: they are shown when their turn comes.
     prompts: HashMap<MessageId, PromptContent>,
-    /// The background commands that run.
-    commands: HashMap<CommandId, CommandStarted>,
-    /// The messages that are being written.
-    messages: HashMap<MessageId, Shown>,
-    /// Nothing more is shown of the turn that ended last.
-    ended: Option<TurnId>,
 }
 
 impl Renderer {
     pub(super) fn new(session: Session, specs: Arc<[Arc<ToolSpec>]>, shows: Shows) -> Self {
         let calls = Calls::new(session.cwd.clone(), specs);
-        Self {
-            session,
-            shows,
-            calls,
-            prompts: HashMap::new(),
-            commands: HashMap::new(),
-            messages: HashMap::new(),
-            ended: None,
-        }
+        Self { session, shows, calls, transcript: Transcript::new(), prompts: HashMap::new() }
     }
 
     pub(super) fn render(
@@ -111,10 +92,28 @@ impl Renderer {
     ) -> Vec<Effect> {
         let before = self.session.title.clone();
         self.session.apply(event);
-        if event.turn_id.is_some() && event.turn_id == self.ended {
+        let is_taken = self.transcript.takes(event);
+        let changes = self.transcript.apply(event);
+        if !is_taken {
             return Vec::new();
         }
         let mut out = Vec::new();
+        if self.session.title != before && !is_replay {
+            out.push(update(self.info()));
+        }
+        self.show(event, &changes, viewer, is_replay, &mut out);
+        self.transcript.keep(0);
+        out
+    }
+
+    fn show(
+        &mut self,
+        event: &Event,
+        changes: &[Change<'_>],
+        viewer: impl FnOnce(&MessageId) -> Viewer,
+        is_replay: bool,
+        out: &mut Vec<Effect>,
+    ) {
         match &event.body {
             EventBody::SessionUpdated(changed) if !is_replay && options::concerns(changed) => {
                 out.push(Effect::Settings { mode_changed: changed.mode.is_some() });
@@ -127,46 +126,41 @@ impl Renderer {
                 if viewer(&started.message_id) != Viewer::Sender
                     && let Some(content) = content
                 {
-                    show_prompt(&started.message_id, &content, &mut out);
+                    show_prompt(&started.message_id, &content, out);
                 }
             }
             EventBody::PromptWithdrawn(withdrawn) => {
                 self.prompts.remove(&withdrawn.message_id);
                 out.push(Effect::Withdrawn(withdrawn.message_id.clone()));
             }
-            EventBody::MessageChunk(chunk) if chunk.role == Role::Assistant => {
-                let MessageChunk { message_id, offset, content, .. } = chunk;
-                let shown = self.messages.entry(message_id.clone()).or_default();
-                say(message_id, unseen(&mut shown.text, *offset, content), &mut out);
+            EventBody::MessageChunk(_) | EventBody::AgentThinking(_) | EventBody::MessageError(_) => {
+                self.show_texts(changes, out);
             }
-            EventBody::AgentThinking(AgentThinking { message_id, offset, content }) => {
-                let shown = self.messages.entry(message_id.clone()).or_default();
-                think(message_id, unseen(&mut shown.reasoning, *offset, content), &mut out);
-            }
-            EventBody::MessageComplete(message) if message.role == Role::Assistant => {
-                let MessageComplete { message_id, content, reasoning, tool_calls, .. } = message;
-                self.finish_message(message_id, content, reasoning, &mut out);
-                for call in tool_calls {
-                    out.extend(self.calls.proposed(call).map(update));
+            EventBody::MessageComplete(message) => {
+                self.show_texts(changes, out);
+                for call in message.tool_calls.iter().filter(|call| self.is_new_call(changes, &call.call_id)) {
+                    out.push(update(self.calls.announced(&call.call_id, &call.tool_name, &call.arguments)));
                 }
             }
-            EventBody::MessageError(message) if message.role == Role::Assistant => {
-                let MessageError { message_id, content, reasoning, .. } = message;
-                self.finish_message(message_id, content, reasoning, &mut out);
+            EventBody::ToolCallStart(start) => {
+                out.push(update(self.calls.started(start, self.is_new_call(changes, &start.call_id))));
             }
-            EventBody::ToolCallStart(start) => out.push(update(self.calls.started(start))),
             EventBody::ToolCallProgress(progress) => {
-                if let Some(shown) = self.calls.progressed(progress) {
+                let shown = self.transcript.open_call(&progress.call_id).filter(|_| !changes.is_empty());
+                if let Some(shown) = shown.and_then(|call| self.calls.progressed(call)) {
                     out.push(Effect::Progress(progress.call_id.clone(), Box::new(shown)));
                 }
             }
-            EventBody::ToolCallComplete(complete) => out.extend(self.calls.completed(complete).into_iter().map(update)),
-            EventBody::ToolCallError(error) => out.extend(self.calls.failed(error).into_iter().map(update)),
-            EventBody::CommandStarted(started) => {
-                self.commands.insert(started.command_id.clone(), started.clone());
+            EventBody::ToolCallComplete(complete) => {
+                self.announce(changes, &complete.call_id, &complete.tool_name, &Value::Null, out);
+                out.push(update(self.calls.completed(complete)));
             }
-            EventBody::CommandEnded(ended) => self.command_ended(ended, is_replay, &mut out),
-            EventBody::PermissionRequested(requested) => self.ask(requested, &mut out),
+            EventBody::ToolCallError(error) => {
+                self.announce(changes, &error.call_id, &error.tool_name, &Value::Null, out);
+                out.push(update(self.calls.failed(error)));
+            }
+            EventBody::CommandEnded(ended) => self.command_ended(ended, changes, is_replay, out),
+            EventBody::PermissionRequested(requested) => self.ask(requested, changes, out),
             EventBody::PermissionResolved(resolved) => out.push(Effect::Settled(resolved.permission_id.clone())),
             EventBody::PlanUpdated(PlanUpdated { entries }) => out.push(update(plan(entries))),
             EventBody::UsageUpdated(usage) => out.extend(usage_update(usage)),
@@ -175,40 +169,35 @@ impl Renderer {
                     out.push(update(compacted(event.seq)));
                 }
                 if self.shows.notices && !is_replay {
-                    let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The conversation was made shorter");
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Info, NoticeTitle::Compacted.title());
                     out.push(update(acp::SessionUpdate::Notice(notice.description(what.in_words()))));
                 }
             }
             EventBody::ContextCompacting(_) if self.shows.notices && !is_replay => {
-                let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The model sums up what was said");
+                let notice = acp::Notice::new(acp::NoticeSeverity::Info, NoticeTitle::Compacting.title());
                 out.push(update(acp::SessionUpdate::Notice(notice)));
             }
             EventBody::ContextCompactionFailed(failed) if self.shows.notices && !is_replay => {
-                let notice = acp::Notice::new(acp::NoticeSeverity::Warning, "Nothing was summed up");
+                let notice = acp::Notice::new(acp::NoticeSeverity::Warning, NoticeTitle::CompactionFailed.title());
                 out.push(update(acp::SessionUpdate::Notice(notice.description(failed.error.clone()))));
             }
             EventBody::ModelRetrying(retry) if self.shows.notices && !is_replay => {
-                let title = format!("The model is asked again ({} of {})", retry.attempt, retry.max_attempts);
+                let title =
+                    format!("{} ({} of {})", NoticeTitle::AskedAgain.title(), retry.attempt, retry.max_attempts);
                 let notice = acp::Notice::new(acp::NoticeSeverity::Warning, title).description(retry.error.clone());
                 out.push(update(acp::SessionUpdate::Notice(notice)));
             }
             EventBody::SessionRecovered(recovered) if self.shows.notices && !is_replay => {
-                let notice = acp::Notice::new(acp::NoticeSeverity::Info, "The server was started again");
+                let notice = acp::Notice::new(acp::NoticeSeverity::Info, NoticeTitle::ServerBack.title());
                 out.push(update(acp::SessionUpdate::Notice(notice.description(recovered.reason.clone()))));
             }
             body => {
                 if let (Some(turn_id), Some(end)) = (&event.turn_id, turn_end(body)) {
-                    self.ended = Some(turn_id.clone());
-                    self.messages.clear();
                     self.calls.clear();
                     out.push(Effect::TurnEnded(turn_id.clone(), end));
                 }
             }
         }
-        if self.session.title != before && !is_replay {
-            out.insert(0, update(self.info()));
-        }
-        out
     }
 
     /// The session's title, and when it changed last.
@@ -222,57 +211,76 @@ impl Renderer {
 
     /// A call runs in a terminal of this client's: it is shown there from here on.
     pub(super) fn show_terminal(&mut self, call: CallId, terminal: acp::TerminalId) -> Option<acp::SessionUpdate> {
-        self.calls.in_terminal(call, terminal)
+        let is_known = self.transcript.open_call(&call).is_some();
+        let shown = self.calls.in_terminal(call, terminal);
+        // One that is not known yet comes with its terminal when it starts.
+        is_known.then_some(shown)
     }
 
     /// A question that was open before this client came.
-    pub(super) fn question(&mut self, requested: &PermissionRequested) -> Vec<Effect> {
+    pub(super) fn question(&mut self, permission: &Permission) -> Vec<Effect> {
         let mut out = Vec::new();
-        self.ask(requested, &mut out);
+        let changes = self.transcript.ask(permission);
+        self.ask(&permission.into(), &changes, &mut out);
         out
     }
 
-    fn ask(&mut self, requested: &PermissionRequested, out: &mut Vec<Effect>) {
-        let (announced, tool_call) = self.calls.asked(requested);
-        out.extend(announced.map(update));
+    fn ask(&self, requested: &PermissionRequested, changes: &[Change<'_>], out: &mut Vec<Effect>) {
+        let PermissionRequested { permission_id, call_id, tool_name, arguments, .. } = requested;
+        self.announce(changes, call_id, tool_name, arguments, out);
+        let tool_call = self.calls.asked(requested);
         let options = requested.options.iter().map(|option| calls::option(*option)).collect();
-        let permission_id = requested.permission_id.clone();
-        out.push(Effect::Ask(Box::new(Question { permission_id, tool_call, options })));
+        out.push(Effect::Ask(Box::new(Question { permission_id: permission_id.clone(), tool_call, options })));
+    }
+
+    /// Tells of a call that begins with this event.
+    fn announce(&self, changes: &[Change<'_>], id: &CallId, tool_name: &str, arguments: &Value, out: &mut Vec<Effect>) {
+        if self.is_new_call(changes, id) {
+            out.push(update(self.calls.announced(id, tool_name, arguments)));
+        }
+    }
+
+    fn is_new_call(&self, changes: &[Change<'_>], id: &CallId) -> bool {
+        changes.iter().any(|change| {
+            let Change::New(at) = change else { return false };
+            self.transcript.entries[*at].as_call().is_some_and(|call| call.call_id == *id)
+        })
+    }
+
+    /// What of messages and reasoning was not shown yet: what their pieces did not show comes with the whole.
+    fn show_texts(&self, changes: &[Change<'_>], out: &mut Vec<Effect>) {
+        for change in changes {
+            let Change::Text(at, text) = change else { continue };
+            match &self.transcript.entries[*at].body {
+                EntryBody::Message(message) => say(&message.message_id, text, out),
+                EntryBody::Reasoning(reasoning) => think(&reasoning.message_id, text, out),
+                _ => {}
+            }
+        }
     }
 
     /// The call that started it says how it ended; who shows notices gets one, because that call is far up by then.
-    fn command_ended(&mut self, ended: &CommandEnded, is_replay: bool, out: &mut Vec<Effect>) {
-        let Some(started) = self.commands.remove(&ended.command_id) else { return };
-        let (title, how) = (calls::command_title(&started), calls::command_end(ended));
-        out.push(update(calls::renamed(&started.call_id, format!("{title} ({how})"))));
+    fn command_ended(&self, ended: &CommandEnded, changes: &[Change<'_>], is_replay: bool, out: &mut Vec<Effect>) {
+        let Some(place) = changes.first().and_then(Change::place) else { return };
+        let Some(command) = self.transcript.entries[place].as_command() else { return };
+        // One that began before this view is no call here.
+        let Some(call_id) = &command.call_id else { return };
+        let title = calls::command_title(&command.command.text());
+        let how = command.status.end_in_words(command.exit_code);
+        out.push(update(calls::renamed(call_id, format!("{title} ({how})"))));
         if self.shows.notices && !is_replay {
             let severity = match ended.exit_code {
                 None | Some(0) => acp::NoticeSeverity::Info,
                 Some(_) => acp::NoticeSeverity::Warning,
             };
-            let notice = acp::Notice::new(severity, "A background command has ended");
+            let notice = acp::Notice::new(severity, NoticeTitle::CommandEnded.title());
             out.push(update(acp::SessionUpdate::Notice(notice.description(format!("{title}: {how}")))));
         }
-    }
-
-    /// What the chunks did not show: they are gone from old turns.
-    fn finish_message(&mut self, id: &MessageId, content: &str, reasoning: &str, out: &mut Vec<Effect>) {
-        let mut shown = self.messages.remove(id).unwrap_or_default();
-        think(id, unseen(&mut shown.reasoning, 0, reasoning), out);
-        say(id, unseen(&mut shown.text, 0, content), out);
     }
 }
 
 fn update(update: acp::SessionUpdate) -> Effect {
     Effect::Update(Box::new(update))
-}
-
-/// The part of `content`, which starts at `offset`, that lies behind what was shown.
-fn unseen<'a>(shown: &mut u64, offset: u64, content: &'a str) -> &'a str {
-    let end = offset + content.len() as u64;
-    let skip = usize::try_from(shown.saturating_sub(offset)).unwrap_or(usize::MAX).min(content.len());
-    *shown = end.max(*shown);
-    content.get(skip..).unwrap_or_default()
 }
 
 fn say(id: &MessageId, text: &str, out: &mut Vec<Effect>) {

@@ -38,6 +38,7 @@ async fn a_handler_that_panics_costs_its_own_request_only() {
         store: MemoryStore::new(),
         models: Arc::new(NoModels),
         tools: std::iter::empty::<Arc<dyn wharf_tools::Tool>>().collect::<Toolbox>(),
+        mcp: Default::default(),
     };
     let engine = Engine::start(EngineConfig::new(home.path(), home.path()), parts).await.unwrap();
     let mut config = ServerConfig::new(Auth::None);

@@ -257,8 +257,9 @@ impl Socket {
                 Ok(Some(payload))
             }
             Action::Compact { session_id, focus } => {
-                self.principal.require(Scope::SessionsWrite)?;
-                let session_id = self.session(session_id)?;
+                let session_id = self.session(session_id);
+                self.allow(Scope::SessionsWrite, session_id.as_ref().ok()).await?;
+                let session_id = session_id?;
                 let compact = CompactSession { focus };
                 let answer = self.principal.access.compact(&session_id, compact).await?;
                 Ok(Some(json!({ "action": "compacting", "session_id": session_id, "seq": answer.seq })))

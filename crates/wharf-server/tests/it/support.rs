@@ -152,6 +152,7 @@ impl Builder {
             store: MemoryStore::new(),
             models: Arc::new(Obedient { gate: Arc::clone(&gate) }),
             tools: Toolbox::builtin(ToolsConfig::default()),
+            mcp: Default::default(),
         };
         let engine = Engine::start(config, parts).await.unwrap();
         let server = Server::bind(self.server, engine.clone()).unwrap();

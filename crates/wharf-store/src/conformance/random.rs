@@ -167,7 +167,7 @@ impl Side {
             seen.push('\n');
         };
         let store = &self.store;
-        see(format!("{:?}", store.head().borrow()));
+        see(format!("{:?}", store.head().position()));
         see(format!("{:?}", store.read_all(Position(0), 1_000, usize::MAX).await));
         see(format!("{:?} {:?}", store.unfinished().await, store.session_count().await));
         for n in 0..SESSIONS {

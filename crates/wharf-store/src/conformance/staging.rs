@@ -86,7 +86,7 @@ pub async fn a_staged_log_comes_to_light_as_a_whole(backend: &dyn Backend) {
     // Copies are no news.
     let seen = of_all(&store).await;
     assert_eq!(seen, [("other".to_owned(), 1), ("other".to_owned(), 2), ("copy".to_owned(), 1)]);
-    assert_eq!(store.read_all(*store.head().borrow(), 9, 9).await.unwrap().len(), 0);
+    assert_eq!(store.read_all(store.head().position(), 9, 9).await.unwrap().len(), 0);
 
     // From here on it is a session like any other.
     store.release(&id, lease.fence).await.unwrap();

@@ -12,7 +12,7 @@ impl From<Error> for StoreError {
             Some(ErrorCode::DiskFull) => Self::Full(error.to_string()),
             Some(ErrorCode::ReadOnly) => Self::ReadOnly(error.to_string()),
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => Self::Corrupt(error.to_string()),
-            _ => Self::Disk(error.to_string()),
+            _ => Self::Unavailable(error.to_string()),
         }
     }
 }

@@ -47,7 +47,7 @@ impl Known {
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 Err(StoreError::Lost(format!("{name} was deleted while it was in use")))
             }
-            Err(error) => Err(StoreError::Disk(format!("{name}: {error}"))),
+            Err(error) => Err(StoreError::Unavailable(format!("{name}: {error}"))),
         }
     }
 }
@@ -139,7 +139,7 @@ pub(super) fn leave_out_lost(connection: &mut Connection) -> Result<(), StoreErr
 
 /// What a failed write means, in words for people: SQLite says no more than that it failed.
 pub(super) fn explain(database: &Path, error: StoreError) -> StoreError {
-    let StoreError::Disk(reason) = &error else { return error };
+    let StoreError::Unavailable(reason) = &error else { return error };
     match probe(database) {
         Err(probed) if probed.kind() == io::ErrorKind::StorageFull || probed.kind() == io::ErrorKind::QuotaExceeded => {
             StoreError::Full(format!("{reason}: {probed}"))

@@ -37,7 +37,7 @@ impl Writer {
         // The files come with the first write.
         connection.execute("UPDATE meta SET value = value + 1 WHERE name = 'checks'", [])?;
         self.wal_pages = count_pages(&mut connection)?;
-        let trouble = |error: std::io::Error| StoreError::Disk(error.to_string());
+        let trouble = |error: std::io::Error| StoreError::Unavailable(error.to_string());
         self.wal = open_wal(&self.database).map_err(trouble)?;
         let files = Arc::new(Files::new(&self.database).map_err(trouble)?);
         let file = self.wal.try_clone().map_err(trouble)?;

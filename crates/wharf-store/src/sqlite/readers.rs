@@ -64,7 +64,7 @@ impl Readers {
             }
             result
         });
-        task.await.unwrap_or_else(|_| Err(StoreError::Disk("a read was stopped".to_owned()).into()))
+        task.await.unwrap_or_else(|_| Err(StoreError::Unavailable("a read was stopped".to_owned()).into()))
     }
 
     /// Lets nobody read, and forgets every connection, as long as the answer lives. `Busy` where somebody reads.

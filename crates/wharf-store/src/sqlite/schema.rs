@@ -26,7 +26,7 @@ pub(super) fn migrate(connection: &mut Connection, path: &Path) -> Result<(), St
 fn version(connection: &Connection, path: &Path) -> Result<usize, StoreError> {
     let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     usize::try_from(found).ok().filter(|version| *version <= STEPS.len()).ok_or_else(|| StoreError::TooNew {
-        path: path.display().to_string(),
+        place: path.display().to_string(),
         found,
         known: known(),
     })

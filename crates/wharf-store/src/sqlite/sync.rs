@@ -61,7 +61,7 @@ impl SyncThread {
     pub fn push(&self, unsynced: Unsynced) {
         let Some(queue) = &self.queue else { return };
         if let Err(std::sync::mpsc::SendError(lost)) = queue.send(unsynced) {
-            answer(lost.waiters, || Some(StoreError::Disk("the thread that syncs is gone".to_owned())));
+            answer(lost.waiters, || Some(StoreError::Unavailable("the thread that syncs is gone".to_owned())));
         }
     }
 
@@ -87,7 +87,7 @@ fn run(inbox: &Receiver<Unsynced>, file: &File, sync: &SyncFile, visibility: &Vi
         if visibility.failure().is_none() {
             point("store.before_sync");
             let synced = if mistake("skip_sync") { Ok(()) } else { sync(file) };
-            let failed = |error| StoreError::Disk(format!("syncing the log failed: {error}"));
+            let failed = |error| StoreError::Unavailable(format!("syncing the log failed: {error}"));
             // A sync of a file that nobody can find again keeps nothing.
             match synced.map_err(failed).and_then(|()| files.look()) {
                 Ok(()) => visibility.synced(through),

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use super::{SqliteConfig, SqliteStore, sync};
 use crate::conformance::random::both_answer_the_same;
 use crate::conformance::{Backend, Driver, bodies};
-use crate::{MemoryDisk, MemoryStore, Store};
+use crate::{Logs, MemoryDisk, MemoryStore, Store};
 
 /// A directory for a database.
 struct Place(TempDir);

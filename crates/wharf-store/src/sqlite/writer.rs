@@ -345,10 +345,10 @@ impl Writer {
 
     fn check_in_transaction(&self) -> Result<(), StoreError> {
         if self.visibility.failure().is_some() {
-            probe(&self.database).map_err(|error| StoreError::Disk(error.to_string()))?;
+            probe(&self.database).map_err(|error| StoreError::Unavailable(error.to_string()))?;
             // Inside the transaction nobody else writes to the log.
             write_again(&self.wal, &self.sync_file)
-                .map_err(|error| StoreError::Disk(format!("syncing the log failed again: {error}")))?;
+                .map_err(|error| StoreError::Unavailable(format!("syncing the log failed again: {error}")))?;
             self.visibility.recovered();
             tracing::warn!("the store can write again");
         }
@@ -366,7 +366,7 @@ impl Writer {
             );
             if let Err(error) = released
                 .map_err(StoreError::from)
-                .and_then(|_| (self.sync_file)(&self.wal).map_err(|error| StoreError::Disk(error.to_string())))
+                .and_then(|_| (self.sync_file)(&self.wal).map_err(|error| StoreError::Unavailable(error.to_string())))
             {
                 tracing::warn!(%error, "leases could not be given back; the next start takes them over");
             }

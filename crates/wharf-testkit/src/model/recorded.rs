@@ -82,7 +82,7 @@ fn text_of(message: &Value) -> String {
     }
 }
 
-fn check_history(messages: &[Value]) -> Result<(), String> {
+pub(super) fn check_history(messages: &[Value]) -> Result<(), String> {
     let mut open = BTreeSet::new();
     for message in messages {
         if message["role"] == "tool" {

@@ -13,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::reply::{Finish, Load, Step};
+use super::wire::{Encoder, Wire};
 use super::{Recorded, Reply, Shared, encode};
 use crate::http::Request;
 
@@ -63,21 +64,27 @@ async fn answer(stream: &mut TcpStream, request: Request, shared: &Shared) -> Re
         let histories = json!({ "requests": *shared.count.borrow(), "invalid": invalid });
         return whole(stream, 200, &[], &histories).await;
     }
-    if request.method != "POST" || !request.path.ends_with("/chat/completions") {
+    let Some(wire) = Wire::of(&request.path).filter(|_| request.method == "POST") else {
         let missing = json!({ "error": { "message": format!("no such path: {}", request.path) } });
         return whole(stream, 404, &[], &missing).await;
-    }
+    };
     let Ok(body) = serde_json::from_slice::<Value>(&request.body) else {
         return whole(stream, 400, &[], &json!({ "error": { "message": "the body is not JSON" } })).await;
     };
-    let reply = shared.choose(&body);
-    let streamed = body["stream"] == true;
+    if let Some((status, error)) = wire.refusal(&request, &body, &shared.issued) {
+        shared.refused(&error);
+        return whole(stream, status, &[], &error).await;
+    }
+    let chat = wire.as_chat(&body);
+    let reply = shared.choose(&chat);
+    let streamed = wire == Wire::Gemini || body["stream"] == true;
+    let encoder = wire.encoder(&request.path, &body, Arc::clone(&shared.issued));
     shared.replying.send_modify(|count| *count += 1);
     let _replying = Replying(shared);
-    shared.record(Recorded { path: request.path, headers: request.headers, body });
+    shared.record(Recorded { path: request.path, headers: request.headers, body }, &chat);
     match &reply.body {
         Some(error) => whole(stream, reply.status, &reply.headers, error).await,
-        None if streamed => stream_reply(stream, &reply).await,
+        None if streamed => stream_reply(stream, &reply, wire, encoder).await,
         None => whole(stream, 200, &reply.headers, &completion(&reply)).await,
     }
 }
@@ -101,22 +108,28 @@ async fn whole(stream: &mut TcpStream, status: u16, headers: &[(String, String)]
     Ok(stream.write_all(out.as_bytes()).await?)
 }
 
-async fn stream_reply(stream: &mut TcpStream, reply: &Reply) -> Result<(), Stopped> {
+async fn stream_reply(
+    stream: &mut TcpStream,
+    reply: &Reply,
+    wire: Wire,
+    mut encoder: Box<dyn Encoder>,
+) -> Result<(), Stopped> {
     let mut head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n".to_owned();
     for (name, value) in &reply.headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
     let mut out = BytesMut::from(head.as_bytes());
-    out.extend_from_slice(&encode::delta(&json!({ "role": "assistant", "content": "" })));
+    out.extend_from_slice(&encoder.start());
     stream.write_all(&out).await?;
     for step in &reply.steps {
         match step {
-            Step::Delta(delta) => stream.write_all(&encode::delta(delta)).await?,
+            Step::Delta(delta) => stream.write_all(&encoder.delta(delta)).await?,
             Step::Raw(bytes) => stream.write_all(&encode::chunk(bytes)).await?,
             Step::Wait(pause) => while_connected(stream, sleep(*pause)).await?,
             Step::Gate(gate) => while_connected(stream, gate.passed()).await?,
-            Step::Load(load) => send_load(stream, *load).await?,
+            Step::Load(load) if wire == Wire::Chat => send_load(stream, *load).await?,
+            Step::Load(load) => send_words(stream, *load, encoder.as_mut()).await?,
         }
     }
     match reply.finish {
@@ -125,9 +138,7 @@ async fn stream_reply(stream: &mut TcpStream, reply: &Reply) -> Result<(), Stopp
         Finish::Missing => stream.write_all(encode::LAST_CHUNK).await?,
         Finish::Fitting | Finish::Reason(_) => {
             let mut out = BytesMut::new();
-            out.extend_from_slice(&encode::finish(reply.finish_reason().unwrap_or("stop")));
-            out.extend_from_slice(&encode::usage(reply.usage));
-            out.extend_from_slice(&encode::chunk(encode::DONE));
+            out.extend_from_slice(&encoder.finish(reply.finish_reason().unwrap_or("stop"), reply.usage));
             out.extend_from_slice(encode::LAST_CHUNK);
             stream.write_all(&out).await?;
         }
@@ -168,6 +179,18 @@ async fn send_load(stream: &mut TcpStream, load: Load) -> Result<(), Stopped> {
                 stream.write_all(&out).await?;
             }
         }
+    }
+    Ok(())
+}
+
+/// A load on another wire than chat completions, whose speed nobody measures.
+async fn send_words(stream: &mut TcpStream, load: Load, encoder: &mut dyn Encoder) -> Result<(), Stopped> {
+    let mut ticks = (load.per_second > 0).then(|| interval(Duration::from_secs(1) / load.per_second));
+    for index in 0..load.deltas {
+        if let Some(ticks) = &mut ticks {
+            ticks.tick().await;
+        }
+        stream.write_all(&encoder.delta(&json!({ "content": format!("{index} ") }))).await?;
     }
     Ok(())
 }

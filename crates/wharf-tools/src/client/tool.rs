@@ -10,8 +10,9 @@ use wharf_protocol::tool::ToolSource;
 use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::{ClientHost, HostError};
-use crate::remote::{description, names, result, visible};
+use crate::remote::{self, description, names};
 use crate::{CallContext, Tool, ToolError, ToolOutput};
+use wharf_foreign::visible;
 
 /// Tools of one client. What it lists beyond them is left out.
 const TOOLS_MAX: usize = 128;
@@ -140,16 +141,11 @@ impl Tool for ClientTool {
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
         let answer = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
             answer = self.host.call(&context.call_id, &self.name, arguments) => answer,
         };
         let answer = answer.map_err(|error| ToolError::Failed(self.failed(&error)))?;
-        let told = result::told(&shaped(answer));
-        if told.is_error {
-            return Err(ToolError::Failed(visible::shortened(told.text, context.output_limit)));
-        }
-        let output = crate::output::bounded(told.text, &context).await;
-        Ok(ToolOutput { content: told.content, ..output })
+        remote::outcome(&shaped(answer), &context).await
     }
 }
 

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use super::{BUFFER_MAX_BYTES, Buffer, content, style};
 use crate::blocking::change;
 use crate::diff::file_diff;
-use crate::output::floor;
 use crate::workspace::PathError;
 use crate::{ToolError, Workspace};
 
@@ -69,7 +68,7 @@ impl Buffer {
         let name = self.name();
         let mut patch = file_diff(String::new(), &name, Some(meant), Some(found)).patch;
         if patch.len() > DIFFERENCE_MAX_BYTES {
-            patch.truncate(floor(&patch, DIFFERENCE_MAX_BYTES));
+            patch.truncate(patch.floor_char_boundary(DIFFERENCE_MAX_BYTES));
             patch.push_str("\n...");
         }
         ToolError::Failed(format!(

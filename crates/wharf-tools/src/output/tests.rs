@@ -1,17 +1,6 @@
-//! Limits hold, whatever the text.
+//! What does not fit is kept.
 
 use super::*;
-
-proptest::proptest! {
-    #[test]
-    fn a_cut_text_keeps_its_limit(text in "(?s).{0,3000}", limit in 0usize..2000) {
-        let short = cut(&text, limit, None);
-        proptest::prop_assert!(short.len() <= limit);
-        if text.len() <= limit {
-            proptest::prop_assert_eq!(short, text);
-        }
-    }
-}
 
 #[tokio::test]
 async fn what_does_not_fit_is_in_a_private_file() {

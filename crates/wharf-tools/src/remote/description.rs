@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
 
-use super::visible;
+use wharf_foreign::visible;
 
 /// What is cut off is not missed by a model; what a longer one is for is no description.
 const DESCRIPTION_MAX_BYTES: usize = 4 << 10;
@@ -14,12 +14,12 @@ const SCHEMA_MAX_BYTES: usize = 64 << 10;
 const BOUNDS: Bounds = Bounds { length: SCHEMA_MAX_BYTES, depth: json::DEPTH_MAX };
 
 /// A description, for a model and for people.
-pub(crate) fn text(text: &str) -> String {
+pub fn text(text: &str) -> String {
     visible::shortened(visible::text(text.trim()), DESCRIPTION_MAX_BYTES)
 }
 
 /// A schema of arguments. Providers want an object's, whatever the tool's owner says.
-pub(crate) fn schema(mut schema: Value) -> Result<Value, String> {
+pub fn schema(mut schema: Value) -> Result<Value, String> {
     let size = schema.to_string().len();
     if size > SCHEMA_MAX_BYTES {
         return Err(format!("its schema has {size} bytes; at most {SCHEMA_MAX_BYTES} are taken"));

@@ -10,7 +10,7 @@ const SERVER_MAX: usize = 24;
 
 /// The servers' parts of their tools' names, in the servers' order. Without `__`, so that the end of a part is plain; two
 /// that would be the same are told apart by a hash of what they were called.
-pub(crate) fn server_parts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
+pub fn server_parts<'a>(names: impl Iterator<Item = &'a str>) -> Vec<String> {
     let names: Vec<&str> = names.collect();
     let plain: Vec<String> = names.iter().map(|name| server_part(name)).collect();
     let mut count: HashMap<&str, usize> = HashMap::new();
@@ -40,7 +40,7 @@ fn server_part(name: &str) -> String {
 
 /// The names of somebody's tools behind a prefix, in the order of `tools`, which holds no name twice. One that had to be
 /// changed and would then be another's is told apart by a hash of what it was.
-pub(crate) fn tool_names(prefix: &str, tools: &[&str]) -> Vec<String> {
+pub fn tool_names(prefix: &str, tools: &[&str]) -> Vec<String> {
     let room = NAME_MAX - prefix.len();
     let fitted = |tool: &str| {
         let plain = sanitised(tool);

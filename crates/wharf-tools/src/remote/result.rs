@@ -4,7 +4,7 @@ use serde_json::Value;
 use wharf_protocol::ContentBlock;
 use wharf_protocol::content::EmbeddedResource;
 
-use super::visible;
+use wharf_foreign::visible;
 
 /// Blocks of one result that are taken over.
 const BLOCKS_MAX: usize = 256;
@@ -17,15 +17,15 @@ const URI_MAX_BYTES: usize = 2 << 10;
 
 /// A result, before its text is cut to what a call may have.
 #[derive(Debug, Default, PartialEq)]
-pub(crate) struct Told {
-    pub(crate) text: String,
+pub struct Told {
+    pub text: String,
     /// Pictures, sounds and links. Text is in `text` alone.
-    pub(crate) content: Vec<ContentBlock>,
-    pub(crate) is_error: bool,
+    pub content: Vec<ContentBlock>,
+    pub is_error: bool,
 }
 
 /// Takes over what a call was answered with.
-pub(crate) fn told(result: &Value) -> Told {
+pub fn told(result: &Value) -> Told {
     let is_error = match result.get("isError") {
         Some(Value::String(text)) => text.trim().eq_ignore_ascii_case("true"),
         Some(flag) => flag.as_bool() == Some(true) || flag.as_u64() == Some(1),

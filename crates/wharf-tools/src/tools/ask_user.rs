@@ -12,7 +12,6 @@ use wharf_protocol::{ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
-use crate::blocking::stopped;
 use crate::question::{Field, FieldKind, Question, Reply};
 use crate::{CallContext, HostError, Tool, ToolError, ToolOutput};
 
@@ -103,7 +102,7 @@ impl Tool for AskUser {
         let limit = Duration::from_millis(context.timeout_ms);
         let reply = tokio::select! {
             biased;
-            () = context.cancel.cancelled() => return Err(stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
             reply = host.ask(&context.call_id, &question, limit) => reply,
         };
         let result = match reply {
@@ -176,7 +175,7 @@ fn answer(question: &Question, values: &Map<String, Value>) -> Result<String, To
         }
     }
     let mut text = format!("The user answered:\n{}", lines.join("\n"));
-    text.truncate(crate::output::floor(&text, ANSWER_MAX_BYTES));
+    text.truncate(text.floor_char_boundary(ANSWER_MAX_BYTES));
     Ok(text)
 }
 

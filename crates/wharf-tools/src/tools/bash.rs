@@ -17,11 +17,12 @@ use wharf_protocol::{Seen, TerminalSize, ToolKind, ToolSpec};
 use super::About;
 use crate::arguments::lenient;
 use crate::blocking::seeing;
-use crate::exec::containment::{self, Namespaces};
-use crate::exec::{self, End, Execution, Finished, Launch};
-use crate::supervisor::Supervisor;
 use crate::workspace::OpenDir;
 use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace, seen};
+use wharf_exec::commands::Launch;
+use wharf_exec::containment::{self, Namespaces};
+use wharf_exec::supervisor::Supervisor;
+use wharf_exec::{End, Execution, Finished, environment};
 
 /// The kernel takes no longer argument.
 const COMMAND_MAX_BYTES: usize = 120 * 1024;
@@ -72,7 +73,7 @@ impl Bash {
             subject: Some("command"),
             timeout_ms: config.bash_timeout_ms,
         };
-        let environment = exec::allowed(&config.environment, &config.pass_environment);
+        let environment = environment::allowed(&config.environment, &config.pass_environment);
         let shell = shell(&environment);
         let supervisor = config.supervisor.map(|program| Arc::new(Supervisor::new(program)));
         Self { spec: about.with_arguments::<Arguments>(), shell, environment, supervisor, namespaces }
@@ -84,7 +85,7 @@ impl Bash {
     async fn namespace(&self) -> Result<Option<PathBuf>, ToolError> {
         let namespaces = Arc::clone(&self.namespaces);
         let found = tokio::task::spawn_blocking(move || namespaces.program()).await;
-        let found = found.map_err(|_| crate::blocking::stopped())?;
+        let found = found.map_err(|_| ToolError::stopped())?;
         found.map_err(|reason| {
             ToolError::Failed(format!(
                 "the configuration requires containment, and it cannot be had: {reason}. Nothing was run."
@@ -140,7 +141,7 @@ impl Tool for Bash {
             return Err(ToolError::Failed(text));
         }
         if context.cancel.is_cancelled() {
-            return Err(crate::blocking::stopped());
+            return Err(ToolError::stopped());
         }
         let OpenDir { fd: directory, rel } = directory(&context.workspace, arguments.workdir.as_deref())?;
         // The engine enforces the call's own limit; a shorter one is ours.
@@ -155,7 +156,7 @@ impl Tool for Bash {
                 // Another machine may have it elsewhere.
                 program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),
                 arguments: vec!["-c".into(), command],
-                environment: exec::quiet(),
+                environment: environment::quiet(),
                 directory: context.workspace.absolute(&rel),
                 output_limit: in_terminal::KEPT_BYTES,
             };
@@ -195,7 +196,7 @@ impl Tool for Bash {
             return Err(ToolError::Failed("only a background command keeps its input open".into()));
         }
         let finished = execution
-            .run(self.supervisor.as_ref(), &context)
+            .run(self.supervisor.as_ref(), &context.for_commands())
             .await
             .map_err(|error| ToolError::Failed(format!("the command could not be run: {error}")))?;
         outcome(finished, timeout.unwrap_or(context.timeout_ms), context.output_limit)
@@ -229,7 +230,7 @@ pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result
     };
     let mut exit_code = None;
     if let End::Exited(status) = end {
-        let (code, words) = exec::describe(status);
+        let (code, words) = wharf_exec::describe(status);
         exit_code = Some(code);
         if let Some(words) = words {
             note(words);
@@ -242,7 +243,7 @@ pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result
     if survivors > 0 {
         note(format!("{survivors} processes could not be stopped: they run as another user"));
     }
-    text.truncate(crate::output::floor(&text, limit));
+    text.truncate(text.floor_char_boundary(limit));
     match end {
         End::Exited(_) => Ok(ToolOutput {
             result: text,

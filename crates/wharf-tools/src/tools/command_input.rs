@@ -66,7 +66,7 @@ impl Tool for CommandInput {
         let bytes = content.len();
         tokio::select! {
             taken = commands.input(&command_id, content, close) => taken?,
-            () = context.cancel.cancelled() => return Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
         }
         let closed = if close { ", and closed it" } else { "" };
         let result = format!("Wrote {bytes} bytes to {command_id}{closed}.");

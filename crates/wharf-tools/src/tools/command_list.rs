@@ -46,7 +46,7 @@ impl Tool for CommandList {
         let commands = context.commands.as_deref().ok_or_else(unavailable)?;
         let list = tokio::select! {
             list = commands.list() => list?,
-            () = context.cancel.cancelled() => return Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
         };
         let lines: Vec<String> = list
             .commands

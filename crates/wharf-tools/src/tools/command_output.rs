@@ -13,8 +13,8 @@ use wharf_protocol::{CommandId, CommandStatus, ToolKind, ToolSpec};
 use super::About;
 use super::bash::{ending, unavailable};
 use crate::arguments::lenient;
-use crate::commands::{OUTPUT_DEFAULT_BYTES, OUTPUT_WAIT_MOST_MS};
 use crate::{CallContext, Tool, ToolError, ToolOutput};
+use wharf_exec::commands::{OUTPUT_DEFAULT_BYTES, OUTPUT_WAIT_MOST_MS};
 
 /// Longest wait of one call.
 const WAIT_MOST_MS: u64 = 600_000;
@@ -72,7 +72,7 @@ impl Tool for CommandOutput {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         tokio::select! {
             output = read(arguments, &context) => output,
-            () = context.cancel.cancelled() => Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => Err(ToolError::stopped()),
         }
     }
 }

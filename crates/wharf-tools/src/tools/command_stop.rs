@@ -53,7 +53,7 @@ impl Tool for CommandStop {
         let Arguments { command_id } = crate::arguments::parse(&self.spec, arguments)?;
         tokio::select! {
             ended = stop(&command_id, &context) => ended,
-            () = context.cancel.cancelled() => Err(crate::blocking::stopped()),
+            () = context.cancel.cancelled() => Err(ToolError::stopped()),
         }
     }
 }

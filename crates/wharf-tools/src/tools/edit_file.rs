@@ -185,7 +185,7 @@ impl Change {
             result.push_str(&format!(". Note: {note}"));
         }
         result.push_str(&format!("\n{}", matching::excerpt(&text, first, new_lines)));
-        result.truncate(crate::output::floor(&result, limit));
+        result.truncate(result.floor_char_boundary(limit));
         ToolOutput {
             result,
             diffs: vec![file_diff(workspace.absolute_text(rel), &name, Some(&file.text), Some(&text))],

@@ -13,7 +13,7 @@ use wharf_protocol::{Seen, ToolKind, ToolSpec};
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing, stopped};
+use crate::blocking::{Stop, Why, look, seeing};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
@@ -121,7 +121,7 @@ fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
         if found.len() == FOUND_MAX { Step::End } else { Step::Continue }
     })?;
     if end == WalkEnd::Stopped(Why::Cancelled) {
-        return Err(stopped());
+        return Err(ToolError::stopped());
     }
     found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let total = found.len();

@@ -23,7 +23,7 @@ use wharf_protocol::{Seen, ToolKind, ToolSpec};
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing, stopped};
+use crate::blocking::{Stop, Why, look, seeing};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
@@ -216,7 +216,7 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
         }
     };
     if end == WalkEnd::Stopped(Why::Cancelled) {
-        return Err(stopped());
+        return Err(ToolError::stopped());
     }
     let mut output = found.output(&arguments.pattern, filter.map(|filter| filter.glob), end);
     if let Some(note) = workspace.left_out() {

@@ -13,7 +13,7 @@ use wharf_protocol::{Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing, stopped};
+use crate::blocking::{Stop, Why, look, seeing};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
 
@@ -107,7 +107,7 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
         Step::Continue
     })?;
     if end == WalkEnd::Stopped(Why::Cancelled) {
-        return Err(stopped());
+        return Err(ToolError::stopped());
     }
     let mut result = format!("{}/", shown(&rel));
     if lines.is_empty() && end == WalkEnd::Complete && missed.is_nothing() {

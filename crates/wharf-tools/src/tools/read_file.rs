@@ -13,9 +13,8 @@ use wharf_protocol::{ContentBlock, Seen, ToolKind, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing, stopped};
+use crate::blocking::{Stop, Why, look, seeing};
 use crate::editor::{Buffer, Want};
-use crate::output::floor;
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
 use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
@@ -231,7 +230,7 @@ impl Range {
         stop: &Stop,
     ) -> Result<ToolOutput, ToolError> {
         if stop.reached() == Some(Why::Cancelled) {
-            return Err(stopped());
+            return Err(ToolError::stopped());
         }
         if listing.shown.is_none() {
             let (name, first, lines) = (shown(rel), self.first, listing.lines);
@@ -243,7 +242,7 @@ impl Range {
         for note in listing.notes(self, encoding) {
             result.push_str(&format!("[{note}]\n"));
         }
-        result.truncate(floor(&result, limit));
+        result.truncate(result.floor_char_boundary(limit));
         Ok(ToolOutput {
             result,
             truncated: listing.is_partial(),
@@ -299,7 +298,7 @@ impl Range {
         let body = body.strip_suffix(b"\r").unwrap_or(body);
         let decoded = String::from_utf8_lossy(body);
         // A cut may fall into a character: that is no fault of the file's.
-        let intact = if is_cut { &decoded[..floor(&decoded, LINE_MAX_BYTES)] } else { &decoded };
+        let intact = if is_cut { &decoded[..decoded.floor_char_boundary(LINE_MAX_BYTES)] } else { &decoded };
         let mut text = format!("{number:>6}\t{intact}");
         if is_cut {
             text.push_str(&format!(" [line cut, it has {len} bytes]"));
@@ -310,7 +309,7 @@ impl Range {
             if listing.shown.is_some() {
                 return;
             }
-            text.truncate(floor(&text, self.room));
+            text.truncate(text.floor_char_boundary(self.room));
         }
         if matches!(decoded, std::borrow::Cow::Owned(_)) && intact.contains(char::REPLACEMENT_CHARACTER) {
             listing.bad_lines += 1;

@@ -31,7 +31,7 @@ impl Home {
 
     /// Opens the directory that has the name now. What was opened is judged, not the name: no link that is swapped in meanwhile
     /// leads elsewhere.
-    pub(crate) fn open(&self) -> io::Result<(OwnedFd, PathBuf)> {
+    pub fn open(&self) -> io::Result<(OwnedFd, PathBuf)> {
         let (dir, real) = open(&self.path).map_err(|error| match error.kind() {
             io::ErrorKind::NotFound => io::Error::new(
                 error.kind(),

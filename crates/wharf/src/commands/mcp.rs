@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Context as _;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
+use wharf_mcp::{McpSet, Remembered};
 use wharf_protocol::mcp::{McpServerState, McpStatus};
 use wharf_protocol::rest::ToolList;
 use wharf_protocol::{CallId, SessionId, ToolSpec};
-use wharf_tools::mcp::{McpSet, Remembered};
 use wharf_tools::{CallContext, Clients, Home, Progress, ToolError, Workspace};
 
 use super::{print_json, tools};
@@ -26,8 +26,7 @@ const CLOSE_LIMIT: Duration = Duration::from_secs(7);
 
 pub async fn run(context: &Context, command: McpCommand) -> anyhow::Result<Exit> {
     wiring::check_mcp(&context.config)?;
-    let toolbox = wiring::tools(&context.config, &context.environment);
-    let mcp = toolbox.mcp();
+    let mcp = wiring::mcp(&context.config, &context.environment);
     if !mcp.has_common() {
         note("no MCP servers are configured; `[mcp.NAME]` in the configuration file adds one");
     }

@@ -23,6 +23,7 @@ use crate::failure::{Exit, Failure};
 use crate::journal;
 use crate::output::note;
 use crate::reload::{LiveModels, Origin, Reload};
+use crate::resident;
 use crate::terminal::Style;
 use crate::wiring;
 
@@ -82,7 +83,10 @@ pub async fn run(
         ));
     }
     note(&format!("wharf {} listens on {url}", env!("CARGO_PKG_VERSION")));
-    let served = serve(server, &mut signals, &mut reload).await;
+    let served = tokio::select! {
+        served = serve(server, &mut signals, &mut reload) => served,
+        never = resident::give_back_when_quiet() => match never {},
+    };
     engine.stop(if matches!(served, Ok(Stop::Hurried)) { Duration::ZERO } else { CLOSING }).await;
     lock.withdraw();
     served.context("the server failed")?;

@@ -6,7 +6,7 @@ mod copy;
 use serde_json::json;
 use wharf_protocol::rest::{MessageQuery, SessionPage, SessionQuery};
 use wharf_protocol::{EventBody, EventKind, Role, Seq, Session, SessionId, Timestamp};
-use wharf_store::{Store, Window};
+use wharf_store::{Logs, Window};
 
 use super::{print_json, session};
 use crate::cli::{ListArgs, SessionListArgs, SessionsArgs, SessionsCommand};

@@ -37,3 +37,27 @@ fn a_process_goes_on_with_less_of_its_program() {
     assert!(after < before, "{after} KiB are mapped, {before} were");
     assert_eq!(serde_json::from_str::<Vec<u8>>("[1, 2]").unwrap(), [1, 2]);
 }
+
+#[test]
+fn a_process_becomes_quiet_once_until_it_works_again() {
+    let looks = |used: &[u64]| {
+        let mut quiet = Quiet::default();
+        used.iter().map(|&used| quiet.look(used)).collect::<Vec<_>>()
+    };
+    assert_eq!(looks(&[9, 9, 10, 10, 10]), [false, false, true, false, false], "its start, then nothing but timers");
+    assert_eq!(looks(&[9, 9, 20, 20, 20, 20]), [false, false, false, false, true, false], "a turn comes in between");
+    assert_eq!(looks(&[9, 9, 9, 20, 20, 20]), [false, false, true, false, false, true], "quiet, a turn, quiet again");
+    assert_eq!(looks(&[9, 11, 13, 15]), [false; 4], "steady work");
+}
+
+#[test]
+fn processor_time_is_read_whatever_the_program_is_called() {
+    let stat = "7 (a) b (c) S 1 7 7 0 -1 4194560 5316 0 82 0 13 4 0 0 20 0 5 0 43";
+    assert_eq!(ticks_of(stat), Some(17));
+    assert_eq!(
+        (ticks_of(""), ticks_of("7 (a) S 1"), ticks_of("7 (a) S 1 2 3 4 5 6 7 8 9 10 x 12")),
+        (None, None, None)
+    );
+    #[cfg(target_os = "linux")]
+    assert!(ticks_of(&std::fs::read_to_string("/proc/self/stat").unwrap()).is_some());
+}

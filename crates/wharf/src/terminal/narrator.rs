@@ -1,11 +1,10 @@
 //! A turn in words: the agent's text, and a line for each thing that happens.
 
-use std::collections::HashMap;
-
-use wharf_protocol::event::{CallErrorReason, ToolCallComplete, ToolCallError};
-use wharf_protocol::permission::Resolution;
-use wharf_protocol::tool::{FileDiff, PlanStatus};
-use wharf_protocol::{CallId, CommandStatus, Event, EventBody, MessageId, Role};
+use wharf_protocol::transcript::{
+    CallEntry, CallState, Change, CommandEntry, DiffEntry, EntryBody, Notice, PlanChange, QuestionEntry, Settings,
+    TurnEntry, TurnOutcome,
+};
+use wharf_protocol::{CommandStatus, Event, EventBody, Permission, Transcript};
 
 use super::{Style, clean, one_line};
 
@@ -25,19 +24,17 @@ pub struct Told {
     pub notes: Vec<String>,
 }
 
-/// Turns events into words. Keeps what it has to know of open calls and messages, and nothing else.
+/// Turns what happens to a transcript into words, and keeps of it what is open.
 pub struct Narrator {
     style: Style,
-    titles: HashMap<CallId, String>,
-    /// Bytes of each open message that were told.
-    told: HashMap<MessageId, u64>,
+    transcript: Transcript,
     /// Also tells when a call begins.
     tells_starts: bool,
 }
 
 impl Narrator {
     pub fn new(style: Style) -> Self {
-        Self { style, titles: HashMap::new(), told: HashMap::new(), tells_starts: false }
+        Self { style, transcript: Transcript::new(), tells_starts: false }
     }
 
     pub fn telling_starts(mut self) -> Self {
@@ -45,193 +42,193 @@ impl Narrator {
         self
     }
 
+    /// What is open: questions, and the turn that runs.
+    pub fn transcript(&self) -> &Transcript {
+        &self.transcript
+    }
+
+    /// A question that was open before the first event.
+    pub fn ask(&mut self, permission: &Permission) {
+        self.transcript.ask(permission);
+    }
+
     pub fn tell(&mut self, event: &Event) -> Told {
-        let style = self.style;
         let mut told = Told::default();
-        match &event.body {
-            EventBody::MessageChunk(chunk) if chunk.role == Role::Assistant => {
-                told.text = self.next_part(&chunk.message_id, chunk.offset, &chunk.content);
-            }
-            EventBody::MessageComplete(message) if message.role == Role::Assistant => {
-                told.text = self.rest(&message.message_id, &message.content);
-                told.ends_message = !message.content.is_empty();
-            }
-            EventBody::MessageError(message) if message.role == Role::Assistant => {
-                told.text = self.rest(&message.message_id, &message.content);
-                told.ends_message = !message.content.is_empty();
-                if message.defect.is_some() {
-                    told.notes.push(style.dim(&one_line(&message.error, SUMMARY_CHARS)));
+        for change in self.transcript.apply(event) {
+            let Some(entry) = change.place().and_then(|place| self.transcript.entries.get(place)) else { continue };
+            match (&entry.body, change) {
+                (EntryBody::Message(_), Change::Text(_, text)) => told.text.push_str(&clean(text)),
+                (EntryBody::Message(_), Change::Changed(_)) => told.ends_message = true,
+                (EntryBody::Call(call), Change::Changed(_)) if !entry.open => self.tell_call_end(call, &mut told.notes),
+                (EntryBody::Call(call), Change::Changed(_))
+                    if self.tells_starts && matches!(event.body, EventBody::ToolCallStart(_)) =>
+                {
+                    told.notes.push(self.style.dim(&format!("{} {}", call.state.glyph(), title(call))));
                 }
-            }
-            EventBody::ToolCallStart(start) => {
-                let title = one_line(&start.title, SUMMARY_CHARS);
-                if self.tells_starts {
-                    told.notes.push(style.dim(&format!("… {title}")));
+                (EntryBody::Question(question), Change::Changed(_)) if !entry.open => {
+                    told.notes.extend(self.answer(question));
                 }
-                self.titles.insert(start.call_id.clone(), title);
+                (EntryBody::Command(command), Change::New(_)) if command.status == CommandStatus::Running => {
+                    let line = one_line(&command.command.text(), SUMMARY_CHARS);
+                    told.notes.push(self.style.dim(&format!("& {line} goes on as {}", command.command_id)));
+                }
+                (EntryBody::Command(command), Change::Changed(_)) => told.notes.push(self.command_end(command)),
+                (EntryBody::Plan(plan), Change::New(_)) => told.notes.push(self.plan(plan)),
+                (EntryBody::Notice(notice), Change::New(_)) => self.tell_notice(notice, event, &mut told.notes),
+                (EntryBody::Turn(turn), Change::New(_)) => told.notes.extend(self.turn_end(turn)),
+                _ => {}
             }
-            EventBody::ToolCallComplete(done) => self.tell_complete(done, &mut told.notes),
-            EventBody::ToolCallError(failed) => self.tell_error(failed, &mut told.notes),
-            EventBody::PermissionResolved(answer) => {
-                let by = answer.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
-                told.notes.push(style.dim(&format!("? {}{by}", resolution_words(answer.option))));
-            }
-            EventBody::CommandStarted(started) => {
-                let line = one_line(&started.command, SUMMARY_CHARS);
-                told.notes.push(style.dim(&format!("& {line} goes on as {}", started.command_id)));
-            }
-            EventBody::CommandEnded(ended) => {
-                let how = match (ended.status, ended.exit_code) {
-                    (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
-                    (status, _) => status.as_str().replace('_', " "),
-                };
-                told.notes.push(style.dim(&format!("& {} has ended: {how}", ended.command_id)));
-            }
-            EventBody::PlanUpdated(plan) => {
-                let done = plan.entries.iter().filter(|entry| entry.status == PlanStatus::Completed).count();
-                let now = plan.entries.iter().find(|entry| entry.status == PlanStatus::InProgress);
-                let now = now.map(|entry| format!(": {}", one_line(&entry.content, SUMMARY_CHARS))).unwrap_or_default();
-                told.notes.push(style.dim(&format!("plan {done}/{}{now}", plan.entries.len())));
-            }
-            EventBody::ModelRetrying(retry) => {
-                let wait = format!("{:.1}", std::time::Duration::from_millis(retry.delay_ms).as_secs_f32());
-                let why = one_line(&retry.error, SUMMARY_CHARS);
-                told.notes.push(style.dim(&format!(
-                    "the model failed ({why}); attempt {} of {} in {wait} s",
-                    // Both count what follows the first attempt.
-                    retry.attempt + 1,
-                    retry.max_attempts + 1
-                )));
-            }
-            EventBody::ContextCompacting(_) => {
-                told.notes.push(style.dim("the model sums up what was said"));
-            }
-            EventBody::ContextCompactionFailed(failed) => {
-                told.notes
-                    .push(style.dim(&format!("nothing was summed up: {}", one_line(&failed.error, SUMMARY_CHARS))));
-            }
-            EventBody::ContextCompacted(compacted) => told.notes.push(style.dim(&compacted.in_words())),
-            EventBody::TurnResumed(_) => {
-                told.notes.push(style.dim("the turn goes on after the server was interrupted"));
-            }
-            EventBody::PromptQueued(queued) => {
-                told.notes.push(style.dim(&format!("waits for the running turn, at place {}", queued.position)));
-            }
-            EventBody::TurnFailed(failed) => {
-                told.notes.push(format!("{} {}", style.error("failed:"), one_line(&failed.error.error, 400)));
-            }
-            EventBody::TurnCancelled(cancelled) => {
-                let by = cancelled.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
-                told.notes.push(style.dim(&format!("cancelled{by}")));
-            }
-            EventBody::PromptWithdrawn(withdrawn) => {
-                told.notes.push(style.dim(&format!("withdrawn: {}", one_line(&withdrawn.reason, SUMMARY_CHARS))));
-            }
-            _ => {}
         }
+        if let EventBody::PromptQueued(queued) = &event.body {
+            let line = format!("waits for the running turn, at place {}", queued.position);
+            told.notes.push(self.style.dim(&line));
+        }
+        self.transcript.keep(0);
         told
     }
 
-    /// What of a piece was not told yet.
-    fn next_part(&mut self, message: &MessageId, offset: u64, content: &str) -> String {
-        let told = self.told.entry(message.clone()).or_default();
-        let end = offset + content.len() as u64;
-        if end <= *told {
-            return String::new();
-        }
-        let skip = usize::try_from(told.saturating_sub(offset)).unwrap_or(0);
-        *told = end;
-        clean(content.get(skip..).unwrap_or(content))
-    }
-
-    fn rest(&mut self, message: &MessageId, whole: &str) -> String {
-        let told = self.told.remove(message).unwrap_or(0);
-        let skip = usize::try_from(told).unwrap_or(usize::MAX);
-        clean(whole.get(skip..).unwrap_or_default())
-    }
-
-    fn title(&mut self, call: &CallId, tool: &str) -> String {
-        self.titles.remove(call).filter(|title| !title.is_empty()).unwrap_or_else(|| clean(tool))
-    }
-
-    fn tell_complete(&mut self, done: &ToolCallComplete, notes: &mut Vec<String>) {
-        let title = self.title(&done.call_id, &done.tool_name);
-        let style = self.style;
-        let mark = if done.exit_code.is_none_or(|code| code == 0) { "✓" } else { "!" };
-        notes.push(style.dim(&format!("{mark} {title}{}", summary(done))));
-        for diff in &done.diffs {
-            notes.extend(diff_lines(style, diff));
-        }
-    }
-
-    fn tell_error(&mut self, failed: &ToolCallError, notes: &mut Vec<String>) {
-        let title = self.title(&failed.call_id, &failed.tool_name);
-        let what = match failed.reason {
-            CallErrorReason::Failed => one_line(&failed.error, SUMMARY_CHARS),
-            CallErrorReason::Denied => format!("refused: {}", one_line(&failed.error, SUMMARY_CHARS)),
-            CallErrorReason::Cancelled => "cancelled".to_owned(),
-            CallErrorReason::TimedOut => "took too long".to_owned(),
-            CallErrorReason::Interrupted => "interrupted".to_owned(),
+    fn tell_call_end(&self, call: &CallEntry, notes: &mut Vec<String>) {
+        let (style, title, state) = (self.style, title(call), call.state);
+        let told = match state {
+            CallState::Completed => {
+                let mark = if call.exit_code.is_none_or(|code| code == 0) { state.glyph() } else { "!" };
+                notes.push(style.dim(&format!("{mark} {title}{}", summary(call))));
+                notes.extend(call.diffs.iter().flat_map(|diff| diff_lines(style, diff)));
+                return;
+            }
+            CallState::Failed => one_line(call.error.head(), SUMMARY_CHARS),
+            CallState::Denied => format!("{}: {}", state.word(), one_line(call.error.head(), SUMMARY_CHARS)),
+            _ => state.word().to_owned(),
         };
-        notes.push(format!("{} {}", self.style.removed("✗"), self.style.dim(&format!("{title} · {what}"))));
+        notes.push(format!("{} {}", style.removed(state.glyph()), style.dim(&format!("{title} · {told}"))));
+    }
+
+    /// Nothing where a turn ended with the question.
+    fn answer(&self, question: &QuestionEntry) -> Option<String> {
+        let by = question.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
+        Some(self.style.dim(&format!("? {}{by}", question.answer?.word())))
+    }
+
+    fn command_end(&self, command: &CommandEntry) -> String {
+        let how = command.status.end_in_words(command.exit_code);
+        self.style.dim(&format!("& {} has ended: {how}", command.command_id))
+    }
+
+    fn plan(&self, plan: &PlanChange) -> String {
+        let now = plan.current.as_ref().map(|step| format!(": {}", one_line(step, SUMMARY_CHARS))).unwrap_or_default();
+        self.style.dim(&format!("plan {}/{}{now}", plan.completed, plan.total))
+    }
+
+    fn tell_notice(&self, notice: &Notice, event: &Event, notes: &mut Vec<String>) {
+        let line = match notice {
+            Notice::Retrying { attempt, max_attempts, delay_ms, error } => {
+                let wait = format!("{:.1}", std::time::Duration::from_millis(*delay_ms).as_secs_f32());
+                let why = one_line(error, SUMMARY_CHARS);
+                // Both count what follows the first attempt.
+                let (attempt, most) = (attempt + 1, max_attempts + 1);
+                format!("the model failed ({why}); attempt {attempt} of {most} in {wait} s")
+            }
+            Notice::Defect { error, .. } => one_line(error, SUMMARY_CHARS),
+            Notice::Resumed { .. } => "the turn goes on after the server was interrupted".to_owned(),
+            Notice::Withdrawn { reason, .. } => format!("withdrawn: {}", one_line(reason, SUMMARY_CHARS)),
+            Notice::Cleared { .. } => "what was said is forgotten".to_owned(),
+            Notice::Compacting { .. } => "the model sums up what was said".to_owned(),
+            Notice::CompactionFailed { error } => format!("nothing was summed up: {}", one_line(error, SUMMARY_CHARS)),
+            Notice::Compacted { .. } => match &event.body {
+                EventBody::ContextCompacted(compacted) => compacted.in_words(),
+                _ => return,
+            },
+            Notice::Settings(settings) => {
+                notes.extend(settings_lines(settings).iter().map(|line| self.style.dim(line)));
+                return;
+            }
+            _ => return,
+        };
+        notes.push(self.style.dim(&line));
+    }
+
+    fn turn_end(&self, turn: &TurnEntry) -> Option<String> {
+        match turn.outcome {
+            TurnOutcome::Completed => None,
+            TurnOutcome::Cancelled => {
+                let by = turn.by.as_ref().map(|by| format!(" by {}", clean(by))).unwrap_or_default();
+                Some(self.style.dim(&format!("{}{by}", turn.outcome.word())))
+            }
+            TurnOutcome::Failed => {
+                let why = turn.error.as_ref().map(|error| one_line(&error.error, 400)).unwrap_or_default();
+                Some(format!("{} {why}", self.style.error(&format!("{}:", turn.outcome.word()))))
+            }
+        }
     }
 }
 
-fn summary(done: &ToolCallComplete) -> String {
+fn title(call: &CallEntry) -> String {
+    if call.title.is_empty() { clean(&call.tool_name) } else { one_line(&call.title, SUMMARY_CHARS) }
+}
+
+fn settings_lines(settings: &Settings) -> Vec<String> {
+    let Settings { agent_name, model, mode, thinking, tool_location, additional_directories, by: _ } = settings;
+    let directories = additional_directories.as_ref().map(|further| {
+        let names: Vec<String> = further.iter().map(|path| clean(&path.display().to_string())).collect();
+        match names.is_empty() {
+            true => "no further directories".to_owned(),
+            false => format!("further directories: {}", names.join(", ")),
+        }
+    });
+    let lines = [
+        agent_name.as_ref().map(|agent| format!("agent {} from the next prompt on", clean(agent))),
+        model.as_ref().map(|model| format!("model {}", clean(model))),
+        mode.map(|mode| format!("mode {mode}")),
+        thinking.map(|thinking| format!("thinking {thinking}")),
+        tool_location.map(|place| format!("tools work at the {}", place.as_str())),
+        directories,
+    ];
+    lines.into_iter().flatten().collect()
+}
+
+fn summary(call: &CallEntry) -> String {
     let mut parts = Vec::new();
-    if let Some(code) = done.exit_code {
+    if let Some(code) = call.exit_code {
         parts.push(format!("exit {code}"));
     }
-    if !done.diffs.is_empty() {
-        let (mut added, mut removed) = (0, 0);
-        for line in done.diffs.iter().flat_map(changed_lines) {
-            if line.starts_with('+') { added += 1 } else { removed += 1 }
-        }
+    if !call.diffs.is_empty() {
+        let (added, removed) =
+            call.diffs.iter().fold((0, 0), |(added, removed), diff| (added + diff.added, removed + diff.removed));
         parts.push(format!("+{added} −{removed}"));
-    } else if !done.result.trim().is_empty() {
-        let lines = done.result.lines().count();
-        parts.push(if lines == 1 { one_line(&done.result, SUMMARY_CHARS) } else { format!("{lines} lines") });
+    } else if !call.result.text().trim().is_empty() {
+        let one = call.result_lines == 1;
+        parts.push(if one {
+            one_line(call.result.head(), SUMMARY_CHARS)
+        } else {
+            format!("{} lines", call.result_lines)
+        });
     }
-    if done.duration_ms >= 1_000 {
-        parts.push(format!("{:.1} s", std::time::Duration::from_millis(done.duration_ms).as_secs_f32()));
+    if let Some(ms) = call.duration_ms.filter(|ms| *ms >= 1_000) {
+        parts.push(format!("{:.1} s", std::time::Duration::from_millis(ms).as_secs_f32()));
     }
     if parts.is_empty() { String::new() } else { format!(" · {}", parts.join(" · ")) }
 }
 
-/// The lines of a unified diff that were added or removed.
-fn changed_lines(diff: &FileDiff) -> impl Iterator<Item = &str> {
+fn diff_lines(style: Style, diff: &DiffEntry) -> Vec<String> {
     let is_change = |line: &&str| {
         (line.starts_with('+') && !line.starts_with("+++")) || (line.starts_with('-') && !line.starts_with("---"))
     };
-    diff.patch.lines().filter(is_change)
-}
-
-fn diff_lines(style: Style, diff: &FileDiff) -> Vec<String> {
-    let all: Vec<&str> = changed_lines(diff).collect();
-    let mut shown: Vec<String> = all
-        .iter()
+    let mut shown: Vec<String> = diff
+        .patch
+        .head()
+        .lines()
+        .filter(is_change)
         .take(DIFF_LINES)
         .map(|line| {
             let text = format!("    {}", clean(line).chars().take(SUMMARY_CHARS).collect::<String>());
             if line.starts_with('+') { style.added(&text) } else { style.removed(&text) }
         })
         .collect();
-    if all.len() > DIFF_LINES {
-        shown.push(style.dim(&format!("    … {} more lines", all.len() - DIFF_LINES)));
+    let more = (diff.added + diff.removed).saturating_sub(shown.len() as u64);
+    if more > 0 {
+        shown.push(style.dim(&format!("    … {more} more lines")));
     }
     shown
-}
-
-/// An answer in words.
-fn resolution_words(resolution: Resolution) -> &'static str {
-    match resolution {
-        Resolution::AllowOnce => "allowed",
-        Resolution::AllowAlways => "allowed for this session",
-        Resolution::RejectOnce => "refused",
-        Resolution::RejectAlways => "refused for this session",
-        Resolution::TimedOut => "refused: nobody answered in time",
-        Resolution::Cancelled => "not answered: the turn was cancelled",
-    }
 }
 
 #[cfg(test)]
@@ -239,26 +236,28 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn event(kind: &str, payload: serde_json::Value) -> Event {
-        let whole = json!({ "seq": 1, "type": kind, "session_id": "s", "turn_id": "t", "timestamp": "2026-01-01T00:00:00Z", "payload": payload });
-        serde_json::from_value(whole).unwrap()
+    /// The next event.
+    fn tell(narrator: &mut Narrator, (kind, payload): (&str, serde_json::Value)) -> Told {
+        let seq = narrator.transcript.last_seq.0 + 1;
+        let whole = json!({ "seq": seq, "type": kind, "session_id": "s", "turn_id": "t", "timestamp": "2026-01-01T00:00:00Z", "payload": payload });
+        let event: Event = serde_json::from_value(whole).unwrap();
+        narrator.tell(&event)
     }
 
-    fn chunk(offset: u64, content: &str) -> Event {
-        event(
-            "message.chunk",
-            json!({ "message_id": "m", "role": "assistant", "offset": offset, "content": content, "done": false }),
-        )
+    fn chunk(offset: u64, content: &str) -> (&'static str, serde_json::Value) {
+        let chunk =
+            json!({ "message_id": "m", "role": "assistant", "offset": offset, "content": content, "done": false });
+        ("message.chunk", chunk)
     }
 
     #[test]
     fn text_is_told_once_also_when_it_comes_twice() {
         let mut narrator = Narrator::new(Style::plain());
-        assert_eq!(narrator.tell(&chunk(0, "Hello")).text, "Hello");
-        assert_eq!(narrator.tell(&chunk(0, "Hello")).text, "");
-        assert_eq!(narrator.tell(&chunk(3, "lo wor")).text, " wor");
+        assert_eq!(tell(&mut narrator, chunk(0, "Hello")).text, "Hello");
+        assert_eq!(tell(&mut narrator, chunk(0, "Hello")).text, "");
+        assert_eq!(tell(&mut narrator, chunk(3, "lo wor")).text, " wor");
         let complete = json!({ "message_id": "m", "role": "assistant", "content": "Hello world", "done": true, "stop_reason": "end_turn", "model": "x/y" });
-        let told = narrator.tell(&event("message.complete", complete));
+        let told = tell(&mut narrator, ("message.complete", complete));
         assert_eq!((told.text.as_str(), told.ends_message), ("ld", true));
     }
 
@@ -266,10 +265,10 @@ mod tests {
     fn a_call_is_one_line() {
         let mut narrator = Narrator::new(Style::plain());
         let start = json!({ "call_id": "c", "tool_name": "bash", "arguments": {}, "kind": "execute", "title": "ls\u{1b}[2J", "read_only": false, "decision": { "allowed": true, "reason": "mode full" } });
-        assert_eq!(narrator.tell(&event("tool.call_start", start)).notes, Vec::<String>::new());
+        assert_eq!(tell(&mut narrator, ("tool.call_start", start)).notes, Vec::<String>::new());
         let done =
             json!({ "call_id": "c", "tool_name": "bash", "result": "a\nb\n", "exit_code": 0, "duration_ms": 1500 });
-        assert_eq!(narrator.tell(&event("tool.call_complete", done)).notes, ["✓ ls␛[2J · exit 0 · 2 lines · 1.5 s"]);
+        assert_eq!(tell(&mut narrator, ("tool.call_complete", done)).notes, ["✓ ls␛[2J · exit 0 · 2 lines · 1.5 s"]);
     }
 
     #[test]
@@ -277,7 +276,7 @@ mod tests {
         let mut narrator = Narrator::new(Style::plain());
         let done = json!({ "call_id": "c", "tool_name": "edit_file", "result": "edited", "duration_ms": 1, "diffs": [{ "path": "a", "patch": "--- a\n+++ a\n@@ -1 +1 @@\n-old\n+new\n" }] });
         assert_eq!(
-            narrator.tell(&event("tool.call_complete", done)).notes,
+            tell(&mut narrator, ("tool.call_complete", done)).notes,
             ["✓ edit_file · +1 −1", "    -old", "    +new"]
         );
     }
@@ -289,7 +288,7 @@ mod tests {
             [(1, 1, "attempt 2 of 2"), (1, 3, "attempt 2 of 4"), (3, 3, "attempt 4 of 4")]
         {
             let retry = json!({ "attempt": attempt, "max_attempts": repetitions, "delay_ms": 500, "error": "503" });
-            let notes = narrator.tell(&event("model.retrying", retry)).notes;
+            let notes = tell(&mut narrator, ("model.retrying", retry)).notes;
             assert!(notes[0].contains(told), "{notes:?}");
         }
     }

@@ -6,7 +6,7 @@ use std::io::{BufRead, BufReader, Write};
 use tokio::sync::mpsc;
 use wharf_foreign::visible::head_and_tail;
 use wharf_protocol::PermissionOption;
-use wharf_protocol::permission::Preview;
+use wharf_protocol::transcript::QuestionEntry;
 
 use super::{Style, clean, one_line};
 
@@ -21,15 +21,14 @@ pub enum Choice {
     Unclear,
 }
 
+/// What can be typed, as it is offered.
+pub const CHOICES: &str = "[y]es once, [a]lways in this session, [n]o, [never]";
+
 /// Reads `y`, `a`, `n` or `never`, or their words.
 pub fn read_choice(line: &str) -> Choice {
-    match line.trim().to_lowercase().as_str() {
-        "y" | "yes" | "allow" => Choice::Answer(PermissionOption::AllowOnce),
-        "a" | "always" => Choice::Answer(PermissionOption::AllowAlways),
-        "n" | "no" | "reject" => Choice::Answer(PermissionOption::RejectOnce),
-        "never" => Choice::Answer(PermissionOption::RejectAlways),
-        _ => Choice::Unclear,
-    }
+    let typed = line.trim().to_lowercase();
+    let meant = PermissionOption::ALL.into_iter().find(|option| option.typed().contains(&typed.as_str()));
+    meant.map_or(Choice::Unclear, Choice::Answer)
 }
 
 /// The terminal that this process was started from, while it is in the foreground there.
@@ -45,11 +44,10 @@ const PREVIEW_LINES: usize = 60;
 const PREVIEW_FILES: usize = 20;
 
 /// What a question is about, to be shown before it. Each foreign line is marked, so that none passes for ours.
-pub fn preview_lines(style: Style, preview: Option<&Preview>) -> Vec<String> {
-    let Some(preview) = preview else { return Vec::new() };
+pub fn preview_lines(style: Style, question: &QuestionEntry) -> Vec<String> {
     let mut lines = Vec::new();
-    for diff in preview.diffs.iter().take(PREVIEW_FILES) {
-        for line in head_and_tail(diff.patch.trim_end(), PREVIEW_LINES) {
+    for diff in question.diffs.iter().take(PREVIEW_FILES) {
+        for line in head_and_tail(diff.patch.text().trim_end(), PREVIEW_LINES) {
             let line = format!("  | {}", clean(&line));
             lines.push(match line.as_bytes().get(4) {
                 Some(b'+') => style.added(&line),
@@ -58,14 +56,14 @@ pub fn preview_lines(style: Style, preview: Option<&Preview>) -> Vec<String> {
             });
         }
     }
-    let hidden = preview.cut as usize + preview.diffs.len().saturating_sub(PREVIEW_FILES);
+    let hidden = question.cut + question.diffs.len().saturating_sub(PREVIEW_FILES) as u64;
     if hidden > 0 {
         lines.push(format!("  {hidden} diffs are cut or not shown"));
     }
-    if let Some(problem) = &preview.problem {
+    if let Some(problem) = &question.problem {
         lines.push(format!("  it would fail at this moment: {}", one_line(problem, 300)));
     }
-    for path in preview.paths_outside.iter().take(PREVIEW_FILES) {
+    for path in question.paths_outside.iter().take(PREVIEW_FILES) {
         lines.push(style.error(&format!("  outside the workspace: {}", one_line(path, 300))));
     }
     lines
@@ -84,7 +82,7 @@ impl Terminal {
 
     /// Shows a question; the answer comes from [`Terminal::line`].
     pub fn ask(&mut self, question: &str) {
-        let choices = self.style.dim("[y]es once, [a]lways in this session, [n]o, [never]");
+        let choices = self.style.dim(CHOICES);
         let text = format!("{} {}\n  {choices} ", self.style.asks("?"), clean(question));
         self.write(&text);
     }

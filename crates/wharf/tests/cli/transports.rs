@@ -12,6 +12,7 @@ use wharf_protocol::{
     Event, EventBody, EventKind, McpServer, Mode, PermissionOption, Prompt, Seq, Session, TurnStatus,
 };
 
+use wharf_mcp::Mcp;
 use wharf_store::{SqliteConfig, SqliteStore};
 use wharf_tools::{Toolbox, ToolsConfig};
 
@@ -41,6 +42,7 @@ async fn an_engine_in_this_process_does_what_a_server_does() {
             environment: std::env::vars().filter(|(name, _)| name == "PATH").collect(),
             ..ToolsConfig::default()
         }),
+        mcp: Mcp::default(),
     };
     let engine = Engine::start(EngineConfig::new(home.workspace(), &state), parts).await.unwrap();
     let embedded = Client::embedded(engine, Caller::owner("test"), Timeouts::default());

@@ -76,7 +76,7 @@ async fn play(context_tokens: Option<u64>) -> (Vec<Seen>, Vec<EventBody>) {
         // Short, long, and at times longer than may be shown.
         let size = if step % 67 == 0 { 60_000 } else { step * 397 % 2_500 };
         let line = format!("line of file {step}, which says nothing in particular\n");
-        room.workspace.write(&format!("f{step}.txt"), &line.repeat(size / line.len() + 1));
+        room.workspace.write(&format!("f{step}.txt"), line.repeat(size / line.len() + 1));
     }
     let session = room.session("small").await.id;
     for prompt in 0..PROMPTS {

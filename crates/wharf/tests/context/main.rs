@@ -8,6 +8,7 @@ mod refusals;
 use std::sync::Arc;
 
 use wharf_engine::{Access, Caller, Engine, EngineConfig, Parts};
+use wharf_mcp::Mcp;
 use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::rest::CreateSession;
 use wharf_protocol::{Event, Mode, Prompt, Session, SessionId, Turn};
@@ -38,6 +39,7 @@ impl Room {
             store: SqliteStore::open(SqliteConfig::new(state.path().join("wharf.db"))).unwrap(),
             models: Arc::new(Models::discover(models)),
             tools: Toolbox::builtin(ToolsConfig { environment, ..ToolsConfig::default() }),
+            mcp: Mcp::default(),
         };
         let mut config = EngineConfig::new(workspace.path(), state.path());
         config.default_mode = Mode::Full;

@@ -97,7 +97,7 @@ async fn each_is_followed_by_one_compaction_and_one_repetition() {
         });
         let room = Room::start(&model, None).await;
         for step in 1..=6 {
-            room.workspace.write(&format!("f{step}.txt"), &format!("line {step} of a file that is long\n").repeat(600));
+            room.workspace.write(&format!("f{step}.txt"), format!("line {step} of a file that is long\n").repeat(600));
         }
         let session = room.session("small").await.id;
         let turn = room.turn(&session, "read them").await;

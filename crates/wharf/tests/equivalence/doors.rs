@@ -6,6 +6,7 @@ use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wharf_client::{Auth, Client, Follow, RemoteOptions, Timeouts};
 use wharf_engine::{Caller, Engine, EngineConfig, Parts};
+use wharf_mcp::Mcp;
 use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::frame::Frame;
 use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession, CreateSession};
@@ -280,6 +281,7 @@ impl Embedded {
             store: SqliteStore::open(SqliteConfig::new(state.path().join("wharf.db"))).unwrap(),
             models: Arc::new(Models::discover(models)),
             tools: Toolbox::builtin(ToolsConfig { environment, ..ToolsConfig::default() }),
+            mcp: Mcp::default(),
         };
         let mut config = EngineConfig::new(workspace.path(), state.path());
         config.default_mode = Mode::Ask;

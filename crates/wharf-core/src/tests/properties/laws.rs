@@ -1,6 +1,6 @@
 //! What is true of every log, once the run is over.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
 
 use wharf_protocol::{CallId, Event, EventBody, EventKind, Message, MessageId, PermissionId, Role, Seq, TurnId};
 
@@ -33,7 +33,7 @@ pub(crate) fn check_laws(run: &Run) {
 /// One turn at a time, each with one end, and nothing of it after that.
 fn turns_end_once(log: &[Event]) {
     let mut open: Option<&TurnId> = None;
-    let mut ended = HashSet::new();
+    let mut ended = BTreeSet::new();
     for event in log {
         let Some(turn_id) = &event.turn_id else { continue };
         assert!(!ended.contains(turn_id), "{} after the end of {turn_id}", event.kind());
@@ -52,8 +52,8 @@ fn turns_end_once(log: &[Event]) {
 }
 
 fn prompts_end_once(run: &Run) {
-    let mut received: HashMap<&MessageId, u32> = HashMap::new();
-    let mut ends: HashMap<&MessageId, u32> = HashMap::new();
+    let mut received: BTreeMap<&MessageId, u32> = BTreeMap::new();
+    let mut ends: BTreeMap<&MessageId, u32> = BTreeMap::new();
     for event in &run.bench.log {
         match &event.body {
             EventBody::PromptReceived(e) => *received.entry(&e.message_id).or_default() += 1,
@@ -71,9 +71,9 @@ fn prompts_end_once(run: &Run) {
 }
 
 fn calls_have_one_outcome(log: &[Event]) {
-    let mut asked: HashSet<&CallId> = HashSet::new();
-    let mut started: HashSet<&CallId> = HashSet::new();
-    let mut ended: HashSet<&CallId> = HashSet::new();
+    let mut asked: BTreeSet<&CallId> = BTreeSet::new();
+    let mut started: BTreeSet<&CallId> = BTreeSet::new();
+    let mut ended: BTreeSet<&CallId> = BTreeSet::new();
     for event in log {
         match &event.body {
             EventBody::MessageComplete(e) => {
@@ -101,7 +101,7 @@ fn calls_have_one_outcome(log: &[Event]) {
 
 /// In a turn, what is no read runs alone.
 fn calls_run_in_order(log: &[Event]) {
-    let mut open: HashMap<&CallId, bool> = HashMap::new();
+    let mut open: BTreeMap<&CallId, bool> = BTreeMap::new();
     for event in log.iter().filter(|event| event.turn_id.is_some()) {
         match &event.body {
             EventBody::ToolCallStart(e) => {
@@ -123,8 +123,8 @@ fn calls_run_in_order(log: &[Event]) {
 /// After its `turn.cancel_requested` nothing of a turn starts, neither on the log nor in the engine.
 fn cancelled_turns_start_nothing(run: &Run) {
     let log = &run.bench.log;
-    let mut cancelled: HashMap<&TurnId, Seq> = HashMap::new();
-    let mut turn_of: HashMap<&CallId, &TurnId> = HashMap::new();
+    let mut cancelled: BTreeMap<&TurnId, Seq> = BTreeMap::new();
+    let mut turn_of: BTreeMap<&CallId, &TurnId> = BTreeMap::new();
     for event in log {
         let Some(turn_id) = &event.turn_id else { continue };
         let is_cancelled = cancelled.contains_key(turn_id);
@@ -156,7 +156,9 @@ fn cancelled_turns_start_nothing(run: &Run) {
             | Effect::LookAtCall { .. }
             | Effect::StopCall { .. }
             | Effect::StartCommand { .. }
-            | Effect::StopCommand { .. } => None,
+            | Effect::StopCommand { .. }
+            | Effect::Truncate { .. }
+            | Effect::Delete => None,
         };
         let since = turn_id.and_then(|turn_id| cancelled.get(turn_id));
         assert!(since.is_none_or(|since| seq < since), "{effect:?} after the cancel");
@@ -190,8 +192,8 @@ fn compactions_end_once(log: &[Event]) {
 
 /// Chunks join without gaps into the text of the message's end, and what was begun has an end.
 fn texts_are_whole(run: &Run) {
-    let mut texts: HashMap<&MessageId, (String, String)> = HashMap::new();
-    let mut open: HashSet<&MessageId> = HashSet::new();
+    let mut texts: BTreeMap<&MessageId, (String, String)> = BTreeMap::new();
+    let mut open: BTreeSet<&MessageId> = BTreeSet::new();
     for event in &run.bench.log {
         match &event.body {
             EventBody::MessageStart(e) => assert!(open.insert(&e.message_id), "started twice"),
@@ -225,8 +227,8 @@ fn texts_are_whole(run: &Run) {
 }
 
 fn permissions_are_resolved_once(log: &[Event]) {
-    let mut open: HashSet<&PermissionId> = HashSet::new();
-    let mut all: HashSet<&PermissionId> = HashSet::new();
+    let mut open: BTreeSet<&PermissionId> = BTreeSet::new();
+    let mut all: BTreeSet<&PermissionId> = BTreeSet::new();
     for event in log {
         match &event.body {
             EventBody::PermissionRequested(e) => {
@@ -236,7 +238,7 @@ fn permissions_are_resolved_once(log: &[Event]) {
             _ => {}
         }
     }
-    assert_eq!(open, HashSet::new(), "a question without an end");
+    assert_eq!(open, BTreeSet::new(), "a question without an end");
 }
 
 /// Each call is followed by its one result, no reply by a reply, and the last word is not the agent's.
@@ -263,7 +265,7 @@ fn shown_is_valid(messages: &[&Message]) {
 }
 
 fn only_reads_run_twice(run: &Run) {
-    let reads: HashSet<&CallId> = run
+    let reads: BTreeSet<&CallId> = run
         .bench
         .log
         .iter()
@@ -272,7 +274,7 @@ fn only_reads_run_twice(run: &Run) {
             _ => None,
         })
         .collect();
-    let mut ran: HashMap<&CallId, u32> = HashMap::new();
+    let mut ran: BTreeMap<&CallId, u32> = BTreeMap::new();
     for (_, effect) in &run.bench.effects {
         if let Effect::RunCall { call_id, alone, .. } = effect {
             let runs = ran.entry(call_id).or_default();

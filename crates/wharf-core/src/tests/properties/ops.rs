@@ -1,6 +1,6 @@
 //! Random inputs, fitted to what the session is doing so that most of them matter.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use serde_json::json;
@@ -158,7 +158,7 @@ fn any_priority() -> impl Strategy<Value = Priority> {
 /// A run, with what was answered in it.
 pub(crate) struct Run {
     pub(crate) bench: Bench,
-    pub(crate) accepted: HashMap<MessageId, (TurnId, Seq)>,
+    pub(crate) accepted: BTreeMap<MessageId, (TurnId, Seq)>,
 }
 
 impl Run {
@@ -174,7 +174,7 @@ impl Run {
         };
         let mut bench = Bench::new(config, setup.mode, setup.entropy);
         bench.core.set_context_limit(setup.context_limit);
-        Self { bench, accepted: HashMap::new() }
+        Self { bench, accepted: BTreeMap::new() }
     }
 
     pub(crate) fn step(&mut self, op: Op) {
@@ -263,6 +263,7 @@ impl Run {
             sender: None,
             metadata: None,
             body_hash: hash.to_string(),
+            earlier: None,
         }));
         let Ok(Answer::Prompt(accepted)) = outcome.answer else { return };
         let answer = (accepted.turn_id, accepted.seq);

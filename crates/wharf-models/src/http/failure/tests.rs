@@ -223,3 +223,11 @@ fn every_way_to_say_that_a_request_is_too_long() {
         assert!(!matches!(in_stream(&body).kind, ModelErrorKind::ContextOverflow { .. }), "{throttle}");
     }
 }
+
+#[test]
+fn a_wish_in_the_body_is_one_too() {
+    let body = br#"{"error":{"code":429,"message":"Slow down.","status":"RESOURCE_EXHAUSTED","details":[
+        {"@type":"type.googleapis.com/google.rpc.RetryInfo","retryDelay":"46.5s"}]}}"#;
+    let error = from_response(429, &HeaderMap::new(), body, None);
+    assert_eq!((error.kind, error.retry_after_ms), (ModelErrorKind::RateLimited, Some(46_500)));
+}

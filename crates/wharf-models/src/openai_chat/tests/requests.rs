@@ -156,7 +156,7 @@ fn what_a_model_said_for_itself_goes_back_to_it_alone() {
     theirs.tool_calls[0].provider_data.as_mut().unwrap()["model"] = json!("other/model");
     expect![[r#"
         {"role":"assistant","content":"x","reasoning_content":"because","reasoning_details":[{"text":"t"}],"tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"},"extra_content":{"google":{"thought_signature":"s"}}}]}
-        {"role":"assistant","content":"x","tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"}}]}"#]].assert_eq(&shown(vec![ours, theirs], true));
+        {"role":"assistant","content":"because\n\nx","tool_calls":[{"id":"a1","type":"function","function":{"name":"read_file","arguments":"{}"}}]}"#]].assert_eq(&shown(vec![ours, theirs], true));
 }
 
 #[test]

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::json;
 use wharf_engine::{EngineError, Watcher};
-use wharf_protocol::event::PermissionRequested;
 use wharf_protocol::rest::{CreateSession, UpdateSession};
 use wharf_protocol::{ApiError, McpServer, Scope, Seq, Session, SessionStatus};
 
@@ -154,21 +153,9 @@ impl Attached {
         }
         let Ok(open) = self.context.principal.access.permissions(&self.session_id).await else { return Ok(()) };
         let mut effects = Vec::new();
-        for permission in open.permissions {
-            let requested = PermissionRequested {
-                permission_id: permission.permission_id,
-                call_id: permission.call_id,
-                tool_name: permission.tool_name,
-                arguments: permission.arguments,
-                cwd: permission.cwd,
-                question: permission.question,
-                preview: permission.preview,
-                definition: permission.definition,
-                options: permission.options,
-                expires_at: permission.expires_at,
-            };
+        for permission in &open.permissions {
             if let Some(view) = &mut self.view {
-                effects.extend(view.renderer.question(&requested).into_iter().map(|effect| (None, effect)));
+                effects.extend(view.renderer.question(permission).into_iter().map(|effect| (None, effect)));
             }
         }
         let frames = self.frames(effects, false).await;

@@ -2,7 +2,7 @@
 
 use agent_client_protocol_schema::v1 as acp;
 use wharf_protocol::rest::{CompactSession, ForkSession, UpdateSession};
-use wharf_protocol::slash::{COMMANDS, Slash, SlashSpec};
+use wharf_protocol::slash::{SessionSlash, Slash, SlashCommand, Surface};
 use wharf_protocol::{ContentBlock, MessageId, Session};
 
 use super::Attached;
@@ -13,38 +13,37 @@ use crate::random::random_bits;
 
 /// The commands that editors are offered.
 pub(in crate::acp) fn offered() -> acp::SessionUpdate {
-    let command = |spec: &SlashSpec| {
-        let command = acp::AvailableCommand::new(spec.name, spec.description);
-        match spec.hint {
+    let command = |command: SlashCommand| {
+        let offered = acp::AvailableCommand::new(command.id(), command.description());
+        match command.hint() {
             Some(hint) => {
-                command.input(acp::AvailableCommandInput::Unstructured(acp::UnstructuredCommandInput::new(hint)))
+                offered.input(acp::AvailableCommandInput::Unstructured(acp::UnstructuredCommandInput::new(hint)))
             }
-            None => command,
+            None => offered,
         }
     };
-    let commands = COMMANDS.iter().filter(|spec| !spec.is_for_terminals).map(command).collect();
+    let commands = SlashCommand::offered(Surface::Editor).map(command).collect();
     acp::SessionUpdate::AvailableCommandsUpdate(acp::AvailableCommandsUpdate::new(commands))
 }
 
 /// The command that a prompt is. What only looks like one is for the model: a path, or a command of its own.
-pub(super) fn command_of(blocks: &[ContentBlock]) -> Option<Slash> {
+pub(super) fn command_of(blocks: &[ContentBlock]) -> Option<Result<SessionSlash, String>> {
     let [ContentBlock::Text { text }] = blocks else { return None };
     match Slash::parse(text)? {
-        Slash::Unknown(_)
-        | Slash::Exit
-        | Slash::New
-        | Slash::Session(_)
-        | Slash::Sessions
-        | Slash::Cancel
-        | Slash::Permissions => None,
-        command => Some(command),
+        Slash::Session(command) => Some(Ok(command)),
+        Slash::Wrong(told) => Some(Err(told)),
+        Slash::Unknown(_) | Slash::Terminal(_) => None,
     }
 }
 
 impl Attached {
     /// Does what was asked for, says what came of it, and answers the prompt.
-    pub(super) async fn slash(&mut self, id: &Id, command: Slash) -> Result<(), Gone> {
-        let said = match self.carry_out(command).await {
+    pub(super) async fn slash(&mut self, id: &Id, command: Result<SessionSlash, String>) -> Result<(), Gone> {
+        let said = match command {
+            Ok(command) => self.carry_out(command).await,
+            Err(told) => Err(RpcError::invalid_params(told)),
+        };
+        let said = match said {
             Ok(said) => said,
             Err(error) => return self.context.out.answer(id, Err::<(), _>(error)).await,
         };
@@ -55,82 +54,74 @@ impl Attached {
         self.context.out.answer(id, Ok(acp::PromptResponse::new(acp::StopReason::EndTurn))).await
     }
 
-    async fn carry_out(&mut self, command: Slash) -> Result<String, RpcError> {
+    async fn carry_out(&mut self, command: SessionSlash) -> Result<String, RpcError> {
         self.ensure_view().await?;
         let access = self.context.principal.access.clone();
         let session = access.session(&self.session_id).await?;
         let unchanged = UpdateSession::default();
         Ok(match command {
-            Slash::Help => help(),
-            Slash::Status => status(&session),
-            Slash::Tools => {
+            SessionSlash::Help => help(),
+            SessionSlash::Status => status(&session),
+            SessionSlash::Tools => {
                 let agent = access.agents().into_iter().find(|agent| agent.name == session.agent_name);
                 let has = |name: &String| agent.as_ref().is_none_or(|agent| agent.tools.contains(name));
                 let tools = access.tools();
                 list(tools.iter().filter(|tool| has(&tool.name)).map(|tool| (&*tool.name, &*tool.description)))
             }
-            Slash::Agents => list(access.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
-            Slash::Models => {
+            SessionSlash::Agents => list(access.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
+            SessionSlash::Models => {
                 let models = access.models().await;
                 let usable = models.providers.iter().filter(|provider| provider.available);
                 list(usable.flat_map(|provider| &provider.models).map(|model| (&*model.id, "")))
             }
-            Slash::Agent(None) => session.agent_name,
-            Slash::Agent(agent_name) => {
+            SessionSlash::Agent(None) => session.agent_name,
+            SessionSlash::Agent(agent_name) => {
                 let changed = self.update(UpdateSession { agent_name, ..unchanged }).await?;
                 format!("The agent is {} from the next prompt on.", changed.agent_name)
             }
-            Slash::Model(None) => session.model,
-            Slash::Model(model) => {
+            SessionSlash::Model(None) => session.model,
+            SessionSlash::Model(model) => {
                 let changed = self.update(UpdateSession { model, ..unchanged }).await?;
                 format!("The model is {}.", changed.model)
             }
-            Slash::Mode(None) => session.mode.to_string(),
-            Slash::Mode(mode) => {
+            SessionSlash::Mode(None) => session.mode.to_string(),
+            SessionSlash::Mode(mode) => {
                 let changed = self.update(UpdateSession { mode, ..unchanged }).await?;
                 format!("The mode is {}.", changed.mode)
             }
-            Slash::Thinking(None) => session.thinking.to_string(),
-            Slash::Thinking(thinking) => {
+            SessionSlash::Thinking(None) => session.thinking.to_string(),
+            SessionSlash::Thinking(thinking) => {
                 let changed = self.update(UpdateSession { thinking, ..unchanged }).await?;
                 format!("The thinking level is {}.", changed.thinking)
             }
-            Slash::Clear => {
+            SessionSlash::Clear => {
                 access.clear_messages(&self.session_id).await?;
                 "What was said is forgotten; the model starts afresh.".to_owned()
             }
-            Slash::Compact(focus) => {
+            SessionSlash::Compact(focus) => {
                 access.compact(&self.session_id, CompactSession { focus }).await?;
                 "The model sums up what was said. Until it is done, prompts wait.".to_owned()
             }
-            Slash::Fork(at_seq) => {
+            SessionSlash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };
                 let forked = access.fork_session(&self.session_id, fork).await?;
                 format!("The copy is session `{}`.", forked.id)
             }
-            Slash::Queue => {
+            SessionSlash::Queue => {
                 let waiting = access.queue(&self.session_id).await?.prompts;
                 let texts: Vec<String> = waiting.iter().map(|prompt| prompt.content.text()).collect();
                 list(texts.iter().map(|text| (text.lines().next().unwrap_or_default(), "")))
             }
-            Slash::Wrong(told) => return Err(RpcError::invalid_params(told)),
-            Slash::Unknown(_)
-            | Slash::Exit
-            | Slash::New
-            | Slash::Session(_)
-            | Slash::Sessions
-            | Slash::Cancel
-            | Slash::Permissions => return Err(RpcError::invalid_params("this command is the client's own")),
         })
     }
 }
 
 fn help() -> String {
-    let spec = |spec: &SlashSpec| {
-        let hint = spec.hint.map(|hint| format!(" {hint}")).unwrap_or_default();
-        (format!("/{}{hint}", spec.name), spec.description)
+    let line = |command: SlashCommand| {
+        let hint = command.hint().map(|hint| format!(" {hint}")).unwrap_or_default();
+        (format!("/{}{hint}", command.id()), command.description())
     };
-    let lines: Vec<_> = COMMANDS.iter().filter(|spec| !spec.is_for_terminals).map(spec).collect();
+    let lines: Vec<_> = SlashCommand::offered(Surface::Editor).map(line).collect();
     list(lines.iter().map(|(name, description)| (name.as_str(), *description)))
 }
 

@@ -7,12 +7,10 @@ use std::sync::Arc;
 use agent_client_protocol_schema::v1 as acp;
 use serde_json::{Value, json};
 use wharf_foreign::visible;
-use wharf_protocol::event::{
-    CommandEnded, CommandStarted, PermissionRequested, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
-};
-use wharf_protocol::message::ToolRequest;
+use wharf_protocol::event::{PermissionRequested, ToolCallComplete, ToolCallError, ToolCallStart};
 use wharf_protocol::tool::{FileDiff, Location};
-use wharf_protocol::{CallId, CommandStatus, PermissionOption, ToolKind, ToolSpec};
+use wharf_protocol::transcript::CallEntry;
+use wharf_protocol::{CallId, PermissionOption, ToolKind, ToolSpec};
 
 use crate::acp::content::{self, text_block};
 
@@ -30,42 +28,31 @@ const TITLE_CHARS: usize = 120;
 pub(super) struct Calls {
     cwd: PathBuf,
     specs: Arc<[Arc<ToolSpec>]>,
-    /// The calls that were announced and have no outcome; with the end of their output.
-    open: HashMap<CallId, String>,
     /// The calls whose output this client has in a terminal of its own.
     terminals: HashMap<CallId, acp::TerminalId>,
 }
 
 impl Calls {
     pub(super) fn new(cwd: PathBuf, specs: Arc<[Arc<ToolSpec>]>) -> Self {
-        Self { cwd, specs, open: HashMap::new(), terminals: HashMap::new() }
+        Self { cwd, specs, terminals: HashMap::new() }
     }
 
     /// Forgets the calls of a turn that has ended.
     pub(super) fn clear(&mut self) {
-        self.open.clear();
         self.terminals.clear();
     }
 
-    /// Nothing where the call is not known yet: then its terminal comes with its start.
-    pub(super) fn in_terminal(&mut self, call: CallId, terminal: acp::TerminalId) -> Option<acp::SessionUpdate> {
+    /// Its output is shown there from here on.
+    pub(super) fn in_terminal(&mut self, call: CallId, terminal: acp::TerminalId) -> acp::SessionUpdate {
         let shown = acp::ToolCallUpdateFields::new().content(vec![in_terminal(&terminal)]);
         let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&call), shown));
-        let is_known = self.open.contains_key(&call);
         self.terminals.insert(call, terminal);
-        is_known.then_some(update)
+        update
     }
 
-    /// The model asks for a call; nothing is decided.
-    pub(super) fn proposed(&mut self, request: &ToolRequest) -> Option<acp::SessionUpdate> {
-        let ToolRequest { call_id, tool_name, arguments, .. } = request;
-        self.announce(call_id, tool_name, arguments)
-    }
-
-    pub(super) fn started(&mut self, start: &ToolCallStart) -> acp::SessionUpdate {
-        let is_known = self.open.insert(start.call_id.clone(), String::new()).is_some();
+    pub(super) fn started(&self, start: &ToolCallStart, is_new: bool) -> acp::SessionUpdate {
         let (id, kind, locations) = (id(&start.call_id), to_kind(start.kind), self.locations(&start.locations));
-        if is_known {
+        if !is_new {
             let fields = acp::ToolCallUpdateFields::new()
                 .status(acp::ToolCallStatus::InProgress)
                 .title(start.title.clone())
@@ -88,23 +75,18 @@ impl Calls {
         )
     }
 
-    pub(super) fn progressed(&mut self, progress: &ToolCallProgress) -> Option<acp::SessionUpdate> {
-        let tail = self.open.get_mut(&progress.call_id)?;
-        tail.push_str(&progress.text());
-        if tail.len() > TAIL_BYTES {
-            tail.drain(..tail.ceil_char_boundary(tail.len() - TAIL_BYTES));
-        }
-        if self.terminals.contains_key(&progress.call_id) {
+    /// What a call has put out so far, unless this client has it already.
+    pub(super) fn progressed(&self, call: &CallEntry) -> Option<acp::SessionUpdate> {
+        if self.terminals.contains_key(&call.call_id) {
             return None;
         }
+        let tail = call.output.ending(TAIL_BYTES);
         let fields =
-            acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::InProgress).content(vec![text(tail.as_str())]);
-        Some(acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&progress.call_id), fields)))
+            acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::InProgress).content(vec![text(&tail)]);
+        Some(acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&call.call_id), fields)))
     }
 
-    pub(super) fn completed(&mut self, complete: &ToolCallComplete) -> Vec<acp::SessionUpdate> {
-        let announced = self.announce(&complete.call_id, &complete.tool_name, &Value::Null);
-        self.open.remove(&complete.call_id);
+    pub(super) fn completed(&mut self, complete: &ToolCallComplete) -> acp::SessionUpdate {
         let mut shown: Vec<acp::ToolCallContent> = complete.diffs.iter().map(|diff| self.diff(diff)).collect();
         if let Some(terminal) = self.terminals.remove(&complete.call_id) {
             shown.push(in_terminal(&terminal));
@@ -123,13 +105,10 @@ impl Calls {
             acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::Completed).content(shown).raw_output(raw);
         let locations = self.locations(&complete.locations);
         let fields = if locations.is_empty() { fields } else { fields.locations(locations) };
-        let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&complete.call_id), fields));
-        announced.into_iter().chain([update]).collect()
+        acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&complete.call_id), fields))
     }
 
-    pub(super) fn failed(&mut self, error: &ToolCallError) -> Vec<acp::SessionUpdate> {
-        let announced = self.announce(&error.call_id, &error.tool_name, &Value::Null);
-        self.open.remove(&error.call_id);
+    pub(super) fn failed(&mut self, error: &ToolCallError) -> acp::SessionUpdate {
         let mut shown = Vec::new();
         if let Some(terminal) = self.terminals.remove(&error.call_id) {
             shown.push(in_terminal(&terminal));
@@ -144,17 +123,12 @@ impl Calls {
         });
         let fields =
             acp::ToolCallUpdateFields::new().status(acp::ToolCallStatus::Failed).content(shown).raw_output(raw);
-        let update = acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&error.call_id), fields));
-        announced.into_iter().chain([update]).collect()
+        acp::SessionUpdate::ToolCallUpdate(acp::ToolCallUpdate::new(id(&error.call_id), fields))
     }
 
-    /// The call to announce first, and what the question is about.
-    pub(super) fn asked(
-        &mut self,
-        requested: &PermissionRequested,
-    ) -> (Option<acp::SessionUpdate>, acp::ToolCallUpdate) {
+    /// What a question is about.
+    pub(super) fn asked(&self, requested: &PermissionRequested) -> acp::ToolCallUpdate {
         let PermissionRequested { call_id, tool_name, arguments, .. } = requested;
-        let announced = self.announce(call_id, tool_name, arguments);
         let fields = acp::ToolCallUpdateFields::new()
             .title(self.title(tool_name, arguments))
             .name(tool_name.clone())
@@ -162,7 +136,7 @@ impl Calls {
             .status(acp::ToolCallStatus::Pending)
             .content(self.shown(requested))
             .raw_input(arguments.clone());
-        (announced, acp::ToolCallUpdate::new(id(call_id), fields))
+        acp::ToolCallUpdate::new(id(call_id), fields)
     }
 
     /// What is to be judged: the diffs first, because editors open their diff view only for those; then the question, with what is not in it.
@@ -187,17 +161,14 @@ impl Calls {
         shown
     }
 
-    fn announce(&mut self, call_id: &CallId, tool_name: &str, arguments: &Value) -> Option<acp::SessionUpdate> {
-        if self.open.contains_key(call_id) {
-            return None;
-        }
-        self.open.insert(call_id.clone(), String::new());
+    /// A call that nobody was told of: the model asks for it, and nothing is decided.
+    pub(super) fn announced(&self, call_id: &CallId, tool_name: &str, arguments: &Value) -> acp::SessionUpdate {
         let call = acp::ToolCall::new(id(call_id), self.title(tool_name, arguments))
             .name(tool_name.to_owned())
             .kind(self.kind(tool_name))
             .status(acp::ToolCallStatus::Pending);
         let call = if arguments.is_null() { call } else { call.raw_input(arguments.clone()) };
-        Some(acp::SessionUpdate::ToolCall(call))
+        acp::SessionUpdate::ToolCall(call)
     }
 
     fn spec(&self, tool_name: &str) -> Option<&ToolSpec> {
@@ -240,17 +211,13 @@ impl Calls {
 }
 
 pub(super) fn option(option: PermissionOption) -> acp::PermissionOption {
-    let (id, name, kind) = match option {
-        PermissionOption::AllowOnce => ("allow_once", "Allow once", acp::PermissionOptionKind::AllowOnce),
-        PermissionOption::AllowAlways => {
-            ("allow_always", "Allow for this session", acp::PermissionOptionKind::AllowAlways)
-        }
-        PermissionOption::RejectOnce => ("reject_once", "Reject", acp::PermissionOptionKind::RejectOnce),
-        PermissionOption::RejectAlways => {
-            ("reject_always", "Reject for this session", acp::PermissionOptionKind::RejectAlways)
-        }
+    let (id, kind) = match option {
+        PermissionOption::AllowOnce => ("allow_once", acp::PermissionOptionKind::AllowOnce),
+        PermissionOption::AllowAlways => ("allow_always", acp::PermissionOptionKind::AllowAlways),
+        PermissionOption::RejectOnce => ("reject_once", acp::PermissionOptionKind::RejectOnce),
+        PermissionOption::RejectAlways => ("reject_always", acp::PermissionOptionKind::RejectAlways),
     };
-    acp::PermissionOption::new(id, name, kind)
+    acp::PermissionOption::new(id, option.label(), kind)
 }
 
 /// A call has another title from here on.
@@ -262,17 +229,9 @@ pub(super) fn renamed(call_id: &CallId, title: String) -> acp::SessionUpdate {
 }
 
 /// A command in one line.
-pub(super) fn command_title(started: &CommandStarted) -> String {
-    let line = started.command.split_whitespace().collect::<Vec<_>>().join(" ");
+pub(super) fn command_title(command: &str) -> String {
+    let line = command.split_whitespace().collect::<Vec<_>>().join(" ");
     line.chars().take(TITLE_CHARS).collect()
-}
-
-/// How a command ended, in a few words.
-pub(super) fn command_end(ended: &CommandEnded) -> String {
-    match (ended.status, ended.exit_code) {
-        (CommandStatus::Exited, Some(code)) => format!("exit code {code}"),
-        (status, _) => status.as_str().replace('_', " "),
-    }
 }
 
 fn id(call_id: &CallId) -> acp::ToolCallId {

@@ -58,8 +58,8 @@ fn lines(effects: &[Effect]) -> Vec<String> {
 
 fn render(renderer: &mut Renderer, viewer: Viewer, events: &[(&str, Value)]) -> Vec<String> {
     let mut out = Vec::new();
-    for (at, (kind, payload)) in events.iter().enumerate() {
-        let event = event(at as u64 + 2, kind, payload.clone());
+    for (kind, payload) in events {
+        let event = event(renderer.transcript.last_seq.0 + 1, kind, payload.clone());
         let effects = renderer.render(&event, |_| viewer, viewer == Viewer::Replay);
         out.extend(lines(&effects));
     }

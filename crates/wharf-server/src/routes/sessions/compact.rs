@@ -3,10 +3,9 @@
 use axum::{Extension, Json};
 use http::StatusCode;
 use wharf_protocol::rest::{CompactAnswer, CompactSession};
-use wharf_protocol::{ErrorCode, SessionId};
+use wharf_protocol::{ErrorCode, Scope, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{OptionalBody, Params};
 use crate::route::Operation;

@@ -1,11 +1,10 @@
 //! `GET /sessions/{session_id}/context`
 
 use axum::{Extension, Json};
-use wharf_protocol::SessionId;
 use wharf_protocol::context::{Context, ContextQuery};
+use wharf_protocol::{Scope, SessionId};
 
 use super::CHANGE_FAILS;
-use crate::auth::Scope;
 use crate::error::Result;
 use crate::extract::{Params, QueryOf};
 use crate::route::Operation;

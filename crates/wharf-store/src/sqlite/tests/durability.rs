@@ -61,13 +61,13 @@ async fn chunks_never_wait_for_a_sync_and_nothing_is_shown_before_its_own() {
     }
     assert_eq!(streaming.seqs().await.len(), 11);
     assert!(!waiting.is_finished());
-    assert_eq!(*store.head().borrow(), Position(2), "the third is not on disk, and the rest comes after it");
+    assert_eq!(store.head().position(), Position(2), "the third is not on disk, and the rest comes after it");
     assert_eq!(store.read(prompted.id(), Seq(0), 10, 1_000).await.unwrap().len(), 1);
     assert_eq!(store.read_all(Position(0), 100, usize::MAX).await.unwrap().len(), 2);
 
     disk.let_through.send(()).unwrap();
     assert_eq!(waiting.await.unwrap().unwrap(), Position(3));
-    assert_eq!(*store.head().borrow(), Position(13));
+    assert_eq!(store.head().position(), Position(13));
     assert_eq!(store.read(prompted.id(), Seq(0), 10, 1_000).await.unwrap().len(), 2);
 }
 

@@ -101,7 +101,9 @@ async fn two_stores_write_to_one_file() {
         // What the other one wrote last comes into sight with the next look.
         store.check().await.unwrap();
         let mut head = store.head();
-        head.wait_for(|head| head.0 == 282).await.unwrap();
+        while head.seen().0 != 282 {
+            head.changed().await.unwrap();
+        }
         assert_eq!(store.read_all(crate::Position(0), 1_000, usize::MAX).await.unwrap().len(), 282);
     }
 }

@@ -106,13 +106,13 @@ async fn numbers_of_a_lost_log_are_not_used_again() {
     let found: Arc<dyn Store> = SqliteStore::open(copy.config("boot")).unwrap();
     let lease = found.acquire(driver.id()).await.unwrap();
     assert!(lease.skip_to.is_some_and(|skip_to| skip_to.0 > 1_000_000), "{lease:?}");
-    let before = found.head().borrow().0;
+    let before = found.head().position().0;
     assert!(before > 1_000_000, "positions go on behind the lost ones: {before}");
 
     // A store that was closed in good order has no log either.
     found.close().await;
     let found: Arc<dyn Store> = SqliteStore::open(copy.config("boot")).unwrap();
-    assert_eq!(found.head().borrow().0, before);
+    assert_eq!(found.head().position().0, before);
 }
 
 #[test]

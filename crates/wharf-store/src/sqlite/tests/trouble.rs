@@ -22,15 +22,15 @@ async fn after_a_failed_sync_nothing_is_taken_until_a_check_succeeds() {
     });
     let store: Arc<dyn Store> = SqliteStore::open_with(place.config("boot"), sync, &|_| Ok(())).unwrap();
     let mut driver = Driver::create(&store, "s").await;
-    let head = *store.head().borrow();
+    let head = store.head().position();
 
     broken.store(true, Ordering::SeqCst);
-    let disk = |result| matches!(result, Err(AppendError::Store(StoreError::Disk(_))));
+    let disk = |result| matches!(result, Err(AppendError::Store(StoreError::Unavailable(_))));
     assert!(disk(driver.append(vec![(None, bodies::title("x"))]).await));
-    assert_eq!(*store.head().borrow(), head, "what is not known to be on disk is not shown");
+    assert_eq!(store.head().position(), head, "what is not known to be on disk is not shown");
     assert_eq!(driver.seqs().await, [1]);
     assert!(disk(driver.append(vec![(Some("t"), bodies::chunk("t", 0))]).await), "nor is more taken");
-    assert!(matches!(store.check().await, Err(StoreError::Disk(_))));
+    assert!(matches!(store.check().await, Err(StoreError::Unavailable(_))));
 
     broken.store(false, Ordering::SeqCst);
     assert!(disk(driver.append(vec![(None, bodies::title("x"))]).await), "a sync that works proves nothing");
@@ -40,7 +40,7 @@ async fn after_a_failed_sync_nothing_is_taken_until_a_check_succeeds() {
     let (mut driver, _) = Driver::take(&store, driver.id()).await;
     driver.append(vec![(None, bodies::title("y"))]).await.unwrap();
     assert_eq!(driver.seqs().await, [1, 2, 3]);
-    assert_eq!(*store.head().borrow(), Position(3));
+    assert_eq!(store.head().position(), Position(3));
 }
 
 #[tokio::test]
@@ -57,14 +57,14 @@ async fn a_full_disk_refuses_and_works_again_when_there_is_room() {
     let refused = large.append(vec![(Some("t"), bodies::received("t", &text))]).await;
     assert!(matches!(refused, Err(AppendError::Store(StoreError::Full(_)))), "{refused:?}");
     assert_eq!(large.seqs().await, [1]);
-    let before = *store.head().borrow();
+    let before = store.head().position();
     assert_eq!(store.session(large.id()).await.unwrap().as_ref(), Some(&large.session));
     let refused = small.append(vec![(Some("t"), bodies::chunk("t", 0))]).await;
     assert!(matches!(refused, Err(AppendError::Store(StoreError::Full(_)))), "nor what would fit: {refused:?}");
     store.check().await.unwrap();
     // What fits is taken then, in the same place as if nothing had been.
     small.append(vec![(Some("t"), bodies::chunk("t", 0))]).await.unwrap();
-    assert_eq!(store.head().borrow().0, before.0 + 1);
+    assert_eq!(store.head().position().0, before.0 + 1);
     store.delete(small.id(), small.fence).await.unwrap();
     large.append(vec![(None, bodies::title("x"))]).await.unwrap();
 }

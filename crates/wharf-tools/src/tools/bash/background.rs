@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use wharf_protocol::command::CommandOutputQuery;
 use wharf_protocol::{Command, CommandId, CommandStatus};
 
-use crate::commands::{Commands, OUTPUT_WAIT_MOST_MS};
-use crate::exec::{Excerpt, Launch};
+use crate::commands::Commands;
 use crate::{CallContext, ToolError, ToolOutput};
+use wharf_exec::Excerpt;
+use wharf_exec::commands::{Launch, OUTPUT_WAIT_MOST_MS};
 
 /// How long a background command is watched before the call says that it runs: one that fails at once is told as such.
 const FIRST_LOOK: Duration = Duration::from_millis(400);
@@ -112,7 +113,7 @@ pub(super) async fn follow(launch: Launch, context: &CallContext) -> Result<Tool
 async fn begin(commands: &dyn Commands, launch: Launch, context: &CallContext) -> Result<CommandId, ToolError> {
     tokio::select! {
         id = commands.start(&context.call_id, launch) => id,
-        () = context.cancel.cancelled() => Err(crate::blocking::stopped()),
+        () = context.cancel.cancelled() => Err(ToolError::stopped()),
     }
 }
 

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::blocking::stopped;
-use crate::exec::Captured;
-use crate::exec::capture::Capture;
-use crate::output::{ceil, floor};
 use crate::{
     CallContext, ClientHost, HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput, ToolError, ToolOutput,
 };
+use wharf_exec::{Capture, Captured};
 
 /// Between two looks at the output: while it grows, and at most.
 const LOOK_FIRST: Duration = Duration::from_millis(300);
@@ -43,7 +40,7 @@ pub(super) async fn run(
     let started = Instant::now();
     let opened = tokio::select! {
         biased;
-        () = context.cancel.cancelled() => return Err(stopped()),
+        () = context.cancel.cancelled() => return Err(ToolError::stopped()),
         opened = host.open_terminal(&context.call_id, command) => opened,
     };
     let terminal = opened.map_err(|error| {
@@ -134,18 +131,18 @@ fn news<'a>(before: &str, now: &'a str) -> &'a str {
     if let Some(new) = now.strip_prefix(before) {
         return new;
     }
-    let tail = &before[ceil(before, before.len().saturating_sub(OVERLAP_BYTES))..];
+    let tail = &before[before.ceil_char_boundary(before.len().saturating_sub(OVERLAP_BYTES))..];
     if let Some(at) = now.rfind(tail) {
         return &now[at + tail.len()..];
     }
     // Overwritten, or far ahead.
     let same = before.bytes().zip(now.bytes()).take_while(|(old, new)| old == new).count();
-    let new = &now[floor(now, same)..];
-    &new[ceil(new, new.len().saturating_sub(UNCLEAR_BYTES))..]
+    let new = &now[now.floor_char_boundary(same)..];
+    &new[new.ceil_char_boundary(new.len().saturating_sub(UNCLEAR_BYTES))..]
 }
 
 async fn captured(text: &str, context: &CallContext) -> Captured {
-    let mut capture = Capture::new(context);
+    let mut capture = Capture::new(&context.for_commands());
     capture.push(text.as_bytes()).await;
     capture.finish().await
 }
@@ -170,7 +167,7 @@ async fn result(output: &TerminalOutput, exit: &TerminalExit, context: &CallCont
         let line_end = if text.ends_with('\n') { "" } else { "\n" };
         text.push_str(&format!("{line_end}[{words}]"));
     }
-    text.truncate(floor(&text, context.output_limit));
+    text.truncate(text.floor_char_boundary(context.output_limit));
     ToolOutput {
         result: text,
         exit_code: exit.code.and_then(|code| i32::try_from(code).ok()),

@@ -287,7 +287,7 @@ pub(super) fn excerpt(text: &str, first: usize, count: usize) -> String {
     let count = count.max(1) + first.saturating_sub(1) - from + EXCERPT_CONTEXT;
     let mut excerpt = String::new();
     for (index, line) in text.lines().enumerate().skip(from).take(count.min(EXCERPT_LINES)) {
-        let cut = crate::output::floor(line, EXCERPT_LINE_BYTES);
+        let cut = line.floor_char_boundary(EXCERPT_LINE_BYTES);
         let more = if cut < line.len() { "..." } else { "" };
         excerpt.push_str(&format!("{:>6}\t{}{more}\n", index + 1, &line[..cut]));
     }

@@ -1,7 +1,5 @@
 //! One line of a result: the whole of it, or what is around the match.
 
-use crate::output::floor;
-
 /// A longer line is cut.
 const LINE_MAX_BYTES: usize = 500;
 /// Of a cut line, what is shown before the match.
@@ -18,7 +16,7 @@ pub(super) fn of(line: &[u8], position: impl FnOnce() -> Option<(usize, usize)>)
     let from = character_at(line, from.min(line.len() - LINE_MAX_BYTES));
     let window = &line[from..line.len().min(from + LINE_MAX_BYTES + 4)];
     let text = String::from_utf8_lossy(window);
-    let cut = if window.len() > LINE_MAX_BYTES { floor(&text, LINE_MAX_BYTES) } else { text.len() };
+    let cut = if window.len() > LINE_MAX_BYTES { text.floor_char_boundary(LINE_MAX_BYTES) } else { text.len() };
     let before = if from > 0 { format!("[line cut, from byte {}] ", from + 1) } else { String::new() };
     let after = if from + LINE_MAX_BYTES < line.len() { " [line cut]" } else { "" };
     format!("{before}{}{after}", &text[..cut])

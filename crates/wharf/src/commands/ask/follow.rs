@@ -1,13 +1,11 @@
 //! Following the turn of one question: shows it, asks what it asks, cancels it.
 
-use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, TurnStream};
-use wharf_protocol::event::PermissionRequested;
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::rest::{AnswerPermission, Cancel};
 use wharf_protocol::{ErrorCode, Event, EventBody, PermissionId};
@@ -43,8 +41,8 @@ pub struct Follower<'a> {
     perf: Perf,
     style: Style,
     narrator: Narrator,
-    /// The first one was asked.
-    questions: VecDeque<PermissionRequested>,
+    /// The question that somebody was asked: the first that is open.
+    asked: Option<PermissionId>,
     /// Calls that were refused because nobody could be asked.
     unanswered: usize,
     exit: Exit,
@@ -72,7 +70,7 @@ impl<'a> Follower<'a> {
             perf,
             style,
             narrator: Narrator::new(style),
-            questions: VecDeque::new(),
+            asked: None,
             unanswered: 0,
             exit: Exit::Failed,
             at_line_start: true,
@@ -98,7 +96,7 @@ impl<'a> Follower<'a> {
             let wakeup = tokio::select! {
                 event = self.turn.next() => Wakeup::Event(event.map(Box::new)),
                 () = signals.stop() => Wakeup::Interrupted,
-                line = typed(&mut self.terminal), if !self.questions.is_empty() => Wakeup::Typed(line),
+                line = typed(&mut self.terminal), if self.asked.is_some() => Wakeup::Typed(line),
                 () = &mut time_up, if !timed_out => Wakeup::TimeUp,
                 Ok(()) = connection.changed() => Wakeup::Connection,
             };
@@ -165,12 +163,12 @@ impl<'a> Follower<'a> {
             self.note(line);
         }
         match &event.body {
-            EventBody::PermissionRequested(asked) => self.question(asked),
+            EventBody::PermissionRequested(_) => self.question(),
             EventBody::PermissionResolved(answer) => {
                 if answer.option == Resolution::TimedOut {
                     self.unanswered += 1;
                 }
-                self.settle(&answer.permission_id);
+                self.put();
             }
             EventBody::TurnCompleted(done) => {
                 self.exit = if self.unanswered > 0 { Exit::Refused } else { Exit::Completed };
@@ -204,50 +202,48 @@ impl<'a> Follower<'a> {
         Ending::Ended(self.exit)
     }
 
-    fn question(&mut self, asked: &PermissionRequested) {
+    fn question(&mut self) {
         self.end_line();
-        if self.terminal.is_none() {
-            for line in preview_lines(self.style, asked.preview.as_ref()) {
-                self.note(&line);
-            }
-            self.note(&format!("{} {}", self.style.asks("?"), one_line(&asked.question, 400)));
-            return;
+        if self.terminal.is_some() {
+            return self.put();
         }
-        self.questions.push_back(asked.clone());
-        if self.questions.len() == 1 {
-            self.put();
+        // Nobody can be asked: the newest is told.
+        let Some(question) = self.narrator.transcript().open_questions().last() else { return };
+        let mut lines = preview_lines(self.style, question);
+        lines.push(format!("{} {}", self.style.asks("?"), one_line(&question.question.text(), 400)));
+        for line in lines {
+            self.note(&line);
         }
     }
 
-    /// Asks the first question.
+    /// Asks the first open question, unless it was asked already.
     fn put(&mut self) {
-        if let (Some(terminal), Some(asked)) = (&mut self.terminal, self.questions.front()) {
-            for line in preview_lines(self.style, asked.preview.as_ref()) {
+        let first = self.narrator.transcript().open_questions().next();
+        let Some(terminal) =
+            self.terminal.as_mut().filter(|_| self.asked.as_ref() != first.map(|first| &first.permission_id))
+        else {
+            return;
+        };
+        self.asked = first.map(|first| first.permission_id.clone());
+        if let Some(first) = first {
+            for line in preview_lines(self.style, first) {
                 terminal.say(&line);
             }
-            terminal.ask(&asked.question);
-        }
-    }
-
-    /// A question has its answer, from here or elsewhere.
-    fn settle(&mut self, permission: &PermissionId) {
-        let was_asked = self.questions.front().is_some_and(|asked| asked.permission_id == *permission);
-        self.questions.retain(|asked| asked.permission_id != *permission);
-        if was_asked {
-            self.put();
+            terminal.ask(&first.question.text());
         }
     }
 
     async fn answer(&mut self, line: &str) -> anyhow::Result<()> {
-        let Some(asked) = self.questions.front() else { return Ok(()) };
+        let Some(asked) = self.asked.clone() else { return Ok(()) };
         let Choice::Answer(option) = read_choice(line) else {
             if let Some(terminal) = &mut self.terminal {
                 terminal.say("please answer y, a, n or never");
             }
+            self.asked = None;
             self.put();
             return Ok(());
         };
-        match self.client.answer(&asked.permission_id, AnswerPermission { option, message: None }).await {
+        match self.client.answer(&asked, AnswerPermission { option, message: None }).await {
             // The event of whoever was first says so.
             Ok(_) | Err(ClientError::AlreadyResolved { .. } | ClientError::NotFound { .. }) => Ok(()),
             Err(error) => Err(error.into()),

@@ -1,15 +1,14 @@
 //! The conversation: lines in, events out, for as long as somebody stays.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::HashSet;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
-use wharf_protocol::event::{PromptReceived, SessionUpdated};
-use wharf_protocol::permission::Preview;
+use wharf_protocol::event::PromptReceived;
 use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession, ForkSession, SessionQuery, UpdateSession};
-use wharf_protocol::slash::Slash;
-use wharf_protocol::{Event, EventBody, MessageId, Permission, PermissionId, Prompt, Session, TurnId};
+use wharf_protocol::slash::{SessionSlash, Slash, TerminalSlash};
+use wharf_protocol::{Event, EventBody, MessageId, PermissionId, Prompt, Session};
 
 use super::input::{Input, Typed};
 use super::screen::Screen;
@@ -17,7 +16,7 @@ use super::slash;
 use crate::commands::{agents, session, sessions, tools};
 use crate::connect::Context;
 use crate::failure::Exit;
-use crate::terminal::{Choice, Narrator, clean, one_line, preview_lines, read_choice};
+use crate::terminal::{CHOICES, Choice, Narrator, clean, one_line, preview_lines, read_choice};
 
 /// Sessions that /sessions lists.
 const LISTED_SESSIONS: usize = 20;
@@ -30,20 +29,15 @@ pub struct Talk<'a> {
     connection: watch::Receiver<ConnectionState>,
     screen: Screen,
     narrator: Narrator,
-    questions: VecDeque<(PermissionId, String, Option<Preview>)>,
-    running: Option<Running>,
+    /// The question that stands on the screen: the first that is open.
+    asked: Option<PermissionId>,
+    /// A turn runs that began before this client came.
+    began_before: bool,
     /// Prompts from here whose end is not known yet: a piped line waits for the one before it.
     open: HashSet<MessageId>,
     /// Ctrl-C came last: a second one leaves.
     interrupted: bool,
     failed: bool,
-}
-
-/// The turn that runs; its ids are not known where it began before this client came.
-#[derive(Default)]
-struct Running {
-    turn: Option<TurnId>,
-    prompt: Option<MessageId>,
 }
 
 enum Wakeup {
@@ -73,13 +67,13 @@ impl<'a> Talk<'a> {
         Self {
             client,
             context,
-            running: session.status.is_busy().then(Running::default),
+            began_before: session.status.is_busy(),
             session,
             events,
             connection,
             screen,
             narrator,
-            questions: VecDeque::new(),
+            asked: None,
             open: HashSet::new(),
             interrupted: false,
             failed: false,
@@ -144,9 +138,10 @@ impl<'a> Talk<'a> {
             }
         }
         let open = self.client.permissions(&self.session.id).await?.permissions;
-        for Permission { permission_id, question, preview, .. } in open {
-            self.question(permission_id, question, preview);
+        for permission in &open {
+            self.narrator.ask(permission);
         }
+        self.put();
         Ok(())
     }
 
@@ -154,10 +149,9 @@ impl<'a> Talk<'a> {
         if line.is_empty() {
             return Ok(Next::Stay);
         }
-        if let Some((permission, ..)) = self.questions.front()
+        if let Some(permission) = self.asked.clone()
             && let Choice::Answer(option) = read_choice(line)
         {
-            let permission = permission.clone();
             return match self.client.answer(&permission, AnswerPermission { option, message: None }).await {
                 // The event of whoever was first says so.
                 Ok(_) | Err(ClientError::AlreadyResolved { .. } | ClientError::NotFound { .. }) => Ok(Next::Stay),
@@ -176,11 +170,18 @@ impl<'a> Talk<'a> {
 
     async fn command(&mut self, command: Slash) -> anyhow::Result<Next> {
         match command {
-            Slash::Exit => return Ok(Next::Leave),
-            Slash::Help => self.screen.answer(&slash::help()),
+            Slash::Session(command) => self.session_command(command).await?,
+            Slash::Terminal(command) => return self.terminal_command(command).await,
             Slash::Wrong(told) => self.wrong(&told),
             Slash::Unknown(name) => self.wrong(&slash::unknown(&name)),
-            Slash::Status => {
+        }
+        Ok(Next::Stay)
+    }
+
+    async fn session_command(&mut self, command: SessionSlash) -> anyhow::Result<()> {
+        match command {
+            SessionSlash::Help => self.screen.answer(&slash::help()),
+            SessionSlash::Status => {
                 self.session = self.client.session(&self.session.id).await?;
                 let Session { id, status, agent_name, model, mode, thinking, token_usage, .. } = &self.session;
                 let (agent, model, status) = (clean(agent_name), clean(model), status.as_str());
@@ -190,67 +191,78 @@ impl<'a> Talk<'a> {
                 );
                 self.screen.answer(&text);
             }
-            Slash::Agent(None) => self.screen.answer(&format!("{}\n", clean(&self.session.agent_name))),
-            Slash::Agent(agent_name) => self.update(UpdateSession { agent_name, ..UpdateSession::default() }).await?,
-            Slash::Thinking(None) => self.screen.answer(&format!("{}\n", self.session.thinking)),
-            Slash::Thinking(thinking) => self.update(UpdateSession { thinking, ..UpdateSession::default() }).await?,
-            Slash::Sessions => {
-                let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
-                let page = self.client.sessions(query).await?;
-                self.screen.answer(&sessions::shown(&page));
+            SessionSlash::Agent(None) => self.screen.answer(&format!("{}\n", clean(&self.session.agent_name))),
+            SessionSlash::Agent(agent_name) => {
+                self.update(UpdateSession { agent_name, ..UpdateSession::default() }).await?;
             }
-            Slash::Tools => {
+            SessionSlash::Thinking(None) => self.screen.answer(&format!("{}\n", self.session.thinking)),
+            SessionSlash::Thinking(thinking) => {
+                self.update(UpdateSession { thinking, ..UpdateSession::default() }).await?;
+            }
+            SessionSlash::Tools => {
                 let list = self.client.tools().await?;
                 self.screen.answer(&tools::shown(&list.tools));
             }
-            Slash::Agents => {
+            SessionSlash::Agents => {
                 let list = self.client.agents().await?;
                 self.screen.answer(&agents::shown(&list.agents));
             }
-            Slash::Models => {
+            SessionSlash::Models => {
                 let list = self.client.models().await?;
                 let usable = list.providers.iter().filter(|provider| provider.available);
                 let names = usable.flat_map(|provider| &provider.models).map(|model| format!("{}\n", clean(&model.id)));
                 let names: String = names.collect();
                 self.screen.answer(&names);
             }
-            Slash::Cancel => self.cancel().await?,
-            Slash::Model(None) => self.screen.answer(&format!("{}\n", clean(&self.session.model))),
-            Slash::Model(Some(model)) => {
+            SessionSlash::Model(None) => self.screen.answer(&format!("{}\n", clean(&self.session.model))),
+            SessionSlash::Model(Some(model)) => {
                 self.update(UpdateSession { model: Some(model), ..UpdateSession::default() }).await?;
             }
-            Slash::Mode(None) => self.screen.answer(&format!("{}\n", self.session.mode)),
-            Slash::Mode(Some(mode)) => {
+            SessionSlash::Mode(None) => self.screen.answer(&format!("{}\n", self.session.mode)),
+            SessionSlash::Mode(Some(mode)) => {
                 self.update(UpdateSession { mode: Some(mode), ..UpdateSession::default() }).await?;
             }
-            Slash::Clear => self.client.clear(&self.session.id).await?,
+            SessionSlash::Clear => self.client.clear(&self.session.id).await?,
             // What comes of it is told as it happens.
-            Slash::Compact(focus) => {
+            SessionSlash::Compact(focus) => {
                 self.client.compact(&self.session.id, CompactSession { focus }).await?;
             }
-            Slash::Fork(at_seq) => {
+            SessionSlash::Fork(at_seq) => {
                 let fork = ForkSession { at_seq, ..ForkSession::default() };
                 let forked = self.client.fork_session(&self.session.id, fork).await?;
                 self.screen.answer(&format!("the copy is {id}; /session {id} goes there\n", id = forked.id));
             }
-            Slash::New => {
+            SessionSlash::Queue => self.show_queue().await?,
+        }
+        Ok(())
+    }
+
+    async fn terminal_command(&mut self, command: TerminalSlash) -> anyhow::Result<Next> {
+        match command {
+            TerminalSlash::Exit => return Ok(Next::Leave),
+            TerminalSlash::Sessions => {
+                let query = SessionQuery { limit: Some(LISTED_SESSIONS), ..SessionQuery::default() };
+                let page = self.client.sessions(query).await?;
+                self.screen.answer(&sessions::shown(&page));
+            }
+            TerminalSlash::Cancel => self.cancel().await?,
+            TerminalSlash::New => {
                 let cwd = Some(self.session.cwd.clone());
                 let further = self.session.additional_directories.clone();
                 let agent = Some(self.session.agent_name.as_str());
                 let made = session::create(self.client, self.context, cwd, further, agent).await?;
                 self.go_to(made).await?;
             }
-            Slash::Session(None) => {
+            TerminalSlash::Session(None) => {
                 let Session { id, status, title, .. } = self.client.session(&self.session.id).await?;
                 let title = one_line(title.as_deref().unwrap_or("(untitled)"), 80);
                 self.screen.answer(&format!("{id}  {}  {title}\n", status.as_str()));
             }
-            Slash::Session(Some(id)) => {
+            TerminalSlash::Session(Some(id)) => {
                 let other = self.client.session(&session::id(&id)?).await?;
                 self.go_to(other).await?;
             }
-            Slash::Queue => self.show_queue().await?,
-            Slash::Permissions => {
+            TerminalSlash::Permissions => {
                 let open = self.client.permissions(&self.session.id).await?.permissions;
                 let lines: String = open
                     .iter()
@@ -282,9 +294,9 @@ impl<'a> Talk<'a> {
         self.events = self.client.events(&session.id, self.follow()).await?;
         self.connection = news(&self.events);
         self.narrator = narrator(&self.screen);
-        self.questions.clear();
+        self.asked = None;
         self.open.clear();
-        self.running = session.status.is_busy().then(Running::default);
+        self.began_before = session.status.is_busy();
         self.session = session;
         self.screen.note(&format!("session {}", self.session.id));
         if self.screen.is_interactive() { self.greet().await } else { Ok(()) }
@@ -295,14 +307,14 @@ impl<'a> Talk<'a> {
     }
 
     async fn cancel(&mut self) -> anyhow::Result<()> {
-        let turn_id = self.running.as_ref().and_then(|running| running.turn.clone());
+        let turn_id = self.narrator.transcript().turn.as_ref().map(|turn| turn.turn_id.clone());
         let body = Cancel { turn_id, ..Cancel::default() };
         self.client.cancel(&self.session.id, body).await?;
         Ok(())
     }
 
     async fn interrupt(&mut self) -> anyhow::Result<Next> {
-        if self.running.is_some() {
+        if self.began_before || self.narrator.transcript().turn.is_some() {
             self.screen.note("cancelling");
             self.cancel().await?;
             return Ok(Next::Stay);
@@ -315,6 +327,7 @@ impl<'a> Talk<'a> {
     }
 
     fn show(&mut self, event: &Event) {
+        let running = self.narrator.transcript().turn.as_ref().map(|turn| turn.message_id.clone());
         let told = self.narrator.tell(event);
         self.screen.text(&told.text);
         if told.ends_message {
@@ -325,35 +338,26 @@ impl<'a> Talk<'a> {
         }
         match &event.body {
             EventBody::PromptReceived(received) => self.show_prompt(received),
-            EventBody::TurnStarted(started) => {
-                self.running = Some(Running { turn: event.turn_id.clone(), prompt: Some(started.message_id.clone()) });
-            }
             EventBody::TurnFailed(_) => self.failed |= !self.screen.is_interactive(),
-            EventBody::PermissionRequested(asked) => {
-                self.question(asked.permission_id.clone(), asked.question.clone(), asked.preview.clone());
-            }
-            EventBody::PermissionResolved(answer) => {
-                self.questions.retain(|(permission, ..)| *permission != answer.permission_id);
-                self.put();
-            }
+            EventBody::PermissionRequested(_) | EventBody::PermissionResolved(_) => self.put(),
             EventBody::PromptWithdrawn(withdrawn) => {
                 self.open.remove(&withdrawn.message_id);
             }
             EventBody::PromptStarted(started) if started.steered => {
                 self.open.remove(&started.message_id);
             }
-            EventBody::SessionUpdated(changed) => self.show_update(changed),
-            EventBody::SessionCleared(_) => self.screen.note(&self.screen.style.dim("what was said is forgotten")),
+            EventBody::SessionUpdated(_) => self.session.apply(event),
             EventBody::SessionDeleted(_) => {
                 self.open.clear();
                 self.screen.note("the session was deleted");
             }
             _ => {}
         }
-        if event.kind().ends_turn()
-            && let Some(prompt) = self.running.take().and_then(|running| running.prompt)
-        {
-            self.open.remove(&prompt);
+        if event.kind().ends_turn() {
+            self.began_before = false;
+            if let Some(prompt) = running {
+                self.open.remove(&prompt);
+            }
         }
     }
 
@@ -367,78 +371,24 @@ impl<'a> Talk<'a> {
         self.screen.note(&format!("{} {text}", self.screen.style.bold(&format!("{sender} ›"))));
     }
 
-    fn show_update(&mut self, changed: &SessionUpdated) {
-        let SessionUpdated {
-            title: _,
-            agent_name,
-            model,
-            mode,
-            thinking,
-            tool_location,
-            additional_directories,
-            archived: _,
-            recovery: _,
-            by: _,
-        } = changed;
-        let mut notes = Vec::new();
-        if let Some(agent_name) = agent_name {
-            self.session.agent_name.clone_from(agent_name);
-            notes.push(format!("agent {} from the next prompt on", clean(agent_name)));
-        }
-        if let Some(model) = model {
-            self.session.model.clone_from(model);
-            notes.push(format!("model {}", clean(model)));
-        }
-        if let Some(mode) = mode {
-            self.session.mode = *mode;
-            notes.push(format!("mode {mode}"));
-        }
-        if let Some(thinking) = thinking {
-            self.session.thinking = *thinking;
-            notes.push(format!("thinking {thinking}"));
-        }
-        if let Some(place) = tool_location {
-            self.session.tool_location = *place;
-            notes.push(format!("tools work at the {}", place.as_str()));
-        }
-        if let Some(further) = additional_directories {
-            self.session.additional_directories.clone_from(further);
-            let names: Vec<String> = further.iter().map(|path| clean(&path.display().to_string())).collect();
-            notes.push(if names.is_empty() {
-                "no further directories".to_owned()
-            } else {
-                format!("further directories: {}", names.join(", "))
-            });
-        }
-        for note in notes {
-            self.screen.note(&self.screen.style.dim(&note));
-        }
-    }
-
     fn wrong(&mut self, told: &str) {
         self.failed |= !self.screen.is_interactive();
         self.screen.note(told);
     }
 
-    fn question(&mut self, permission: PermissionId, question: String, preview: Option<Preview>) {
-        self.questions.push_back((permission, question, preview));
-        if self.questions.len() == 1 {
-            self.put();
-        }
-    }
-
+    /// Shows the first open question, unless it stands on the screen already.
     fn put(&mut self) {
-        let Some((_, question, preview)) = self.questions.front() else { return };
+        let first = self.narrator.transcript().open_questions().next();
+        if self.asked.as_ref() == first.map(|first| &first.permission_id) {
+            return;
+        }
+        self.asked = first.map(|first| first.permission_id.clone());
+        let Some(first) = first else { return };
         let style = self.screen.style;
-        for line in preview_lines(style, preview.as_ref()) {
+        for line in preview_lines(style, first) {
             self.screen.note(&line);
         }
-        let line = format!(
-            "{} {} {}",
-            style.asks("?"),
-            clean(question),
-            style.dim("[y]es once, [a]lways in this session, [n]o, [never]")
-        );
+        let line = format!("{} {} {}", style.asks("?"), clean(&first.question.text()), style.dim(CHOICES));
         self.screen.note(&line);
     }
 

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use serde::Serialize;
+use wharf_protocol::event::AnyEvent;
+use wharf_protocol::transcript::{EntryBody, Transcript};
 use wharf_store::sqlite::{Inspector, Verified};
 
 use super::findings::Findings;
@@ -29,6 +31,46 @@ pub struct Health {
     pub structure: Vec<String>,
     /// Sessions with problems, and the first few of each.
     pub damaged: BTreeMap<String, Damage>,
+    /// Sessions with work that has no end on their log: a server is at it, or takes it up when it starts.
+    pub unfinished: BTreeMap<String, Unfinished>,
+}
+
+/// What of a session's work has no end.
+#[derive(Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Unfinished {
+    /// The turn that runs.
+    pub turn: Option<String>,
+    pub calls: usize,
+    pub questions: usize,
+    pub commands: usize,
+    /// Prompts that have not started.
+    pub prompts: usize,
+}
+
+impl Unfinished {
+    fn of(transcript: &Transcript) -> Self {
+        let count = |is_meant: fn(&EntryBody) -> bool| transcript.open().filter(|entry| is_meant(&entry.body)).count();
+        Self {
+            turn: transcript.turn.as_ref().map(|turn| turn.turn_id.to_string()),
+            calls: count(|body| matches!(body, EntryBody::Call(_))),
+            questions: count(|body| matches!(body, EntryBody::Question(_))),
+            commands: count(|body| matches!(body, EntryBody::Command(_))),
+            prompts: transcript.waiting.len(),
+        }
+    }
+
+    fn in_words(&self) -> String {
+        let turn = self.turn.as_ref().map(|turn| format!("turn {turn}"));
+        let counts = [
+            (self.calls, "call"),
+            (self.questions, "question"),
+            (self.commands, "background command"),
+            (self.prompts, "waiting prompt"),
+        ];
+        let counted = counts.into_iter().filter(|(count, _)| *count > 0);
+        let counted = counted.map(|(count, what)| format!("{count} {what}{}", if count == 1 { "" } else { "s" }));
+        turn.into_iter().chain(counted).collect::<Vec<_>>().join(", ")
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -91,6 +133,11 @@ pub fn examine(database: &Path, quick: bool, findings: &mut Findings) -> Health 
         );
         findings.error(ABOUT, message).details(damage.problems.clone()).hint(HINT);
     }
+    if !health.unfinished.is_empty() {
+        let details = health.unfinished.iter().map(|(id, left)| format!("session {id}: {}", left.in_words())).collect();
+        let message = "there is work without an end; a server is at it, or takes it up when it starts";
+        findings.ok(ABOUT, message).details(details);
+    }
     if health.sealed > 0 {
         let message = format!("{} sessions are sealed: they can be read and take no work", health.sealed);
         findings.warn(ABOUT, message).hint("`wharf sessions show ID` says why, `wharf sessions unseal ID` tries again");
@@ -118,8 +165,24 @@ fn examine_sessions(inspector: &Inspector, quick: bool, health: &mut Health) -> 
     }
     let mut sound_events = 0;
     for session in &sessions {
+        let mut transcript = Transcript::new();
+        let mut fold = |json: &[u8]| {
+            // What is sound and no event is a newer version's.
+            match AnyEvent::from_json(json) {
+                Ok(AnyEvent::Known(event)) => drop(transcript.apply(&event)),
+                Ok(AnyEvent::Unknown(event)) => drop(transcript.apply_unknown(&event)),
+                Err(_) => {}
+            }
+            transcript.keep(0);
+            Ok(())
+        };
         // The sink takes everything.
-        let Ok(verified) = inspector.verify(session, &mut |_| Ok(())) else { continue };
+        let Ok(verified) = inspector.verify(session, &mut fold) else { continue };
+        let unfinished = Unfinished::of(&transcript);
+        // A sealed one is not taken up.
+        if unfinished != Unfinished::default() && session.status.as_deref() != Some("sealed") {
+            health.unfinished.insert(session.id.to_string(), unfinished);
+        }
         let Verified { sound, unchecked, problems, damaged } = verified;
         sound_events += sound;
         health.unchecked_events += unchecked;
@@ -130,4 +193,29 @@ fn examine_sessions(inspector: &Inspector, quick: bool, health: &mut Health) -> 
     }
     health.sound_events = Some(sound_events);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use wharf_protocol::Event;
+
+    use super::*;
+
+    #[test]
+    fn unfinished_work_is_said_in_words() {
+        let events = [
+            r#"{"seq":1,"type":"prompt.received","session_id":"s","turn_id":"t","timestamp":"2026-11-20T12:00:00.000Z","payload":{"message_id":"p","content":"hi","priority":"normal","conflict_strategy":"queue","body_hash":""}}"#,
+            r#"{"seq":2,"type":"turn.started","session_id":"s","turn_id":"t","timestamp":"2026-11-20T12:00:00.000Z","payload":{"message_id":"p","model":"m/m","agent_name":"a"}}"#,
+            r#"{"seq":3,"type":"tool.call_start","session_id":"s","turn_id":"t","timestamp":"2026-11-20T12:00:00.000Z","payload":{"call_id":"c","tool_name":"bash","arguments":{},"kind":"execute","title":"ls","read_only":false,"decision":{"allowed":true,"reason":"mode full"}}}"#,
+            r#"{"seq":4,"type":"tool.call_start","session_id":"s","turn_id":"t","timestamp":"2026-11-20T12:00:00.000Z","payload":{"call_id":"d","tool_name":"bash","arguments":{},"kind":"execute","title":"ls","read_only":false,"decision":{"allowed":true,"reason":"mode full"}}}"#,
+        ];
+        let mut transcript = Transcript::new();
+        for json in events {
+            let event: Event = serde_json::from_str(json).unwrap();
+            transcript.apply(&event);
+            transcript.keep(0);
+        }
+        assert_eq!(Unfinished::of(&transcript).in_words(), "turn t, 2 calls, 1 waiting prompt");
+        assert_eq!(Unfinished::of(&Transcript::new()), Unfinished::default());
+    }
 }

@@ -1,0 +1,4 @@
+//! Streams as servers send them, whole and broken, and requests as they go out.
+
+mod requests;
+mod streams;

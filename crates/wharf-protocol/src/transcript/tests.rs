@@ -1,0 +1,5 @@
+//! Handwritten states, and laws that hold for every log.
+
+mod fixtures;
+mod limits;
+mod properties;

@@ -1,7 +1,0 @@
-//! The scripted MCP server, as a program that this crate's tests start.
-
-use std::process::ExitCode;
-
-fn main() -> ExitCode {
-    wharf_testkit::mcp::serve(std::env::args().skip(1))
-}
