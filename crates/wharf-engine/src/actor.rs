@@ -389,7 +389,7 @@ impl Actor {
             let context_tokens = model.context_tokens();
             Ok((model.stream(request).await, context_tokens))
         };
-        self.model = Some(ModelCall::new(ask, connecting.boxed(), self.shared.pace.join()));
+        self.model = Some(ModelCall::new(ask, connecting.boxed()));
     }
 
     /// Stops what runs and gives the lease back.
