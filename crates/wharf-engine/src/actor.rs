@@ -431,7 +431,7 @@ impl Actor {
             let opening = async move { model.stream(request).await }.boxed();
             Ok(Found { context_tokens, is_news, opening })
         };
-        let mut call = ModelCall::new(ask, connecting.boxed(), self.shared.pace.join());
+        let mut call = ModelCall::new(ask, connecting.boxed());
         call.summary = (wish != Wish::Reply).then(String::new);
         self.model = Some(call);
     }

@@ -21,7 +21,6 @@ mod instructions;
 mod live;
 mod mcp;
 mod owner;
-mod pace;
 mod permissions;
 mod progress;
 mod request;

@@ -22,7 +22,6 @@ use crate::commands::CommandIndex;
 use crate::feed::Feed;
 use crate::instructions::Instructions;
 use crate::mcp::McpSessions;
-use crate::pace::Pace;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
 use crate::request::{ReplyTo, Request};
@@ -59,8 +58,6 @@ pub(crate) struct Shared {
     pub(crate) command_places: Arc<Semaphore>,
     /// Bytes of progress on the log.
     pub(crate) progress: Arc<Budget>,
-    /// Of the text that models stream.
-    pub(crate) pace: Pace,
     /// Rung when the store failed: it is asked until it works again.
     pub(crate) trouble: Notify,
     /// Sessions that a process died with are taken up alone: the write half; others that were left unfinished: the read half.
@@ -117,7 +114,6 @@ impl Shared {
             commands: Arc::default(),
             command_places,
             progress: Budget::of_server(),
-            pace: Pace::default(),
             trouble: Notify::new(),
             taking_up: tokio::sync::RwLock::default(),
             running_again: Arc::default(),

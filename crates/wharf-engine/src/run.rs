@@ -19,7 +19,6 @@ use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 use wharf_tools::Recorded;
 use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
 
-use crate::pace::Streaming;
 use crate::progress::{Budget, Piece, Progressing};
 
 /// Pieces of a reply that are put into one event, in bytes, when they have come in together.
@@ -41,7 +40,6 @@ pub(crate) struct ModelCall {
     stage: AskStage,
     /// Came in with the last piece, but is of another kind.
     held: Option<ModelEvent>,
-    streaming: Streaming,
 }
 
 /// Finds the model.
@@ -78,9 +76,8 @@ pub(crate) enum ModelEvent {
 }
 
 impl ModelCall {
-    pub(crate) fn new(ask: u64, connecting: Connecting, streaming: Streaming) -> Self {
-        let stage = AskStage::Connecting(connecting);
-        Self { ask, context_tokens: None, summary: None, stage, held: None, streaming }
+    pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
+        Self { ask, context_tokens: None, summary: None, stage: AskStage::Connecting(connecting), held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -88,10 +85,7 @@ impl ModelCall {
     pub(crate) async fn next(&mut self) -> ModelEvent {
         let mut event = match self.held.take() {
             Some(event) => event,
-            None => {
-                self.streaming.rested().await;
-                self.piece().await
-            }
+            None => self.piece().await,
         };
         while self.held.is_none()
             && let ModelEvent::Text(text) | ModelEvent::Reasoning(text) = &event
@@ -104,7 +98,6 @@ impl ModelCall {
                 (_, other) => self.held = Some(other),
             }
         }
-        self.streaming.took();
         event
     }
 

@@ -5,12 +5,14 @@ use std::time::Duration;
 use jiff::Timestamp;
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use serde_json::Value;
-use wharf_foreign::json;
+use wharf_foreign::json::{self, DEPTH_MAX};
+use wharf_foreign::nesting::Bounds;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 
-use crate::reply::WHOLE_BOUNDS;
-
 mod overflow;
+
+/// What the body of a refusal may measure to be read as JSON; a longer or deeper one is shown as text, cut short.
+const BODY_BOUNDS: Bounds = Bounds { length: 1 << 20, depth: DEPTH_MAX };
 
 /// Longest message, in characters.
 pub(crate) const MAX_MESSAGE_CHARS: usize = 500;
@@ -119,7 +121,7 @@ struct Report {
 
 impl Report {
     fn read(body: &[u8]) -> Self {
-        match json::from_slice::<Value>(body, WHOLE_BOUNDS) {
+        match json::from_slice::<Value>(body, BODY_BOUNDS) {
             Ok(value) => Self::of(&value),
             Err(_) => {
                 let is_empty = body.trim_ascii().is_empty();
@@ -142,7 +144,7 @@ impl Report {
         match value {
             Value::String(text) if self.message.is_none() && !text.trim().is_empty() => {
                 // OpenRouter hands on the upstream's body as text.
-                match json::from_slice::<Value>(text.as_bytes(), WHOLE_BOUNDS) {
+                match json::from_slice::<Value>(text.as_bytes(), BODY_BOUNDS) {
                     Ok(inner @ (Value::Object(_) | Value::Array(_))) => self.collect(&inner, depth + 1),
                     _ => self.message = Some(text.clone()),
                 }
