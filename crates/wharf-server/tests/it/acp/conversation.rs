@@ -175,11 +175,13 @@ async fn slash_commands_are_offered_and_answered_without_the_model() {
     assert_eq!(names.join(" "), expected);
     assert!(offered.iter().find(|command| command["name"] == "mode").unwrap()["input"]["hint"].is_string());
     let before = server.log(&session).await.len();
-    for name in names.iter().filter(|name| **name != "clear") {
+    for name in names.iter().filter(|name| !["clear", "compact"].contains(name)) {
         let (messages, reason) = client.turn(&session, &format!("/{name}")).await;
         assert_eq!(reason, "end_turn", "{name}");
         assert!(!text(&messages, "agent_message_chunk").is_empty(), "{name}");
     }
+    let error = client.fail("session/prompt", prompt(&session, "/compact the names")).await;
+    assert!(error["message"].as_str().unwrap().contains("nothing yet"), "{error}");
     assert_eq!(server.log(&session).await.len(), before, "none of it is on the log");
     let (messages, _) = client.turn(&session, "/tools").await;
     assert!(text(&messages, "agent_message_chunk").contains("* `edit_file`: "));
