@@ -6,7 +6,7 @@ use wharf_protocol::permission::Resolution;
 use wharf_protocol::{ApiError, CommandId, ErrorCode, MessageId, PermissionId, Seal, Seq, SessionId, TurnId};
 use wharf_store::{AcquireError, AppendError, QueryError, ReadError, StoreError};
 
-/// Why a request came to nothing.
+/// Why a request failed.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     #[error("session {0} not found")]

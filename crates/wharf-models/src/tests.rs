@@ -1,5 +1,6 @@
 //! What the tests of several wires need: messages, requests, streams that are heard, and recorded ones.
 
+pub(crate) mod fuzz;
 mod strict;
 mod table;
 

@@ -1,4 +1,5 @@
 //! Streams as servers send them, and requests as they go out.
 
+mod fuzz;
 mod requests;
 mod streams;

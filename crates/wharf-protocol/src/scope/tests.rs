@@ -1,3 +1,5 @@
+//! Names of scopes, and sets of them.
+
 use super::*;
 
 #[test]

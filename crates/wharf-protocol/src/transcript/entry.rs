@@ -174,13 +174,13 @@ pub struct CallEntry {
     /// What it has put out so far; once it has completed, that is in `result`.
     #[serde(default, skip_serializing_if = "Excerpt::is_empty")]
     pub output: Excerpt,
-    /// What it came to.
+    /// The result.
     #[serde(default, skip_serializing_if = "Excerpt::is_empty")]
     pub result: Excerpt,
     /// Of the whole result.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub result_lines: u64,
-    /// Why it came to nothing.
+    /// Why it failed.
     #[serde(default, skip_serializing_if = "Excerpt::is_empty")]
     pub error: Excerpt,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

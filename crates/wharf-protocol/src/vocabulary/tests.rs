@@ -1,3 +1,5 @@
+//! The vocabulary file and what is generated from it.
+
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;

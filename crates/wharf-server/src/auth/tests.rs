@@ -1,3 +1,5 @@
+//! Keys in headers.
+
 use http::{HeaderName, HeaderValue};
 
 use super::*;

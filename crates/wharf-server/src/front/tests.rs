@@ -1,3 +1,5 @@
+//! What every request passes before its handler, and what every answer gets.
+
 use std::sync::Arc;
 
 use async_trait::async_trait;

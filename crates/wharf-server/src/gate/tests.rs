@@ -1,3 +1,5 @@
+//! Who is let in, and to what.
+
 use super::*;
 
 #[test]

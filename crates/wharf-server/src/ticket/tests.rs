@@ -1,3 +1,5 @@
+//! Tickets are used once, and not late.
+
 use super::*;
 
 #[test]

@@ -95,6 +95,10 @@ async fn follow(context: &Context, mut file: File) -> anyhow::Result<Exit> {
                 return Ok(Exit::Completed);
             }
             line.clear();
+            if byte != b'\n' {
+                // A line of this length is printed in parts.
+                line.push(byte);
+            }
         }
     }
 }

@@ -1,3 +1,5 @@
+//! Circles in small samples of sources.
+
 use super::*;
 
 fn files(all: &[(&str, &str)]) -> BTreeMap<String, String> {

@@ -2,58 +2,43 @@
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::{Index, select};
+use proptest::sample::Index;
 
 use super::hear;
 use crate::reply::lines::{LineReader, LineTooLong};
+use crate::tests::fuzz::{cut, stream};
 
 /// Lines of streams, right ones and odd ones.
-fn stream() -> impl Strategy<Value = Vec<u8>> {
-    let lines = vec![
-        r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#,
-        r#"data: {"choices":[{"index":0,"delta":{"content":"\ud83d"},"finish_reason":null}]}"#,
-        r#"data: {"choices":[{"index":0,"delta":{"content":"\ude00","reasoning":"\ud83d"}}]}"#,
-        r#"data: {"choices":[{"message":{"content":"all"}}]}"#,
-        r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"read_","arguments":"{}"}}]}}]}"#,
-        r#"data: {"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"name":"file","arguments":"{\"a\":"}}]}}]}"#,
-        r#"data: {"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"arguments":"\"\ud83d\"}"}}]}}]}"#,
-        r#"data: {"choices":[{"delta":{"tool_calls":[{"index":"0","function":{"arguments":{"b":1}}}]}}]}"#,
-        r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":"?"}"#,
-        r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
-        r#"data: {"choices":[{"delta":{"reasoning_details":[{"type":"t","text":"\ud83d"}]}}]}"#,
-        r#"data: {"choices":"#,
-        r#"data: [{"delta":{"content":"b"}}]}"#,
-        "data: \"ping\"",
-        "data: [DONE]",
-        "data: nonsense",
-        "data:",
-        ": comment",
-        "event: error",
-        r#"error: {"error":{"message":"no"}}"#,
-        r#"{"error":{"message":"no"}}"#,
-        "rest of a line\"}]}",
-        "",
-        "",
-    ];
-    let line = prop_oneof![
-        8 => select(lines).prop_map(|line| line.as_bytes().to_vec()),
-        1 => vec(any::<u8>(), 0..30),
-    ];
-    let end = select(vec!["\n", "\n\n", "\r\n", "\r"]);
-    vec((line, end), 0..20)
-        .prop_map(|lines| lines.into_iter().flat_map(|(line, end)| [line, end.as_bytes().to_vec()].concat()).collect())
-}
-
-fn cut(bytes: &[u8], cuts: &[Index]) -> Vec<Vec<u8>> {
-    let mut places: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
-    places.extend([0, bytes.len()]);
-    places.sort_unstable();
-    places.windows(2).map(|place| bytes[place[0]..place[1]].to_vec()).collect()
-}
+const LINES: &[&str] = &[
+    r#"data: {"choices":[{"index":0,"delta":{"content":"a"}}]}"#,
+    r#"data: {"choices":[{"index":0,"delta":{"content":"\ud83d"},"finish_reason":null}]}"#,
+    r#"data: {"choices":[{"index":0,"delta":{"content":"\ude00","reasoning":"\ud83d"}}]}"#,
+    r#"data: {"choices":[{"message":{"content":"all"}}]}"#,
+    r#"data: {"choices":[{"delta":{"tool_calls":[{"index":0,"id":"a","function":{"name":"read_","arguments":"{}"}}]}}]}"#,
+    r#"data: {"choices":[{"delta":{"tool_calls":[{"index":1,"function":{"name":"file","arguments":"{\"a\":"}}]}}]}"#,
+    r#"data: {"choices":[{"delta":{"tool_calls":[{"id":"a","function":{"arguments":"\"\ud83d\"}"}}]}}]}"#,
+    r#"data: {"choices":[{"delta":{"tool_calls":[{"index":"0","function":{"arguments":{"b":1}}}]}}]}"#,
+    r#"data: {"choices":[{"delta":{},"finish_reason":"stop"}],"usage":"?"}"#,
+    r#"data: {"choices":[],"usage":{"prompt_tokens":1,"completion_tokens":2}}"#,
+    r#"data: {"choices":[{"delta":{"reasoning_details":[{"type":"t","text":"\ud83d"}]}}]}"#,
+    r#"data: {"choices":"#,
+    r#"data: [{"delta":{"content":"b"}}]}"#,
+    "data: \"ping\"",
+    "data: [DONE]",
+    "data: nonsense",
+    "data:",
+    ": comment",
+    "event: error",
+    r#"error: {"error":{"message":"no"}}"#,
+    r#"{"error":{"message":"no"}}"#,
+    "rest of a line\"}]}",
+    "",
+    "",
+];
 
 proptest! {
     #[test]
-    fn a_stream_says_the_same_wherever_it_is_cut(stream in stream(), cuts in vec(any::<Index>(), 0..6)) {
+    fn a_stream_says_the_same_wherever_it_is_cut(stream in stream(LINES), cuts in vec(any::<Index>(), 0..6)) {
         let whole = hear([stream.as_slice()]);
         let pieces = cut(&stream, &cuts);
         prop_assert_eq!(hear(pieces.iter().map(Vec::as_slice)), whole);

@@ -1,3 +1,5 @@
+//! Command lines of other programs.
+
 use super::*;
 use crate::cli::Command;
 
