@@ -300,15 +300,15 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
-            (core.deleted, &core.told_window, core.counted, core.per_mille),
+            (core.deleted, &core.told_window, core.measure),
             core.compaction.as_ref().map(|open| (&open.begun, &open.turn_id, open.at)),
         )
     )
 }
 
 /// A direct call is on the log once it is decided: until then it is looked at, and lost with its process.
-fn is_on_log(call: &&crate::calls::Call) -> bool {
-    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::calls::CallStage::Proposed)
+fn is_on_log(call: &&crate::state::Call) -> bool {
+    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::state::CallStage::Proposed)
 }
 
 fn partial(core: &Core) -> String {
