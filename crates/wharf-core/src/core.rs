@@ -16,7 +16,7 @@ use crate::config::CoreConfig;
 use crate::ids::Ids;
 use crate::outcome::{Answer, Effect, Outcome, Rejected};
 use crate::shown::ShownMessages;
-use crate::size::{self, INSTRUCTIONS_TOKENS, MESSAGE_TOKENS};
+use crate::size::{self, INSTRUCTIONS_TOKENS};
 use crate::state::{Call, Commands, Compaction, Measure, OpenTurn, Permissions, Prompts};
 
 /// One session's state machine.
@@ -47,6 +47,7 @@ pub struct Core {
     /// The session ends as soon as nothing runs; who wants it.
     pub(crate) deleting: Option<Option<String>>,
     pub(crate) answerers: usize,
+    /// What the session's model takes, in tokens, where that is known before it is asked.
     pub(crate) context_limit: Option<u64>,
     /// What the tools' schemas take of the model's context, in tokens.
     pub(crate) tools_tokens: u64,
@@ -251,16 +252,6 @@ impl Core {
             // The tools have a way of their own.
             self.config = CoreConfig { tools: self.tools(), ..config };
         }
-    }
-
-    /// How much the session's model takes, in tokens, where it is known.
-    pub fn set_context_limit(&mut self, tokens: Option<u64>) {
-        self.context_limit = tokens;
-    }
-
-    /// What the session's instructions take of each request, in bytes.
-    pub fn set_instructions(&mut self, bytes: usize) {
-        self.instructions_tokens = bytes as u64 / 4 + MESSAGE_TOKENS;
     }
 
     /// The tools that the session's agent has.

@@ -8,7 +8,7 @@ use crate::config::CoreConfig;
 use crate::core::Core;
 use crate::input::Input;
 use crate::outcome::{Accepted, Answer, Outcome, Rejected};
-use crate::size;
+use crate::size::{self, MESSAGE_TOKENS};
 
 impl Core {
     /// Takes an input; a loaded session does nothing by itself until [`Core::recover`] was called. Inputs about a model call or a tool call that is over change nothing.
@@ -43,7 +43,8 @@ impl Core {
     /// Inputs that nobody waits for.
     fn report(&mut self, input: Input) {
         match input {
-            Input::WindowKnown { ask } => self.window_known(ask),
+            Input::WindowKnown { tokens, ask } => self.window_known(tokens, ask),
+            Input::InstructionsChanged { bytes } => self.instructions_tokens = bytes as u64 / 4 + MESSAGE_TOKENS,
             Input::ModelText { ask, text } => self.model_text(ask, text),
             Input::ModelReasoning { ask, text } => self.model_reasoning(ask, text),
             Input::ModelFinished { ask, reply } => self.model_finished(ask, reply),

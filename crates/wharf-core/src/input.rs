@@ -90,9 +90,15 @@ pub enum Input {
         ask: u64,
         text: String,
     },
-    /// The window of the model that is about to be asked has become known ([`Core::set_context_limit`]); the request is not sent yet.
+    /// What the session's model takes, in tokens; `None`: that is not known before it is asked. A request `ask` is not sent before this
+    /// was handled.
     WindowKnown {
-        ask: u64,
+        tokens: Option<u64>,
+        ask: Option<u64>,
+    },
+    /// What the session's instructions take of each request, in bytes.
+    InstructionsChanged {
+        bytes: usize,
     },
     ModelReasoning {
         ask: u64,

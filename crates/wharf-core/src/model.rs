@@ -40,8 +40,10 @@ impl Core {
     }
 
     /// A request that does not fit is made smaller before it is sent.
-    pub(crate) fn window_known(&mut self, ask: u64) {
-        if self.asked(ask).is_some() && self.window().is_some_and(|window| self.is_near(window)) {
+    pub(crate) fn window_known(&mut self, tokens: Option<u64>, ask: Option<u64>) {
+        self.context_limit = tokens;
+        let waits = ask.is_some_and(|ask| self.asked(ask).is_some());
+        if waits && self.window().is_some_and(|window| self.is_near(window)) {
             self.stop_model();
         }
     }
