@@ -51,7 +51,7 @@ pub enum Input {
         focus: Option<String>,
         by: Option<String>,
     },
-    /// Ends what runs, then the session ([`Effect::Delete`]). Nothing new is taken from here on.
+    /// Ends what runs, then the session ([`Effect::Delete`](crate::Effect::Delete)). Nothing new is taken from here on.
     Delete {
         by: Option<String>,
     },
@@ -76,7 +76,7 @@ pub enum Input {
     /// What the session's agent has from here on, beside what it was configured with: servers and clients come and go. Calls that
     /// were begun go on.
     ToolsChanged(Arc<[Arc<ToolSpec>]>),
-    /// [`Core::agent_name`] is another agent than the core knew, or has other things: these.
+    /// [`Core::agent_name`](crate::Core::agent_name) is another agent than the core knew, or has other things: these.
     AgentChanged {
         tools: Arc<[Arc<ToolSpec>]>,
         max_steps: u32,
@@ -125,7 +125,7 @@ pub enum Input {
         error: ModelError,
         jitter: u16,
     },
-    /// What a call would touch, as [`Effect::LookAtCall`] asked.
+    /// What a call would touch, as [`Effect::LookAtCall`](crate::Effect::LookAtCall) asked.
     CallSeen {
         call_id: CallId,
         seen: Seen,
@@ -140,7 +140,7 @@ pub enum Input {
         call_id: CallId,
         outcome: CallOutcome,
     },
-    /// The time of [`Core::next_deadline`] has come.
+    /// The time of [`Core::next_deadline`](crate::Core::next_deadline) has come.
     Tick,
     /// The server is stopping: no further turn starts here.
     Drain,
@@ -156,7 +156,7 @@ pub struct NewPrompt {
     pub sender: Option<String>,
     pub metadata: Option<Value>,
     pub body_hash: String,
-    /// What the store knows of an older prompt with this id, where [`Core::knows_prompt`] did not know it.
+    /// What the store knows of an older prompt with this id, where [`Core::knows_prompt`](crate::Core::knows_prompt) did not know it.
     pub earlier: Option<EarlierPrompt>,
 }
 
