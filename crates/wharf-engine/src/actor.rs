@@ -7,6 +7,7 @@ mod equipment;
 mod load;
 mod requests;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -313,17 +314,21 @@ impl Actor {
     }
 
     /// Events to disk, then to the clients, then their effects; then what the core has to be told of the session's tools, which may
-    /// bring more.
+    /// bring more. Only a model is asked before that, as it changes nothing outside: it is at work while the disk is, and what it
+    /// says is looked at when the disk has what it answers to.
     async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
         let Outcome { mut events, mut effects, answer } = outcome;
         loop {
             if !events.is_empty() {
-                let is_other = events.iter().any(has_other_directories);
-                self.append(events).await?;
-                if is_other {
+                if events.iter().any(has_other_directories) {
                     self.follow_directories();
                 }
                 self.follow_agent();
+                let ask = effects.iter().position(|effect| matches!(effect, Effect::CallModel { .. }));
+                if let Some(at) = ask {
+                    self.begin(effects.remove(at)).await?;
+                }
+                self.append(events, ask.is_some()).await?;
             }
             for effect in effects {
                 self.begin(effect).await?;
@@ -333,13 +338,19 @@ impl Actor {
         }
     }
 
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+    async fn append(&mut self, events: Vec<Event>, asks_model: bool) -> Result<(), EngineError> {
         for event in &events {
             if let EventBody::PermissionRequested(asked) = &event.body {
                 self.shared.permissions.add(&asked.permission_id, &self.session);
             }
         }
-        self.log.append(&self.shared.appender, events, self.core.session()).await?;
+        let model = self.model.as_mut().filter(|_| asks_model);
+        let appending = self.log.append(&self.shared.appender, events, self.core.session());
+        tokio::select! {
+            biased;
+            appended = appending => appended?,
+            never = ask(model) => match never {},
+        }
         let is_busy = !self.core.is_between_turns();
         if is_busy != self.idleness.is_busy {
             self.idleness.is_busy = is_busy;
@@ -401,7 +412,7 @@ impl Actor {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
         let known = models.context_tokens(&name);
-        // In this order: what is not waited for is there at the look. A server may have come while the prompt went to disk.
+        // In this order: what is not waited for is there at the look.
         let awaited = self.awaited_tools();
         self.look_at_tools();
         let mut request = ModelRequest {
@@ -477,6 +488,14 @@ async fn next_of(model: &mut Option<ModelCall>) -> ModelEvent {
         Some(call) => call.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// Has the model answer. Brings nothing: what it says is kept for [`next_of`].
+async fn ask(model: Option<&mut ModelCall>) -> Infallible {
+    if let Some(call) = model {
+        call.begin().await;
+    }
+    std::future::pending().await
 }
 
 async fn at(instant: Option<Instant>) {
