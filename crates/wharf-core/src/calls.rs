@@ -12,10 +12,10 @@ use wharf_protocol::event::{
     ToolCallStart,
 };
 use wharf_protocol::permission::Preview;
-use wharf_protocol::{CallId, PermissionId, Seen, Timestamp, ToolSpec, TurnId};
+use wharf_protocol::{CallId, CallOutcome, PermissionId, Seen, Timestamp, ToolError, ToolOutput, ToolSpec, TurnId};
 
 use crate::core::Core;
-use crate::{Answer, Bound, CallOutcome, Effect, Rejected, describe};
+use crate::{Answer, Bound, Effect, Rejected, describe};
 use ruling::Ruling;
 
 /// Direct calls of a session that may be open at the same time.
@@ -172,6 +172,22 @@ impl From<Refusal> for CallEnd {
     fn from(refusal: Refusal) -> Self {
         let Refusal { decision, told } = refusal;
         Self { decision: Some(decision), ..Self::new(CallErrorReason::Denied, told) }
+    }
+}
+
+impl From<ToolError> for CallEnd {
+    fn from(error: ToolError) -> Self {
+        let (reason, told, output) = match error {
+            ToolError::Failed(told) => (CallErrorReason::Failed, told, String::new()),
+            ToolError::Stopped { output } => {
+                (CallErrorReason::Cancelled, "stopped, with everything it had started".to_owned(), output)
+            }
+            ToolError::TimedOut { after_ms, output } => {
+                let told = format!("timed out after {after_ms} ms and was stopped, with everything it had started");
+                (CallErrorReason::TimedOut, told, output)
+            }
+        };
+        Self { output, ..Self::new(reason, told) }
     }
 }
 
@@ -359,24 +375,20 @@ impl Core {
         let Some(running) = call.running.clone() else { return };
         let (proposal, duration_ms) = (call.proposal.clone(), call.duration_ms(self.now));
         match outcome {
-            CallOutcome::Completed { .. } => self.complete_call(&proposal, duration_ms, outcome),
-            CallOutcome::Error { error, reason, output } => {
+            Ok(output) => self.complete_call(&proposal, duration_ms, output),
+            Err(error) => {
+                let mut end = CallEnd::from(error);
                 // Who was stopped says "cancelled"; why it was stopped is known here.
-                let reason = match (reason, running.stopping) {
-                    (CallErrorReason::Cancelled, Some((_, why))) => why,
-                    (reason, _) => reason,
-                };
-                self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, error) });
+                if let (CallErrorReason::Cancelled, Some((_, why))) = (end.reason, running.stopping) {
+                    end.reason = why;
+                }
+                self.end_call(&proposal, duration_ms, end);
             }
         }
     }
 
-    pub(crate) fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, outcome: CallOutcome) {
-        let CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan } =
-            outcome
-        else {
-            return;
-        };
+    pub(crate) fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, output: ToolOutput) {
+        let ToolOutput { result, content, diffs, locations, exit_code, truncated, output_file, plan } = output;
         let complete = ToolCallComplete {
             call_id: proposal.call_id.clone(),
             tool_name: proposal.tool_name.clone(),

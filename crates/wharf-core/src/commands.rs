@@ -3,10 +3,10 @@
 use std::collections::VecDeque;
 
 use wharf_protocol::event::{CommandEnded, CommandStarted};
-use wharf_protocol::{Command, CommandId, CommandStatus, Event};
+use wharf_protocol::{Command, CommandEnd, CommandId, CommandStatus, Event};
 
 use crate::core::Core;
-use crate::{Answer, CommandEnd, Effect, NewCommand, Rejected};
+use crate::{Answer, Effect, NewCommand, Rejected};
 
 /// So many commands that have ended are known, and their output is kept.
 const KEPT_ENDED: usize = 16;

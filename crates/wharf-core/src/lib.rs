@@ -33,17 +33,14 @@ mod turn;
 #[cfg(test)]
 mod tests;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::rest::UpdateSession;
-use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
-    CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Event, Message, MessageId, PermissionId,
+    CallId, CallOutcome, CommandEnd, CommandId, ConflictStrategy, Event, Message, MessageId, PermissionId,
     PermissionOption, Priority, PromptContent, Rule, Seen, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
@@ -284,43 +281,6 @@ pub struct NewCommand {
     pub timeout_ms: Option<u64>,
     /// There is room for it among the commands of all sessions.
     pub has_place: bool,
-}
-
-/// How a background command ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandEnd {
-    pub status: CommandStatus,
-    pub exit_code: Option<i32>,
-    pub error: Option<String>,
-    /// Absent: since its start.
-    pub duration_ms: Option<u64>,
-    pub output_bytes: u64,
-}
-
-/// How a tool call ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallOutcome {
-    Completed {
-        result: String,
-        content: Vec<ContentBlock>,
-        diffs: Vec<FileDiff>,
-        locations: Vec<Location>,
-        exit_code: Option<i32>,
-        truncated: bool,
-        output_file: Option<PathBuf>,
-        plan: Option<Vec<PlanEntry>>,
-    },
-    /// `reason` is `failed`, `cancelled`, `timed_out` or `interrupted`.
-    Error { error: String, reason: CallErrorReason, output: String },
-}
-
-/// What is known beyond the log of a call whose owner died.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecordedCall {
-    /// What it came to, where it had ended before it could be cut off.
-    pub outcome: Option<CallOutcome>,
-    pub output: String,
-    pub duration_ms: u64,
 }
 
 /// What to do, after the events are on disk.

@@ -15,11 +15,10 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, Outcome, Rejected};
-use wharf_exec::commands::CommandOver;
 use wharf_failpoints::point;
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{CommandId, Event, EventBody, Message, SessionId, Timestamp};
+use wharf_protocol::{CommandEnd, CommandId, Event, EventBody, Message, SessionId, Timestamp};
 
 use crate::append::OpenLog;
 use crate::commands::{CommandStart, RunningCommands};
@@ -94,7 +93,7 @@ enum Wakeup {
     Stop,
     Request(Request),
     Call(CallEvent),
-    Command(CommandId, CommandOver),
+    Command(CommandId, CommandEnd),
     Model(ModelEvent),
     Deadline,
     Answerers,
@@ -176,7 +175,7 @@ impl Actor {
                 Wakeup::Request(request)
             }
             event = self.calls.next() => Wakeup::Call(event),
-            (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
+            (command_id, end) = self.commands.next() => Wakeup::Command(command_id, end),
             event = next_of(&mut self.model) => Wakeup::Model(event),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.news.answerers.changed() => Wakeup::Answerers,
@@ -197,7 +196,7 @@ impl Actor {
             Wakeup::Stop => return Ok(Some(Exit::Idle)),
             Wakeup::Request(request) => self.on_request(request).await?,
             Wakeup::Call(event) => self.on_call(event).await?,
-            Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
+            Wakeup::Command(command_id, end) => self.end_command(command_id, end).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();

@@ -5,12 +5,12 @@ use std::io::Read;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use wharf_protocol::{CallId, CommandId};
+use wharf_protocol::{CallId, CommandEnd, CommandId, RecordedCall};
 
 use crate::capture::Excerpt;
-use crate::commands::CommandOver;
+use crate::commands::end_of;
 use crate::ring;
-use crate::run::{End, Finished};
+use crate::run::{ExecutionEnd, Finished};
 use crate::spool::{Status, is_locked};
 use crate::wire;
 
@@ -18,38 +18,29 @@ use crate::wire;
 const KEEPER_LIMIT: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(5);
 
-/// What is known of a command that a dead server had run.
-#[derive(Debug)]
-pub struct Recorded {
-    /// How the command ended, where it did by itself or at its own limit.
-    pub finished: Option<Finished>,
-    /// What it had put out, within the limit.
-    pub output: String,
-    pub duration_ms: u64,
-}
-
 /// What a call's command came to, by the files that its keeper has written; `None` where it was never begun. Waits while the
 /// keeper still ends it, a few hundred milliseconds after the server's death. Blocks.
 #[must_use]
-pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option<Recorded> {
+pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option<RecordedCall> {
     let status = settled(output_dir, call.as_str())?;
     let path = output_dir.join(&status.output);
     let excerpt = excerpt(&path, output_limit);
     let Some(ended) = status.ended else {
         let kept_bytes = std::fs::metadata(&path).map_or(0, |file| file.len());
         let output = excerpt.finish(Some((path, kept_bytes))).text;
-        return Some(Recorded { finished: None, output, duration_ms: 0 });
+        return Some(RecordedCall { outcome: None, output, duration_ms: 0 });
     };
     let duration_ms = ended.at_ms.saturating_sub(status.started_ms);
     let captured = excerpt.finish(Some((path, ended.kept_bytes)));
     let output = captured.text.clone();
     let end = match (ended.end, ended.end.status()) {
-        (_, Some(status)) => Some(End::Exited(status)),
-        (wire::End::TimedOut, None) => Some(End::TimedOut),
+        (_, Some(status)) => Some(ExecutionEnd::Exited(status)),
+        (wire::HowEnded::TimedOut, None) => Some(ExecutionEnd::TimedOut),
         _ => None,
     };
     let finished = end.map(|end| Finished { end, captured, strays: ended.strays, survivors: ended.survivors });
-    Some(Recorded { finished, output, duration_ms })
+    let outcome = finished.map(|finished| finished.outcome(duration_ms, output_limit));
+    Some(RecordedCall { outcome, output, duration_ms })
 }
 
 /// The status once nobody changes it any more.
@@ -96,15 +87,15 @@ pub fn forget(output_dir: &Path, call: &CallId, output_limit: usize) {
 /// How a background command ended whose server died, by the files that its keeper has written. Waits as [`recorded`] does.
 /// Blocks.
 #[must_use]
-pub fn recorded_command(output_dir: &Path, command: &CommandId) -> CommandOver {
+pub fn recorded_command(output_dir: &Path, command: &CommandId) -> CommandEnd {
     let status = settled(output_dir, command.as_str());
     let duration_ms =
         status.as_ref().and_then(|status| Some(status.ended.as_ref()?.at_ms.saturating_sub(status.started_ms)));
     match status.as_ref().and_then(|status| status.ended.as_ref()) {
-        Some(ended) => CommandOver { duration_ms, ..CommandOver::from_ended(ended) },
+        Some(ended) => CommandEnd { duration_ms, ..end_of(ended) },
         None => {
             let piece = ring::read(&output_dir.join(ring::name(command.as_str())), None, 0);
-            CommandOver::interrupted("the server died", piece.map_or(0, |piece| piece.total))
+            CommandEnd::interrupted("the server died", piece.map_or(0, |piece| piece.total))
         }
     }
 }

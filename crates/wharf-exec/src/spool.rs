@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::Ended;
+use crate::wire::EndReport;
 
 /// Stands in a status file from the command's start on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,7 +21,7 @@ pub(crate) struct Status {
     pub(crate) output: String,
     /// Absent while the command runs, and for ever where its keeper was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ended: Option<Ended>,
+    pub(crate) ended: Option<EndReport>,
 }
 
 impl Status {

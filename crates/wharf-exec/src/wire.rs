@@ -23,7 +23,7 @@ pub(crate) const REQUEST: u8 = 1;
 pub(crate) const STOP: u8 = 2;
 /// Keeper to server: a piece of output, as it came.
 pub(crate) const OUTPUT: u8 = 3;
-/// Keeper to server: an [`Ended`]. The last frame.
+/// Keeper to server: an [`EndReport`]. The last frame.
 pub(crate) const ENDED: u8 = 4;
 /// Keeper to server: why the command could not be started. The last frame.
 pub(crate) const NOT_STARTED: u8 = 5;
@@ -85,9 +85,9 @@ pub(crate) struct Background {
 
 /// What is known of a command once it is over. Also what stands in its status file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Ended {
+pub(crate) struct EndReport {
     pub(crate) at_ms: u64,
-    pub(crate) end: End,
+    pub(crate) end: HowEnded,
     /// All that was put out.
     pub(crate) bytes: u64,
     /// What of it is in the output file.
@@ -101,7 +101,7 @@ pub(crate) struct Ended {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
-pub(crate) enum End {
+pub(crate) enum HowEnded {
     Exited {
         code: i32,
     },
@@ -114,7 +114,7 @@ pub(crate) enum End {
     Abandoned,
 }
 
-impl End {
+impl HowEnded {
     /// The main process's own end, where it had one.
     pub(crate) fn status(self) -> Option<ExitStatus> {
         match self {

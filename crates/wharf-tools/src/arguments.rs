@@ -6,9 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
-use wharf_protocol::ToolSpec;
-
-use crate::ToolError;
+use wharf_protocol::{ToolError, ToolSpec};
 
 /// The schema of `T` in the plain form that every provider takes: no references, no `null` types, no titles.
 pub(crate) fn schema<T: JsonSchema>() -> Value {

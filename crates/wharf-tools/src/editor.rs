@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use wharf_protocol::ToolError;
+
 use crate::blocking::change;
 use crate::text::{Encoding, NotText, Text};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, ClientHost, HostError, Offers, ToolError, Workspace};
+use crate::{CallContext, ClientHost, HostError, Offers, Workspace};
 use style::Style;
 
 /// Larger files are handled on disk: messages have a limit, and escaped a text is longer.

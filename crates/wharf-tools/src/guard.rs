@@ -7,10 +7,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use wharf_protocol::ToolError;
 use wharf_protocol::permission::Preview;
 use wharf_protocol::tool::FileDiff;
-
-use crate::ToolError;
 
 /// Longest text and longest patch of one file in a preview, in bytes; a longer one is cut there, never in what is compared.
 const FILE_MAX_BYTES: usize = 64 << 10;

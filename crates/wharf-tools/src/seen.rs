@@ -4,11 +4,11 @@ use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, SeenPath};
+use wharf_protocol::{Seen, SeenPath, ToolError};
 
 use crate::guard;
+use crate::name;
 use crate::workspace::Workspace;
-use crate::{ToolError, name};
 
 /// Paths that are looked into.
 pub(crate) fn reading<'a>(workspace: &Workspace, paths: impl IntoIterator<Item = &'a str>) -> Seen {

@@ -20,7 +20,6 @@ mod write_file;
 use std::path::Path;
 use std::sync::Arc;
 
-pub(crate) use bash::outcome as bash_outcome;
 use schemars::JsonSchema;
 use wharf_exec::containment::Namespaces;
 use wharf_protocol::tool::{Location, ToolSource};

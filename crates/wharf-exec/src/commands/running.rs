@@ -8,13 +8,13 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use wharf_protocol::{CallId, CommandId, TerminalSize};
+use wharf_protocol::{CallId, CommandEnd, CommandId, TerminalSize};
 
-use super::{Ask, CommandOver};
+use super::{Ask, end_of};
 use crate::environment::in_terminal;
 use crate::run::Execution;
 use crate::supervisor::Supervisor;
-use crate::wire::{self, Background, Ended, Frames, Request};
+use crate::wire::{self, Background, EndReport, Frames, Request};
 
 const READ_BYTES: usize = 4 * 1024;
 
@@ -89,7 +89,7 @@ pub enum News {
     /// So many bytes of input were taken, in all.
     Taken(u64),
     /// It has ended, and everything below it.
-    Over(CommandOver),
+    Over(CommandEnd),
 }
 
 impl RunningCommand {
@@ -132,12 +132,12 @@ impl RunningCommand {
                 News::Grew(self.total)
             }
             wire::TAKEN => News::Taken(number()?),
-            wire::ENDED => match serde_json::from_slice::<Ended>(body) {
-                Ok(ended) => News::Over(CommandOver::from_ended(&ended)),
+            wire::ENDED => match serde_json::from_slice::<EndReport>(body) {
+                Ok(ended) => News::Over(end_of(&ended)),
                 Err(_) => self.lost(),
             },
             wire::NOT_STARTED => {
-                News::Over(CommandOver::failed(format!("it could not be run: {}", String::from_utf8_lossy(body)), 0))
+                News::Over(CommandEnd::failed(format!("it could not be run: {}", String::from_utf8_lossy(body)), 0))
             }
             _ => return None,
         })
@@ -145,6 +145,6 @@ impl RunningCommand {
 
     /// The keeper is gone. The supervisor ends what is left.
     fn lost(&self) -> News {
-        News::Over(CommandOver::failed("its supervisor was killed, and the command with it", self.total))
+        News::Over(CommandEnd::failed("its supervisor was killed, and the command with it", self.total))
     }
 }

@@ -27,7 +27,7 @@ use super::signals::Children;
 use super::{control, descendants, piped, terminal};
 use crate::limits::{DRAIN, DRAIN_BYTES};
 use crate::spool::{Spool, Status};
-use crate::wire::{self, End, Ended, Request};
+use crate::wire::{self, EndReport, HowEnded, Request};
 
 const READ_BYTES: usize = 32 * 1024;
 /// Output that waits for the server. At the limit the pipe is not read: the command waits.
@@ -115,9 +115,9 @@ impl Keeper {
         self.finish(end, strays, killed.survivors)
     }
 
-    fn finish(mut self, end: End, strays: usize, survivors: usize) -> io::Result<()> {
+    fn finish(mut self, end: HowEnded, strays: usize, survivors: usize) -> io::Result<()> {
         let kept_bytes = self.sink.finish();
-        let ended = Ended {
+        let ended = EndReport {
             at_ms: now_ms(),
             end,
             bytes: self.sink.total(),

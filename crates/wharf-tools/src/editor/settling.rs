@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use wharf_protocol::ToolError;
+
 use super::{BUFFER_MAX_BYTES, Buffer, content, style};
+use crate::Workspace;
 use crate::blocking::change;
 use crate::diff::file_diff;
 use crate::workspace::PathError;
-use crate::{ToolError, Workspace};
 
 /// Most bytes of a difference that the model is told.
 const DIFFERENCE_MAX_BYTES: usize = 4_000;

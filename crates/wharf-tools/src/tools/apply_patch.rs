@@ -11,7 +11,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::edit_file::{decode, of_buffer};
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
@@ -21,7 +21,7 @@ use crate::editor::Buffer;
 use crate::patch::{Action, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
-use crate::{CallContext, ClientHost, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, ClientHost, Tool, Workspace, seen};
 use rewrite::{Rewrite, Written, buffers, saved};
 
 /// All files of one patch, before and after, are held in memory.
@@ -84,7 +84,7 @@ impl Tool for ApplyPatch {
         if preview { seen::with_preview(seen, diffs(&patch, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let Arguments { patch } = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);

@@ -8,12 +8,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
 use crate::question::{Field, FieldKind, Question, Reply};
-use crate::{CallContext, HostError, Tool, ToolError, ToolOutput};
+use crate::{CallContext, HostError, Tool};
 
 /// How long a person may take.
 const ANSWER_TIMEOUT_MS: u64 = 600_000;
@@ -93,7 +93,7 @@ impl Tool for AskUser {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let question = question(crate::arguments::parse(&self.spec, arguments)?)?;
         let Some(host) = context.clients.that(|offers| offers.forms) else {
             let text = "no attached client can ask the user. Decide yourself and say what you assumed";
@@ -114,7 +114,7 @@ impl Tool for AskUser {
             }
             Err(error) => return Err(ToolError::Failed(format!("the user could not be asked: {error}"))),
         };
-        Ok(ToolOutput { result, ..ToolOutput::default() })
+        Ok(ToolOutput::text(result))
     }
 }
 

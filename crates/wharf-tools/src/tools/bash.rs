@@ -12,17 +12,17 @@ pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{Seen, TerminalSize, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, TerminalSize, ToolError, ToolKind, ToolSpec};
 
 use super::About;
 use crate::arguments::lenient;
 use crate::blocking::seeing;
 use crate::workspace::OpenDir;
-use crate::{CallContext, TerminalCommand, Tool, ToolError, ToolOutput, ToolsConfig, Workspace, seen};
+use crate::{CallContext, TerminalCommand, Tool, ToolsConfig, Workspace, seen};
 use wharf_exec::commands::Launch;
 use wharf_exec::containment::{self, Namespaces};
 use wharf_exec::supervisor::Supervisor;
-use wharf_exec::{End, Execution, Finished, environment};
+use wharf_exec::{Execution, environment};
 
 /// The kernel takes no longer argument.
 const COMMAND_MAX_BYTES: usize = 120 * 1024;
@@ -125,7 +125,7 @@ impl Tool for Bash {
         seeing(move || seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let command = arguments.command;
         if command.trim().is_empty() {
@@ -199,7 +199,7 @@ impl Tool for Bash {
             .run(self.supervisor.as_ref(), &context.for_commands())
             .await
             .map_err(|error| ToolError::Failed(format!("the command could not be run: {error}")))?;
-        outcome(finished, timeout.unwrap_or(context.timeout_ms), context.output_limit)
+        finished.outcome(timeout.unwrap_or(context.timeout_ms), context.output_limit)
     }
 }
 
@@ -214,47 +214,6 @@ fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, To
 
 fn workdir(given: Option<&str>) -> &str {
     given.filter(|path| !path.trim().is_empty()).unwrap_or(".")
-}
-
-pub(crate) fn outcome(finished: Finished, after_ms: u64, limit: usize) -> Result<ToolOutput, ToolError> {
-    let Finished { end, captured, strays, survivors } = finished;
-    let mut text = captured.text;
-    if text.is_empty() && matches!(end, End::Exited(_)) {
-        text.push_str("(no output)");
-    }
-    let mut note = |words: String| {
-        if !text.is_empty() && !text.ends_with('\n') {
-            text.push('\n');
-        }
-        text.push_str(&format!("[{words}]"));
-    };
-    let mut exit_code = None;
-    if let End::Exited(status) = end {
-        let (code, words) = wharf_exec::describe(status);
-        exit_code = Some(code);
-        if let Some(words) = words {
-            note(words);
-        }
-        if strays > 0 {
-            let (es, were) = if strays == 1 { ("", "was") } else { ("es", "were") };
-            note(format!("{strays} background process{es} left by the command {were} stopped"));
-        }
-    }
-    if survivors > 0 {
-        note(format!("{survivors} processes could not be stopped: they run as another user"));
-    }
-    text.truncate(text.floor_char_boundary(limit));
-    match end {
-        End::Exited(_) => Ok(ToolOutput {
-            result: text,
-            exit_code,
-            truncated: captured.truncated,
-            output_file: captured.file,
-            ..ToolOutput::default()
-        }),
-        End::TimedOut => Err(ToolError::TimedOut { after_ms, output: text }),
-        End::Cancelled => Err(ToolError::Stopped { output: text }),
-    }
 }
 
 #[cfg(test)]

@@ -6,12 +6,12 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{CommandId, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandId, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::About;
 use super::bash::unavailable;
 use crate::arguments::lenient;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -57,7 +57,7 @@ impl Tool for CommandInput {
         arguments.map(|arguments| vec![arguments.content]).unwrap_or_default()
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let Arguments { command_id, content, close } = crate::arguments::parse(&self.spec, arguments)?;
         let commands = context.commands.as_deref().ok_or_else(unavailable)?;
         if content.is_empty() && !close {
@@ -70,6 +70,6 @@ impl Tool for CommandInput {
         }
         let closed = if close { ", and closed it" } else { "" };
         let result = format!("Wrote {bytes} bytes to {command_id}{closed}.");
-        Ok(ToolOutput { result, ..ToolOutput::default() })
+        Ok(ToolOutput::text(result))
     }
 }

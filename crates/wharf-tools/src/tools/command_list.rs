@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandStatus, ToolError, ToolKind, ToolSpec};
 
 use super::About;
 use super::bash::{ending, unavailable};
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -41,7 +41,7 @@ impl Tool for CommandList {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let Arguments {} = crate::arguments::parse(&self.spec, arguments)?;
         let commands = context.commands.as_deref().ok_or_else(unavailable)?;
         let list = tokio::select! {

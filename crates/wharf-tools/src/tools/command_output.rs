@@ -8,12 +8,12 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::command::CommandOutputQuery;
-use wharf_protocol::{CommandId, CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandId, CommandStatus, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::About;
 use super::bash::{ending, unavailable};
 use crate::arguments::lenient;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 use wharf_exec::commands::{OUTPUT_DEFAULT_BYTES, OUTPUT_WAIT_MOST_MS};
 
 /// Longest wait of one call.
@@ -68,7 +68,7 @@ impl Tool for CommandOutput {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         tokio::select! {
             output = read(arguments, &context) => output,
@@ -77,7 +77,7 @@ impl Tool for CommandOutput {
     }
 }
 
-async fn read(arguments: Arguments, context: &CallContext) -> Result<ToolOutput, ToolError> {
+async fn read(arguments: Arguments, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     let Arguments { command_id, offset, limit, wait_ms, until_end } = arguments;
     let room = context.output_limit.saturating_sub(NOTES_BYTES).max(1);
@@ -109,5 +109,5 @@ async fn read(arguments: Arguments, context: &CallContext) -> Result<ToolOutput,
     };
     let (from, to, total) = (piece.offset, piece.next_offset, piece.total_bytes);
     text.push_str(&format!("[{how}; bytes {from}..{to} of {total}; next offset {to}]"));
-    Ok(ToolOutput { result: text, ..ToolOutput::default() })
+    Ok(ToolOutput::text(text))
 }

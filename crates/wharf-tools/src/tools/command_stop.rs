@@ -7,11 +7,11 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::command::CommandOutputQuery;
-use wharf_protocol::{CommandId, CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandId, CommandStatus, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::About;
 use super::bash::{ending, unavailable};
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 
 /// A command gets 2 s to end by itself before it is killed.
 const WAIT_MS: u64 = 5_000;
@@ -49,7 +49,7 @@ impl Tool for CommandStop {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let Arguments { command_id } = crate::arguments::parse(&self.spec, arguments)?;
         tokio::select! {
             ended = stop(&command_id, &context) => ended,
@@ -58,7 +58,7 @@ impl Tool for CommandStop {
     }
 }
 
-async fn stop(id: &CommandId, context: &CallContext) -> Result<ToolOutput, ToolError> {
+async fn stop(id: &CommandId, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     commands.stop(id).await?;
     let mut offset = 0;
@@ -72,7 +72,7 @@ async fn stop(id: &CommandId, context: &CallContext) -> Result<ToolOutput, ToolE
         if piece.status != CommandStatus::Running {
             let command = commands.get(id).await?;
             let result = format!("{id}: {}", ending(&command));
-            return Ok(ToolOutput { result, ..ToolOutput::default() });
+            return Ok(ToolOutput::text(result));
         }
         offset = piece.total_bytes;
     }

@@ -10,7 +10,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
@@ -19,7 +19,7 @@ use crate::diff::file_diff;
 use crate::editor::{Buffer, Want};
 use crate::text::{NotText, Text};
 use crate::workspace::{PathError, Place};
-use crate::{CallContext, Guard, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Guard, Tool, Workspace, seen};
 use matching::{Edited, Mismatch};
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -78,7 +78,7 @@ impl Tool for EditFile {
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
@@ -137,13 +137,7 @@ fn on_disk(workspace: &Workspace, arguments: &Arguments) -> Result<(Place, Chang
     Ok((place, change))
 }
 
-fn edit(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    limit: usize,
-    guard: &Guard,
-    stop: &Stop,
-) -> Result<ToolOutput, ToolError> {
+fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, guard: &Guard, stop: &Stop) -> CallOutcome {
     let (place, change) = on_disk(workspace, arguments)?;
     let (rel, new) = (place.rel().to_path_buf(), change.file.encode(&change.edited.text));
     let output = change.report(workspace, &rel, limit);

@@ -8,14 +8,14 @@ use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Tool, Workspace, seen};
 
 const FILES_DEFAULT: u64 = 200;
 const FILES_MAX: u64 = 5000;
@@ -80,7 +80,7 @@ impl Tool for Glob {
         seeing(move || seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {
             arguments.path = here();
@@ -100,7 +100,7 @@ fn start(workspace: &Workspace, arguments: &Arguments) -> String {
     top.map_or(path, |top| top.to_string_lossy().into_owned())
 }
 
-fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let limit = arguments.limit.unwrap_or(FILES_DEFAULT).clamp(1, FILES_MAX) as usize;
     let pattern = arguments.pattern.trim();
     let start = workspace.open_dir(&start(workspace, arguments))?;

@@ -18,7 +18,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use wharf_foreign::pattern::REGEX;
 use wharf_protocol::tool::Location;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::paths::Paths;
 use super::{About, FILE_TIMEOUT_MS, location, shown};
@@ -26,7 +26,7 @@ use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Tool, Workspace, seen};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
@@ -139,7 +139,7 @@ impl Tool for Grep {
         seeing(move || seen::reading(&workspace, [path.as_str()])).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {
             arguments.path = here();
@@ -159,7 +159,7 @@ struct Filter<'a> {
     wanted: bool,
 }
 
-fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let matcher = matcher(arguments)?;
     let filter = match arguments.glob.as_deref().map(str::trim).filter(|glob| !glob.is_empty()) {
         Some(glob) => Some(match glob.strip_prefix('!') {

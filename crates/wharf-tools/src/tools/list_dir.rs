@@ -9,13 +9,13 @@ use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Tool, Workspace, seen};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
@@ -77,7 +77,7 @@ impl Tool for ListDir {
         seeing(move || seen::reading(&workspace, [path.as_str()])).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         if arguments.path.is_empty() {
             arguments.path = here();
@@ -90,7 +90,7 @@ impl Tool for ListDir {
     }
 }
 
-fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let depth = arguments.depth.unwrap_or(1).clamp(1, DEPTH_MAX) as usize;
     let start = workspace.open_dir(&arguments.path).map_err(|error| match error {
         PathError::Kind { what: "a regular file", .. } => ToolError::Failed(format!("{error}; read_file shows a file")),

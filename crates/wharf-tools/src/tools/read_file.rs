@@ -9,7 +9,7 @@ use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ContentBlock, Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ContentBlock, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::{About, FILE_TIMEOUT_MS, location, shown};
 use crate::arguments::lenient;
@@ -17,7 +17,7 @@ use crate::blocking::{Stop, Why, look, seeing};
 use crate::editor::{Buffer, Want};
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Tool, Workspace, seen};
 
 const LINES_DEFAULT: u64 = 2000;
 /// Longer lines are cut.
@@ -84,7 +84,7 @@ impl Tool for ReadFile {
         seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let (workspace, limit) = (Arc::clone(&context.workspace), context.output_limit);
         let stop = Stop::new(&context.cancel);
@@ -95,7 +95,7 @@ impl Tool for ReadFile {
     }
 }
 
-fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> CallOutcome {
     let mut open = workspace.open_file(&arguments.path).map_err(|error| match error {
         PathError::Kind { what: "a directory", .. } => {
             ToolError::Failed(format!("{error}; list_dir shows what is in a directory"))
@@ -151,7 +151,7 @@ fn listed(
     arguments: &Arguments,
     limit: usize,
     stop: &Stop,
-) -> Result<ToolOutput, ToolError> {
+) -> CallOutcome {
     if text.is_empty() {
         return Ok(empty(workspace, rel));
     }
@@ -162,13 +162,7 @@ fn listed(
     range.output(listing, workspace, rel, arguments, (encoding, limit), stop)
 }
 
-fn image(
-    workspace: &Workspace,
-    open: OpenFile,
-    start: Vec<u8>,
-    media_type: &str,
-    kind: &str,
-) -> Result<ToolOutput, ToolError> {
+fn image(workspace: &Workspace, open: OpenFile, start: Vec<u8>, media_type: &str, kind: &str) -> CallOutcome {
     let name = shown(&open.rel);
     let mut bytes = start;
     open.file
@@ -228,7 +222,7 @@ impl Range {
         arguments: &Arguments,
         (encoding, limit): (Encoding, usize),
         stop: &Stop,
-    ) -> Result<ToolOutput, ToolError> {
+    ) -> CallOutcome {
         if stop.reached() == Some(Why::Cancelled) {
             return Err(ToolError::stopped());
         }

@@ -6,10 +6,10 @@ use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolKind, ToolOutput, ToolSpec};
 
 use super::About;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -44,9 +44,9 @@ impl Tool for Think {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, _: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, _: CallContext) -> CallOutcome {
         let Arguments { thought } = crate::arguments::parse(&self.spec, arguments)?;
         let result = if thought.trim().is_empty() { "The thought was empty." } else { "Noted." };
-        Ok(ToolOutput { result: result.into(), ..ToolOutput::default() })
+        Ok(ToolOutput::text(result))
     }
 }

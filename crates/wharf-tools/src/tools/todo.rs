@@ -7,10 +7,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolSpec};
 
 use super::About;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 
 const ENTRIES_MAX: usize = 100;
 const CONTENT_MAX_BYTES: usize = 1000;
@@ -89,7 +89,7 @@ impl Tool for Todo {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let Arguments { todos } = crate::arguments::parse(&self.spec, arguments)?;
         if todos.len() > ENTRIES_MAX {
             return Err(ToolError::Failed(format!("the list has {} entries; at most {ENTRIES_MAX}", todos.len())));

@@ -8,7 +8,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
 
 use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
 use crate::blocking::{Stop, change, seeing};
@@ -16,7 +16,7 @@ use crate::diff::{binary_diff, file_diff};
 use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
 use crate::workspace::{PathError, Place};
-use crate::{CallContext, Guard, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Guard, Tool, Workspace, seen};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -78,7 +78,7 @@ impl Tool for WriteFile {
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
@@ -152,7 +152,7 @@ fn of_buffer(buffer: &Buffer) -> Old {
     }
 }
 
-fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> CallOutcome {
     let (place, old) = on_disk(workspace, &arguments.path)?;
     let bytes = old.encode(&arguments.content);
     let rel = place.rel().to_path_buf();
@@ -167,7 +167,7 @@ fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Sto
 }
 
 /// Writes the file where an editor has it, or is to have it.
-async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> Result<ToolOutput, ToolError> {
+async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> CallOutcome {
     let old = of_buffer(&buffer);
     if !matches!(old, Old::Nothing) {
         buffer.check(&context.workspace, &context.cancel).await?;

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wharf_protocol::ToolError;
+
 use super::{decode, nothing_changed};
 use crate::blocking::change;
 use crate::editor::{Buffer, Want, make_parents};
@@ -11,7 +13,7 @@ use crate::patch::{Action, FilePatch};
 use crate::text::Text;
 use crate::tools::{FILE_MAX_BYTES, shown};
 use crate::workspace::Place;
-use crate::{CallContext, ToolError, Workspace};
+use crate::{CallContext, Workspace};
 
 /// One file that is rewritten in an editor.
 pub(super) struct Rewrite {
