@@ -41,6 +41,10 @@ fn simplify(schema: &mut Value) {
                     object.insert("type".into(), only);
                 }
             }
+            // Some providers refuse a value that is not of the type.
+            if let Some(Value::Array(values)) = object.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
             if let Some(Value::Array(options)) = object.get_mut("anyOf") {
                 options.retain(|option| option.get("type").is_none_or(|kind| kind != "null"));
                 if options.len() == 1
