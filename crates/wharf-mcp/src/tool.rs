@@ -63,12 +63,7 @@ impl Tool for McpTool {
             self.handle.connected(CONNECT_LIMIT).await.map_err(CallError::Lost)?;
             self.handle.call(self.remote.clone(), arguments, context.progress.clone()).await
         };
-        let answer = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            answer = work => answer,
-        };
-        let result = answer.map_err(|error| self.failed(&error))?;
+        let result = context.unless_cancelled(work).await?.map_err(|error| self.failed(&error))?;
         remote::outcome(&result, &context).await
     }
 }

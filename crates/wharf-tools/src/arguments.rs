@@ -239,6 +239,17 @@ pub(crate) mod lenient {
         (number >= 0.0 && number.fract() == 0.0 && number < 9_007_199_254_740_992.0).then_some(number as u64)
     }
 
+    /// The workspace.
+    pub(crate) fn here() -> String {
+        ".".to_owned()
+    }
+
+    /// A directory; empty is what some models send in place of nothing.
+    pub(crate) fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        Ok(if path.is_empty() { here() } else { path })
+    }
+
     /// A boolean, also as text or as 0 and 1.
     pub(crate) fn flag<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
         let value = Value::deserialize(deserializer)?;

@@ -30,14 +30,15 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_exec::RunContext;
-use wharf_protocol::{CallId, CallOutcome, Seen, SessionId, ToolSpec};
+use wharf_protocol::{CallId, CallOutcome, Seen, SessionId, ToolError, ToolSpec};
 
 pub use client::{
     ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
 };
 pub use guard::{Guard, PathRules};
 pub use question::{Field, FieldKind, Question, Reply};
-pub use toolbox::{Toolbox, ToolsConfig};
+pub use toolbox::Toolbox;
+pub use tools::ToolsConfig;
 pub use wharf_exec::Progress;
 pub use workspace::{Home, PathError, Workspace};
 
@@ -87,6 +88,15 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// What comes of `work`, unless the call is cancelled before; then the work is dropped. A cancelled call begins none.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ToolError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(ToolError::stopped()),
+            done = work => Ok(done),
+        }
+    }
+
     /// The same for a command that runs for the call.
     pub(crate) fn for_commands(&self) -> RunContext {
         RunContext {

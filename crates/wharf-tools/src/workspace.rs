@@ -181,7 +181,7 @@ impl Workspace {
 
     /// The regular file that the workspace named `rel`.
     pub(crate) fn open_named(&self, rel: &Path) -> Result<OpenFile, PathError> {
-        self.open_found(self.find_named(rel)?, &crate::tools::shown(rel))
+        self.open_found(self.find_named(rel)?, &crate::name::of(rel))
     }
 
     fn open_found(&self, (root, inner): (&Root, PathBuf), path: &str) -> Result<OpenFile, PathError> {

@@ -139,11 +139,7 @@ impl Tool for ClientTool {
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
-        let answer = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            answer = self.host.call(&context.call_id, &self.name, arguments) => answer,
-        };
+        let answer = context.unless_cancelled(self.host.call(&context.call_id, &self.name, arguments)).await?;
         let answer = answer.map_err(|error| ToolError::Failed(self.failed(&error)))?;
         remote::outcome(&shaped(answer), &context).await
     }

@@ -84,7 +84,7 @@ impl Buffer {
 fn put(workspace: &Workspace, rel: &Path, found: &[u8], meant: &str) -> Result<(), ToolError> {
     let mut place = workspace.locate_named(rel)?;
     if place.read(BUFFER_MAX_BYTES as u64)? != found {
-        return Err(PathError::Changed { path: crate::tools::shown(rel) }.into());
+        return Err(PathError::Changed { path: crate::name::of(rel) }.into());
     }
     let mut prepared = place.prepare(meant.as_bytes(), None)?;
     prepared.commit()?;

@@ -7,18 +7,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{CallOutcome, Seen, TerminalSize, ToolError, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, TerminalSize, ToolError, ToolKind};
 
-use super::About;
+use super::typed::{About, Subject, TypedTool};
 use crate::arguments::lenient;
 use crate::blocking::seeing;
 use crate::workspace::OpenDir;
-use crate::{CallContext, TerminalCommand, Tool, ToolsConfig, Workspace, seen};
+use crate::{CallContext, TerminalCommand, ToolsConfig, Workspace, seen};
 use wharf_exec::commands::Launch;
 use wharf_exec::containment::{self, Namespaces};
 use wharf_exec::supervisor::Supervisor;
@@ -29,7 +27,7 @@ const COMMAND_MAX_BYTES: usize = 120 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The command line.
     #[serde(alias = "cmd", alias = "script", alias = "commandLine")]
     command: String,
@@ -55,7 +53,7 @@ struct Arguments {
 }
 
 pub(super) struct Bash {
-    spec: Arc<ToolSpec>,
+    timeout_ms: u64,
     shell: PathBuf,
     environment: Vec<(String, String)>,
     supervisor: Option<Arc<Supervisor>>,
@@ -64,19 +62,11 @@ pub(super) struct Bash {
 
 impl Bash {
     pub(super) fn new(config: ToolsConfig, namespaces: Arc<Namespaces>) -> Self {
-        let about = About {
-            name: "bash",
-            description: "Run a command with bash in the workspace; gives its output and exit code. Processes that it leaves are stopped when it ends; what is to go on (a server, a watcher) is started with background=true and read with command_output.",
-            category: "shell",
-            kind: ToolKind::Execute,
-            read_only: false,
-            subject: Some("command"),
-            timeout_ms: config.bash_timeout_ms,
-        };
+        let timeout_ms = config.bash_timeout_ms;
         let environment = environment::allowed(&config.environment, &config.pass_environment);
         let shell = shell(&environment);
         let supervisor = config.supervisor.map(|program| Arc::new(Supervisor::new(program)));
-        Self { spec: about.with_arguments::<Arguments>(), shell, environment, supervisor, namespaces }
+        Self { timeout_ms, shell, environment, supervisor, namespaces }
     }
 }
 
@@ -106,27 +96,27 @@ fn shell(environment: &[(String, String)]) -> PathBuf {
         .unwrap_or_else(|| "/bin/sh".into())
 }
 
-#[async_trait]
-impl Tool for Bash {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+impl TypedTool for Bash {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
+            name: "bash",
+            description: "Run a command with bash in the workspace; gives its output and exit code. Processes that it leaves are stopped when it ends; what is to go on (a server, a watcher) is started with background=true and read with command_output.",
+            category: "shell",
+            kind: ToolKind::Execute,
+            read_only: false,
+            subject: Some(Subject { name: "command", of: |arguments| &arguments.command }),
+            timeout_ms: self.timeout_ms,
+        }
     }
 
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.command]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
         let workspace = Arc::clone(&context.workspace);
         seeing(move || seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
-        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
         let command = arguments.command;
         if command.trim().is_empty() {
             return Err(ToolError::Failed("the command is empty".into()));

@@ -8,7 +8,6 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use grep_matcher::Matcher;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
@@ -18,15 +17,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use wharf_foreign::pattern::REGEX;
 use wharf_protocol::tool::Location;
-use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::paths::Paths;
-use super::{About, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look, seeing};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, Workspace, seen};
+use crate::{CallContext, Workspace, name, seen};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
@@ -47,12 +47,19 @@ const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Regular expression, Rust syntax.
     #[serde(alias = "regex", alias = "query", alias = "search")]
     pattern: String,
     /// Directory or file; default: the workspace.
-    #[serde(default = "here", alias = "dir", alias = "directory", alias = "file_path")]
+    #[serde(
+        default = "lenient::here",
+        alias = "dir",
+        alias = "directory",
+        alias = "file_path",
+        deserialize_with = "lenient::directory"
+    )]
+    #[schemars(with = "String")]
     path: String,
     /// Only files that match, e.g. `src/**/*.ts`; `!` negates.
     #[serde(default, alias = "include", alias = "include_pattern", alias = "file_pattern")]
@@ -96,54 +103,29 @@ enum Mode {
     Count,
 }
 
-fn here() -> String {
-    ".".into()
-}
+pub(super) struct Grep;
 
-pub(super) struct Grep {
-    spec: Arc<ToolSpec>,
-}
+impl TypedTool for Grep {
+    type Arguments = Arguments;
 
-impl Grep {
-    pub(super) fn new() -> Self {
-        let about = About {
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "grep",
             description: "Search file contents with a regular expression; binary files and what .gitignore names are left out.",
             category: "search",
             kind: ToolKind::Search,
             read_only: true,
-            subject: Some("pattern"),
+            subject: Some(Subject { name: "pattern", of: |arguments| &arguments.pattern }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Grep {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let workspace = Arc::clone(&context.workspace);
-        let path = if arguments.path.is_empty() { here() } else { arguments.path };
-        seeing(move || seen::reading(&workspace, [path.as_str()])).await
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
-        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
-        if arguments.path.is_empty() {
-            arguments.path = here();
         }
+    }
+
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
+        let workspace = Arc::clone(&context.workspace);
+        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
+    }
+
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
         let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
         let workspace = Arc::clone(&context.workspace);
         let found = look(&context.cancel, move || search(&workspace, &arguments, &stop)).await?;
@@ -293,7 +275,7 @@ impl Found {
             return self.missed.binary.add(rel);
         }
         self.searched += 1;
-        let name = shown(rel);
+        let name = name::of(rel);
         let before = self.text.len();
         let mut hits = Hits { found: self, matcher, lines: 0, first: None };
         let file = Interruptible::new(io::Cursor::new(start).chain(file), stop);

@@ -1,23 +1,20 @@
 //! `todo`: the agent's plan, replaced as a whole.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
-use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind};
 
-use super::About;
-use crate::{CallContext, Tool};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 
 const ENTRIES_MAX: usize = 100;
 const CONTENT_MAX_BYTES: usize = 1000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Replaces the list before.
     #[serde(alias = "items", alias = "entries", alias = "plan", alias = "tasks")]
     todos: Vec<Item>,
@@ -64,13 +61,13 @@ enum Level {
     Low,
 }
 
-pub(super) struct Todo {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct Todo;
 
-impl Todo {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for Todo {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "todo",
             description: "Keep the plan of a task. Send the whole list each time; one entry is in_progress.",
             category: "planning",
@@ -78,19 +75,10 @@ impl Todo {
             read_only: true,
             subject: None,
             timeout_ms: 1_000,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Todo {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
-        let Arguments { todos } = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, Arguments { todos }: Arguments, context: CallContext) -> CallOutcome {
         if todos.len() > ENTRIES_MAX {
             return Err(ToolError::Failed(format!("the list has {} entries; at most {ENTRIES_MAX}", todos.len())));
         }

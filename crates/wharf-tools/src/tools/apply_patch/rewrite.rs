@@ -9,9 +9,10 @@ use wharf_protocol::ToolError;
 use super::{decode, nothing_changed};
 use crate::blocking::change;
 use crate::editor::{Buffer, Want, make_parents};
+use crate::name;
 use crate::patch::{Action, FilePatch};
 use crate::text::Text;
-use crate::tools::{FILE_MAX_BYTES, shown};
+use crate::tools::FILE_MAX_BYTES;
 use crate::workspace::Place;
 use crate::{CallContext, Workspace};
 
@@ -61,7 +62,7 @@ impl Written {
         let (mut written, mut notes) = (Self(Vec::new()), Vec::new());
         for rewrite in rewrites {
             match write_one(context, &rewrite).await {
-                Ok(more) => notes.extend(more.iter().map(|note| format!("{}: {note}", shown(&rewrite.buffer.rel)))),
+                Ok(more) => notes.extend(more.iter().map(|note| format!("{}: {note}", name::of(&rewrite.buffer.rel)))),
                 Err(error) => return Err(written.take_back(context, error).await),
             }
             written.0.push(rewrite);
@@ -83,7 +84,7 @@ impl Written {
                 change(move || remove(&workspace, &rel)).await
             };
             if back.is_err() {
-                left.push(shown(&buffer.rel));
+                left.push(name::of(&buffer.rel));
             }
         }
         match error {

@@ -111,10 +111,7 @@ pub(super) async fn follow(launch: Launch, context: &CallContext) -> CallOutcome
 }
 
 async fn begin(commands: &dyn Commands, launch: Launch, context: &CallContext) -> Result<CommandId, ToolError> {
-    tokio::select! {
-        id = commands.start(&context.call_id, launch) => id,
-        () = context.cancel.cancelled() => Err(ToolError::stopped()),
-    }
+    context.unless_cancelled(commands.start(&context.call_id, launch)).await?
 }
 
 fn query(offset: u64, limit: usize, wait_ms: u64) -> CommandOutputQuery {

@@ -38,11 +38,7 @@ pub(super) async fn run(
     context: &CallContext,
 ) -> CallOutcome {
     let started = Instant::now();
-    let opened = tokio::select! {
-        biased;
-        () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-        opened = host.open_terminal(&context.call_id, command) => opened,
-    };
+    let opened = context.unless_cancelled(host.open_terminal(&context.call_id, command)).await?;
     let terminal = opened.map_err(|error| {
         ToolError::Failed(match error {
             HostError::Refused(words) => format!("the editor could not open a terminal: {words}"),
