@@ -6,6 +6,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
+use wharf_foreign::visible;
 use wharf_protocol::{ToolError, ToolSpec};
 
 /// The schema of `T` in the plain form that every provider takes: no references, no `null` types, no titles.
@@ -75,10 +76,10 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, arguments: Value) -> R
     };
     object.retain(|_, value| !value.is_null());
     let arguments = fitted(&spec.parameters, Value::Object(object));
-    let problem = match T::deserialize(&arguments) {
-        Ok(read) => return Ok(read),
-        Err(error) => error.to_string(),
-    };
+    if let Ok(read) = T::deserialize(&arguments) {
+        return Ok(read);
+    }
+    let problem = problem::<T>(&arguments);
     // The schema does not know the other names that an argument may have.
     let Value::Object(mut object) = arguments else { return Err(refusal(spec, &problem)) };
     let properties = &spec.parameters["properties"];
@@ -90,6 +91,19 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, arguments: Value) -> R
     }
     T::deserialize(Value::Object(object)).map_err(|_| refusal(spec, &problem))
 }
+
+/// What keeps the arguments from being read, and where: `todos[1].status: unknown variant ...`.
+fn problem<T: DeserializeOwned>(arguments: &Value) -> String {
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(arguments) else { return String::new() };
+    let (place, problem) = (error.path().to_string(), error.inner().to_string());
+    // At the top an unknown or a missing name says itself where it is.
+    let names_itself = place == "." || problem.starts_with(&format!("unknown field `{place}`"));
+    let told = if names_itself { problem } else { format!("{place}: {problem}") };
+    visible::shortened(told, PROBLEM_MAX_BYTES)
+}
+
+/// What is told of a mistake, in bytes: it may quote what was sent. The rest is left out.
+const PROBLEM_MAX_BYTES: usize = 500;
 
 /// JSON in a text of a model: no longer than a reply may be, no deeper than our readers go.
 const BOUNDS: Bounds = Bounds { length: 32 << 20, depth: json::DEPTH_MAX };

@@ -3,6 +3,7 @@
 mod background;
 mod in_terminal;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -68,9 +69,7 @@ impl Bash {
         let supervisor = config.supervisor.map(|program| Arc::new(Supervisor::new(program)));
         Self { timeout_ms, shell, environment, supervisor, namespaces }
     }
-}
 
-impl Bash {
     /// The program that runs commands in a namespace of their own, where that is wanted.
     async fn namespace(&self) -> Result<Option<PathBuf>, ToolError> {
         let namespaces = Arc::clone(&self.namespaces);
@@ -81,6 +80,33 @@ impl Bash {
                 "the configuration requires containment, and it cannot be had: {reason}. Nothing was run."
             ))
         })
+    }
+
+    /// The command for the shell of an attached client.
+    fn terminal_command(&self, command: String, directory: PathBuf) -> TerminalCommand {
+        TerminalCommand {
+            // Another machine may have it elsewhere.
+            program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),
+            arguments: vec!["-c".into(), command],
+            environment: environment::quiet(),
+            directory,
+            output_limit: in_terminal::KEPT_BYTES,
+        }
+    }
+
+    /// The command for a shell of ours.
+    async fn execution(
+        &self,
+        command: String,
+        directory: OwnedFd,
+        timeout: Option<Duration>,
+    ) -> Result<Execution, ToolError> {
+        let for_shell = vec!["-c".to_owned(), command];
+        let (program, arguments, contained) = match self.namespace().await? {
+            Some(program) => (program, containment::arguments(&self.shell, for_shell), true),
+            None => (self.shell.clone(), for_shell, false),
+        };
+        Ok(Execution { program, arguments, contained, directory, environment: self.environment.clone(), timeout })
     }
 }
 
@@ -117,65 +143,32 @@ impl TypedTool for Bash {
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
-        let command = arguments.command;
-        if command.trim().is_empty() {
-            return Err(ToolError::Failed("the command is empty".into()));
-        }
-        if command.contains('\0') {
-            return Err(ToolError::Failed("the command contains a NUL byte".into()));
-        }
-        if command.len() > COMMAND_MAX_BYTES {
-            let len = command.len();
-            let text =
-                format!("the command has {len} bytes, at most {COMMAND_MAX_BYTES}; write a script file and run it");
-            return Err(ToolError::Failed(text));
-        }
+        let Arguments { command, workdir, timeout_ms, background: outlives_call, terminal, input, .. } = arguments;
+        check(&command)?;
         if context.cancel.is_cancelled() {
             return Err(ToolError::stopped());
         }
-        let OpenDir { fd: directory, rel } = directory(&context.workspace, arguments.workdir.as_deref())?;
+        let OpenDir { fd: directory, rel } = directory(&context.workspace, workdir.as_deref())?;
         // The engine enforces the call's own limit; a shorter one is ours.
-        let timeout = arguments.timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
-        let Arguments { background: outlives_call, terminal, input, .. } = arguments;
-        let line = command.clone();
+        let asked_ms = timeout_ms.map(|asked| asked.clamp(1, context.timeout_ms.max(1)));
+        let timeout = asked_ms.map(Duration::from_millis);
         // What goes on after the call, or is typed into, needs our keeper: an editor's terminal gives neither.
         if !(outlives_call || terminal || input)
             && let Some(host) = context.clients.that(|offers| offers.terminal)
         {
-            let command = TerminalCommand {
-                // Another machine may have it elsewhere.
-                program: self.shell.file_name().unwrap_or_default().to_string_lossy().into_owned(),
-                arguments: vec!["-c".into(), command],
-                environment: environment::quiet(),
-                directory: context.workspace.absolute(&rel),
-                output_limit: in_terminal::KEPT_BYTES,
-            };
-            return in_terminal::run(host, command, timeout.map(Duration::from_millis), &context).await;
+            let command = self.terminal_command(command, context.workspace.absolute(&rel));
+            return in_terminal::run(host, command, timeout, &context).await;
         }
-        let namespace = self.namespace().await?;
-        let contained = namespace.is_some();
-        let arguments_of_shell = vec!["-c".to_owned(), command];
-        let (program, arguments_of_program) = match namespace {
-            Some(program) => (program, containment::arguments(&self.shell, arguments_of_shell)),
-            None => (self.shell.clone(), arguments_of_shell),
-        };
-        let execution = Execution {
-            program,
-            arguments: arguments_of_program,
-            contained,
-            directory,
-            environment: self.environment.clone(),
-            timeout: timeout.map(Duration::from_millis),
-        };
+        let execution = self.execution(command.clone(), directory, timeout).await?;
         if outlives_call || terminal {
             let launch = Launch {
                 execution,
                 supervisor: self.supervisor.clone().ok_or_else(background::unavailable)?,
-                command: line,
+                command,
                 directory: context.workspace.absolute_text(&rel),
                 terminal: terminal.then(TerminalSize::default),
                 takes_input: input || terminal,
-                timeout_ms: if outlives_call { arguments.timeout_ms } else { timeout.or(Some(context.timeout_ms)) },
+                timeout_ms: if outlives_call { timeout_ms } else { asked_ms.or(Some(context.timeout_ms)) },
             };
             return match outlives_call {
                 true => background::start(launch, &context).await,
@@ -189,7 +182,19 @@ impl TypedTool for Bash {
             .run(self.supervisor.as_ref(), &context.for_commands())
             .await
             .map_err(|error| ToolError::Failed(format!("the command could not be run: {error}")))?;
-        finished.outcome(timeout.unwrap_or(context.timeout_ms), context.output_limit)
+        finished.outcome(asked_ms.unwrap_or(context.timeout_ms), context.output_limit)
+    }
+}
+
+fn check(command: &str) -> Result<(), ToolError> {
+    let refused = |words: String| Err(ToolError::Failed(words));
+    match command.len() {
+        _ if command.trim().is_empty() => refused("the command is empty".into()),
+        _ if command.contains('\0') => refused("the command contains a NUL byte".into()),
+        len if len > COMMAND_MAX_BYTES => {
+            refused(format!("the command has {len} bytes, at most {COMMAND_MAX_BYTES}; write a script file and run it"))
+        }
+        _ => Ok(()),
     }
 }
 
