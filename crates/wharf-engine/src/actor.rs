@@ -28,7 +28,7 @@ use crate::live::Shared;
 use crate::mcp::LiveMcp;
 use crate::progress::Piece;
 use crate::request::{ReplyTo, Request};
-use crate::run::{CallEvent, Found, ModelCall, ModelEvent, RunningCalls};
+use crate::run::{CallEvent, FoundModel, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
@@ -428,7 +428,7 @@ impl Actor {
             let context_tokens = models.window(&name).await.or_else(|| model.context_tokens());
             let is_news = context_tokens.is_some() && context_tokens != known;
             let opening = async move { model.stream(request).await }.boxed();
-            Ok(Found { context_tokens, is_news, opening })
+            Ok(FoundModel { context_tokens, is_news, opening })
         };
         let mut call = ModelCall::new(ask, connecting.boxed());
         call.summary = (wish != Wish::Reply).then(String::new);

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use wharf_exec::commands::{Ask, INPUT_BYTES, Launch, News};
+use wharf_exec::commands::{Ask, CommandNews, INPUT_BYTES, Launch};
 use wharf_failpoints::point;
 use wharf_protocol::{CallId, CommandEnd, CommandId, SessionId};
 
@@ -192,10 +192,10 @@ async fn run(
                 }
             };
             match news {
-                News::Begun => {}
-                News::Grew(total) => drop(grown.send_replace(total)),
-                News::Taken(taken) => live.taken.store(taken, Ordering::SeqCst),
-                News::Over(end) => break end,
+                CommandNews::Begun => {}
+                CommandNews::Grew(total) => drop(grown.send_replace(total)),
+                CommandNews::Taken(taken) => live.taken.store(taken, Ordering::SeqCst),
+                CommandNews::Over(end) => break end,
             }
         },
     };

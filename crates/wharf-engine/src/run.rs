@@ -40,13 +40,13 @@ pub(crate) struct ModelCall {
 }
 
 /// Finds the model.
-pub(crate) type Connecting = BoxFuture<'static, Result<Found, ModelError>>;
+pub(crate) type Connecting = BoxFuture<'static, Result<FoundModel, ModelError>>;
 
 /// Asks it.
 type Opening = BoxFuture<'static, Result<ModelStream, ModelError>>;
 
 /// A model that is about to be asked.
-pub(crate) struct Found {
+pub(crate) struct FoundModel {
     /// The size of its context, where it is known.
     pub(crate) context_tokens: Option<u64>,
     /// Nobody knew it when the request was made.
@@ -102,7 +102,7 @@ impl ModelCall {
         loop {
             match &mut self.stage {
                 AskStage::Connecting(connecting) => match connecting.await {
-                    Ok(Found { context_tokens, is_news, opening }) => {
+                    Ok(FoundModel { context_tokens, is_news, opening }) => {
                         self.context_tokens = context_tokens;
                         self.stage = AskStage::Opening(opening);
                         if is_news {

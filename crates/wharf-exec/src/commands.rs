@@ -15,7 +15,7 @@ use crate::status::describe;
 use crate::utf8::utf8_boundaries;
 use crate::wire::{EndReport, HowEnded};
 
-pub use running::{Launch, News, RunningCommand};
+pub use running::{CommandNews, Launch, RunningCommand};
 
 /// Bytes that may be on their way into a command. More is refused until it has read.
 pub const INPUT_BYTES: usize = 64 * 1024;

@@ -11,7 +11,7 @@ use crate::capture::Excerpt;
 use crate::commands::end_of;
 use crate::ring;
 use crate::run::{ExecutionEnd, Finished};
-use crate::spool::{Status, is_locked};
+use crate::spool::{StatusFile, is_locked};
 use crate::wire;
 
 /// How long the keeper of a dead server's command may take to end it.
@@ -44,17 +44,17 @@ pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option
 }
 
 /// The status once nobody changes it any more.
-fn settled(output_dir: &Path, id: &str) -> Option<Status> {
+fn settled(output_dir: &Path, id: &str) -> Option<StatusFile> {
     let until = Instant::now() + KEEPER_LIMIT;
     loop {
-        let status = Status::read(output_dir, id)?;
+        let status = StatusFile::read(output_dir, id)?;
         // In this order: a keeper writes the end before it lets go.
         let is_kept = is_locked(&output_dir.join(&status.output));
         if status.ended.is_some() || Instant::now() >= until {
             return Some(status);
         }
         if !is_kept {
-            return Status::read(output_dir, id);
+            return StatusFile::read(output_dir, id);
         }
         std::thread::sleep(LOOK_EVERY);
     }
@@ -75,13 +75,13 @@ fn excerpt(path: &Path, output_limit: usize) -> Excerpt {
 /// Removes what [`recorded`] reads, once the outcome is on the log. An output that is longer than a result may be stays:
 /// the result names its file.
 pub fn forget(output_dir: &Path, call: &CallId, output_limit: usize) {
-    let Some(status) = Status::read(output_dir, call.as_str()) else { return };
+    let Some(status) = StatusFile::read(output_dir, call.as_str()) else { return };
     let path = output_dir.join(&status.output);
     let is_short = std::fs::metadata(&path).is_ok_and(|file| Excerpt::fits(file.len(), output_limit));
     if is_short {
         let _ = std::fs::remove_file(path);
     }
-    let _ = std::fs::remove_file(Status::path(output_dir, call.as_str()));
+    let _ = std::fs::remove_file(StatusFile::path(output_dir, call.as_str()));
 }
 
 /// How a background command ended whose server died, by the files that its keeper has written. Waits as [`recorded`] does.
@@ -102,7 +102,7 @@ pub fn recorded_command(output_dir: &Path, command: &CommandId) -> CommandEnd {
 
 /// Removes what [`recorded_command`] reads, once the end is on the log; the output stays.
 pub fn forget_command(output_dir: &Path, command: &CommandId) {
-    let _ = std::fs::remove_file(Status::path(output_dir, command.as_str()));
+    let _ = std::fs::remove_file(StatusFile::path(output_dir, command.as_str()));
 }
 
 #[cfg(test)]

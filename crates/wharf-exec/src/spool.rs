@@ -12,7 +12,7 @@ use crate::wire::EndReport;
 
 /// Stands in a status file from the command's start on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Status {
+pub(crate) struct StatusFile {
     /// Of the call, or of the background command.
     #[serde(alias = "call_id")]
     pub(crate) id: String,
@@ -24,7 +24,7 @@ pub(crate) struct Status {
     pub(crate) ended: Option<EndReport>,
 }
 
-impl Status {
+impl StatusFile {
     pub(crate) fn path(directory: &Path, id: &str) -> PathBuf {
         directory.join(format!("{id}.status.json"))
     }

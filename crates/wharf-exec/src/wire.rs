@@ -17,7 +17,7 @@ use wharf_protocol::TerminalSize;
 pub(crate) const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 const HEADER_BYTES: usize = 5;
 
-/// Server to keeper: a [`Request`], with the directory's descriptor. The first frame.
+/// Server to keeper: a [`CommandRequest`], with the directory's descriptor. The first frame.
 pub(crate) const REQUEST: u8 = 1;
 /// Server to keeper: end the command.
 pub(crate) const STOP: u8 = 2;
@@ -58,7 +58,7 @@ pub(crate) struct Serve {
 
 /// A command to run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct CommandRequest {
     /// Names its files: of the call, or of the background command.
     pub(crate) id: String,
     pub(crate) program: std::ffi::OsString,
@@ -232,7 +232,7 @@ pub(crate) fn receive_first(mut socket: &UnixStream) -> io::Result<First> {
 }
 
 /// The command that a keeper is to run, and the directory to run it in.
-pub(crate) fn request(first: First) -> io::Result<(Request, OwnedFd)> {
+pub(crate) fn request(first: First) -> io::Result<(CommandRequest, OwnedFd)> {
     let (kind, body, descriptors) = first;
     if kind != REQUEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no request"));

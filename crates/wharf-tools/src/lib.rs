@@ -35,7 +35,7 @@ use wharf_protocol::{CallId, CallOutcome, Seen, SessionId, ToolError, ToolSpec};
 pub use client::{
     ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
 };
-pub use guard::{Guard, PathRules};
+pub use guard::{FileRules, Guard};
 pub use question::{Field, FieldKind, Question, Reply};
 pub use toolbox::Toolbox;
 pub use tools::ToolsConfig;

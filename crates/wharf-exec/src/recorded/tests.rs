@@ -5,15 +5,15 @@ use std::fs;
 use wharf_protocol::{CallId, CommandStatus, ToolError, ToolOutput};
 
 use super::*;
-use crate::spool::Status;
+use crate::spool::StatusFile;
 use crate::wire::EndReport;
 
 fn call() -> CallId {
     CallId::from_bits(7)
 }
 
-fn status(ended: Option<EndReport>) -> Status {
-    Status { id: call().to_string(), started_ms: 1_000, output: format!("{}.txt", call()), ended }
+fn status(ended: Option<EndReport>) -> StatusFile {
+    StatusFile { id: call().to_string(), started_ms: 1_000, output: format!("{}.txt", call()), ended }
 }
 
 fn ended(end: wire::HowEnded, bytes: u64) -> EndReport {
@@ -46,7 +46,7 @@ fn a_command_that_was_cut_off_has_only_its_output() {
         let found = recorded(dir.path(), &call(), 30_000).unwrap();
         assert!(found.outcome.is_none() && found.output == "so far\n");
     }
-    fs::write(Status::path(dir.path(), call().as_str()), "{\"call_id\"").unwrap();
+    fs::write(StatusFile::path(dir.path(), call().as_str()), "{\"call_id\"").unwrap();
     assert!(recorded(dir.path(), &call(), 30_000).is_none());
 }
 
@@ -62,7 +62,7 @@ fn files_of_earlier_versions_are_read() {
 
     let dir = tempfile::tempdir().unwrap();
     fs::write(dir.path().join(format!("{}.txt", call())), "built\n").unwrap();
-    let put = |id: &str, bytes: &str| fs::write(Status::path(dir.path(), id), bytes.replace("ID", id)).unwrap();
+    let put = |id: &str, bytes: &str| fs::write(StatusFile::path(dir.path(), id), bytes.replace("ID", id)).unwrap();
     let outcome = |bytes: &str| {
         put(call().as_str(), bytes);
         recorded(dir.path(), &call(), 30_000).unwrap().outcome

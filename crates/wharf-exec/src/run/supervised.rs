@@ -17,7 +17,7 @@ use crate::context::RunContext;
 use crate::output::OUTPUT_FILE_MAX_BYTES;
 use crate::supervisor::Supervisor;
 use crate::utf8::Utf8Stream;
-use crate::wire::{self, EndReport, Frames, Request};
+use crate::wire::{self, CommandRequest, EndReport, Frames};
 
 /// After a cancel: how long a keeper may take to say that its tree is dead. Then its socket is closed, which makes it kill
 /// at once; the turn's end comes within 3 s of the cancel.
@@ -29,7 +29,7 @@ impl Execution {
     pub(super) async fn run_below(self, supervisor: &Arc<Supervisor>, context: &RunContext) -> io::Result<Finished> {
         let mut environment = self.environment;
         environment.push(("WHARF_CALL".to_owned(), context.call_id.to_string()));
-        let request = Request {
+        let request = CommandRequest {
             id: context.call_id.to_string(),
             program: self.program.into_os_string(),
             arguments: self.arguments,

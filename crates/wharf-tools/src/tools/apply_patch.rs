@@ -17,7 +17,7 @@ use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
 use crate::blocking::{Stop, change, seeing};
 use crate::diff::file_diff;
 use crate::editor::Buffer;
-use crate::patch::{Action, FilePatch, apply, parse};
+use crate::patch::{FileAction, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
 use crate::{CallContext, ClientHost, Workspace, name, seen};
@@ -57,8 +57,8 @@ impl TypedTool for ApplyPatch {
         let files = parse(patch).unwrap_or_default();
         let names = |file: FilePatch| {
             let target = match file.action {
-                Action::Update { rename_to, .. } => rename_to,
-                Action::Create { .. } | Action::Delete => None,
+                FileAction::Update { rename_to, .. } => rename_to,
+                FileAction::Create { .. } | FileAction::Delete => None,
             };
             [Some(file.path), target].into_iter().flatten()
         };
@@ -183,7 +183,7 @@ impl Plan {
         let name = name::of(&rel);
         let missing = || ToolError::Failed(format!("{path}: not found"));
         match action {
-            Action::Create { text, mode } => {
+            FileAction::Create { text, mode } => {
                 let planned = self.files.get_mut(&rel).ok_or_else(missing)?;
                 if planned.new.is_some() {
                     let text = format!("{path}: the file exists already; update it, or delete it first");
@@ -193,12 +193,12 @@ impl Plan {
                 planned.mode = mode;
                 self.summary.push(format!("A {name}"));
             }
-            Action::Delete => {
+            FileAction::Delete => {
                 let planned = self.files.get_mut(&rel).filter(|planned| planned.new.is_some()).ok_or_else(missing)?;
                 planned.new = None;
                 self.summary.push(format!("D {name}"));
             }
-            Action::Update { rename_to, hunks, mode } => {
+            FileAction::Update { rename_to, hunks, mode } => {
                 let planned = self.files.get_mut(&rel).ok_or_else(missing)?;
                 let mut text = planned.new.clone().ok_or_else(missing)?;
                 let applied =

@@ -23,9 +23,9 @@ pub(super) struct Arguments {
     close: bool,
 }
 
-pub(super) struct CommandInput;
+pub(super) struct CommandInputTool;
 
-impl TypedTool for CommandInput {
+impl TypedTool for CommandInputTool {
     type Arguments = Arguments;
 
     fn about(&self) -> About<Arguments> {

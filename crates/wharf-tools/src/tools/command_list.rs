@@ -12,9 +12,9 @@ use crate::CallContext;
 #[serde(deny_unknown_fields)]
 pub(super) struct Arguments {}
 
-pub(super) struct CommandList;
+pub(super) struct CommandListTool;
 
-impl TypedTool for CommandList {
+impl TypedTool for CommandListTool {
     type Arguments = Arguments;
 
     fn about(&self) -> About<Arguments> {

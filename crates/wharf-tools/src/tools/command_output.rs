@@ -40,9 +40,9 @@ pub(super) struct Arguments {
     until_end: bool,
 }
 
-pub(super) struct CommandOutput;
+pub(super) struct CommandOutputTool;
 
-impl TypedTool for CommandOutput {
+impl TypedTool for CommandOutputTool {
     type Arguments = Arguments;
 
     fn about(&self) -> About<Arguments> {

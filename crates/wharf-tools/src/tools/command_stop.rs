@@ -20,9 +20,9 @@ pub(super) struct Arguments {
     command_id: CommandId,
 }
 
-pub(super) struct CommandStop;
+pub(super) struct CommandStopTool;
 
-impl TypedTool for CommandStop {
+impl TypedTool for CommandStopTool {
     type Arguments = Arguments;
 
     fn about(&self) -> About<Arguments> {

@@ -66,7 +66,7 @@ pub(super) struct Arguments {
     glob: Option<String>,
     /// `content` (default): lines; `files`: names; `count`: numbers.
     #[serde(default, alias = "output_mode")]
-    mode: Mode,
+    mode: OutputMode,
     /// Ignore case.
     #[serde(default, alias = "-i", alias = "ignore_case", deserialize_with = "lenient::flag")]
     case_insensitive: bool,
@@ -95,7 +95,7 @@ pub(super) struct Arguments {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+enum OutputMode {
     #[default]
     Content,
     #[serde(alias = "files_with_matches", alias = "file")]
@@ -152,8 +152,8 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutc
     };
     let lines = |lines: Option<u64>| lines.or(arguments.context).unwrap_or(0).min(CONTEXT_MAX) as usize;
     let (before, after) = match arguments.mode {
-        Mode::Content => (lines(arguments.before), lines(arguments.after)),
-        Mode::Files | Mode::Count => (0, 0),
+        OutputMode::Content => (lines(arguments.before), lines(arguments.after)),
+        OutputMode::Files | OutputMode::Count => (0, 0),
     };
     let mut searcher = SearcherBuilder::new()
         .line_number(true)
@@ -239,7 +239,7 @@ fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {
 /// What a search has found so far.
 #[derive(Debug, Default)]
 struct Found {
-    mode: Mode,
+    mode: OutputMode,
     limit: u64,
     text: String,
     /// Matching lines, or files.
@@ -294,15 +294,15 @@ impl Found {
             self.locations.push(location(workspace, rel, first));
         }
         match self.mode {
-            Mode::Content => {
+            OutputMode::Content => {
                 let separator = if before == 0 { "" } else { "\n" };
                 self.text.insert_str(before, &format!("{separator}{name}\n"));
             }
-            Mode::Files => {
+            OutputMode::Files => {
                 self.shown += 1;
                 self.text.push_str(&format!("{name}\n"));
             }
-            Mode::Count => {
+            OutputMode::Count => {
                 self.shown += 1;
                 self.text.push_str(&format!("{name}: {lines}\n"));
             }
@@ -320,13 +320,13 @@ impl Found {
                 let glob: String = glob.chars().take(200).collect();
                 result = format!("no match for {cut}: no file that could be searched matches {glob}\n");
             }
-        } else if self.mode != Mode::Files || truncated {
+        } else if self.mode != OutputMode::Files || truncated {
             let lines = plural(self.matches, "matching line", "matching lines");
             let files = plural(self.files, "file", "files");
             let more = if end == WalkEnd::Enough { "; there are more: raise limit or narrow the search" } else { "" };
             match self.mode {
-                Mode::Files => result.push_str(&format!("[{files}{more}]\n")),
-                Mode::Content | Mode::Count => result.push_str(&format!("\n[{lines} in {files}{more}]\n")),
+                OutputMode::Files => result.push_str(&format!("[{files}{more}]\n")),
+                OutputMode::Content | OutputMode::Count => result.push_str(&format!("\n[{lines} in {files}{more}]\n")),
             }
         }
         if matches!(end, WalkEnd::Stopped(_)) {
@@ -379,9 +379,9 @@ impl Sink for Hits<'_> {
         self.lines += hit.lines().count() as u64;
         self.first = self.first.or(hit.line_number());
         match self.found.mode {
-            Mode::Files => Ok(false),
-            Mode::Count => Ok(true),
-            Mode::Content => {
+            OutputMode::Files => Ok(false),
+            OutputMode::Count => Ok(true),
+            OutputMode::Content => {
                 self.found.shown += 1;
                 self.push(hit.line_number(), ':', hit.bytes());
                 Ok(!self.found.full())
@@ -390,14 +390,14 @@ impl Sink for Hits<'_> {
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, io::Error> {
-        if self.found.mode == Mode::Content {
+        if self.found.mode == OutputMode::Content {
             self.push(context.line_number(), '-', context.bytes());
         }
         Ok(true)
     }
 
     fn context_break(&mut self, _: &Searcher) -> Result<bool, io::Error> {
-        if self.found.mode == Mode::Content {
+        if self.found.mode == OutputMode::Content {
             self.found.text.push_str("--\n");
         }
         Ok(true)

@@ -27,9 +27,9 @@ struct Item {
     #[serde(alias = "text", alias = "title", alias = "task", alias = "step", alias = "description")]
     content: String,
     #[serde(default)]
-    status: Status,
+    status: ItemStatus,
     #[serde(default)]
-    priority: Level,
+    priority: ItemPriority,
     // Sent by models that know another tool of this kind; the plan has no place for them.
     #[serde(default, rename = "activeForm", alias = "active_form")]
     #[schemars(skip)]
@@ -41,7 +41,7 @@ struct Item {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+enum ItemStatus {
     #[default]
     #[serde(alias = "todo", alias = "open", alias = "not_started")]
     Pending,
@@ -53,7 +53,7 @@ enum Status {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+enum ItemPriority {
     High,
     #[default]
     #[serde(alias = "normal")]
@@ -99,14 +99,14 @@ fn entry((index, item): (usize, Item)) -> Result<PlanEntry, ToolError> {
         )));
     }
     let status = match item.status {
-        Status::Pending => PlanStatus::Pending,
-        Status::InProgress => PlanStatus::InProgress,
-        Status::Completed => PlanStatus::Completed,
+        ItemStatus::Pending => PlanStatus::Pending,
+        ItemStatus::InProgress => PlanStatus::InProgress,
+        ItemStatus::Completed => PlanStatus::Completed,
     };
     let priority = match item.priority {
-        Level::High => PlanPriority::High,
-        Level::Medium => PlanPriority::Medium,
-        Level::Low => PlanPriority::Low,
+        ItemPriority::High => PlanPriority::High,
+        ItemPriority::Medium => PlanPriority::Medium,
+        ItemPriority::Low => PlanPriority::Low,
     };
     Ok(PlanEntry { content: content.to_owned(), priority, status })
 }

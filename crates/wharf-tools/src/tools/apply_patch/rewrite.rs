@@ -10,7 +10,7 @@ use super::{decode, nothing_changed};
 use crate::blocking::change;
 use crate::editor::{Buffer, Want, make_parents};
 use crate::name;
-use crate::patch::{Action, FilePatch};
+use crate::patch::{FileAction, FilePatch};
 use crate::text::Text;
 use crate::tools::FILE_MAX_BYTES;
 use crate::workspace::Place;
@@ -30,7 +30,7 @@ pub(super) async fn buffers(
     let mut buffers = BTreeMap::new();
     for file in files {
         // A new file is nobody's; whether its place is free, the disk says.
-        if matches!(file.action, Action::Create { .. }) {
+        if matches!(file.action, FileAction::Create { .. }) {
             continue;
         }
         if let Some(buffer) = Buffer::open(context, &file.path, Want::Change).await? {
