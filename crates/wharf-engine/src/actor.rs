@@ -16,11 +16,10 @@ use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
 use wharf_core::{Answer, Core, Effect, Input, Outcome, Rejected};
-use wharf_exec::commands::CommandOver;
 use wharf_failpoints::point;
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{CommandId, Event, EventBody, Message, SessionId, Timestamp};
+use wharf_protocol::{CommandEnd, CommandId, Event, EventBody, Message, SessionId, Timestamp};
 
 use crate::append::OpenLog;
 use crate::commands::{CommandStart, RunningCommands};
@@ -30,7 +29,7 @@ use crate::live::Shared;
 use crate::mcp::LiveMcp;
 use crate::progress::Piece;
 use crate::request::{ReplyTo, Request};
-use crate::run::{CallEvent, Found, ModelCall, ModelEvent, RunningCalls};
+use crate::run::{CallEvent, FoundModel, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
@@ -95,7 +94,7 @@ enum Wakeup {
     Stop,
     Request(Request),
     Call(CallEvent),
-    Command(CommandId, CommandOver),
+    Command(CommandId, CommandEnd),
     Model(ModelEvent),
     Deadline,
     Answerers,
@@ -177,7 +176,7 @@ impl Actor {
                 Wakeup::Request(request)
             }
             event = self.calls.next() => Wakeup::Call(event),
-            (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
+            (command_id, end) = self.commands.next() => Wakeup::Command(command_id, end),
             event = next_of(&mut self.model) => Wakeup::Model(event),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.news.answerers.changed() => Wakeup::Answerers,
@@ -198,7 +197,7 @@ impl Actor {
             Wakeup::Stop => return Ok(Some(Exit::Idle)),
             Wakeup::Request(request) => self.on_request(request).await?,
             Wakeup::Call(event) => self.on_call(event).await?,
-            Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
+            Wakeup::Command(command_id, end) => self.end_command(command_id, end).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();
@@ -439,7 +438,7 @@ impl Actor {
             let context_tokens = models.window(&name).await.or_else(|| model.context_tokens());
             let is_news = context_tokens.is_some() && context_tokens != known;
             let opening = async move { model.stream(request).await }.boxed();
-            Ok(Found { context_tokens, is_news, opening })
+            Ok(FoundModel { context_tokens, is_news, opening })
         };
         let mut call = ModelCall::new(ask, connecting.boxed());
         call.summary = (wish != Wish::Reply).then(String::new);

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::MESSAGE_MAX_BYTES;
-use crate::event_stream::EventStream;
+use crate::event_stream::SseReader;
 use crate::link::{Arrival, Link};
 use crate::message::{self, Incoming, Outgoing};
 use wharf_foreign::visible;
@@ -214,7 +214,7 @@ impl Peer {
         id: Option<u64>,
         arrived: &mpsc::Sender<Arrival>,
     ) -> Result<bool, String> {
-        let mut stream = EventStream::default();
+        let mut stream = SseReader::default();
         let mut is_answered = false;
         while let Some(bytes) = response.chunk().await.map_err(|error| words(&error))? {
             for event in stream.push(&bytes).map_err(|_| too_long())? {
