@@ -1,16 +1,13 @@
 //! What goes in: what happened, and what somebody wants.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::rest::UpdateSession;
-use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
-    CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, PermissionId, PermissionOption,
-    Priority, PromptContent, Seen, Seq, TerminalSize, ToolSpec, TurnId,
+    CallId, CallOutcome, CommandEnd, CommandId, ConflictStrategy, MessageId, PermissionId, PermissionOption, Priority,
+    PromptContent, Seen, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
 use crate::config::CoreConfig;
@@ -182,41 +179,4 @@ pub struct NewCommand {
     pub timeout_ms: Option<u64>,
     /// There is room for it among the commands of all sessions.
     pub has_place: bool,
-}
-
-/// How a background command ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandEnd {
-    pub status: CommandStatus,
-    pub exit_code: Option<i32>,
-    pub error: Option<String>,
-    /// Absent: since its start.
-    pub duration_ms: Option<u64>,
-    pub output_bytes: u64,
-}
-
-/// How a tool call ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallOutcome {
-    Completed {
-        result: String,
-        content: Vec<ContentBlock>,
-        diffs: Vec<FileDiff>,
-        locations: Vec<Location>,
-        exit_code: Option<i32>,
-        truncated: bool,
-        output_file: Option<PathBuf>,
-        plan: Option<Vec<PlanEntry>>,
-    },
-    /// `reason` is `failed`, `cancelled`, `timed_out` or `interrupted`.
-    Error { error: String, reason: CallErrorReason, output: String },
-}
-
-/// What is known beyond the log of a call whose owner died.
-#[derive(Debug, Clone, PartialEq)]
-pub struct RecordedCall {
-    /// What it came to, where it had ended before it could be cut off.
-    pub outcome: Option<CallOutcome>,
-    pub output: String,
-    pub duration_ms: u64,
 }

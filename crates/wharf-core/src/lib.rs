@@ -41,7 +41,7 @@ mod tests;
 pub use crate::config::{CoreConfig, Recovery, SubjectsOf};
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
-pub use crate::input::{CallOutcome, CommandEnd, EarlierPrompt, Input, NewCommand, NewPrompt, RecordedCall};
+pub use crate::input::{EarlierPrompt, Input, NewCommand, NewPrompt};
 pub use crate::message::{message_of, told};
 pub use crate::outcome::{Accepted, Answer, Effect, Outcome, Rejected};
 pub use crate::policy::PathRules;

@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wharf_protocol::event::SessionCreated;
-use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
+use wharf_protocol::{
+    CallId, Event, EventBody, Message, Mode, RecordedCall, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec,
+};
 
 use crate::core::Core;
-use crate::{CoreConfig, Effect, Fork, Input, Outcome, RecordedCall, Recovery, SubjectsOf};
+use crate::{CoreConfig, Effect, Fork, Input, Outcome, Recovery, SubjectsOf};
 
 pub(crate) struct Bench {
     pub(crate) core: Core,

@@ -167,11 +167,11 @@ fn a_call_that_overstays_is_stopped_and_then_closed() {
 #[test]
 fn a_call_that_stops_at_its_deadline_timed_out() {
     check(
-        "quiet; prompt m1; calls bash sleep; wait 15000; loud; error a cancelled terminated",
+        "quiet; prompt m1; calls bash sleep; wait 15000; loud; error a cancelled",
         expect![[r#"
-        > error a cancelled terminated
-          t1 tool.call_error a TimedOut "terminated"
-          -> call model 2: user do m1 | agent [a] | a! terminated
+        > error a cancelled
+          t1 tool.call_error a TimedOut "stopped, with everything it had started"
+          -> call model 2: user do m1 | agent [a] | a! stopped, with everything it had started
     "#]],
     );
 }

@@ -14,17 +14,18 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use serde_json::{Value, json};
+use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
-use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, Usage};
+use wharf_protocol::{
+    CallOutcome, CommandEnd, Mode, PromptContent, RecordedCall, Seq, StopReason, Timestamp, ToolError, ToolOutput,
+    ToolSpec, Usage,
+};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
-use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, RecordedCall,
-    Recovery,
-};
+use crate::{Answer, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, Recovery};
 
 /// Runs a script and compares everything that came of it.
 pub(crate) fn check(script: &str, expect: Expect) {
@@ -283,8 +284,7 @@ impl Script {
             "progress" => return Input::CallProgress { call_id, output: text.to_owned(), omitted: 0 },
             "error" => {
                 let (reason, error) = text.split_once(' ').unwrap_or((text, ""));
-                let error = error.to_owned();
-                CallOutcome::Error { error, reason: from_word(reason), output: String::new() }
+                Err(failed(from_word(reason), error))
             }
             "plan" => {
                 let entry: PlanEntry = serde_json::from_value(json!({ "content": "step" })).unwrap();
@@ -335,15 +335,15 @@ pub(crate) fn prompt(rest: &str) -> Input {
 }
 
 pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOutcome {
-    CallOutcome::Completed {
-        result,
-        content: Vec::new(),
-        diffs: Vec::new(),
-        locations: Vec::new(),
-        exit_code: None,
-        truncated: false,
-        output_file: None,
-        plan,
+    Ok(ToolOutput { plan, ..ToolOutput::text(result) })
+}
+
+/// `told` is what a failed call says; of the others the core knows it.
+pub(crate) fn failed(reason: CallErrorReason, told: &str) -> ToolError {
+    match reason {
+        CallErrorReason::Cancelled => ToolError::stopped(),
+        CallErrorReason::TimedOut => ToolError::TimedOut { after_ms: 1_000, output: String::new() },
+        _ => ToolError::Failed(told.to_owned()),
     }
 }
 

@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use wharf_core::{Core, Input};
 use wharf_exec::forget;
+use wharf_exec::recorded;
 use wharf_failpoints::{point, point_for};
 use wharf_protocol::{CallId, Seq, Timestamp};
 use wharf_store::Lease;
-use wharf_tools::recorded;
 
 use super::equipment::Equipment;
 use super::{Actor, Idleness, News};
@@ -19,7 +19,7 @@ use crate::entropy::entropy;
 use crate::feed::Feed;
 use crate::live::Shared;
 use crate::progress::Budget;
-use crate::run::{self, RunningCalls};
+use crate::run::RunningCalls;
 use crate::{EngineError, seal};
 
 impl Actor {
@@ -105,8 +105,7 @@ impl Actor {
         if !begun.is_empty() {
             let calls = begun.clone();
             let look = move |dir: &Path, limit| {
-                let found = calls.into_iter().filter_map(|id| Some((recorded(dir, &id, limit)?, id)));
-                found.map(|(call, id)| (id, run::recorded(call))).collect()
+                calls.into_iter().filter_map(|id| Some((id.clone(), recorded(dir, &id, limit)?))).collect()
             };
             known = self.in_outputs(look).await;
         }

@@ -8,13 +8,13 @@ use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::ProposedCall;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{
-    CallId, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority, PromptContent, Seq,
-    TurnId,
+    CallId, CallOutcome, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority,
+    PromptContent, Seq, TurnId,
 };
 
 use crate::tests::bench::{Bench, config, rule};
-use crate::tests::script::{completed, failure, proposed, reply};
-use crate::{Answer, CallOutcome, CoreConfig, Effect, Input, NewPrompt, Recovery};
+use crate::tests::script::{completed, failed, failure, proposed, reply};
+use crate::{Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
@@ -346,6 +346,6 @@ fn answer(permission_id: PermissionId, option: PermissionOption) -> Input {
 fn outcome(reason: CallErrorReason, ok: bool, at: usize) -> CallOutcome {
     match ok {
         true => completed("result ".repeat(at * 60), None),
-        false => CallOutcome::Error { error: "it went wrong".to_owned(), reason, output: String::new() },
+        false => Err(failed(reason, "it went wrong")),
     }
 }
