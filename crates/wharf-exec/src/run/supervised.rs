@@ -101,11 +101,7 @@ impl Listening {
         let rest = self.decoder.finish();
         self.outbox.push(rest);
         let Some(ended) = ended else { return self.lost() };
-        let end = match ended.end.status() {
-            Some(status) => ExecutionEnd::Exited(status),
-            None if ended.end == wire::HowEnded::TimedOut => ExecutionEnd::TimedOut,
-            None => ExecutionEnd::Cancelled,
-        };
+        let end = ExecutionEnd::of(ended.end).unwrap_or(ExecutionEnd::Cancelled);
         if let ExecutionEnd::Exited(_) = end {
             self.outbox.flush(context, None).await;
         }
