@@ -222,7 +222,6 @@ impl Evidence<'_> {
         }
     }
 
-    /// Every background command has one end, took effect at most once, and exactly once where it is told to have ended well.
     /// Each compaction that began has one end, and nothing of a turn happens in between.
     fn check_compactions(&self, found: &mut Findings<'_>) {
         let mut open: Option<u64> = None;
@@ -251,6 +250,7 @@ impl Evidence<'_> {
         }
     }
 
+    /// Every background command has one end, took effect at most once, and exactly once where it is told to have ended well.
     fn check_commands(&self, found: &mut Findings<'_>) {
         let mut commands: BTreeMap<&str, (Option<&str>, Vec<&Seen>)> = BTreeMap::new();
         for event in self.log {

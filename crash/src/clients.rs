@@ -136,12 +136,13 @@ impl Clients {
             }
             // Most sessions are summed up whenever they come to rest.
             "agent.idle" if client == "sse" && Rng::new(self.plan.seed, seen.seq).chance(70) => {
-                let own = self.clone();
-                let asking = self.history.asks();
-                self.spawn(async move {
-                    own.compact().await;
-                    drop(asking);
-                });
+                if let Some(asking) = self.history.asks() {
+                    let own = self.clone();
+                    self.spawn(async move {
+                        own.compact().await;
+                        drop(asking);
+                    });
+                }
             }
             _ => {}
         }

@@ -90,12 +90,22 @@ pub struct Recorded {
 }
 
 /// The records of one session, of all its clients.
-#[derive(Debug, Default)]
-pub struct History(Mutex<Recorded>, Arc<()>);
+#[derive(Debug)]
+pub struct History {
+    recorded: Mutex<Recorded>,
+    /// Held by everybody who asks for something that is not a prompt. None: nobody may any more.
+    asking: Mutex<Option<Arc<()>>>,
+}
+
+impl Default for History {
+    fn default() -> Self {
+        Self { recorded: Mutex::default(), asking: Mutex::new(Some(Arc::default())) }
+    }
+}
 
 impl History {
     pub fn lock(&self) -> MutexGuard<'_, Recorded> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.recorded.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub fn acknowledged(&self, prompt: &str, turn: &str) {
@@ -121,12 +131,19 @@ impl History {
         self.lock().refusals.push(what);
     }
 
-    /// Somebody asks for something, as long as this is held.
-    pub fn asks(&self) -> Arc<()> {
-        Arc::clone(&self.1)
+    /// Somebody asks for something, as long as this is held. Not once the log is about to be read for the last time.
+    pub fn asks(&self) -> Option<Arc<()>> {
+        self.asking.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// A summary is being asked for or written, as far as a client has seen.
+    /// From now on nobody asks. Says whether what was asked for has been answered.
+    pub fn stop_asking(&self) -> bool {
+        let mut asking = self.asking.lock().unwrap_or_else(PoisonError::into_inner);
+        asking.take_if(|asking| Arc::strong_count(asking) == 1);
+        asking.is_none()
+    }
+
+    /// A summary is being written, as far as a client has seen.
     pub fn is_compacting(&self) -> bool {
         let recorded = self.lock();
         let last = recorded
@@ -135,7 +152,7 @@ impl History {
             .flat_map(|stream| &stream.events)
             .filter(|event| event.kind.starts_with("context."))
             .max_by_key(|event| event.seq);
-        Arc::strong_count(&self.1) > 1 || last.is_some_and(|event| event.kind == "context.compacting")
+        last.is_some_and(|event| event.kind == "context.compacting")
     }
 
     /// The prompts that were acknowledged and whose end no client has seen yet.

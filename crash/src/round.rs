@@ -164,6 +164,12 @@ async fn finish(
 ) -> Result<()> {
     let rest = lab.rest(&server, false)?;
     wait_for(demands.settle, || clients.iter().all(Clients::are_done)).await;
+    // A client that lags asks for a summary when the others are done: what is read below has to be the end.
+    let nobody_asks = || clients.iter().filter(|session| !session.history.stop_asking()).count() == 0;
+    if !wait_for(demands.settle, nobody_asks).await {
+        let what = "a summary was asked for, and no answer came".to_owned();
+        outcome.violations.push(Violation { check: "answered", what });
+    }
     // What outlives its turn ends by itself.
     let deadline = Instant::now() + demands.settle;
     loop {

@@ -98,6 +98,13 @@ impl ModelCall {
         event
     }
 
+    /// Asks, and waits for the first piece, which is kept for [`Self::next`]. Safe to drop at any await.
+    pub(crate) async fn begin(&mut self) {
+        if self.held.is_none() {
+            self.held = Some(self.piece().await);
+        }
+    }
+
     async fn piece(&mut self) -> ModelEvent {
         loop {
             match &mut self.stage {

@@ -36,6 +36,7 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// A client that stays with the host that it was sent to: what it carries is for nobody else.
 pub(crate) fn client(environment: &BTreeMap<String, String>) -> Result<Client, String> {
+    wharf_tls::choose_provider();
     let mut builder = Client::builder().connect_timeout(CONNECT_LIMIT).redirect(Policy::custom(same_place)).no_proxy();
     let value = |names: &[&str]| names.iter().find_map(|name| environment.get(*name).filter(|it| !it.is_empty()));
     let exceptions = value(&["NO_PROXY", "no_proxy"]).map_or("", String::as_str);
