@@ -12,7 +12,6 @@ use crate::commands::end_of;
 use crate::ring;
 use crate::run::{ExecutionEnd, Finished};
 use crate::spool::{StatusFile, is_locked};
-use crate::wire;
 
 /// How long the keeper of a dead server's command may take to end it.
 const KEEPER_LIMIT: Duration = Duration::from_secs(3);
@@ -33,12 +32,7 @@ pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option
     let duration_ms = ended.at_ms.saturating_sub(status.started_ms);
     let captured = excerpt.finish(Some((path, ended.kept_bytes)));
     let output = captured.text.clone();
-    let end = match (ended.end, ended.end.status()) {
-        (_, Some(status)) => Some(ExecutionEnd::Exited(status)),
-        (wire::HowEnded::TimedOut, None) => Some(ExecutionEnd::TimedOut),
-        _ => None,
-    };
-    let finished = end.map(|end| Finished { end, captured, strays: ended.strays, survivors: ended.survivors });
+    let finished = ExecutionEnd::of(ended.end).map(|end| Finished { end, captured, strays: ended.strays, survivors: ended.survivors });
     let outcome = finished.map(|finished| finished.outcome(duration_ms, output_limit));
     Some(RecordedCall { outcome, output, duration_ms })
 }

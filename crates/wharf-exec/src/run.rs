@@ -22,6 +22,7 @@ pub use tree::adopt_orphans;
 use crate::capture::Captured;
 use crate::context::RunContext;
 use crate::supervisor::Supervisor;
+use crate::wire::HowEnded;
 
 /// Output that waits for a slow engine. At the limit the pipe is not read: the command waits.
 const OUTBOX_BYTES: usize = 64 * 1024;
@@ -56,6 +57,16 @@ pub enum ExecutionEnd {
     Exited(ExitStatus),
     TimedOut,
     Cancelled,
+}
+
+impl ExecutionEnd {
+    /// By itself or at its own limit; `None`: it was stopped, by whoever wanted it or with its server.
+    pub(crate) fn of(how: HowEnded) -> Option<Self> {
+        match how.status() {
+            Some(status) => Some(Self::Exited(status)),
+            None => (how == HowEnded::TimedOut).then_some(Self::TimedOut),
+        }
+    }
 }
 
 impl Execution {

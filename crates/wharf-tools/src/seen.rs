@@ -1,29 +1,45 @@
 //! What a call would touch, looked at before it is decided. Nothing is changed by looking.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use wharf_protocol::tool::FileDiff;
 use wharf_protocol::{Seen, ToolError};
 
+use crate::CallContext;
+use crate::blocking::seeing;
 use crate::guard;
 use crate::workspace::Workspace;
 
 /// Paths that are looked into.
-pub(crate) fn reading<'a>(workspace: &Workspace, paths: impl IntoIterator<Item = &'a str>) -> Seen {
-    Seen { paths: paths.into_iter().filter_map(|path| workspace.seen(path)).collect(), ..Seen::default() }
+pub(crate) async fn reading(context: &CallContext, paths: Vec<String>) -> Seen {
+    let workspace = Arc::clone(&context.workspace);
+    seeing(move || found(&workspace, &paths)).await
 }
 
 /// Files that are written, moved or removed.
-pub(crate) fn writing<'a>(workspace: &Workspace, paths: impl IntoIterator<Item = &'a str>) -> Seen {
-    let seen = reading(workspace, paths);
-    Seen { guarded: workspace.guarded_of(&seen.paths), ..seen }
+pub(crate) async fn writing(context: &CallContext, paths: Vec<String>) -> Seen {
+    let workspace = Arc::clone(&context.workspace);
+    seeing(move || {
+        let seen = found(&workspace, &paths);
+        Seen { guarded: workspace.guarded_of(&seen.paths), ..seen }
+    })
+    .await
 }
 
 /// The directory of a command.
-pub(crate) fn running(workspace: &Workspace, directory: &str) -> Seen {
-    let seen = reading(workspace, [directory]);
-    let foreign = seen.paths.first().and_then(|path| workspace.foreign(Path::new(&path.name)));
-    Seen { foreign, ..seen }
+pub(crate) async fn running(context: &CallContext, directory: String) -> Seen {
+    let workspace = Arc::clone(&context.workspace);
+    seeing(move || {
+        let seen = found(&workspace, &[directory]);
+        let foreign = seen.paths.first().and_then(|path| workspace.foreign(Path::new(&path.name)));
+        Seen { foreign, ..seen }
+    })
+    .await
+}
+
+fn found(workspace: &Workspace, paths: &[String]) -> Seen {
+    Seen { paths: paths.iter().filter_map(|path| workspace.seen(path)).collect(), ..Seen::default() }
 }
 
 /// With what would change.

@@ -21,17 +21,23 @@ mod write_file;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use wharf_exec::containment::Namespaces;
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::rest::ContainmentSetting;
 use wharf_protocol::tool::Location;
+use wharf_protocol::{CallOutcome, ToolOutput};
 
-use crate::{Tool, Workspace};
+use crate::blocking::{Stop, look};
+use crate::{CallContext, Tool, Workspace};
 use typed::tool;
 
 /// Longest run of a tool that only handles files.
 const FILE_TIMEOUT_MS: u64 = 60_000;
+
+/// How long a search reads. What was not found by then is left out, and the result says so.
+const SEARCH_LIMIT: Duration = Duration::from_secs(30);
 
 /// Largest file that is changed or compared.
 const FILE_MAX_BYTES: u64 = 32 * 1024 * 1024;
@@ -82,6 +88,18 @@ pub(crate) fn builtin(config: ToolsConfig, namespaces: Arc<Namespaces>) -> Vec<A
         tool(todo::Todo),
         tool(write_file::WriteFile),
     ]
+}
+
+/// Runs a search that reads for as long as [`SEARCH_LIMIT`]; what is too long for the model goes into a file.
+async fn searched(
+    context: &CallContext,
+    search: impl FnOnce(&Workspace, &Stop) -> CallOutcome + Send + 'static,
+) -> CallOutcome {
+    let stop = Stop::new(&context.cancel).within(SEARCH_LIMIT);
+    let workspace = Arc::clone(&context.workspace);
+    let found = look(&context.cancel, move || search(&workspace, &stop)).await?;
+    let bounded = crate::output::bounded(found.result, context).await;
+    Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
 }
 
 fn location(workspace: &Workspace, rel: &Path, line: Option<u64>) -> Location {

@@ -1,8 +1,6 @@
 //! A background command below the supervisor: begun, listened to, written to.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -60,16 +58,9 @@ impl Launch {
             contained: self.execution.contained,
             background: Some(Background { terminal: self.terminal, takes_input: self.takes_input }),
         };
-        let request = wire::json_frame(wire::REQUEST, &request)?;
-        let (supervisor, directory) = (self.supervisor, self.execution.directory);
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            wire::send_with(&keeper, &request, directory.as_fd())?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-        Ok(RunningCommand { control: UnixStream::from_std(control)?, frames: Frames::default(), total: 0 })
+        let control =
+            self.supervisor.begin(wire::json_frame(wire::REQUEST, &request)?, vec![self.execution.directory]).await?;
+        Ok(RunningCommand { control, frames: Frames::default(), total: 0 })
     }
 }
 

@@ -6,7 +6,7 @@ use wharf_protocol::{CallId, CommandStatus, ToolError, ToolOutput};
 
 use super::*;
 use crate::spool::StatusFile;
-use crate::wire::EndReport;
+use crate::wire::{self, EndReport};
 
 fn call() -> CallId {
     CallId::from_bits(7)

@@ -1,8 +1,7 @@
 //! A program that is spoken with for long, on pipes of its own; below the supervisor where there is one.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -72,16 +71,9 @@ impl Program {
     async fn start_below(self, supervisor: Arc<Supervisor>, theirs: [OwnedFd; 3]) -> io::Result<Below> {
         let Self { program, arguments, environment, directory } = self;
         let serve = Serve { program: program.into_os_string(), arguments, environment };
-        let frame = wire::json_frame(wire::SERVE, &serve)?;
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            let [stdin, stdout, stderr] = &theirs;
-            wire::send_all(&keeper, &frame, &[directory.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-        let mut process = Below::Kept { control: UnixStream::from_std(control)?, frames: Frames::default() };
+        let descriptors = std::iter::once(directory).chain(theirs).collect();
+        let control = supervisor.begin(wire::json_frame(wire::SERVE, &serve)?, descriptors).await?;
+        let mut process = Below::Kept { control, frames: Frames::default() };
         match process.next_frame().await? {
             Some((wire::SERVING, _)) => Ok(process),
             Some((_, why)) => Err(io::Error::other(String::from_utf8_lossy(&why).into_owned())),

@@ -1,8 +1,6 @@
 //! One command below the supervisor: this process only asks for it and listens.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,18 +38,10 @@ impl Execution {
             background: None,
             contained: self.contained,
         };
-        let request = wire::json_frame(wire::REQUEST, &request)?;
-        let supervisor = Arc::clone(supervisor);
-        let directory = self.directory;
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            wire::send_with(&keeper, &request, directory.as_fd())?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
+        let control =
+            Arc::clone(supervisor).begin(wire::json_frame(wire::REQUEST, &request)?, vec![self.directory]).await?;
         let listening = Listening {
-            control: UnixStream::from_std(control)?,
+            control,
             frames: Frames::default(),
             decoder: Utf8Stream::default(),
             excerpt: Excerpt::new(context.output_limit),
@@ -111,11 +101,7 @@ impl Listening {
         let rest = self.decoder.finish();
         self.outbox.push(rest);
         let Some(ended) = ended else { return self.lost() };
-        let end = match ended.end.status() {
-            Some(status) => ExecutionEnd::Exited(status),
-            None if ended.end == wire::HowEnded::TimedOut => ExecutionEnd::TimedOut,
-            None => ExecutionEnd::Cancelled,
-        };
+        let end = ExecutionEnd::of(ended.end).unwrap_or(ExecutionEnd::Cancelled);
         if let ExecutionEnd::Exited(_) = end {
             self.outbox.flush(context, None).await;
         }

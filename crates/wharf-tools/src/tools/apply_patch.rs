@@ -14,7 +14,7 @@ use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 use super::edit_file::{decode, of_buffer};
 use super::typed::{About, TypedTool};
 use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
-use crate::blocking::{Stop, change, seeing};
+use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
 use crate::editor::Buffer;
 use crate::patch::{FileAction, FilePatch, apply, parse};
@@ -66,8 +66,7 @@ impl TypedTool for ApplyPatch {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
-        let (workspace, paths) = (Arc::clone(&context.workspace), self.subjects(&arguments));
-        let seen = seeing(move || seen::writing(&workspace, paths.iter().map(String::as_str))).await;
+        let seen = seen::writing(context, self.subjects(&arguments)).await;
         if preview { seen::with_preview(seen, diffs(&arguments.patch, context).await) } else { seen }
     }
 

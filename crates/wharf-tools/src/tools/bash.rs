@@ -15,7 +15,6 @@ use wharf_protocol::{CallOutcome, Seen, TerminalSize, ToolError, ToolKind};
 
 use super::typed::{About, Subject, TypedTool};
 use crate::arguments::lenient;
-use crate::blocking::seeing;
 use crate::workspace::OpenDir;
 use crate::{CallContext, TerminalCommand, ToolsConfig, Workspace, seen};
 use wharf_exec::commands::Launch;
@@ -138,8 +137,7 @@ impl TypedTool for Bash {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
+        seen::running(context, workdir(arguments.workdir.as_deref()).to_owned()).await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {

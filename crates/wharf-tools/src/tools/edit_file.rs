@@ -13,7 +13,7 @@ use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 use super::typed::{About, Subject, TypedTool};
 use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, change, seeing};
+use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
 use crate::editor::{Buffer, Want};
 use crate::text::{NotText, Text};
@@ -56,8 +56,7 @@ impl TypedTool for EditFile {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
-        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
-        let seen = seeing(move || seen::writing(&workspace, [path.as_str()])).await;
+        let seen = seen::writing(context, vec![arguments.path.clone()]).await;
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 

@@ -1,7 +1,6 @@
 //! `glob`: files by the pattern of their path, newest first.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
@@ -10,9 +9,9 @@ use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::paths::Paths;
 use super::typed::{About, Subject, TypedTool};
-use super::{FILE_TIMEOUT_MS, location};
+use super::{FILE_TIMEOUT_MS, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Workspace, name, seen};
 
@@ -20,7 +19,6 @@ const FILES_DEFAULT: u64 = 200;
 const FILES_MAX: u64 = 5000;
 /// Matches held while they are sorted.
 const FOUND_MAX: usize = 200_000;
-const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -62,16 +60,11 @@ impl TypedTool for Glob {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
+        seen::reading(context, vec![start(&context.workspace, &arguments)]).await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let found = look(&context.cancel, move || find(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(found.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+        searched(&context, move |workspace, stop| find(workspace, &arguments, stop)).await
     }
 }
 

@@ -5,7 +5,6 @@ mod excerpt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use grep_matcher::Matcher;
@@ -21,9 +20,9 @@ use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::paths::Paths;
 use super::typed::{About, Subject, TypedTool};
-use super::{FILE_TIMEOUT_MS, location};
+use super::{FILE_TIMEOUT_MS, SEARCH_LIMIT, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Workspace, name, seen};
@@ -43,7 +42,6 @@ const LOCATIONS_MAX: usize = 20;
 /// Nobody looks at the clock while a piece of a file is searched: the pieces are small where the pattern is slow.
 const PIECE_MIN_BYTES: usize = 4 * 1024;
 const PIECE_SLOW: Duration = Duration::from_millis(50);
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -121,16 +119,11 @@ impl TypedTool for Grep {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
+        seen::reading(context, vec![arguments.path]).await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let found = look(&context.cancel, move || search(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(found.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+        searched(&context, move |workspace, stop| search(workspace, &arguments, stop)).await
     }
 }
 
@@ -330,7 +323,7 @@ impl Found {
             }
         }
         if matches!(end, WalkEnd::Stopped(_)) {
-            let seconds = TIME_LIMIT.as_secs();
+            let seconds = SEARCH_LIMIT.as_secs();
             result.push_str(&format!("[the search was stopped after {seconds} s; narrow it by path or glob]\n"));
         }
         result.push_str(&self.missed.notes(self.matches == 0));

@@ -2,7 +2,6 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
 use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
@@ -10,16 +9,14 @@ use serde::Deserialize;
 use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::typed::{About, Subject, TypedTool};
-use super::{FILE_TIMEOUT_MS, location};
+use super::{FILE_TIMEOUT_MS, SEARCH_LIMIT, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
 use crate::{CallContext, Workspace, name, seen};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
-/// What was not listed by then is left out, and the result says so.
-const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -59,16 +56,11 @@ impl TypedTool for ListDir {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
+        seen::reading(context, vec![arguments.path]).await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let listed = look(&context.cancel, move || list(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(listed.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || listed.truncated, locations: listed.locations, ..bounded })
+        searched(&context, move |workspace, stop| list(workspace, &arguments, stop)).await
     }
 }
 
@@ -103,7 +95,7 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcom
         result.push_str(&format!("\n[only the first {ENTRIES_MAX} entries; list a subdirectory, or use glob]"));
     }
     if end == WalkEnd::Stopped(Why::OutOfTime) {
-        let seconds = TIME_LIMIT.as_secs();
+        let seconds = SEARCH_LIMIT.as_secs();
         result.push_str(&format!("\n[the listing ended after {seconds} s; list a subdirectory]"));
     }
     for note in missed.notes(false).lines() {

@@ -12,7 +12,7 @@ use wharf_protocol::{CallOutcome, ContentBlock, Seen, ToolError, ToolKind, ToolO
 use super::typed::{About, Subject, TypedTool};
 use super::{FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why, look};
 use crate::editor::{Buffer, Want};
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
@@ -63,8 +63,7 @@ impl TypedTool for ReadFile {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
+        seen::reading(context, vec![arguments.path]).await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {

@@ -11,7 +11,7 @@ use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::typed::{About, Subject, TypedTool};
 use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
-use crate::blocking::{Stop, change, seeing};
+use crate::blocking::{Stop, change};
 use crate::diff::{binary_diff, file_diff};
 use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
@@ -57,8 +57,7 @@ impl TypedTool for WriteFile {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
-        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
-        let seen = seeing(move || seen::writing(&workspace, [path.as_str()])).await;
+        let seen = seen::writing(context, vec![arguments.path.clone()]).await;
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
