@@ -15,11 +15,12 @@ use crate::commands::Commands;
 use crate::compaction::Compaction;
 use crate::context::{Counted, UNMEASURED};
 use crate::ids::Ids;
+use crate::notes::Touched;
 use crate::permissions::Permissions;
 use crate::queue::Prompts;
 use crate::shown::{self, INSTRUCTIONS_TOKENS, MESSAGE_TOKENS, ShownMessages};
 use crate::turn::OpenTurn;
-use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
+use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected, Surroundings};
 
 /// One session's state machine.
 #[derive(Debug)]
@@ -57,6 +58,8 @@ pub struct Core {
     pub(crate) tools_tokens: u64,
     /// What the instructions take.
     pub(crate) instructions_tokens: u64,
+    pub(crate) surroundings: Option<Surroundings>,
+    pub(crate) touched: Touched,
     pub(crate) last_ask: u64,
     /// The next event's seq is above this one.
     pub(crate) skip_to: Option<Seq>,
@@ -131,6 +134,8 @@ impl Core {
             answerers: 0,
             context_limit: None,
             instructions_tokens: INSTRUCTIONS_TOKENS,
+            surroundings: None,
+            touched: Touched::default(),
             last_ask: 0,
             skip_to: None,
             events: Vec::new(),

@@ -56,6 +56,7 @@ impl Core {
             EventBody::ContextCompacting(begun) => self.fold_compacting(event, begun),
             EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
             EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
+            EventBody::ContextNoted(noted) => self.fold_noted(noted),
             EventBody::SessionUpdated(changed) if changed.model.is_some() => self.forget_measure(),
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
@@ -171,6 +172,10 @@ impl Core {
     }
 
     fn fold_call_start(&mut self, event: &Event, start: &ToolCallStart) {
+        start.locations.iter().for_each(|location| self.touched.path(&location.path, start.kind));
+        if !start.read_only {
+            self.touched.anything();
+        }
         let stage = CallStage::Begun { at: event.timestamp, read_only: start.read_only, attempt: 1 };
         self.call_or_direct(event, &start.call_id, || (start.tool_name.clone(), start.arguments.clone())).stage = stage;
     }

@@ -17,6 +17,7 @@ mod fork;
 mod ids;
 mod message;
 mod model;
+mod notes;
 mod permissions;
 mod policy;
 mod queue;
@@ -37,7 +38,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::event::CallErrorReason;
+use wharf_protocol::event::{CallErrorReason, InstructionOrigin};
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::rest::UpdateSession;
@@ -355,6 +356,38 @@ pub enum Effect {
     Truncate { through: Seq },
     /// Remove the session: its end is on the log.
     Delete,
+}
+
+/// What the engine sees of a session's workspace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Surroundings {
+    /// Absent: the model is told no facts.
+    pub facts: Option<Facts>,
+    /// The user's own, then from the top of the repository down to where the session works, then those below, each before those below it.
+    pub files: Vec<InstructionFile>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Branch and status, in words; absent where they are not known.
+    pub git: Option<String>,
+}
+
+/// An instruction file, as far as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstructionFile {
+    /// Absolute.
+    pub path: String,
+    pub origin: InstructionOrigin,
+    /// It lies below where the session works.
+    pub is_below: bool,
+    pub text: Arc<str>,
+    /// Of the text.
+    pub digest: Arc<str>,
+    /// Of the file.
+    pub bytes: u64,
+    /// So many of them were not read.
+    pub left_out_bytes: u64,
 }
 
 /// What came of an input: first append `events`, then carry out `effects`, then tell whoever asked.

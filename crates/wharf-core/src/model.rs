@@ -53,6 +53,7 @@ impl OpenReply {
 
 impl Core {
     pub(crate) fn call_model(&mut self) {
+        self.note_surroundings();
         if !self.make_room() {
             return;
         }

@@ -8,6 +8,7 @@ mod compaction;
 mod fork;
 mod limits;
 mod model;
+mod notes;
 mod permissions;
 mod print;
 mod prompts;

@@ -41,6 +41,8 @@ pub(crate) struct OpenTurn {
     pub(crate) is_summed_up: bool,
     /// So many summaries in a row came to nothing.
     pub(crate) failed_summaries: u32,
+    /// So often the model was told of its workspace.
+    pub(crate) notes: u32,
 
     // What follows is this process's alone and not on the log.
     pub(crate) model: ModelState,
@@ -131,6 +133,7 @@ impl OpenTurn {
             defects: 0,
             is_summed_up: false,
             failed_summaries: 0,
+            notes: 0,
             model: ModelState::Idle,
             ending: None,
             held: String::new(),

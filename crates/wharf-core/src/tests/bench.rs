@@ -208,8 +208,10 @@ impl Bench {
         self.lost_chunks |= drop_old_chunks;
         let view = self.view();
         let limit = self.core.context_limit;
+        let around = self.core.surroundings.take();
         self.core = Core::load(view, events, self.config.clone(), self.entropy);
         self.core.set_context_limit(limit);
+        self.core.set_surroundings(around);
         self.ask = None;
         self.running.clear();
         // The engine says who is there before it lets the session go on.
@@ -284,7 +286,7 @@ fn durable(core: &Core) -> String {
         (
             (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
             (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
-            (turn.is_summed_up, turn.failed_summaries),
+            (turn.is_summed_up, turn.failed_summaries, turn.notes),
         )
     });
     let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();
@@ -300,6 +302,7 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
+            &core.shown.notes,
             (core.deleted, &core.told_window, core.counted, core.per_mille),
             core.compaction.as_ref().map(|open| (&open.begun, &open.turn_id, open.at)),
         )

@@ -7,6 +7,7 @@
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `crowd CALL COMMAND` (no place is left) · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `tools NAME ...` · `agent STEPS NAME ...` · `configured KEY=VALUE ...` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
 //! `window TOKENS` (told before the request is sent) · `compact [FOCUS]` · `summary TEXT` · `summary bytes=N` · `summary! STOP_REASON|calls TEXT` (unusable) · `nosummary KIND [LIMIT/ASKED]` ·
+//! `around off` · `around [git=TEXT] [PATH=TEXT] [user:PATH=TEXT] [below:PATH=bytes:N] ...` (what the engine sees) · `touched` · `shown` (the messages in whole) ·
 //! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use serde_json::{Value, json};
+use wharf_protocol::event::InstructionOrigin;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
@@ -22,8 +24,8 @@ use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, RecordedCall,
-    Recovery,
+    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt,
+    Outcome, RecordedCall, Recovery, Surroundings,
 };
 
 /// Runs a script and compares everything that came of it.
@@ -106,6 +108,22 @@ impl Script {
             }
             "context" => {
                 self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
+                Vec::new()
+            }
+            "around" => {
+                self.bench.core.set_surroundings(around(rest));
+                Vec::new()
+            }
+            "touched" => {
+                let wants = self.bench.core.wants_a_look();
+                writeln!(out, "  {} (looks: {wants})", self.bench.core.take_touched().join(" ")).unwrap();
+                Vec::new()
+            }
+            "shown" => {
+                for message in self.bench.core.messages() {
+                    let blocks: Vec<_> = message.content.iter().filter_map(|block| block.as_text()).collect();
+                    writeln!(out, "  {:?} {:?}", message.role, blocks.join("")).unwrap();
+                }
                 Vec::new()
             }
             "commands" => {
@@ -298,6 +316,42 @@ impl Script {
         };
         Input::CallFinished { call_id, outcome }
     }
+}
+
+/// What the engine sees of a workspace.
+pub(crate) fn around(rest: &str) -> Option<Surroundings> {
+    if rest == "off" {
+        return None;
+    }
+    let mut seen = Surroundings { facts: Some(Facts::default()), files: Vec::new() };
+    for pair in rest.split_whitespace() {
+        let (path, text) = pair.split_once('=').unwrap();
+        if path == "git" {
+            seen.facts = Some(Facts { git: Some(format!("Git branch: {text}")) });
+            continue;
+        }
+        let (origin, path, is_below) = match path.split_once(':') {
+            Some(("user", path)) => (InstructionOrigin::User, path, false),
+            Some((_, path)) => (InstructionOrigin::Workspace, path, true),
+            None => (InstructionOrigin::Workspace, path, false),
+        };
+        let text = match text.strip_prefix("bytes:") {
+            Some(bytes) => "y".repeat(bytes.parse().unwrap()),
+            None => text.replace('_', " "),
+        };
+        let digest = format!("{}{}", text.len(), text.chars().next().unwrap_or(' ')).into();
+        let (path, bytes) = (path.to_owned(), text.len() as u64);
+        seen.files.push(InstructionFile {
+            path,
+            origin,
+            is_below,
+            text: text.into(),
+            digest,
+            bytes,
+            left_out_bytes: 0,
+        });
+    }
+    Some(seen)
 }
 
 fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> T {
