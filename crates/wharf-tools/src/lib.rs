@@ -16,6 +16,7 @@ mod question;
 mod recorded;
 pub mod remote;
 mod seen;
+pub mod surroundings;
 mod text;
 mod toolbox;
 mod tools;

@@ -17,12 +17,13 @@ mod think;
 mod todo;
 mod write_file;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 pub(crate) use bash::outcome as bash_outcome;
 use schemars::JsonSchema;
 use wharf_exec::containment::Namespaces;
+use wharf_exec::environment;
 use wharf_protocol::tool::{Location, ToolSource};
 use wharf_protocol::{ToolKind, ToolSpec};
 
@@ -52,6 +53,11 @@ pub(crate) fn builtin(config: ToolsConfig, namespaces: Arc<Namespaces>) -> Vec<A
         Arc::new(todo::Todo::new()),
         Arc::new(write_file::WriteFile::new()),
     ]
+}
+
+/// The program that runs commands.
+pub(crate) fn shell(config: &ToolsConfig) -> PathBuf {
+    bash::shell(&environment::allowed(&config.environment, &config.pass_environment))
 }
 
 /// What a built-in tool says of itself; the schema comes from its arguments.
