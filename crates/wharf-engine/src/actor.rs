@@ -6,6 +6,7 @@ mod commands;
 mod equipment;
 mod load;
 mod requests;
+mod surroundings;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -33,6 +34,7 @@ use crate::run::{CallEvent, Found, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
+use surroundings::SeenAround;
 
 /// How long calls get to stop when the session is taken out of memory.
 const CALLS_GRACE: Duration = Duration::from_secs(4);
@@ -112,6 +114,7 @@ struct Actor {
     core: Core,
     log: OpenLog,
     equipment: Equipment,
+    around: SeenAround,
     model: Option<ModelCall>,
     calls: RunningCalls,
     commands: RunningCommands,
@@ -308,6 +311,7 @@ impl Actor {
         if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Compact { .. } | Input::Tick) {
             self.look_at_window();
         }
+        self.look_around_before(&input).await;
         let outcome = self.core.handle(Timestamp::now(), input);
         self.settle(outcome).await
     }

@@ -62,6 +62,7 @@ pub struct Config {
     pub mcp: BTreeMap<String, McpSection>,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives like `wharf_engine=debug`.
     pub log: String,
+    pub instructions: InstructionsSection,
     pub server: ServerSection,
     pub client: ClientSection,
     pub turns: TurnsSection,
@@ -76,6 +77,23 @@ pub enum RecoveryChoice {
     Continue,
     /// It ends as `interrupted`.
     Interrupt,
+}
+
+/// What models are told of where a session works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstructionsSection {
+    /// `AGENTS.md`, or `CLAUDE.md` where there is none: the user's own beside the configuration, those from the top of the repository down to
+    /// where the session works, and those below once a call works there.
+    pub files: bool,
+    /// The date, and the branch and status of the git repository, with a prompt.
+    pub facts: bool,
+}
+
+impl Default for InstructionsSection {
+    fn default() -> Self {
+        Self { files: true, facts: true }
+    }
 }
 
 /// `wharf serve`.
@@ -195,6 +213,7 @@ impl Default for Config {
             pass_environment: Vec::new(),
             mcp: BTreeMap::new(),
             log: "warn".to_owned(),
+            instructions: InstructionsSection::default(),
             server: ServerSection::default(),
             client: ClientSection::default(),
             turns: TurnsSection::default(),

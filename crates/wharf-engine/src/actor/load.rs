@@ -12,6 +12,7 @@ use wharf_store::Lease;
 use wharf_tools::recorded;
 
 use super::equipment::Equipment;
+use super::surroundings::SeenAround;
 use super::{Actor, Idleness, News};
 use crate::append::OpenLog;
 use crate::commands::RunningCommands;
@@ -79,6 +80,7 @@ impl Actor {
             core,
             log,
             equipment,
+            around: SeenAround::default(),
             model: None,
             calls: RunningCalls::new(Budget::of_session(&shared.progress)),
             commands,
@@ -110,6 +112,9 @@ impl Actor {
                 found.map(|(call, id)| (id, run::recorded(call))).collect()
             };
             known = self.in_outputs(look).await;
+        }
+        if !self.core.is_between_turns() {
+            self.look_around(true).await;
         }
         let outcome = self.core.recover(Timestamp::now(), skip_to, known);
         let before = self.log.last();

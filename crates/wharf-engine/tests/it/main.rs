@@ -17,4 +17,5 @@ mod permissions;
 mod sealing;
 mod sessions;
 mod support;
+mod surroundings;
 mod turns;
