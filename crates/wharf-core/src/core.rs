@@ -19,6 +19,7 @@ use crate::notes::Touched;
 use crate::permissions::Permissions;
 use crate::queue::Prompts;
 use crate::shown::{self, INSTRUCTIONS_TOKENS, MESSAGE_TOKENS, ShownMessages};
+use crate::title::Titling;
 use crate::turn::OpenTurn;
 use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected, Surroundings};
 
@@ -60,6 +61,7 @@ pub struct Core {
     pub(crate) instructions_tokens: u64,
     pub(crate) surroundings: Option<Surroundings>,
     pub(crate) touched: Touched,
+    pub(crate) titling: Option<Titling>,
     pub(crate) last_ask: u64,
     /// The next event's seq is above this one.
     pub(crate) skip_to: Option<Seq>,
@@ -136,6 +138,7 @@ impl Core {
             instructions_tokens: INSTRUCTIONS_TOKENS,
             surroundings: None,
             touched: Touched::default(),
+            titling: None,
             last_ask: 0,
             skip_to: None,
             events: Vec::new(),
@@ -182,6 +185,7 @@ impl Core {
             Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
             Input::SummaryWritten { ask, text, reply } => self.summary_written(ask, &text, &reply),
             Input::SummaryFailed { ask, error, jitter } => self.summary_failed(ask, &error, jitter),
+            Input::TitleWritten { ask, text } => self.title_written(ask, &text),
             Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),

@@ -5,7 +5,7 @@ use wharf_protocol::event::{
     AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PermissionResolved,
     PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed, ToolCallStart,
 };
-use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
+use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId, StopReason};
 
 use crate::calls::{Asked, Call, CallStage, OutputTail, Proposal};
 use crate::core::Core;
@@ -137,6 +137,9 @@ impl Core {
         turn.steps += 1;
         turn.overflows = 0;
         turn.defects = 0;
+        let is_cut_off = complete.stop_reason == StopReason::MaxTokens && !complete.tool_calls.is_empty();
+        turn.cut_offs = if is_cut_off { turn.cut_offs + 1 } else { 0 };
+        turn.is_refused = complete.stop_reason == StopReason::Refusal && complete.content.trim().is_empty();
         turn.is_summed_up = false;
         turn.repeats.proposed(&complete.tool_calls);
         turn.next = if complete.tool_calls.is_empty() { Next::Finish(complete.stop_reason) } else { Next::AskModel };

@@ -29,6 +29,7 @@ mod settings;
 mod shorten;
 mod shown;
 mod summary;
+mod title;
 mod turn;
 
 #[cfg(test)]
@@ -112,6 +113,8 @@ pub struct CoreConfig {
     pub recovery: Recovery,
     /// A turn that was taken up again this often is failed instead.
     pub max_resumes: u32,
+    /// There is a small model that writes titles.
+    pub asks_for_titles: bool,
     /// The other agents that a session could have, and what their tools take of each request, in tokens.
     pub other_agents: Arc<[(String, u64)]>,
 }
@@ -223,6 +226,11 @@ pub enum Input {
         text: String,
         reply: ModelReply,
     },
+    /// What came of the wish for a title; nothing where none came.
+    TitleWritten {
+        ask: u64,
+        text: String,
+    },
     SummaryFailed {
         ask: u64,
         error: ModelError,
@@ -332,6 +340,8 @@ pub enum Effect {
     /// Ask the model for a summary; answer with one `SummaryWritten` or `SummaryFailed`. Nobody is shown it while it is written. With
     /// `is_quoted` without instructions and tools, else with both, as in `CallModel`.
     AskSummary { ask: u64, turn_id: Option<TurnId>, messages: Vec<Arc<Message>>, is_quoted: bool },
+    /// Ask the small model for a title; answer with one `TitleWritten`. Nothing waits for it.
+    AskTitle { ask: u64, message: Arc<Message> },
     /// Drop the request. Nothing of it is listened to any more.
     StopModel { ask: u64 },
     /// Look at what a call would touch, and with `preview` at what it would change; nothing of it runs. Answer with one `CallSeen`.

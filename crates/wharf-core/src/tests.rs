@@ -17,3 +17,4 @@ mod recovery;
 mod script;
 mod session;
 mod shown;
+mod titles;

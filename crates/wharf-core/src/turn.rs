@@ -8,6 +8,7 @@ use wharf_protocol::event::{
 use wharf_protocol::{ApiError, ErrorCode, MessageId, SessionStatus, StopReason, Timestamp, TurnId, Usage};
 
 use crate::core::Core;
+use crate::defect;
 use crate::model::{ModelState, OpenReply};
 use crate::repeats::Repeats;
 use crate::{Answer, Rejected};
@@ -37,6 +38,10 @@ pub(crate) struct OpenTurn {
     pub(crate) overflows: u32,
     /// So many replies in a row could not be used.
     pub(crate) defects: u32,
+    /// So many replies in a row were cut off in their calls.
+    pub(crate) cut_offs: u32,
+    /// The last reply was refused, without a word.
+    pub(crate) is_refused: bool,
     /// A summary was asked for since the last reply.
     pub(crate) is_summed_up: bool,
     /// So many summaries in a row came to nothing.
@@ -131,6 +136,8 @@ impl OpenTurn {
             repeats: Repeats::default(),
             overflows: 0,
             defects: 0,
+            cut_offs: 0,
+            is_refused: false,
             is_summed_up: false,
             failed_summaries: 0,
             notes: 0,
@@ -210,6 +217,7 @@ impl Core {
         self.take_config();
         let Some(prompt) = self.prompts.next() else { return false };
         let (turn_id, message_id) = (prompt.turn_id.clone(), prompt.message_id.clone());
+        let content = prompt.content.clone();
         let started = TurnStarted {
             message_id: message_id.clone(),
             model: self.session.model.clone(),
@@ -217,6 +225,7 @@ impl Core {
         };
         self.emit(Some(turn_id.clone()), PromptStarted { message_id, steered: false });
         self.emit(Some(turn_id), started);
+        self.may_title(&content);
         self.show_status();
         true
     }
@@ -224,6 +233,9 @@ impl Core {
     /// Between two model calls: ends the turn, or asks the model again.
     fn step(&mut self) {
         let Some(turn) = &self.turn else { return };
+        if turn.is_refused {
+            return self.fail_turn(StopReason::Refusal, defect::refused(&self.session.model));
+        }
         let limit = self.limit();
         if let Next::Finish(stop_reason) = turn.next
             && (limit.is_some() || self.prompts.steers().is_empty())
@@ -251,6 +263,9 @@ impl Core {
             );
             return Some(TurnEnd::Failed(StopReason::Error, error));
         }
+        if turn.cut_offs > 1 {
+            return Some(TurnEnd::Failed(StopReason::MaxTokens, defect::cut_off()));
+        }
         if config.max_turn_tokens.is_some_and(|max| turn.usage.total_tokens >= max) {
             return Some(TurnEnd::Completed(StopReason::MaxTokens));
         }
@@ -269,6 +284,7 @@ impl Core {
         }
         let Some(turn) = &self.turn else { return };
         let (response, usage) = (turn.response.clone(), turn.usage);
+        let told = response.clone();
         let duration_ms = self.now.ms_since(turn.time.started_at);
         let again = mistake("overwrite_terminal").then(|| turn.turn_id.clone());
         let status = match end {
@@ -290,6 +306,9 @@ impl Core {
             let error = ApiError::new(ErrorCode::Unavailable, "ended twice");
             let response = String::new();
             self.emit(again, TurnFailed { stop_reason: StopReason::Error, error, response, usage, duration_ms });
+        }
+        if status == SessionStatus::Idle && self.titling.is_some() {
+            self.ask_for_title(&told);
         }
         if !self.start_next() {
             self.set_status(status);

@@ -7,6 +7,7 @@ mod equipment;
 mod load;
 mod requests;
 mod surroundings;
+mod title;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -35,6 +36,7 @@ use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
 use surroundings::SeenAround;
+use title::TitleCall;
 
 /// How long calls get to stop when the session is taken out of memory.
 const CALLS_GRACE: Duration = Duration::from_secs(4);
@@ -98,6 +100,7 @@ enum Wakeup {
     Call(CallEvent),
     Command(CommandId, CommandOver),
     Model(ModelEvent),
+    Title(Input),
     Deadline,
     Answerers,
     Drain,
@@ -116,6 +119,7 @@ struct Actor {
     equipment: Equipment,
     around: SeenAround,
     model: Option<ModelCall>,
+    title: Option<TitleCall>,
     calls: RunningCalls,
     commands: RunningCommands,
     /// The command that is just being asked for.
@@ -181,6 +185,7 @@ impl Actor {
             event = self.calls.next() => Wakeup::Call(event),
             (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
             event = next_of(&mut self.model) => Wakeup::Model(event),
+            input = title::written(&mut self.title) => Wakeup::Title(input),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.news.answerers.changed() => Wakeup::Answerers,
             Ok(()) = self.news.draining.changed() => Wakeup::Drain,
@@ -202,6 +207,9 @@ impl Actor {
             Wakeup::Call(event) => self.on_call(event).await?,
             Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
+            Wakeup::Title(input) => {
+                self.handle(input).await?.ok();
+            }
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();
             }
@@ -359,6 +367,7 @@ impl Actor {
                 point("engine.before_summary");
                 self.call_model(ask, messages, if is_quoted { Wish::QuotedSummary } else { Wish::Summary });
             }
+            Effect::AskTitle { ask, message } => self.ask_title(ask, message),
             Effect::StopModel { ask } => {
                 if self.model.as_ref().is_some_and(|call| call.ask == ask) {
                     self.model = None;

@@ -23,6 +23,9 @@ pub struct EngineConfig {
     pub masked: Vec<PathBuf>,
     /// What models are told of where a session works, beside the system text.
     pub instructions: InstructionsConfig,
+    /// `provider/name`: what writes a title when the first turn of a session is over that nobody named; absent: the first words of its first
+    /// prompt are its title.
+    pub small_model: Option<String>,
     /// `provider/name`; absent: what the models find.
     pub default_model: Option<String>,
     pub default_mode: Mode,
@@ -66,6 +69,7 @@ impl EngineConfig {
             state_dir: state_dir.into(),
             masked: Vec::new(),
             instructions: InstructionsConfig::default(),
+            small_model: None,
             default_model: None,
             default_mode: Mode::Ask,
             agents: builtin_agents(),
@@ -112,6 +116,7 @@ impl EngineConfig {
             stop_grace_ms: 2_800,
             recovery: self.recovery,
             max_resumes: 3,
+            asks_for_titles: self.small_model.is_some(),
             other_agents: agents.iter().filter(|(name, _)| *name != agent.name).cloned().collect(),
         }
     }

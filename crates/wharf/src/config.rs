@@ -30,6 +30,10 @@ pub struct Config {
     /// What new sessions use: `provider/name`. Absent: the first provider that has a key, then a local server, then `demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// `provider/name` of a small and cheap model for small work: it writes the titles of sessions that nobody named. Absent: the first words of
+    /// their first prompts are their titles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub small_model: Option<String>,
     /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
@@ -200,6 +204,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            small_model: None,
             base_url: None,
             protocol: None,
             api_key_env: None,

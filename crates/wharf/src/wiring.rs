@@ -157,6 +157,7 @@ pub fn engine_config(
         allowed_roots: config.allowed_roots.clone(),
         masked: masked(config, config_file, environment),
         instructions: instructions(config, environment),
+        small_model: config.small_model.clone(),
         // With a base URL the models know best what its default is.
         default_model: config.model.clone().filter(|_| config.base_url.is_none()),
         default_mode: config.permission,

@@ -57,6 +57,7 @@ pub(crate) fn config() -> CoreConfig {
         stop_grace_ms: 3_000,
         recovery: Recovery::Continue,
         max_resumes: 3,
+        asks_for_titles: false,
         other_agents: Arc::new([]),
     }
 }
@@ -93,7 +94,7 @@ impl Bench {
             mode,
             thinking: None,
             tool_location: None,
-            title: Some("test".to_owned()),
+            title: (!config.asks_for_titles).then(|| "test".to_owned()),
             recovery: wharf_protocol::RecoveryPolicy::Server,
             forked_from: None,
         };
@@ -161,7 +162,7 @@ impl Bench {
                     assert_eq!(self.ask.take(), Some(*ask), "stopped a model call that does not run");
                 }
                 Effect::RunCall { call_id, .. } => self.running.push(call_id.clone()),
-                Effect::LookAtCall { .. } => {}
+                Effect::LookAtCall { .. } | Effect::AskTitle { .. } => {}
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
                 }
@@ -286,7 +287,7 @@ fn durable(core: &Core) -> String {
         (
             (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
             (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
-            (turn.is_summed_up, turn.failed_summaries, turn.notes),
+            (turn.is_summed_up, turn.failed_summaries, turn.notes, turn.cut_offs, turn.is_refused),
         )
     });
     let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();

@@ -117,6 +117,13 @@ impl Names {
                 let form = if *is_quoted { " quoted" } else { "" };
                 format!("ask for a summary{form} {ask}: {}", Self::without_instructions(&messages.join(" | ")))
             }
+            Effect::AskTitle { message, .. } => {
+                let text = text_of(&message.content);
+                format!(
+                    "ask for a title: {}",
+                    text.split_once("\n\n").map_or("", |(_, quoted)| quoted).replace('\n', "⏎")
+                )
+            }
             Effect::StopModel { ask } => format!("stop model {ask}"),
             Effect::RunCall { call_id, tool_name, arguments, .. } => {
                 format!("run {}: {tool_name} {}", self.call(call_id), subject(arguments))

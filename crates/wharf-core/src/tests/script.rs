@@ -2,12 +2,13 @@
 //!
 //! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH] [was=#HASH]` (what the store knows of its id) ·
 //! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` (says `ok` first if nothing was said) · `empty [STOP_REASON]` · `nocall` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
-//! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
+//! be read) · `cut ...` (the same, out of tokens) · `filtered ...` (the same, refused) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `crowd CALL COMMAND` (no place is left) · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `tools NAME ...` · `agent STEPS NAME ...` · `configured KEY=VALUE ...` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
 //! `window TOKENS` (told before the request is sent) · `compact [FOCUS]` · `summary TEXT` · `summary bytes=N` · `summary! STOP_REASON|calls TEXT` (unusable) · `nosummary KIND [LIMIT/ASKED]` ·
 //! `around off` · `around [git=TEXT] [PATH=TEXT] [user:PATH=TEXT] [below:PATH=bytes:N] ...` (what the engine sees) · `touched` · `shown` (the messages in whole) ·
+//! `title TEXT` (what the small model wrote) ·
 //! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
@@ -64,6 +65,7 @@ fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
             "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
             "queue" => config.queue_limit = value.parse().unwrap(),
             "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "titles" => config.asks_for_titles = value == "asked",
             "other" => config.other_agents = [(value.to_owned(), 1)].into(),
             "resumes" => config.max_resumes = value.parse().unwrap(),
             key => panic!("unknown setting {key}"),
@@ -205,6 +207,9 @@ impl Script {
             "cut" => {
                 Input::ModelFinished { ask, reply: reply("max_tokens", rest.split(" / ").map(proposed).collect()) }
             }
+            "filtered" => {
+                Input::ModelFinished { ask, reply: reply("refusal", rest.split(" / ").map(proposed).collect()) }
+            }
             "calls" => Input::ModelFinished { ask, reply: reply("", rest.split(" / ").map(proposed).collect()) },
             "fail" => Input::ModelFailed { ask, error: failure(word(), word()), jitter: 0 },
             "progress" | "finish" | "error" | "plan" => self.call_input(verb, rest),
@@ -283,6 +288,10 @@ impl Script {
                 let (mut config, mut mode) = (self.bench.config.clone(), Mode::Full);
                 configure(&mut config, &mut mode, &format!("config {rest}"));
                 Input::Configured(Box::new(config))
+            }
+            "title" => {
+                let ask = self.bench.core.titling.as_ref().and_then(|titling| titling.ask).unwrap_or_default();
+                Input::TitleWritten { ask, text: rest.replace('_', "\n") }
             }
             "tick" => Input::Tick,
             verb => panic!("unknown command {verb}"),

@@ -82,6 +82,7 @@ impl Actor {
             equipment,
             around: SeenAround::default(),
             model: None,
+            title: None,
             calls: RunningCalls::new(Budget::of_session(&shared.progress)),
             commands,
             starting: None,

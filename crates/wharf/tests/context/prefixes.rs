@@ -2,7 +2,8 @@
 //! of the workspace meanwhile, and after `kill -9` too.
 
 use serde_json::{Value, json};
-use wharf_testkit::{ScriptedModel, WharfHome, WharfProcess};
+use wharf_testkit::process::{WharfHome, WharfProcess};
+use wharf_testkit::{Reply, ScriptedModel};
 
 /// A protocol, and the field in which its messages are.
 const WIRES: [(&str, &str); 4] =
@@ -55,7 +56,7 @@ async fn play(protocol: &str, field: &str) {
     model.wait_for_requests(4).await;
     server.kill();
     asked.await.unwrap();
-    model.push(wharf_testkit::Reply::text("went on"));
+    model.push(Reply::text("went on"));
     server = server.restart().await;
     model.wait_for_requests(5).await;
     prompt(&server, &id, "[[say last]]").await;
