@@ -3,20 +3,18 @@
 //! Each is told once, and again when it has changed or is not shown any more. It stands on the log as the model is shown it, as a part of the
 //! message that is newest at that moment: what was sent before stays the same to the byte, after a restart and in a copy too.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::path::Path;
-use std::sync::Arc;
 
 use wharf_foreign::visible;
-use wharf_protocol::context::{NOTE_BEGIN, NOTE_END, NoteCost, Tokens, is_note};
+use wharf_protocol::context::{NOTE_BEGIN, NOTE_END, NoteCost, Tokens};
 use wharf_protocol::event::{ContextNoted, FileChange, InstructionOrigin, NotedFile};
-use wharf_protocol::{ContentBlock, Message, MessageId, Role, Timestamp, ToolKind};
+use wharf_protocol::{Message, Role, Timestamp};
 
 use crate::core::Core;
-use crate::shown::{ShownMessages, is_ours, text_tokens};
-use crate::turn::OpenTurn;
-use crate::{InstructionFile, Surroundings};
+use crate::input::{InstructionFile, Surroundings};
+use crate::shown::{ShownNote, is_ours};
+use crate::state::OpenTurn;
 
 /// Most of all instruction files together, in bytes; of what is beyond, the model is told that it is left out.
 const FILES_BYTES: usize = 64 << 10;
@@ -29,62 +27,6 @@ const MIN_PART_BYTES: usize = 256;
 
 /// So often the model is told something in one turn; what changes after that waits for the next turn.
 const MAX_NOTES: u32 = 16;
-
-/// Directories of a session that calls have worked in, which are known not to be news. Behind that many a directory is news again.
-const KNOWN_DIRECTORIES: usize = 1_024;
-
-/// Names of instruction files: a call that touches one is news however often its directory was looked at.
-const INSTRUCTION_FILES: [&str; 2] = ["AGENTS.md", "CLAUDE.md"];
-
-/// A part of a message that tells of the workspace, as it is shown.
-#[derive(Debug, Clone)]
-pub(crate) struct ShownNote {
-    message_id: MessageId,
-    length: usize,
-    tokens: u64,
-    facts: Option<String>,
-    files: Vec<NotedFile>,
-}
-
-/// Where calls have worked since somebody looked.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Touched {
-    known: BTreeSet<String>,
-    new: BTreeSet<String>,
-    /// Something ran that may have changed any file.
-    is_any: bool,
-}
-
-impl Touched {
-    /// A call works on `path`, a file or a directory.
-    pub(crate) fn path(&mut self, path: &str, kind: ToolKind) {
-        let of_file = Path::new(path);
-        let is_instructions =
-            of_file.file_name().is_some_and(|name| INSTRUCTION_FILES.iter().any(|known| name == *known));
-        // What ends like a file is taken for one, so that not each file that is read is news.
-        let is_maybe_directory = kind == ToolKind::Search || of_file.extension().is_none();
-        let itself = is_maybe_directory.then_some(of_file);
-        for directory in of_file.parent().into_iter().chain(itself) {
-            let directory = directory.to_string_lossy();
-            if is_instructions || !self.known.contains(&*directory) {
-                self.new.insert(directory.into_owned());
-            }
-        }
-    }
-
-    pub(crate) fn anything(&mut self) {
-        self.is_any = true;
-    }
-
-    fn take(&mut self) -> Vec<String> {
-        self.is_any = false;
-        if self.known.len() + self.new.len() > KNOWN_DIRECTORIES {
-            self.known.clear();
-        }
-        self.known.extend(self.new.iter().cloned());
-        std::mem::take(&mut self.new).into_iter().collect()
-    }
-}
 
 /// A file as far as it is shown.
 struct Part<'a> {
@@ -101,7 +43,7 @@ impl Core {
     /// Whether calls have worked where nobody has looked for instructions yet, or may have changed them, and the model is about to be asked.
     #[must_use]
     pub fn wants_a_look(&self) -> bool {
-        self.turn.is_some() && self.calls.len() <= 1 && (self.touched.is_any || !self.touched.new.is_empty())
+        self.turn.is_some() && self.calls.len() <= 1 && (self.touched.is_news())
     }
 
     /// The files and directories that calls have worked on since this was asked last.
@@ -127,13 +69,6 @@ impl Core {
         let text = if newest.role == Role::User { format!("{note}\n\n") } else { format!("\n\n{note}") };
         let noted = ContextNoted { message_id: newest.message_id.clone(), text, facts, files };
         self.emit_in_turn(noted);
-    }
-
-    pub(crate) fn fold_noted(&mut self, noted: &ContextNoted) {
-        self.shown.note(noted);
-        if let Some(turn) = &mut self.turn {
-            turn.notes += 1;
-        }
     }
 }
 
@@ -281,63 +216,11 @@ fn harmless(text: &str) -> String {
     text.replace("</instructions", "</ instructions").replace("workspace-note>", "workspace-note >")
 }
 
-impl ShownMessages {
-    /// Makes a note a part of the message that it is about.
-    pub(crate) fn note(&mut self, noted: &ContextNoted) {
-        let Some(at) = self.position(&noted.message_id) else { return };
-        let block = ContentBlock::text(&noted.text);
-        let message = Arc::make_mut(&mut self.messages[at]);
-        if message.role == Role::User {
-            // The user's own words come last, where they count most.
-            message.content.insert(0, block);
-        } else {
-            message.content.push(block);
-        }
-        self.recount(at);
-        let message_id = noted.message_id.clone();
-        let (length, tokens) = (noted.text.len(), text_tokens(&noted.text));
-        let (facts, files) = (noted.facts.clone(), noted.files.clone());
-        self.notes.push(ShownNote { message_id, length, tokens, facts, files });
-    }
-
-    /// After messages were left out or shortened: forgets the notes that went with them.
-    pub(crate) fn forget_lost_notes(&mut self) {
-        let messages = &self.messages;
-        self.notes.retain(|note| {
-            messages.iter().find(|message| message.message_id == note.message_id).is_some_and(|message| {
-                message.content.iter().any(|block| is_note(block) && block.as_text().map(str::len) == Some(note.length))
-            })
-        });
-    }
-
-    fn told_facts(&self) -> Option<&String> {
-        self.notes.iter().rev().find_map(|note| note.facts.as_ref())
-    }
-
-    /// The files that the model is shown, as they were told last.
-    fn told_files(&self) -> BTreeMap<&str, &NotedFile> {
-        let mut told = BTreeMap::new();
-        for file in self.notes.iter().flat_map(|note| &note.files) {
-            match file.change {
-                FileChange::New | FileChange::Changed => told.insert(file.path.as_str(), file),
-                FileChange::Gone => told.remove(file.path.as_str()),
-            };
-        }
-        told
-    }
-
-    /// What the notes in a message take, in tokens as they are estimated, and in bytes.
-    pub(crate) fn notes_in(&self, message: &MessageId) -> (u64, u64) {
-        let notes = self.notes.iter().filter(|note| note.message_id == *message);
-        notes.fold((0, 0), |(tokens, bytes), note| (tokens + note.tokens, bytes + note.length as u64))
-    }
-}
-
 impl Core {
     pub(crate) fn note_costs(&self) -> Vec<NoteCost> {
         let cost = |note: &ShownNote| NoteCost {
             message_id: note.message_id.clone(),
-            cost: Tokens::estimated(self.scaled(note.tokens)),
+            cost: Tokens::estimated(self.measure.scaled(note.tokens)),
             bytes: note.length as u64,
             facts: note.facts.is_some(),
             files: note.files.clone(),

@@ -2,6 +2,7 @@
 
 mod local;
 mod outbox;
+mod outcome;
 mod piped;
 mod supervised;
 mod tree;
@@ -41,7 +42,7 @@ pub struct Execution {
 /// How a command ended.
 #[derive(Debug)]
 pub struct Finished {
-    pub end: End,
+    pub end: ExecutionEnd,
     pub captured: Captured,
     /// Processes that the command had left behind; they are dead.
     pub strays: usize,
@@ -49,8 +50,9 @@ pub struct Finished {
     pub survivors: usize,
 }
 
+/// Why a command is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ExecutionEnd {
     Exited(ExitStatus),
     TimedOut,
     Cancelled,

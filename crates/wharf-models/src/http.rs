@@ -116,6 +116,7 @@ impl Transport {
     }
 
     fn build(&self, tls: bool, fresh: bool) -> Result<Client, String> {
+        wharf_tls::choose_provider();
         let mut builder = ClientBuilder::new()
             .user_agent(concat!("wharf/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)

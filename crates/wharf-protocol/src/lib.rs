@@ -16,6 +16,7 @@ pub mod mcp;
 pub mod message;
 pub mod mode;
 pub mod model;
+pub mod outcome;
 pub mod permission;
 pub mod prompt;
 pub mod recovery;
@@ -42,6 +43,7 @@ pub use id::{CallId, CommandId, MessageId, PermissionId, Seq, SessionId, TurnId}
 pub use mcp::{McpServer, McpTransport};
 pub use message::{Message, Role, ToolRequest};
 pub use mode::{Mode, Rule, RuleAction};
+pub use outcome::{CallOutcome, CommandEnd, RecordedCall, ToolError, ToolOutput};
 pub use permission::{Permission, PermissionOption};
 pub use prompt::{ConflictStrategy, Priority, Prompt, PromptContent};
 pub use recovery::{RecoveryPolicy, Seal, SealReason};

@@ -1,14 +1,12 @@
 //! What a call would touch, looked at before it is decided. Nothing is changed by looking.
 
-use std::os::unix::ffi::OsStrExt;
 use std::path::Path;
 
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, SeenPath};
+use wharf_protocol::{Seen, ToolError};
 
 use crate::guard;
 use crate::workspace::Workspace;
-use crate::{ToolError, name};
 
 /// Paths that are looked into.
 pub(crate) fn reading<'a>(workspace: &Workspace, paths: impl IntoIterator<Item = &'a str>) -> Seen {
@@ -31,10 +29,4 @@ pub(crate) fn running(workspace: &Workspace, directory: &str) -> Seen {
 /// With what would change.
 pub(crate) fn with_preview(seen: Seen, diffs: Result<Vec<FileDiff>, ToolError>) -> Seen {
     Seen { preview: Some(guard::preview(diffs)), ..seen }
-}
-
-/// A path in the form that rules judge.
-pub(crate) fn path(relative: &Path, absolute: &Path) -> SeenPath {
-    let judged = |path: &Path| name::judged(path.as_os_str().as_bytes());
-    SeenPath { name: judged(relative), absolute: judged(absolute) }
 }

@@ -5,40 +5,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wharf_exec::containment::Namespaces;
-use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{Containment, ContainmentSetting};
 
 use crate::Tool;
-use crate::tools;
-
-/// What the built-in tools need to know.
-#[derive(Debug, Clone)]
-pub struct ToolsConfig {
-    /// The server's environment; commands get an allow-list out of it.
-    pub environment: BTreeMap<String, String>,
-    /// Further variables that commands may see.
-    pub pass_environment: Vec<String>,
-    /// Longest run of a command.
-    pub bash_timeout_ms: u64,
-    /// What runs commands so that none outlives this process. Without it they are this process's own children, and survive
-    /// where it is killed. Linux only.
-    pub supervisor: Option<SupervisorProgram>,
-    /// Whether commands get a process namespace of their own.
-    pub containment: ContainmentSetting,
-}
-
-impl Default for ToolsConfig {
-    fn default() -> Self {
-        Self {
-            environment: BTreeMap::new(),
-            pass_environment: Vec::new(),
-            bash_timeout_ms: 600_000,
-            supervisor: None,
-            containment: ContainmentSetting::None,
-        }
-    }
-}
+use crate::tools::{self, ToolsConfig};
 
 /// The tools that agents have, by name.
 #[derive(Clone)]

@@ -33,6 +33,8 @@ use root::Root;
 pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
 pub(crate) use writer::Prepared;
 
+use wharf_protocol::ToolError;
+
 use crate::guard::Guard;
 use crate::name::{quoted, shown};
 
@@ -86,7 +88,7 @@ pub enum PathError {
     Io { path: String, source: io::Error },
 }
 
-impl From<PathError> for crate::ToolError {
+impl From<PathError> for ToolError {
     fn from(error: PathError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -179,7 +181,7 @@ impl Workspace {
 
     /// The regular file that the workspace named `rel`.
     pub(crate) fn open_named(&self, rel: &Path) -> Result<OpenFile, PathError> {
-        self.open_found(self.find_named(rel)?, &crate::tools::shown(rel))
+        self.open_found(self.find_named(rel)?, &crate::name::of(rel))
     }
 
     fn open_found(&self, (root, inner): (&Root, PathBuf), path: &str) -> Result<OpenFile, PathError> {

@@ -187,11 +187,11 @@ fn a_call_that_overstays_is_stopped_and_then_closed() {
 #[test]
 fn a_call_that_stops_at_its_deadline_timed_out() {
     check(
-        "quiet; prompt m1; calls bash sleep; wait 15000; loud; error a cancelled terminated",
+        "quiet; prompt m1; calls bash sleep; wait 15000; loud; error a cancelled",
         expect![[r#"
-        > error a cancelled terminated
-          t1 tool.call_error a TimedOut "terminated"
-          -> call model 2: user do m1 | agent [a] | a! terminated
+        > error a cancelled
+          t1 tool.call_error a TimedOut "stopped, with everything it had started"
+          -> call model 2: user do m1 | agent [a] | a! stopped, with everything it had started
     "#]],
     );
 }
@@ -320,7 +320,7 @@ fn titles_and_places_are_short_and_absolute() {
 
 #[test]
 fn unreadable_arguments_are_told_with_their_reason_and_nothing_hidden() {
-    let told = |raw: &str| crate::calls::not_an_object(raw).told;
+    let told = |raw: &str| crate::state::not_an_object(raw).told;
     assert_eq!(
         told("{\"command\":\"a \\\nb\"}"),
         "arguments were not a JSON object: {\"command\":\"a \\\\nb\"} (invalid escape at character 16: `\\n` between `{\"command\":\"a \\` \

@@ -16,17 +16,20 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use serde_json::{Value, json};
-use wharf_protocol::event::InstructionOrigin;
+use wharf_protocol::event::{CallErrorReason, InstructionOrigin};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
-use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, Usage};
+use wharf_protocol::{
+    CallOutcome, CommandEnd, Mode, PromptContent, RecordedCall, Seq, StopReason, Timestamp, ToolError, ToolOutput,
+    ToolSpec, Usage,
+};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt,
-    Outcome, RecordedCall, Recovery, Surroundings,
+    Answer, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Outcome, Recovery,
+    Surroundings,
 };
 
 /// Runs a script and compares everything that came of it.
@@ -109,7 +112,9 @@ impl Script {
                 Vec::new()
             }
             "context" => {
-                self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
+                let known = Input::WindowKnown { tokens: Some(rest.parse().unwrap()), ask: None };
+                let told = self.bench.handle(known);
+                assert_eq!((told.events, told.effects), (Vec::new(), Vec::new()));
                 Vec::new()
             }
             "around" => {
@@ -193,10 +198,7 @@ impl Script {
         let ask = self.bench.core.last_ask;
         match verb {
             "prompt" => prompt(rest),
-            "window" => {
-                self.bench.core.set_context_limit(rest.parse().ok());
-                Input::WindowKnown { ask }
-            }
+            "window" => Input::WindowKnown { tokens: rest.parse().ok(), ask: Some(ask) },
             "text" => Input::ModelText { ask, text: rest.to_owned() },
             "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
             "think" => Input::ModelReasoning { ask, text: rest.to_owned() },
@@ -311,8 +313,7 @@ impl Script {
             "progress" => return Input::CallProgress { call_id, output: text.to_owned(), omitted: 0 },
             "error" => {
                 let (reason, error) = text.split_once(' ').unwrap_or((text, ""));
-                let error = error.to_owned();
-                CallOutcome::Error { error, reason: from_word(reason), output: String::new() }
+                Err(failed(from_word(reason), error))
             }
             "plan" => {
                 let entry: PlanEntry = serde_json::from_value(json!({ "content": "step" })).unwrap();
@@ -399,15 +400,15 @@ pub(crate) fn prompt(rest: &str) -> Input {
 }
 
 pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOutcome {
-    CallOutcome::Completed {
-        result,
-        content: Vec::new(),
-        diffs: Vec::new(),
-        locations: Vec::new(),
-        exit_code: None,
-        truncated: false,
-        output_file: None,
-        plan,
+    Ok(ToolOutput { plan, ..ToolOutput::text(result) })
+}
+
+/// `told` is what a failed call says; of the others the core knows it.
+pub(crate) fn failed(reason: CallErrorReason, told: &str) -> ToolError {
+    match reason {
+        CallErrorReason::Cancelled => ToolError::stopped(),
+        CallErrorReason::TimedOut => ToolError::TimedOut { after_ms: 1_000, output: String::new() },
+        _ => ToolError::Failed(told.to_owned()),
     }
 }
 

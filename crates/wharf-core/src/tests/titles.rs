@@ -44,7 +44,9 @@ fn a_small_model_is_asked_when_the_first_turn_is_over_and_never_again() {
 
 #[test]
 fn a_title_that_somebody_gave_stays() {
-    check("config titles=asked; quiet; prompt m1; loud; set title=mine; done; title theirs", expect![[r#"
+    check(
+        "config titles=asked; quiet; prompt m1; loud; set title=mine; done; title theirs",
+        expect![[r#"
         > set title=mine
           session.updated mine by Some("ann")
         > done
@@ -56,12 +58,15 @@ fn a_title_that_somebody_gave_stays() {
           session.status_changed busy -> idle
           agent.idle
         > title theirs
-    "#]]);
+    "#]],
+    );
 }
 
 #[test]
 fn where_no_title_comes_the_first_words_stay() {
-    check("config titles=asked; quiet; prompt m1; loud; cancel; prompt m2; done; title ", expect![[r#"
+    check(
+        "config titles=asked; quiet; prompt m1; loud; cancel; prompt m2; done; title ",
+        expect![[r#"
         > cancel
           t1 turn.cancel_requested by Some("ann") force false
           t1 turn.cancelled "" by Some("ann"), 0 ms
@@ -86,5 +91,6 @@ fn where_no_title_comes_the_first_words_stay() {
           agent.idle
           -> ask for a title: <user>⏎do m1⏎</user>⏎<agent>⏎ok⏎</agent>
         > title
-    "#]]);
+    "#]],
+    );
 }

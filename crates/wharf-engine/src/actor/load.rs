@@ -6,10 +6,10 @@ use std::sync::Arc;
 
 use wharf_core::{Core, Input};
 use wharf_exec::forget;
+use wharf_exec::recorded;
 use wharf_failpoints::{point, point_for};
 use wharf_protocol::{CallId, Seq, Timestamp};
 use wharf_store::Lease;
-use wharf_tools::recorded;
 
 use super::equipment::Equipment;
 use super::surroundings::SeenAround;
@@ -20,7 +20,7 @@ use crate::entropy::entropy;
 use crate::feed::Feed;
 use crate::live::Shared;
 use crate::progress::Budget;
-use crate::run::{self, RunningCalls};
+use crate::run::RunningCalls;
 use crate::{EngineError, seal};
 
 impl Actor {
@@ -61,8 +61,7 @@ impl Actor {
             shared.subjects(),
             &shared.agent_sizes(),
         );
-        let mut core = Core::load(saved.session, saved.events, config, entropy());
-        core.set_instructions(equipment.system.len());
+        let core = Core::load(saved.session, saved.events, config, entropy());
         point_for("recovery.after_load", session.as_str());
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
@@ -94,7 +93,7 @@ impl Actor {
         actor.follow_agent();
         // The tools that the session's servers had last are known at once: a call that was asked for finds its tool.
         actor.look_at_tools();
-        actor.look_at_window();
+        actor.look_at_window().await?;
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.news.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();
@@ -109,8 +108,7 @@ impl Actor {
         if !begun.is_empty() {
             let calls = begun.clone();
             let look = move |dir: &Path, limit| {
-                let found = calls.into_iter().filter_map(|id| Some((recorded(dir, &id, limit)?, id)));
-                found.map(|(call, id)| (id, run::recorded(call))).collect()
+                calls.into_iter().filter_map(|id| Some((id.clone(), recorded(dir, &id, limit)?))).collect()
             };
             known = self.in_outputs(look).await;
         }

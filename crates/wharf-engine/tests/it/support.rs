@@ -50,6 +50,16 @@ impl TestModel {
     pub fn request_count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
+
+    /// Waits until it has been asked so many times.
+    pub async fn asked(&self, count: usize) {
+        let asked = async {
+            while self.request_count() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("the model is not asked");
+    }
 }
 
 #[derive(Clone, Default)]

@@ -18,7 +18,7 @@ use super::local;
 use super::tree::{self, Tree};
 use crate::limits::GRACE;
 use crate::supervisor::Supervisor;
-use crate::wire::{self, End, Frames, Serve};
+use crate::wire::{self, Frames, HowEnded, Serve};
 
 /// How long it may take to start a process.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -130,7 +130,7 @@ impl Below {
     async fn ended(&mut self) -> String {
         match self {
             Self::Kept { .. } => match self.next_frame().await {
-                Ok(Some((wire::ENDED, body))) => match serde_json::from_slice::<End>(&body) {
+                Ok(Some((wire::ENDED, body))) => match serde_json::from_slice::<HowEnded>(&body) {
                     Ok(end) => told(end),
                     Err(_) => "it ended".to_owned(),
                 },
@@ -176,7 +176,7 @@ impl Below {
     }
 }
 
-fn told(end: End) -> String {
+fn told(end: HowEnded) -> String {
     match end.status() {
         Some(status) => match crate::status::describe(status) {
             (_, Some(words)) => format!("it ended: {words}"),

@@ -77,6 +77,23 @@ fn a_malformed_event_is_an_error() {
 }
 
 #[test]
+fn an_event_of_a_newer_version_keeps_its_place_and_its_words() {
+    for line in [
+        json!({"seq": 3, "type": "no.such", "session_id": "a", "turn_id": "t", "timestamp": "2026-11-20T12:00:00Z", "payload": {}}),
+        json!({"seq": 3, "type": "turn.started", "session_id": "a", "turn_id": "t", "timestamp": "2026-11-20T12:00:00Z", "payload": {}}),
+    ] {
+        let text = line.to_string();
+        let event = AnyEvent::from_json(text.as_bytes()).unwrap();
+        assert_eq!((event.seq(), event.turn_id().map(TurnId::as_str), event.kind()), (Seq(3), Some("t"), None));
+        assert!(matches!(event, AnyEvent::Unknown(event) if event.json == text));
+    }
+    let known = EncodedEvent::new(&event(1, samples().remove(0)));
+    let read = AnyEvent::from_json(&known.json).unwrap();
+    assert_eq!((read.seq(), read.into_known()), (Seq(1), Some(known.decode().unwrap())));
+    assert!(AnyEvent::from_json(b"{\"seq\": 1}").is_err());
+}
+
+#[test]
 fn the_schema_names_every_type() {
     let schema = schemars::schema_for!(Event);
     let text = serde_json::to_string(&schema).unwrap();

@@ -135,6 +135,7 @@ impl Builder {
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(server.serve(shutdown.clone()));
+        wharf_tls::choose_provider();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         TestServer { address, engine, gate, shutdown, serving, http, _home: home }
     }

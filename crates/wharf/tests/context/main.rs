@@ -1,6 +1,7 @@
 //! What a model is sent: requests that begin as those before them did, and a session that outgrows its model's window, against servers that
 //! count and refuse as real ones do.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 mod long;

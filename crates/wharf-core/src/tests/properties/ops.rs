@@ -8,13 +8,13 @@ use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::ProposedCall;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{
-    CallId, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority, PromptContent, Seq,
-    TurnId,
+    CallId, CallOutcome, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority,
+    PromptContent, Seq, TurnId,
 };
 
 use crate::tests::bench::{Bench, config, rule};
-use crate::tests::script::{around, completed, failure, proposed, reply};
-use crate::{Answer, CallOutcome, CoreConfig, Effect, Input, NewPrompt, Recovery};
+use crate::tests::script::{around, completed, failed, failure, proposed, reply};
+use crate::{Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
@@ -176,7 +176,7 @@ impl Run {
             ..config()
         };
         let mut bench = Bench::new(config, setup.mode, setup.entropy);
-        bench.core.set_context_limit(setup.context_limit);
+        let _ = bench.handle(Input::WindowKnown { tokens: setup.context_limit, ask: None });
         Self { bench, accepted: BTreeMap::new() }
     }
 
@@ -353,6 +353,6 @@ fn answer(permission_id: PermissionId, option: PermissionOption) -> Input {
 fn outcome(reason: CallErrorReason, ok: bool, at: usize) -> CallOutcome {
     match ok {
         true => completed("result ".repeat(at * 60), None),
-        false => CallOutcome::Error { error: "it went wrong".to_owned(), reason, output: String::new() },
+        false => Err(failed(reason, "it went wrong")),
     }
 }
