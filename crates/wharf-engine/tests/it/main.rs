@@ -18,4 +18,5 @@ mod sealing;
 mod sessions;
 mod support;
 mod surroundings;
+mod titles;
 mod turns;

@@ -60,8 +60,7 @@ async fn files_are_told_once_again_when_they_change_and_where_calls_work() {
     write(&engine, "AGENTS.md", "Use two spaces.");
     engine.turn(&session.id, "four").await;
     check_prefixes(&engine);
-    let requests = engine.model.requests.lock().unwrap();
-    let last = &requests.last().unwrap().messages;
+    let last = engine.model.requests.lock().unwrap().last().unwrap().messages.clone();
     let texts: Vec<String> = last.iter().map(|message| text(message)).collect();
     assert!(
         texts[0].starts_with("<workspace-note>") && texts[0].contains("\nUse tabs.\n") && texts[0].ends_with("\n\none")
