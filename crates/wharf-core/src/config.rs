@@ -45,6 +45,8 @@ pub struct CoreConfig {
     pub recovery: Recovery,
     /// A turn that was taken up again this often is failed instead.
     pub max_resumes: u32,
+    /// There is a small model that writes titles.
+    pub asks_for_titles: bool,
     /// The other agents that a session could have, and what their tools take of each request, in tokens.
     pub other_agents: Arc<[(String, u64)]>,
 }

@@ -51,6 +51,7 @@ impl Core {
             Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
             Input::SummaryWritten { ask, text, reply } => self.summary_written(ask, &text, &reply),
             Input::SummaryFailed { ask, error, jitter } => self.summary_failed(ask, &error, jitter),
+            Input::TitleWritten { ask, text } => self.title_written(ask, &text),
             Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use serde_json::Value;
+use wharf_protocol::event::InstructionOrigin;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{
@@ -117,6 +118,11 @@ pub enum Input {
         text: String,
         reply: ModelReply,
     },
+    /// What came of the wish for a title; nothing where none came.
+    TitleWritten {
+        ask: u64,
+        text: String,
+    },
     SummaryFailed {
         ask: u64,
         error: ModelError,
@@ -179,4 +185,36 @@ pub struct NewCommand {
     pub timeout_ms: Option<u64>,
     /// There is room for it among the commands of all sessions.
     pub has_place: bool,
+}
+
+/// What the engine sees of a session's workspace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Surroundings {
+    /// Absent: the model is told no facts.
+    pub facts: Option<Facts>,
+    /// The user's own, then from the top of the repository down to where the session works, then those below, each before those below it.
+    pub files: Vec<InstructionFile>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Branch and status, in words; absent where they are not known.
+    pub git: Option<String>,
+}
+
+/// An instruction file, as far as it was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct InstructionFile {
+    /// Absolute.
+    pub path: String,
+    pub origin: InstructionOrigin,
+    /// It lies below where the session works.
+    pub is_below: bool,
+    pub text: Arc<str>,
+    /// Of the text.
+    pub digest: Arc<str>,
+    /// Of the file.
+    pub bytes: u64,
+    /// So many of them were not read.
+    pub left_out_bytes: u64,
 }

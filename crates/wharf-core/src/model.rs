@@ -21,6 +21,7 @@ const MAX_CALLS_PER_REPLY: usize = 128;
 
 impl Core {
     pub(crate) fn call_model(&mut self) {
+        self.note_surroundings();
         if !self.make_room() {
             return;
         }
@@ -120,11 +121,16 @@ impl Core {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
-        let provider_data = provider_data.filter(is_loggable);
+        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, provider_data } = reply;
+        let is_refused = stop_reason == StopReason::Refusal;
+        let provider_data = provider_data.filter(|data| is_loggable(data) && !is_refused);
+        if is_refused {
+            // What a filter stopped is not to be acted on.
+            tool_calls.clear();
+        }
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
-        let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id);
+        let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id, stop_reason);
         self.emit_in_turn(MessageComplete {
             message_id,
             role: Role::Assistant,
@@ -186,6 +192,7 @@ impl Core {
         &mut self,
         calls: Vec<ProposedCall>,
         turn_id: &TurnId,
+        stop_reason: StopReason,
     ) -> (Vec<ToolRequest>, Vec<(Proposal, CallEnd)>) {
         let mut requests = Vec::with_capacity(calls.len());
         let mut unreadable = Vec::new();
@@ -194,6 +201,8 @@ impl Core {
             let provider_data = provider_data.filter(is_loggable);
             let call_id = self.ids.call();
             let (arguments, problem) = read_arguments(arguments);
+            let is_cut_off = stop_reason == StopReason::MaxTokens;
+            let problem = if is_cut_off { Some(cut_off()) } else { problem };
             let problem = problem.or_else(|| (index >= MAX_CALLS_PER_REPLY).then(too_many));
             if let Some(end) = problem {
                 unreadable.push((self.proposal(&call_id, &tool_name, &arguments, turn_id), end));
@@ -349,6 +358,10 @@ pub(crate) fn read_arguments(arguments: Result<Value, String>) -> (Value, Option
         Ok(other) => (empty, Some(not_an_object(&other.to_string()))),
         Err(raw) => (empty, Some(not_an_object(&raw))),
     }
+}
+
+fn cut_off() -> CallEnd {
+    CallEnd::new(CallErrorReason::Failed, defect::CUT_OFF)
 }
 
 fn too_many() -> CallEnd {

@@ -6,6 +6,8 @@ mod commands;
 mod equipment;
 mod load;
 mod requests;
+mod surroundings;
+mod title;
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -33,6 +35,8 @@ use crate::run::{CallEvent, FoundModel, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
+use surroundings::SeenAround;
+use title::TitleCall;
 
 /// How long calls get to stop when the session is taken out of memory.
 const CALLS_GRACE: Duration = Duration::from_secs(4);
@@ -96,6 +100,7 @@ enum Wakeup {
     Call(CallEvent),
     Command(CommandId, CommandEnd),
     Model(ModelEvent),
+    Title(Input),
     Deadline,
     Answerers,
     Drain,
@@ -112,7 +117,9 @@ struct Actor {
     core: Core,
     log: OpenLog,
     equipment: Equipment,
+    around: SeenAround,
     model: Option<ModelCall>,
+    title: Option<TitleCall>,
     calls: RunningCalls,
     commands: RunningCommands,
     /// The command that is just being asked for.
@@ -178,6 +185,7 @@ impl Actor {
             event = self.calls.next() => Wakeup::Call(event),
             (command_id, end) = self.commands.next() => Wakeup::Command(command_id, end),
             event = next_of(&mut self.model) => Wakeup::Model(event),
+            input = title::written(&mut self.title) => Wakeup::Title(input),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.news.answerers.changed() => Wakeup::Answerers,
             Ok(()) = self.news.draining.changed() => Wakeup::Drain,
@@ -199,6 +207,9 @@ impl Actor {
             Wakeup::Call(event) => self.on_call(event).await?,
             Wakeup::Command(command_id, end) => self.end_command(command_id, end).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
+            Wakeup::Title(input) => {
+                self.handle(input).await?.ok();
+            }
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();
             }
@@ -307,6 +318,7 @@ impl Actor {
         if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Compact { .. } | Input::Tick) {
             self.look_at_window().await?;
         }
+        self.look_around_before(&input).await;
         let outcome = self.core.handle(Timestamp::now(), input);
         self.settle(outcome).await
     }
@@ -364,6 +376,7 @@ impl Actor {
                 point("engine.before_summary");
                 self.call_model(ask, messages, if is_quoted { Wish::QuotedSummary } else { Wish::Summary });
             }
+            Effect::AskTitle { ask, message } => self.ask_title(ask, message),
             Effect::StopModel { ask } => {
                 if self.model.as_ref().is_some_and(|call| call.ask == ask) {
                     self.model = None;

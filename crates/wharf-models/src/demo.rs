@@ -8,7 +8,7 @@ mod plan;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use wharf_protocol::content::text_of;
+use wharf_protocol::context::is_note;
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::{Message, Role, StopReason};
 
@@ -60,12 +60,17 @@ impl Model for DemoModel {
     }
 }
 
+/// What a message says, without what it tells of the workspace.
+fn said(message: &Message) -> String {
+    message.content.iter().filter(|block| !is_note(block)).filter_map(|block| block.as_text()).collect()
+}
+
 fn next_step(request: &ModelRequest) -> Step {
     let asked = request.messages.iter().rposition(|message| message.role == Role::User);
     let Some(asked) = asked else {
         return Step::Answer(answer::help());
     };
-    let prompt = text_of(&request.messages[asked].content);
+    let prompt = said(&request.messages[asked]);
     if request.tools.is_empty() && prompt.to_lowercase().contains("summar") {
         return Step::Answer(answer::conversation(&request.messages[..asked]));
     }
@@ -76,7 +81,7 @@ fn next_step(request: &ModelRequest) -> Step {
 /// What became of the calls since the prompt, in order.
 fn outcomes(messages: &[std::sync::Arc<Message>]) -> Vec<Outcome> {
     let results = messages.iter().filter(|message| message.role == Role::Tool);
-    results.map(|message| Outcome { text: text_of(&message.content), failed: message.is_error }).collect()
+    results.map(|message| Outcome { text: said(message), failed: message.is_error }).collect()
 }
 
 #[cfg(test)]

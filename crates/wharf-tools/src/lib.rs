@@ -17,6 +17,7 @@ mod patch;
 mod question;
 pub mod remote;
 mod seen;
+pub mod surroundings;
 mod text;
 mod toolbox;
 mod tools;

@@ -1,6 +1,7 @@
 //! The tools that agents have, by name.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wharf_exec::containment::Namespaces;
@@ -16,6 +17,7 @@ pub struct Toolbox {
     tools: BTreeMap<String, Arc<dyn Tool>>,
     specs: Arc<[Arc<ToolSpec>]>,
     namespaces: Arc<Namespaces>,
+    shell: Option<PathBuf>,
 }
 
 impl Toolbox {
@@ -29,7 +31,14 @@ impl Toolbox {
         }
         let path = config.environment.get("PATH").map_or("", String::as_str);
         let namespaces = Arc::new(Namespaces::new(config.containment, path, config.supervisor.is_some()));
-        Self { namespaces: Arc::clone(&namespaces), ..tools::builtin(config, namespaces).into_iter().collect() }
+        let shell = Some(tools::shell(&config));
+        Self { namespaces: Arc::clone(&namespaces), shell, ..tools::builtin(config, namespaces).into_iter().collect() }
+    }
+
+    /// The program that runs commands.
+    #[must_use]
+    pub fn shell(&self) -> Option<&Path> {
+        self.shell.as_deref()
     }
 
     /// Whether commands get a process namespace of their own, and why not. Blocks when it is asked for the first time.
@@ -52,7 +61,7 @@ impl Toolbox {
     /// These tools and `more`; a tool of the same name replaces the one here.
     #[must_use]
     pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        Self { namespaces: self.namespaces, ..self.tools.into_values().chain(more).collect() }
+        Self { namespaces: self.namespaces, shell: self.shell, ..self.tools.into_values().chain(more).collect() }
     }
 }
 
@@ -61,7 +70,7 @@ impl FromIterator<Arc<dyn Tool>> for Toolbox {
         let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
         let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
         let namespaces = Arc::new(Namespaces::new(ContainmentSetting::None, "", false));
-        Self { tools, specs, namespaces }
+        Self { tools, specs, namespaces, shell: None }
     }
 }
 

@@ -19,11 +19,12 @@ mod typed;
 mod write_file;
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_exec::containment::Namespaces;
+use wharf_exec::environment;
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::rest::ContainmentSetting;
 use wharf_protocol::tool::Location;
@@ -100,6 +101,11 @@ async fn searched(
     let found = look(&context.cancel, move || search(&workspace, &stop)).await?;
     let bounded = crate::output::bounded(found.result, context).await;
     Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+}
+
+/// The program that runs commands.
+pub(crate) fn shell(config: &ToolsConfig) -> PathBuf {
+    bash::shell(&environment::allowed(&config.environment, &config.pass_environment))
 }
 
 fn location(workspace: &Workspace, rel: &Path, line: Option<u64>) -> Location {

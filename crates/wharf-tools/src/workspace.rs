@@ -196,6 +196,27 @@ impl Workspace {
         Ok(OpenFile { file: File::from(fd), stat, rel })
     }
 
+    /// The regular file that is named `rel`, where there is one that may be read. Says nothing of why not.
+    pub(crate) fn peek(&self, rel: &Path) -> Option<OpenFile> {
+        let path = || shown(rel.as_os_str().as_bytes());
+        let (root, inner) = self.find_named(rel).ok()?;
+        let probe = self.beneath(root, &inner, OFlags::PATH, Mode::empty()).ok()?;
+        regular(&stat(&probe, "").ok()?, "").ok()?;
+        let fd = self.beneath(root, &inner, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).ok()?;
+        let stat = stat(&fd, "").ok()?;
+        regular(&stat, "").ok()?;
+        let rel = self.real(root, &fd, &path()).ok()?;
+        self.admit(&rel, &path()).ok()?;
+        Some(OpenFile { file: File::from(fd), stat, rel })
+    }
+
+    /// What is named `rel`, links not followed at its end.
+    pub(crate) fn peek_entry(&self, rel: &Path) -> Option<Stat> {
+        let (root, inner) = self.find_named(rel).ok()?;
+        let fd = self.beneath(root, &inner, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+        stat(&fd, "").ok()
+    }
+
     /// The directory `path`, open for reading.
     pub(crate) fn open_dir(&self, path: &str) -> Result<OpenDir, PathError> {
         let (root, inner) = self.find(path)?;

@@ -30,6 +30,10 @@ pub struct Config {
     /// What new sessions use: `provider/name`. Absent: the first provider that has a key, then a local server, then `demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// `provider/name` of a small and cheap model for small work: it writes the titles of sessions that nobody named. Absent: the first words of
+    /// their first prompts are their titles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub small_model: Option<String>,
     /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
@@ -62,6 +66,7 @@ pub struct Config {
     pub mcp: BTreeMap<String, McpSection>,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives like `wharf_engine=debug`.
     pub log: String,
+    pub instructions: InstructionsSection,
     pub server: ServerSection,
     pub client: ClientSection,
     pub turns: TurnsSection,
@@ -76,6 +81,23 @@ pub enum RecoveryChoice {
     Continue,
     /// It ends as `interrupted`.
     Interrupt,
+}
+
+/// What models are told of where a session works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstructionsSection {
+    /// `AGENTS.md`, or `CLAUDE.md` where there is none: the user's own beside the configuration, those from the top of the repository down to
+    /// where the session works, and those below once a call works there.
+    pub files: bool,
+    /// The date, and the branch and status of the git repository, with a prompt.
+    pub facts: bool,
+}
+
+impl Default for InstructionsSection {
+    fn default() -> Self {
+        Self { files: true, facts: true }
+    }
 }
 
 /// `wharf serve`.
@@ -182,6 +204,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            small_model: None,
             base_url: None,
             protocol: None,
             api_key_env: None,
@@ -195,6 +218,7 @@ impl Default for Config {
             pass_environment: Vec::new(),
             mcp: BTreeMap::new(),
             log: "warn".to_owned(),
+            instructions: InstructionsSection::default(),
             server: ServerSection::default(),
             client: ClientSection::default(),
             turns: TurnsSection::default(),

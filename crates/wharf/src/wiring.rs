@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
+use wharf_engine::{Engine, EngineConfig, InstructionsConfig, Parts, Recovery};
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_mcp::{Mcp, McpConfig};
 use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
@@ -106,6 +106,16 @@ fn masked(config: &Config, config_file: Option<&Path>, environment: &BTreeMap<St
     [directory, usual, named, key].into_iter().flatten().collect()
 }
 
+/// What models are told of where a session works. The user's own file lies beside the configuration, where that usually is.
+fn instructions(config: &Config, environment: &BTreeMap<String, String>) -> InstructionsConfig {
+    let directory = default_path(environment).and_then(|path| path.parent().map(Path::to_owned));
+    InstructionsConfig {
+        files: config.instructions.files,
+        facts: config.instructions.facts,
+        own_file: directory.map(|directory| directory.join("AGENTS.md")),
+    }
+}
+
 /// An engine with everything it needs, at work. A server takes up all that was left unfinished.
 pub async fn engine(
     config: &Config,
@@ -147,6 +157,8 @@ pub fn engine_config(
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),
         masked: masked(config, config_file, environment),
+        instructions: instructions(config, environment),
+        small_model: config.small_model.clone(),
         // With a base URL the models know best what its default is.
         default_model: config.model.clone().filter(|_| config.base_url.is_none()),
         default_mode: config.permission,

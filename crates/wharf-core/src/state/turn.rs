@@ -31,10 +31,16 @@ pub(crate) struct OpenTurn {
     pub(crate) overflows: u32,
     /// So many replies in a row could not be used.
     pub(crate) defects: u32,
+    /// So many replies in a row were cut off in their calls.
+    pub(crate) cut_offs: u32,
+    /// The last reply was refused, without a word.
+    pub(crate) is_refused: bool,
     /// A summary was asked for since the last reply.
     pub(crate) is_summed_up: bool,
     /// So many summaries in a row came to nothing.
     pub(crate) failed_summaries: u32,
+    /// So often the model was told of its workspace.
+    pub(crate) notes: u32,
 
     // What follows is this process's alone and not on the log.
     pub(crate) model: ModelState,
@@ -62,8 +68,11 @@ impl OpenTurn {
             repeats: Repeats::default(),
             overflows: 0,
             defects: 0,
+            cut_offs: 0,
+            is_refused: false,
             is_summed_up: false,
             failed_summaries: 0,
+            notes: 0,
             model: ModelState::Idle,
             ending: None,
             held: String::new(),

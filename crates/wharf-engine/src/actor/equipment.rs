@@ -221,10 +221,13 @@ impl Actor {
 
     /// The directories that have the session's names now: each call looks for itself, as others make, move and replace directories.
     fn workspace(&self) -> std::io::Result<Arc<Workspace>> {
+        Workspace::open_in(&self.home(), &self.core.session().additional_directories, &self.masked())
+    }
+
+    /// Wharf's own files and directories, which no tool opens.
+    pub(super) fn masked(&self) -> Vec<PathBuf> {
         let config = self.shared.config();
-        let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
-        let session = self.core.session();
-        Workspace::open_in(&self.home(), &session.additional_directories, &masked)
+        config.masked.iter().chain([&config.state_dir]).cloned().collect()
     }
 
     /// Takes over the tools of the session's MCP servers and clients, where they have changed.

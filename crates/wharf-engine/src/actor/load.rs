@@ -12,6 +12,7 @@ use wharf_protocol::{CallId, Seq, Timestamp};
 use wharf_store::Lease;
 
 use super::equipment::Equipment;
+use super::surroundings::SeenAround;
 use super::{Actor, Idleness, News};
 use crate::append::OpenLog;
 use crate::commands::RunningCommands;
@@ -78,7 +79,9 @@ impl Actor {
             core,
             log,
             equipment,
+            around: SeenAround::default(),
             model: None,
+            title: None,
             calls: RunningCalls::new(Budget::of_session(&shared.progress)),
             commands,
             starting: None,
@@ -108,6 +111,9 @@ impl Actor {
                 calls.into_iter().filter_map(|id| Some((id.clone(), recorded(dir, &id, limit)?))).collect()
             };
             known = self.in_outputs(look).await;
+        }
+        if !self.core.is_between_turns() {
+            self.look_around(true).await;
         }
         let outcome = self.core.recover(Timestamp::now(), skip_to, known);
         let before = self.log.last();

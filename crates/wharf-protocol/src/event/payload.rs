@@ -541,6 +541,60 @@ pub struct ContextCompacting {
     pub model: Option<String>,
 }
 
+/// What the model is told of its workspace beside what was said: facts, and instruction files that it was not shown yet or that have
+/// changed. As the model is shown it, it is a part of another message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextNoted {
+    /// The prompt or the result that it is a part of.
+    pub message_id: MessageId,
+    /// What the model is shown, to the byte.
+    pub text: String,
+    /// The facts in it; absent where the model was told the same before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<String>,
+    /// The files in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<NotedFile>,
+}
+
+/// An instruction file as the model is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotedFile {
+    /// Absolute.
+    pub path: String,
+    pub origin: InstructionOrigin,
+    pub change: FileChange,
+    /// Of the file.
+    #[serde(default)]
+    pub bytes: u64,
+    /// So many of them the model is not shown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out_bytes: u64,
+    /// Of what the model is shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+/// Whose words an instruction file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstructionOrigin {
+    /// The user's own, from the directory of the configuration.
+    User,
+    /// Of the workspace: whoever writes there.
+    Workspace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileChange {
+    /// The model is not shown it yet, or not any more.
+    New,
+    Changed,
+    /// It is not there any more.
+    Gone,
+}
+
 /// No summary came of it, and nothing is left out.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ContextCompactionFailed {

@@ -7,6 +7,12 @@ use crate::{Seal, Session, SessionStatus, Usage};
 const TITLE_MAX_CHARS: usize = 80;
 
 impl Session {
+    /// The title of a session that nobody gave one, from its first prompt; `None` where the prompt says nothing.
+    #[must_use]
+    pub fn title_from(prompt: &str) -> Option<String> {
+        title_from(prompt)
+    }
+
     /// The view after `session.created`; `None` for any other event.
     #[must_use]
     pub fn from_created(event: &Event) -> Option<Self> {

@@ -423,5 +423,19 @@ fn samples() -> Vec<EventBody> {
         }
         .into(),
         ContextCompactionFailed { error: "the model wrote none".to_owned() }.into(),
+        ContextNoted {
+            message_id: "message-b".parse().unwrap(),
+            text: "<workspace-note>\n".to_owned(),
+            facts: Some("Date: 2026-11-30 (UTC)".to_owned()),
+            files: vec![NotedFile {
+                path: "/repo/AGENTS.md".to_owned(),
+                origin: InstructionOrigin::Workspace,
+                change: FileChange::New,
+                bytes: 40_000,
+                left_out_bytes: 7_232,
+                digest: "0011223344556677".to_owned(),
+            }],
+        }
+        .into(),
     ]
 }

@@ -110,7 +110,7 @@ impl Bash {
 }
 
 /// bash, or what every system has.
-fn shell(environment: &[(String, String)]) -> PathBuf {
+pub(super) fn shell(environment: &[(String, String)]) -> PathBuf {
     let path = environment.iter().find(|(name, _)| name == "PATH").map_or("", |(_, path)| path);
     // A relative entry would be looked up in the workspace.
     let directories = path.split(':').map(Path::new).filter(|directory| directory.is_absolute());

@@ -13,7 +13,7 @@ use wharf_protocol::{
 };
 
 use crate::tests::bench::{Bench, config, rule};
-use crate::tests::script::{completed, failed, failure, proposed, reply};
+use crate::tests::script::{around, completed, failed, failure, proposed, reply};
 use crate::{Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
 
 #[derive(Debug, Clone)]
@@ -94,6 +94,8 @@ pub(crate) enum Op {
     Compact,
     Summary(usize),
     Answerers(usize),
+    /// What the engine sees of the workspace: the length of an instruction file, and a branch.
+    Around(usize, u8),
     Wait(u64),
     Drain,
     Crash {
@@ -142,6 +144,7 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Compact),
         3 => prop::sample::select(vec![0_usize, 20, 200, 2_000]).prop_map(Op::Summary),
         1 => (0_usize..2).prop_map(Op::Answerers),
+        2 => (prop::sample::select(vec![0_usize, 30, 900]), 0_u8..3).prop_map(|(size, git)| Op::Around(size, git)),
         3 => prop::sample::select(vec![0_u64, 100, 600, 3_000, 20_000]).prop_map(Op::Wait),
         1 => Just(Op::Drain),
         1 => (prop::option::of(0_u64..20), any::<bool>()).prop_map(|(skip, drop_old_chunks)| Op::Crash {
@@ -181,6 +184,10 @@ impl Run {
         let ask = self.bench.core.last_ask;
         let input = match op {
             Op::Prompt { id, hash, strategy, priority } => return self.prompt(id, hash, strategy, priority),
+            Op::Around(size, git) => {
+                let file = if size == 0 { String::new() } else { format!("/repo/AGENTS.md=bytes:{size}") };
+                return self.bench.core.set_surroundings(around(&format!("git=b{git} {file}")));
+            }
             Op::Wait(ms) => {
                 self.bench.wait(ms);
                 return;
