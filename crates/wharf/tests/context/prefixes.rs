@@ -3,6 +3,7 @@
 
 use serde_json::{Value, json};
 use wharf_testkit::process::{WharfHome, WharfProcess};
+use wharf_testkit::wait::within;
 use wharf_testkit::{Reply, ScriptedModel};
 
 /// A protocol, and the field in which its messages are.
@@ -15,6 +16,11 @@ const CACHE_MARK: &str = r#","cache_control":{"type":"ephemeral"}"#;
 async fn prompt(server: &WharfProcess, id: &str, text: &str) {
     let path = format!("/api/v1/sessions/{id}/prompt");
     server.client().post(&path, &json!({ "content": text })).await.unwrap().ok().await.unwrap();
+}
+
+async fn turns_on_log(server: &WharfProcess, id: &str) -> usize {
+    let turns: Value = server.client().get_json(&format!("/api/v1/sessions/{id}/turns")).await.unwrap();
+    turns["turns"].as_array().map_or(0, Vec::len)
 }
 
 /// The bytes before the messages, and those of the messages.
@@ -54,6 +60,8 @@ async fn play(protocol: &str, field: &str) {
     let (client, asked) = (server.client(), json!({ "content": "[[hang 0]]" }));
     let asked = tokio::spawn(async move { drop(client.post(&hanging, &asked).await) });
     model.wait_for_requests(4).await;
+    // The model is asked while the prompt is on its way to the disk.
+    within("the prompt on disk", async { while turns_on_log(&server, &id).await < 3 {} }).await;
     server.kill();
     asked.await.unwrap();
     model.push(Reply::text("went on"));
