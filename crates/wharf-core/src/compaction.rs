@@ -12,7 +12,7 @@ use wharf_protocol::{Event, RecoveryPolicy, SessionStatus, StopReason, Timestamp
 use crate::context::{Refused, WINDOWS};
 use crate::core::Core;
 use crate::summary::{self, Form};
-use crate::{Answer, Effect, Recovery, Rejected};
+use crate::{Again, Answer, Effect, Recovery, Rejected};
 
 /// A summary that a server died with so often is not asked for again: what is left out mechanically has to do.
 const MAX_ATTEMPTS: u32 = 2;
@@ -203,12 +203,12 @@ impl Core {
         self.end_compaction(ContextCompacted { tokens_before, tokens_after, reason, ..plan }, usage);
     }
 
-    pub(crate) fn summary_failed(&mut self, ask: u64, error: &ModelError, jitter: u16) {
+    pub(crate) fn summary_failed(&mut self, ask: u64, error: &ModelError, again: Again) {
         if !self.is_asked(ask) {
             return;
         }
         let Some(repeated) = self.compaction.as_ref().map(|open| open.repeated) else { return };
-        if let Some(delay_ms) = self.delay_of(error, repeated, jitter) {
+        if let Some(delay_ms) = self.delay_of(error, repeated, again) {
             let until = self.now.after_ms(delay_ms);
             if let Some(open) = &mut self.compaction {
                 (open.stage, open.repeated) = (SummaryStage::Waiting { until }, repeated + 1);

@@ -123,6 +123,15 @@ pub enum Recovery {
     Interrupt,
 }
 
+/// What decides on another attempt of a model call, beside its error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Again {
+    /// A random number that spreads attempts which would come together.
+    pub jitter: u16,
+    /// How often such a call is tried, where its model has a number of its own.
+    pub attempts: Option<u32>,
+}
+
 /// What happened, or what somebody wants.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Input {
@@ -210,11 +219,10 @@ pub enum Input {
         ask: u64,
         reply: ModelReply,
     },
-    /// `jitter` is a random number that spreads the next attempt.
     ModelFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
     /// What the model wrote when it was asked for a summary, whole.
     SummaryWritten {
@@ -225,7 +233,7 @@ pub enum Input {
     SummaryFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
     /// What a call would touch, as [`Effect::LookAtCall`] asked.
     CallSeen {

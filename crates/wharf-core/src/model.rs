@@ -11,6 +11,7 @@ use wharf_protocol::event::{
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
 
+use crate::Again;
 use crate::Effect;
 use crate::calls::{CallEnd, Proposal, not_an_object};
 use crate::core::Core;
@@ -256,12 +257,12 @@ impl Core {
         self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.window() });
     }
 
-    pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, jitter: u16) {
+    pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, again: Again) {
         let Some(turn) = self.asked(ask) else { return };
         let is_fresh = turn.reply.is_none();
         self.forget_ask();
-        if is_fresh && let Some(delay_ms) = self.retry_delay(&error, jitter) {
-            return self.retry(&error, delay_ms);
+        if is_fresh && let Some(delay_ms) = self.retry_delay(&error, again) {
+            return self.retry(&error, delay_ms, again);
         }
         if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
             // Also where the turn fails: the next prompt is to fit.
@@ -299,14 +300,14 @@ impl Core {
 
     /// How long to wait before the next attempt; `None` when there is none. A provider that wants a longer wait than we are
     /// ready for gets no second request.
-    fn retry_delay(&self, error: &ModelError, jitter: u16) -> Option<u64> {
-        self.delay_of(error, self.turn.as_ref()?.attempt, jitter)
+    fn retry_delay(&self, error: &ModelError, again: Again) -> Option<u64> {
+        self.delay_of(error, self.turn.as_ref()?.attempt, again)
     }
 
     /// The same for a request that was repeated `attempt` times.
-    pub(crate) fn delay_of(&self, error: &ModelError, attempt: u32, jitter: u16) -> Option<u64> {
+    pub(crate) fn delay_of(&self, error: &ModelError, attempt: u32, again: Again) -> Option<u64> {
         let config = &self.config;
-        if !error.kind.is_retryable() || attempt + 1 >= config.max_model_attempts {
+        if !error.kind.is_retryable() || attempt + 1 >= again.attempts.unwrap_or(config.max_model_attempts) {
             return None;
         }
         let wait_ms = match error.retry_after_ms {
@@ -315,15 +316,15 @@ impl Core {
             None => config.retry_base_ms.saturating_mul(1 << attempt.min(32)).min(config.retry_max_ms),
         };
         // Up to a quarter more: sessions that failed together do not come back together.
-        Some(wait_ms.saturating_add((wait_ms / 4).saturating_mul(u64::from(jitter)) / u64::from(u16::MAX)))
+        Some(wait_ms.saturating_add((wait_ms / 4).saturating_mul(u64::from(again.jitter)) / u64::from(u16::MAX)))
     }
 
-    fn retry(&mut self, error: &ModelError, delay_ms: u64) {
+    fn retry(&mut self, error: &ModelError, delay_ms: u64, again: Again) {
         let Some(turn) = &mut self.turn else { return };
         turn.model = ModelState::Waiting { until: self.now.after_ms(delay_ms) };
         let retrying = ModelRetrying {
             attempt: turn.attempt + 1,
-            max_attempts: self.config.max_model_attempts.saturating_sub(1),
+            max_attempts: again.attempts.unwrap_or(self.config.max_model_attempts).saturating_sub(1),
             delay_ms,
             error: error.message.clone(),
             turn_id: Some(turn.turn_id.clone()),

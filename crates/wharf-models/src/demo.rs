@@ -21,6 +21,7 @@ pub struct DemoModel;
 
 impl DemoModel {
     pub(crate) const NAME: &'static str = "demo";
+    pub(crate) const PROVIDER: &'static str = "demo";
 
     /// Whether a configured model means this one.
     pub(crate) fn is_called(model: &str) -> bool {

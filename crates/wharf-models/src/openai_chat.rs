@@ -55,12 +55,13 @@ impl fmt::Debug for OpenAiChat {
 impl OpenAiChat {
     pub(crate) fn new(settings: Settings, transport: Arc<Transport>) -> Result<Self, InvalidKey> {
         let max_completion_tokens = settings.base_url.host_str() == Some("api.openai.com");
-        let headers = bearer(settings.key.as_ref())?;
+        let headers = bearer(settings.key.as_ref(), settings.key_header)?;
         let url = below(&settings.base_url, &["chat", "completions"]);
+        let images = settings.images;
         Ok(Self {
             remote: Remote::new(settings, Protocol::Openai, url, headers, transport),
             concessions: Concessions {
-                images: AtomicBool::new(true),
+                images: AtomicBool::new(images),
                 stream_options: AtomicBool::new(true),
                 max_completion_tokens: AtomicBool::new(max_completion_tokens),
                 refused_efforts: AtomicU8::new(0),

@@ -114,8 +114,12 @@ pub struct ModelError {
 pub enum ModelErrorKind {
     /// The key is missing or wrong, or lacks a right.
     Unauthorized,
-    /// No such model, or a request that the provider does not take.
+    /// A request that the provider, or a proxy on the way, does not take.
     Refused,
+    /// The provider has no model of that name.
+    NoSuchModel,
+    /// Something answers, but not a model server: the address is wrong.
+    NoApi,
     /// The request does not fit into the model's context; with what the provider said of it, in tokens.
     ContextOverflow {
         /// The model's window.
@@ -141,7 +145,9 @@ impl ModelErrorKind {
     pub fn is_retryable(self) -> bool {
         match self {
             Self::RateLimited | Self::Overloaded | Self::Connection | Self::Timeout | Self::BadReply => true,
-            Self::Unauthorized | Self::Refused | Self::ContextOverflow { .. } => false,
+            Self::Unauthorized | Self::Refused | Self::NoSuchModel | Self::NoApi | Self::ContextOverflow { .. } => {
+                false
+            }
         }
     }
 }

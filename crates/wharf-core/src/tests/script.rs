@@ -22,8 +22,8 @@ use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, RecordedCall,
-    Recovery,
+    Again, Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome,
+    RecordedCall, Recovery,
 };
 
 /// Runs a script and compares everything that came of it.
@@ -188,7 +188,7 @@ impl Script {
                 Input::ModelFinished { ask, reply: reply("max_tokens", rest.split(" / ").map(proposed).collect()) }
             }
             "calls" => Input::ModelFinished { ask, reply: reply("", rest.split(" / ").map(proposed).collect()) },
-            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), again: Again::default() },
             "progress" | "finish" | "error" | "plan" => self.call_input(verb, rest),
             "answer" => Input::Answer {
                 permission_id: self.names.id(word()).parse().unwrap(),
@@ -253,7 +253,7 @@ impl Script {
                 };
                 Input::SummaryWritten { ask, text: text.to_owned(), reply }
             }
-            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), again: Again::default() },
             "delete" => Input::Delete { by: None },
             "drain" => Input::Drain,
             "tools" => Input::ToolsChanged(self.tools(words)),

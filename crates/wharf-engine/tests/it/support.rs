@@ -61,7 +61,7 @@ impl ModelSource for TestModels {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
+    async fn list(&self, _: std::time::Duration) -> ModelList {
         ModelList { default: "test/model".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
     }
 }

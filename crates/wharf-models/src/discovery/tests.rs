@@ -10,9 +10,12 @@ use axum::routing::get;
 use expect_test::expect;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use wharf_protocol::model::Protocol;
 
 use super::config::parse_base_url;
+use super::profile::Variable;
 use super::*;
+use crate::key::ApiKey;
 
 /// A local server that lists `body`, and how often it was asked.
 async fn serving(tasks: &mut JoinSet<()>, status: StatusCode, body: &'static str) -> (String, Arc<AtomicUsize>) {
@@ -54,6 +57,8 @@ async fn id_of(models: &Models, id: Option<&str>) -> String {
     }
 }
 
+const WAIT: Duration = Duration::from_secs(5);
+
 const OLLAMA: &str =
     r#"{"object":"list","data":[{"id":"nomic-embed-text:latest"},{"id":"qwen3:latest"},{"id":"gpt-oss:20b"}]}"#;
 
@@ -63,7 +68,7 @@ async fn without_anything_there_is_the_demo() {
     let models = Models::discover(ModelsConfig { local_servers: vec![server("ollama", &gone)], ..config(&[]) });
     assert_eq!(id_of(&models, None).await, "demo/demo");
     assert_eq!(id_of(&models, Some("demo")).await, "demo/demo");
-    let list = models.list().await;
+    let list = models.list(WAIT).await;
     let rows: Vec<String> = list
         .providers
         .iter()
@@ -81,6 +86,10 @@ async fn without_anything_there_is_the_demo() {
         mistral false 0: MISTRAL_API_KEY is not set
         xai false 0: XAI_API_KEY is not set
         gemini false 0: GEMINI_API_KEY is not set
+        together false 0: TOGETHER_API_KEY is not set
+        fireworks false 0: FIREWORKS_API_KEY is not set
+        azure false 0: providers.azure.base_url: every customer has an address of their own: set it, or the variable AZURE_BASE_URL
+        github false 0: GITHUB_TOKEN is not set
         ollama false 0: nothing listens on HOST
         demo true 1: built in; not a language model
     "#]]
@@ -95,7 +104,7 @@ async fn keys_come_before_local_servers() {
     let with_key = config(&[("GROQ_API_KEY", "gsk"), ("OPENAI_API_KEY", " ")]);
     let models = Models::discover(ModelsConfig { local_servers: local_servers.clone(), ..with_key });
     let default = models.default_model().await.unwrap();
-    assert_eq!((default.id.as_str(), default.reason.as_str()), ("groq/llama-3.3-70b-versatile", "GROQ_API_KEY is set"));
+    assert_eq!((default.id.as_str(), default.reason.as_str()), ("groq/openai/gpt-oss-120b", "GROQ_API_KEY is set"));
     assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(131_072));
     assert_eq!(id_of(&models, Some("groq/any/name")).await, "groq/any/name");
     assert_eq!(id_of(&models, Some("openai/gpt-5")).await, "error: openai needs a key: set OPENAI_API_KEY");
@@ -166,9 +175,9 @@ async fn what_was_set_comes_first() {
         Models::discover(ModelsConfig {
             model: model.map(str::to_owned),
             base_url: base_url.map(str::to_owned),
-            api_key: Some(ApiKey::new("sk-hidden")),
+            key: Some(Arc::new(Variable { name: "KEY".to_owned(), value: Some(ApiKey::new("sk-hidden")) })),
             context_tokens: Some(77),
-            ..config(&[("MISTRAL_API_KEY", "mistral-secret")])
+            ..config(&[("MISTRAL_API_KEY", "mistral-secret"), ("MISTRAL_BASE_URL", &gone)])
         })
     };
     let models = set(Some("openai/tiny"), Some(&gone));
@@ -177,7 +186,7 @@ async fn what_was_set_comes_first() {
     assert_eq!(id_of(&models, Some("openai")).await, "openai/tiny");
     assert_eq!(id_of(&models, Some("mistral")).await, "mistral/mistral-small-latest");
     assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(77));
-    let list = models.list().await;
+    let list = models.list(WAIT).await;
     assert_eq!(list.providers.iter().filter(|row| row.name == "openai").count(), 1);
     assert_eq!(list.providers[0].base_url.as_deref(), Some(format!("{gone}/v1").as_str()));
     assert!(list.providers[0].models[0].is_default && list.providers[0].available);
@@ -185,7 +194,7 @@ async fn what_was_set_comes_first() {
     assert!(!shown.contains("sk-hidden") && !shown.contains("mistral-secret"), "{shown}");
 
     assert_eq!(id_of(&set(Some("tiny"), Some(&gone)), None).await, "custom/tiny");
-    assert_eq!(id_of(&set(Some("xai"), None), None).await, "xai/grok-4-1-fast-non-reasoning");
+    assert_eq!(id_of(&set(Some("xai"), None), None).await, "xai/grok-4.7");
     assert_eq!(id_of(&set(Some("demo"), None), None).await, "demo/demo");
     assert!(
         id_of(&set(Some("nonsense"), None), None)
@@ -293,8 +302,7 @@ async fn gemini_lists_its_models_in_its_own_way() {
 fn openai_itself_is_asked_by_responses_and_a_stand_in_is_not() {
     let spoken = |variables: &[(&str, &str)], protocol: Option<Protocol>| {
         let set = ModelsConfig { model: Some("openai/gpt-5".to_owned()), protocol, ..config(variables) };
-        let openai = super::HOSTED.iter().find(|hosted| hosted.name == "openai").unwrap();
-        Models::discover(set).hosted_protocol(openai)
+        Models::discover(set).account("openai").unwrap().protocol
     };
     let elsewhere = [("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")];
     assert_eq!(spoken(&[], None), Protocol::Responses);

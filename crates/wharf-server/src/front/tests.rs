@@ -28,7 +28,7 @@ impl ModelSource for NoModels {
         Err(ResolveError::Misconfigured("none".to_owned()))
     }
 
-    async fn list(&self) -> ModelList {
+    async fn list(&self, _: std::time::Duration) -> ModelList {
         ModelList { default: String::new(), reason: String::new(), providers: Vec::new() }
     }
 }

@@ -47,7 +47,7 @@ impl ModelSource for Obedient {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
+    async fn list(&self, _: std::time::Duration) -> ModelList {
         ModelList { default: "test/obedient".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
     }
 }

@@ -1,5 +1,7 @@
 //! `wharf models`: what can be used now, and why.
 
+use std::time::Duration;
+
 use wharf_protocol::rest::ModelList;
 
 use super::print_json;
@@ -10,10 +12,13 @@ use crate::output;
 use crate::terminal::{Style, clean, one_line};
 use crate::wiring;
 
+/// For servers that are asked which models they have; those that take longer are shown without a list.
+const WAIT: Duration = Duration::from_secs(5);
+
 pub async fn run(context: &Context, args: &ListArgs) -> anyhow::Result<Exit> {
     let list = match context.running_server().await? {
         Some(client) => client.models().await?,
-        None => wiring::models(&context.config, &context.environment)?.list().await,
+        None => wiring::models(&context.config, &context.environment)?.list(WAIT).await,
     };
     if args.json {
         print_json(&list)?;

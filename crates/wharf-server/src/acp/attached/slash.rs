@@ -7,6 +7,7 @@ use wharf_protocol::{ContentBlock, MessageId, Session};
 
 use super::Attached;
 use crate::acp::content::text_block;
+use crate::acp::options::MODELS_WAIT;
 use crate::acp::outbox::{self, Gone};
 use crate::acp::rpc::{Id, RpcError};
 use crate::random::random_bits;
@@ -70,7 +71,7 @@ impl Attached {
             }
             SessionSlash::Agents => list(access.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
             SessionSlash::Models => {
-                let models = access.models().await;
+                let models = access.models(MODELS_WAIT).await;
                 let usable = models.providers.iter().filter(|provider| provider.available);
                 list(usable.flat_map(|provider| &provider.models).map(|model| (&*model.id, "")))
             }
