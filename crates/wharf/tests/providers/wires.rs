@@ -113,3 +113,41 @@ async fn a_session_changes_its_provider_at_any_time_and_outlives_its_server() {
         model.assert_histories_are_valid();
     }
 }
+
+#[tokio::test]
+async fn a_model_that_wants_its_reasoning_back_gets_it_after_another_one_too() {
+    let (first, second) = (ScriptedModel::start().await, ScriptedModel::start().await);
+    // What DeepSeek refuses: a message of the model without the field, also where another model said it.
+    second.answer(|body| {
+        let messages = body["messages"].as_array()?;
+        let lacks = messages.iter().any(|said| said["role"] == "assistant" && said["reasoning_content"].is_null());
+        let why = "The `reasoning_content` in the thinking mode must be passed back to the API.";
+        Some(if lacks { Reply::http_error(400, why) } else { Reply::new().think("Hm. ").say("Second.") })
+    });
+    first.default_reply(Reply::text("First."));
+    let home = WharfHome::new();
+    fs::create_dir_all(home.state.path().join("wharf")).unwrap();
+    let profile = |name: &str, url: String| format!("[providers.{name}]\nbase_url = {url:?}\nattempts = 1\n");
+    let config = profile("first", first.url()) + &profile("second", second.url());
+    fs::write(home.state.path().join("wharf/config.toml"), config).unwrap();
+    let server = home.server().start().await;
+    let session: Value = server.client().post_json("/api/v1/sessions", &json!({ "model": "first/m" })).await.unwrap();
+    let path = format!("/api/v1/sessions/{}", session["id"].as_str().unwrap());
+    for (model, said) in
+        [("first/m", "First."), ("second/m", "Second."), ("second/m", "Second."), ("first/m", "First.")]
+    {
+        let change = json!({ "model": model }).to_string();
+        let headers = [("content-type", "application/json")];
+        server.client().send("PATCH", &path, &headers, Some(change.as_bytes())).await.unwrap();
+        let prompt = json!({ "content": "Go on." });
+        let answer: Value = server.client().post_json(&format!("{path}/prompt"), &prompt).await.unwrap();
+        assert_eq!(answer["response"], said, "{model}: {answer:#}");
+    }
+    let requests = second.requests();
+    // Refused once, and remembered from then on.
+    assert_eq!(requests.len(), 3);
+    let last = &requests[2].body["messages"];
+    let back: Vec<&str> =
+        last.as_array().unwrap().iter().filter_map(|said| said["reasoning_content"].as_str()).collect();
+    assert_eq!(back, ["", ""]);
+}
