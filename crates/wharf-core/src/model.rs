@@ -6,10 +6,12 @@ use serde_json::{Map, Value};
 use wharf_foreign::nesting;
 use wharf_protocol::event::{
     AgentThinking, CallErrorReason, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
-    ReplyDefect, UsageUpdated,
+    ReplyDefect, UsageCost, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
-use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
+use wharf_protocol::{
+    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage,
+};
 
 use crate::Again;
 use crate::Effect;
@@ -151,7 +153,7 @@ impl Core {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
+        let ModelReply { stop_reason, announces_call: _, tool_calls, usage, cost, provider_data } = reply;
         let provider_data = provider_data.filter(is_loggable);
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
@@ -165,10 +167,10 @@ impl Core {
             tool_calls,
             stop_reason,
             usage,
-            model,
+            model: model.clone(),
             provider_data,
         });
-        self.emit_usage(usage);
+        self.count_call(model, usage, cost);
         // In the same outcome, and so in the same commit: they must never be taken for calls that wait.
         for (proposal, end) in unreadable {
             self.end_call(&proposal, 0, end);
@@ -187,6 +189,7 @@ impl Core {
 
     /// A reply with nothing in it: the model is asked once more, with a word; a second one ends the turn.
     fn unusable(&mut self, defect: ReplyDefect, reply: &ModelReply) {
+        let model = self.asked_model();
         self.forget_ask();
         if defect == ReplyDefect::LeakedMarkup {
             // Nobody is shown it.
@@ -206,7 +209,7 @@ impl Core {
             error: format!("the model's reply {}", defect::described(defect)),
             defect: Some(defect),
         });
-        self.emit_usage(reply.usage);
+        self.count_call(model, reply.usage, reply.cost);
         if is_second {
             self.fail_turn(StopReason::Error, defect::error(defect, reply.stop_reason));
         }
@@ -243,18 +246,54 @@ impl Core {
         }
     }
 
-    fn emit_usage(&mut self, usage: Option<Usage>) {
-        let added = usage.unwrap_or_default();
-        let mut turn = self.turn.as_ref().map(|turn| turn.usage).unwrap_or_default();
-        let mut session = self.session.token_usage;
-        turn += added;
-        session += added;
+    /// The model that is being asked; a session may name another by now.
+    fn asked_model(&self) -> String {
+        match self.turn.as_ref().map(|turn| &turn.model) {
+            Some(ModelState::Asked { model, .. }) => model.clone(),
+            _ => self.session.model.clone(),
+        }
+    }
+
+    /// Says what a model call took and cost, which nobody has counted yet.
+    fn count_call(&mut self, model: String, usage: Option<Usage>, cost: Option<CallCost>) {
         // A provider that does not count leaves the estimate.
-        let context_tokens = match added.total_tokens {
+        let context_tokens = match usage.unwrap_or_default().total_tokens {
             0 => self.expected(),
             total => total,
         };
-        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.window() });
+        self.emit_usage(model, usage, cost, context_tokens);
+    }
+
+    /// The same, where the conversation takes `context_tokens`.
+    pub(crate) fn emit_usage(
+        &mut self,
+        model: String,
+        call: Option<Usage>,
+        cost: Option<CallCost>,
+        context_tokens: u64,
+    ) {
+        let (mut turn, mut session) = (Usage::default(), self.session.token_usage);
+        let (mut turn_cost, mut session_cost) = (Cost::default(), self.session.cost);
+        if let Some(open) = &self.turn {
+            (turn, turn_cost) = (open.usage, open.cost);
+        }
+        for sum in [&mut turn, &mut session] {
+            *sum += call.unwrap_or_default();
+        }
+        for sum in [&mut turn_cost, &mut session_cost] {
+            sum.add(cost);
+        }
+        let cost = Some(UsageCost { call: cost, turn: turn_cost, session: session_cost });
+        let context_limit = self.window();
+        self.emit_in_turn(UsageUpdated {
+            turn,
+            session,
+            context_tokens,
+            context_limit,
+            call,
+            model: Some(model),
+            cost,
+        });
     }
 
     pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, again: Again) {

@@ -5,7 +5,7 @@ use wharf_protocol::event::{
     AgentIdle, CallErrorReason, PromptStarted, SessionStatusChanged, TurnCancelRequested, TurnCancelled, TurnCompleted,
     TurnFailed, TurnStarted,
 };
-use wharf_protocol::{ApiError, ErrorCode, MessageId, SessionStatus, StopReason, Timestamp, TurnId, Usage};
+use wharf_protocol::{ApiError, Cost, ErrorCode, MessageId, SessionStatus, StopReason, Timestamp, TurnId, Usage};
 
 use crate::core::Core;
 use crate::model::{ModelState, OpenReply};
@@ -26,6 +26,7 @@ pub(crate) struct OpenTurn {
     pub(crate) attempt: u32,
     pub(crate) resumes: u32,
     pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
     /// The last text that the agent said.
     pub(crate) response: String,
     /// What the model is saying.
@@ -122,6 +123,7 @@ impl OpenTurn {
             attempt: 0,
             resumes: 0,
             usage: Usage::default(),
+            cost: Cost::default(),
             response: String::new(),
             reply: None,
             cancel: None,

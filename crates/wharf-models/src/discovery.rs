@@ -5,7 +5,6 @@
 mod account;
 mod advised;
 mod config;
-mod context;
 mod list;
 mod presets;
 mod profile;
@@ -19,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures_util::future::join_all;
 use tokio::time::timeout;
-use wharf_protocol::model::{ModelInfo, Provider};
+use wharf_protocol::model::{ModelInfo, ModelOrigin, Provider};
 use wharf_protocol::rest::ModelList;
 
 use account::{Account, Kind};
@@ -31,6 +30,7 @@ pub use presets::{Place, Preset, preset, presets};
 pub use profile::{BadProfile, KeySource, ModelSettings, PROFILES_MAX, Profile};
 use window::Windows;
 
+use crate::catalogue::{self, AS_OF};
 use crate::demo::DemoModel;
 use crate::http::{Network, Transport, place};
 use crate::{Model, ModelSource};
@@ -171,7 +171,17 @@ impl Models {
         });
         let mut providers = join_all(rows).await;
         providers.push(self.demo_row(&default));
-        ModelList { default, reason, providers }
+        ModelList { default, reason, catalogue_as_of: Some(AS_OF.to_owned()), providers }
+    }
+
+    /// One provider as `list` shows it, without asking any other.
+    pub async fn one(&self, provider: &str, wait: Duration) -> Option<Provider> {
+        let account = self.account(provider)?;
+        let listed = match account.look() {
+            Ok(()) => timeout(wait, account.list()).await.ok(),
+            Err(_) => None,
+        };
+        Some(self.row(account, listed, ""))
     }
 
     async fn named(&self, id: &str) -> Result<Arc<dyn Model>, ResolveError> {
@@ -293,11 +303,13 @@ impl Models {
     /// A provider as listings show it.
     fn row(&self, account: &Account, listed: Option<Listed>, default: &str) -> Provider {
         let base_url = account.base_url.as_ref().ok().map(config::without_secrets);
+        let listed_at = listed.as_ref().filter(|listed| listed.outcome.is_ok()).map(|listed| listed.said_at);
         let row = |available, reason, models| Provider {
             name: account.name.clone(),
             base_url: base_url.clone(),
             available,
             reason,
+            listed_at,
             models,
         };
         if let Err(reason) = account.look() {
@@ -341,26 +353,30 @@ impl Models {
         outcome: Option<Result<Arc<list::Found>, String>>,
         default: &str,
     ) -> Vec<ModelInfo> {
-        let found = outcome.and_then(Result::ok).unwrap_or_default();
+        let found = outcome.and_then(Result::ok);
         let of_default = default.split_once('/').filter(|(provider, _)| *provider == account.name);
         let named = [of_default.map(|(_, name)| name), account.usual_model()].into_iter().flatten();
-        let named = named.chain(account.models.keys().map(String::as_str));
-        let mut names: Vec<&str> = Vec::new();
-        let listed = found.models().iter().map(|model| model.name.as_str());
+        let named =
+            named.chain(account.models.keys().map(String::as_str)).map(|name| (name, ModelOrigin::Configuration));
+        let listed = found.iter().flat_map(|found| found.models());
+        let listed = listed.map(|model| (model.name.as_str(), ModelOrigin::Listed));
+        // Where the server does not say, what is generally known of it.
+        let is_known = account.preset.filter(|_| found.is_none() && account.kind != Kind::Local);
+        let known = is_known.into_iter().flat_map(|preset| catalogue::of(preset.name));
+        let known = known.filter(|entry| account.entry(entry.name).is_some());
+        let known = known.map(|entry| (entry.name, ModelOrigin::Catalogue));
+        let mut models: Vec<(&str, ModelOrigin)> = Vec::new();
         // Local servers are believed; what others list is not all that they have.
-        let first: Vec<&str> = if account.kind == Kind::Local { Vec::new() } else { named.collect() };
-        for name in first.into_iter().chain(listed) {
-            if !names.contains(&name) {
-                names.push(name);
+        let first: Vec<_> = if account.kind == Kind::Local { Vec::new() } else { named.collect() };
+        for (name, origin) in first.into_iter().chain(listed).chain(known) {
+            match models.iter_mut().find(|(there, _)| *there == name) {
+                // It says more that its server lists it than that somebody wrote it down.
+                Some((_, there)) if *there == ModelOrigin::Configuration => *there = origin,
+                Some(_) => {}
+                None => models.push((name, origin)),
             }
         }
-        let info = |name: &str| {
-            let id = format!("{}/{name}", account.name);
-            let listed = || found.model(name).and_then(|model| model.context_tokens);
-            let context_tokens = account.stated_window(name).or_else(listed).or_else(|| context::of(name));
-            ModelInfo { is_default: id == default, id, context_tokens }
-        };
-        names.into_iter().map(info).collect()
+        models.into_iter().map(|(name, origin)| info(account, name, origin, default)).collect()
     }
 
     fn demo_row(&self, default: &str) -> Provider {
@@ -368,14 +384,43 @@ impl Models {
             id: self.demo.id().to_owned(),
             is_default: default == self.demo.id(),
             context_tokens: self.demo.context_tokens(),
+            output_tokens: None,
+            price: None,
+            images: Some(false),
+            documents: Some(false),
+            thinking: Vec::new(),
+            retires: None,
+            origin: None,
         };
         Provider {
             name: DemoModel::PROVIDER.to_owned(),
             base_url: None,
             available: true,
             reason: "built in; not a language model".to_owned(),
+            listed_at: None,
             models: vec![demo],
         }
+    }
+}
+
+/// What is known of one model, from who knows it best: the user, its server, the catalogue.
+fn info(account: &Account, name: &str, origin: ModelOrigin, default: &str) -> ModelInfo {
+    let id = format!("{}/{name}", account.name);
+    let (said, listed, entry) = (account.said(name), account.listed(name), account.entry(name));
+    let listed_output = || listed.as_ref()?.output_tokens;
+    let listed_images = || listed.as_ref()?.images;
+    let words = |levels: &[&str]| levels.iter().map(|level| (*level).to_owned()).collect();
+    ModelInfo {
+        is_default: id == default,
+        context_tokens: account.stated_window(name).or_else(|| account.known_window(name, None)),
+        output_tokens: said.output_tokens.or_else(listed_output).or_else(|| entry?.max_output),
+        price: account.price(name),
+        images: said.images.or_else(listed_images).or_else(|| entry?.images),
+        documents: entry.and_then(|entry| entry.documents),
+        thinking: entry.map(|entry| words(entry.thinking)).unwrap_or_default(),
+        retires: entry.and_then(|entry| entry.retires).map(str::to_owned),
+        origin: Some(origin),
+        id,
     }
 }
 
@@ -390,11 +435,11 @@ impl ModelSource for Models {
             return self.demo.context_tokens();
         }
         let (provider, name) = id.split_once('/').unwrap_or(("", id));
-        let stated = match self.account(provider) {
-            Some(account) => account.stated_window(name),
-            None => self.config.context_tokens,
-        };
-        stated.or_else(|| self.windows.known(id)).or_else(|| context::of(name))
+        let told = self.windows.known(id);
+        match self.account(provider) {
+            Some(account) => account.window(name, told),
+            None => self.config.context_tokens.or_else(|| catalogue::window(name)),
+        }
     }
 
     async fn window(&self, id: &str) -> Option<u64> {

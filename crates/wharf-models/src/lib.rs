@@ -3,6 +3,7 @@
 //! The only crate that talks to model providers.
 
 mod anthropic;
+mod catalogue;
 mod demo;
 mod discovery;
 mod gemini;

@@ -21,7 +21,7 @@ use wharf_protocol::{Mode, Rule};
 pub use keys::known_keys;
 pub use layers::{ConfigError, Flags, Layered, Source, default_path, load};
 pub use mcp::{McpSection, servers as mcp_servers};
-pub use providers::{ProviderSection, at_home, profiles};
+pub use providers::{ProviderSection, profiles};
 pub use show::show;
 
 /// The whole configuration. Every key may stand in the file, in the environment (`server.port` is `WHARF_SERVER_PORT`), and

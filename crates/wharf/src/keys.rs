@@ -99,11 +99,11 @@ impl KeySource for FileKey {
 }
 
 impl CommandKey {
-    /// `environment`: the user's whole one, which keepers of passwords need.
+    /// `environment`: the user's, which keepers of passwords need, without other keys.
     pub fn new(
         setting: String,
         command: &[String],
-        environment: &BTreeMap<String, String>,
+        environment: BTreeMap<String, String>,
     ) -> Result<Self, &'static str> {
         let Some((program, arguments)) = command.split_first().filter(|(program, _)| !program.is_empty()) else {
             return Err("names no program");
@@ -111,11 +111,11 @@ impl CommandKey {
         if command.iter().any(|word| word.contains('\0')) {
             return Err("holds a NUL character");
         }
-        let program = super::config::at_home(Path::new(program), environment);
+        let program = at_home(Path::new(program), &environment);
         if !program.is_absolute() && program.components().count() > 1 {
             return Err("a program is an absolute path, or a name that is looked for in PATH");
         }
-        Ok(Self { setting, program, arguments: arguments.to_vec(), environment: environment.clone() })
+        Ok(Self { setting, program, arguments: arguments.to_vec(), environment })
     }
 
     /// The program itself: in absolute directories of `PATH` alone, so that nothing of a workspace is taken for it.
@@ -195,6 +195,14 @@ fn one_line(text: &str) -> Result<ApiKey, &'static str> {
         "" => Err("holds no key"),
         key if key.lines().count() > 1 => Err("holds more than one line, and a key is one"),
         key => Ok(ApiKey::new(key)),
+    }
+}
+
+/// `~/` is the user's home.
+pub fn at_home(path: &Path, environment: &BTreeMap<String, String>) -> PathBuf {
+    match (path.strip_prefix("~"), environment.get("HOME").filter(|home| !home.is_empty())) {
+        (Ok(below), Some(home)) => Path::new(home).join(below),
+        _ => path.to_owned(),
     }
 }
 

@@ -12,9 +12,9 @@ use wharf_models::{BadProfile, KeySource, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::{Toolbox, ToolsConfig};
 
-use crate::config::{Config, RecoveryChoice, at_home, default_path, mcp_servers, profiles};
+use crate::config::{Config, RecoveryChoice, default_path, mcp_servers, profiles};
 use crate::failure::{Exit, Failure};
-use crate::keys::VariableKey;
+use crate::keys::{VariableKey, at_home};
 use crate::state::StateDir;
 
 /// The models that can be used. Connects to nothing.

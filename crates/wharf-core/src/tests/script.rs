@@ -351,7 +351,7 @@ pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOut
 pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
     let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
     let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110, ..Usage::default() };
-    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), provider_data: None }
+    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), cost: None, provider_data: None }
 }
 
 pub(crate) fn proposed(call: &str) -> ProposedCall {

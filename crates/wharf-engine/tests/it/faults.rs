@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use async_trait::async_trait;
 use serde_json::json;
 use wharf_engine::EngineError;
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageQuery, UsageReport};
 use wharf_protocol::{
     EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus,
 };
@@ -82,6 +82,10 @@ impl Logs for Faulty {
 
     async fn session_count(&self) -> Result<u64, StoreError> {
         self.inner.session_count().await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.inner.usage(query).await
     }
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {

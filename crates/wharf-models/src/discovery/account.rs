@@ -7,16 +7,17 @@ use std::time::Duration;
 use reqwest::Url;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::sync::Mutex;
-use wharf_protocol::model::Protocol;
+use wharf_protocol::model::{ModelReply, Protocol};
+use wharf_protocol::{CallCost, Price};
 
 use super::ResolveError;
 use super::config::{LocalServer, ModelsConfig, Set, parse_base_url};
-use super::context;
-use super::list::Listed;
+use super::list::{FoundModel, Listed};
 use super::presets::{PRESETS, Place, Preset, preset};
 use super::profile::{KeySource, ModelSettings, Profile, Variable, headers};
 use crate::Model;
 use crate::anthropic::{self, Anthropic};
+use crate::catalogue::{self, Entry};
 use crate::gemini::{self, Gemini};
 use crate::http::{Network, Transport};
 use crate::key::ApiKey;
@@ -240,9 +241,9 @@ impl Account {
             key,
             key_header: self.preset.and_then(|preset| preset.key_header),
             headers: self.headers.clone(),
-            context_tokens: self.stated_window(name).or_else(|| self.listed_window(name)).or_else(|| context::of(name)),
-            output_tokens: said.output_tokens,
-            images: said.images.unwrap_or(true),
+            context_tokens: self.window(name, None),
+            output_tokens: said.output_tokens.or_else(|| self.entry(name)?.max_output),
+            images: said.images.or_else(|| self.entry(name)?.images).unwrap_or(true),
             idle: self.idle,
         };
         let transport = Arc::clone(&self.transport);
@@ -284,9 +285,50 @@ impl Account {
         self.model.as_deref().or_else(|| preset?.default_model)
     }
 
-    /// The window that its server's list gave, when it was last read.
-    fn listed_window(&self, name: &str) -> Option<u64> {
-        self.last_list()?.outcome.ok()?.model(name)?.context_tokens
+    /// What is generally known of a model, where this is the provider that it is known of.
+    pub(super) fn entry(&self, name: &str) -> Option<&'static Entry> {
+        let preset = self.preset?;
+        let host = |url: &Url| url.host_str().map(str::to_owned);
+        let own = preset.base_url.and_then(|url| host(&url.parse().ok()?))?;
+        let is_there = self.base_url.as_ref().ok().and_then(host) == Some(own);
+        is_there.then(|| catalogue::at(preset.name, name)).flatten()
+    }
+
+    /// What its server's list says of a model, when it was last read.
+    pub(super) fn listed(&self, name: &str) -> Option<FoundModel> {
+        self.last_list()?.outcome.ok()?.model(name).cloned()
+    }
+
+    /// What a conversation may grow to, in tokens. `told`: what the server says when it is asked for this model alone.
+    pub(super) fn window(&self, name: &str, told: Option<u64>) -> Option<u64> {
+        if let Some(stated) = self.stated_window(name) {
+            return Some(stated);
+        }
+        let known = self.known_window(name, told);
+        // A request above the step costs more in all of its tokens: nobody goes there without being told to.
+        let step = self.price(name).and_then(|price| price.above).map(|above| above.prompt_tokens);
+        known.into_iter().chain(step.filter(|_| known.is_some())).min()
+    }
+
+    /// The window itself, whatever it costs to fill it.
+    pub(super) fn known_window(&self, name: &str, told: Option<u64>) -> Option<u64> {
+        let listed = || self.listed(name)?.context_tokens;
+        told.or_else(listed).or_else(|| Some(self.entry(name)?.takes())).or_else(|| catalogue::window(name))
+    }
+
+    /// What a model costs, from who knows it best.
+    pub(super) fn price(&self, name: &str) -> Option<Price> {
+        self.said(name).price.or_else(|| self.listed(name)?.price).or_else(|| self.entry(name)?.price)
+    }
+
+    /// What a call has cost. A provider that says it knows better than any list; but a price that the user set is what the user pays.
+    pub(super) fn cost(&self, name: &str, reply: &ModelReply) -> Option<CallCost> {
+        let usage = reply.usage?;
+        if let Some(price) = self.said(name).price {
+            return price.of(&usage);
+        }
+        let is_told = self.preset.is_some_and(|preset| preset.tells_cost);
+        reply.cost.filter(|_| is_told).or_else(|| self.price(name)?.of(&usage))
     }
 
     /// The window that the user says the model has.

@@ -1,16 +1,16 @@
-//! A model whose errors say what to do: which provider it was, which setting is wrong, and what to change.
+//! A model whose errors say what to do (which provider it was, which setting is wrong, what to change), and whose replies say what they cost.
 
 use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use async_trait::async_trait;
 use futures_util::StreamExt;
-use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 
 use super::ResolveError;
 use super::account::{Account, Kind};
 use crate::key::ApiKey;
-use crate::{Model, ModelRequest, ModelStream};
+use crate::{Delta, Model, ModelRequest, ModelStream};
 
 /// One model of one provider, and what is known of both.
 pub(super) struct Advised {
@@ -71,7 +71,15 @@ impl Model for Advised {
         }
         let stream = answer.map_err(|error| self.account.advise(&self.name, error))?;
         let (account, name) = (Arc::clone(&self.account), self.name.clone());
-        Ok(stream.map(move |delta| delta.map_err(|error| account.advise(&name, error))).boxed())
+        let told = move |delta| match delta {
+            Ok(Delta::Finished(reply)) => {
+                let cost = account.cost(&name, &reply);
+                Ok(Delta::Finished(ModelReply { cost, ..reply }))
+            }
+            Ok(delta) => Ok(delta),
+            Err(error) => Err(account.advise(&name, error)),
+        };
+        Ok(stream.map(told).boxed())
     }
 }
 

@@ -5,8 +5,11 @@ use std::time::Duration;
 
 use reqwest::Url;
 use serde::Deserialize;
+use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio::time::{Instant, timeout};
+use wharf_protocol::cost::PriceSource;
+use wharf_protocol::{Price, Timestamp};
 
 use super::account::{Account, Kind};
 use crate::http::{Endpoint, place, read_at_most};
@@ -37,6 +40,8 @@ const MAX_MODELS: usize = 500;
 #[derive(Debug, Clone)]
 pub(super) struct Listed {
     pub(super) at: Instant,
+    /// The same by the clock on the wall, for whoever reads it elsewhere.
+    pub(super) said_at: Timestamp,
     /// `Err`: why it cannot be used.
     pub(super) outcome: Result<Arc<Found>, String>,
 }
@@ -47,10 +52,13 @@ pub(super) struct Found {
     models: Vec<FoundModel>,
 }
 
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub(super) struct FoundModel {
     pub(super) name: String,
     pub(super) context_tokens: Option<u64>,
+    pub(super) output_tokens: Option<u64>,
+    pub(super) images: Option<bool>,
+    pub(super) price: Option<Price>,
 }
 
 impl Account {
@@ -64,7 +72,7 @@ impl Account {
             return listed.clone();
         }
         let outcome = self.ask_for_list().await.map(Arc::new);
-        let now = Listed { at: Instant::now(), outcome };
+        let now = Listed { at: Instant::now(), said_at: Timestamp::now(), outcome };
         *listed = Some(now.clone());
         now
     }
@@ -170,6 +178,8 @@ struct GeminiModel {
     #[serde(default)]
     input_token_limit: Option<u64>,
     #[serde(default)]
+    output_token_limit: Option<u64>,
+    #[serde(default)]
     supported_generation_methods: Vec<String>,
 }
 
@@ -179,27 +189,72 @@ impl GeminiModel {
     }
 }
 
-#[derive(Deserialize)]
+/// One model, as the servers that tell more than a name say it. What is of another type than expected is as good as absent.
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct WireModel {
     id: String,
     /// vLLM.
-    #[serde(default)]
-    max_model_len: Option<u64>,
-    /// OpenRouter.
-    #[serde(default)]
-    context_length: Option<u64>,
+    max_model_len: Value,
+    /// OpenRouter, Together.
+    context_length: Value,
+    /// Groq.
+    context_window: Value,
+    max_completion_tokens: Value,
+    /// Mistral.
+    max_context_length: Value,
     /// Anthropic.
-    #[serde(default)]
-    max_input_tokens: Option<u64>,
+    max_input_tokens: Value,
+    max_tokens: Value,
     /// llama.cpp.
-    #[serde(default)]
-    meta: Option<WireMeta>,
+    meta: Value,
+    /// OpenRouter: what its best upstream takes, which may be less; what goes in; and what it costs, in dollars per token.
+    top_provider: Value,
+    architecture: Value,
+    pricing: Value,
 }
 
-#[derive(Deserialize)]
-struct WireMeta {
-    #[serde(default)]
-    n_ctx: Option<u64>,
+impl WireModel {
+    fn context_tokens(&self) -> Option<u64> {
+        let served = self.meta.get("n_ctx").and_then(Value::as_u64);
+        let upstream = self.top_provider.get("context_length").and_then(Value::as_u64);
+        let said = [&self.max_model_len, &self.context_length, &self.context_window, &self.max_context_length];
+        let said = said.into_iter().chain([&self.max_input_tokens]).find_map(Value::as_u64);
+        served.or_else(|| said.into_iter().chain(upstream).min())
+    }
+
+    fn output_tokens(&self) -> Option<u64> {
+        let upstream = self.top_provider.get("max_completion_tokens").and_then(Value::as_u64);
+        upstream.or(self.max_completion_tokens.as_u64()).or(self.max_tokens.as_u64())
+    }
+
+    fn images(&self) -> Option<bool> {
+        let inputs = self.architecture.get("input_modalities")?.as_array()?;
+        Some(inputs.iter().any(|input| input == "image"))
+    }
+
+    /// Only OpenRouter's form: others use the same word for other units.
+    fn price(&self) -> Option<Price> {
+        let part = |name: &str| self.pricing.get(name).and_then(Value::as_str).and_then(millionths_per_million);
+        Some(Price {
+            input: part("prompt")?,
+            output: part("completion")?,
+            cache_read: part("input_cache_read"),
+            cache_write: part("input_cache_write"),
+            above: None,
+            varies: false,
+            source: PriceSource::Provider,
+        })
+    }
+}
+
+/// Dollars per token, as text, in millionths of a dollar per million tokens. A router of routers says -1: it depends.
+fn millionths_per_million(dollars: &str) -> Option<u64> {
+    let (whole, part) = dollars.split_once('.').unwrap_or((dollars, ""));
+    let is_plain = |text: &str| text.chars().all(|c| c.is_ascii_digit());
+    // Finer than that is no price of anything.
+    let part = part.get(..part.len().min(12)).filter(|part| is_plain(part) && is_plain(whole))?;
+    format!("{whole}{part:0<12}").parse().ok()
 }
 
 impl AnyList {
@@ -208,15 +263,19 @@ impl AnyList {
             Self::Bare(models) => (models, Vec::new()),
             Self::Object(list) => (list.data.unwrap_or_default(), list.models.unwrap_or_default()),
         };
-        let model = |wire: WireModel| {
-            let served = wire.meta.and_then(|meta| meta.n_ctx);
-            let context_tokens = served.or(wire.max_model_len).or(wire.context_length).or(wire.max_input_tokens);
-            FoundModel { name: wire.id, context_tokens }
+        let model = |wire: WireModel| FoundModel {
+            context_tokens: wire.context_tokens(),
+            output_tokens: wire.output_tokens(),
+            images: wire.images(),
+            price: wire.price(),
+            name: wire.id,
         };
         let plain = plain.into_iter().filter(|wire| !wire.id.is_empty()).map(model);
         let geminis = geminis.into_iter().filter(GeminiModel::chats).map(|wire| FoundModel {
             name: wire.name.strip_prefix("models/").unwrap_or(&wire.name).to_owned(),
             context_tokens: wire.input_token_limit,
+            output_tokens: wire.output_token_limit,
+            ..FoundModel::default()
         });
         plain.chain(geminis).take(MAX_MODELS).collect()
     }

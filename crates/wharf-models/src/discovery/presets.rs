@@ -20,6 +20,8 @@ pub struct Preset {
     pub(crate) headers: &'static [(&'static str, &'static str)],
     /// Where the models are listed, if not below the base URL.
     pub(crate) list_url: Option<&'static str>,
+    /// Its usage says what a call costs, in dollars.
+    pub(crate) tells_cost: bool,
     /// Where only the provider is named; absent: the first model of its list.
     pub default_model: Option<&'static str>,
     /// What to do when it refuses the key: an instruction, without the full stop.
@@ -47,6 +49,7 @@ const HOSTED: Preset = Preset {
     key_header: None,
     headers: &[],
     list_url: None,
+    tells_cost: false,
     default_model: None,
     refused_key: "",
     place: Place::Hosted,
@@ -85,6 +88,7 @@ pub(super) const PRESETS: &[Preset] = &[
         key_variable: Some("OPENROUTER_API_KEY"),
         // How it names programs in its users' own activity list.
         headers: &[("x-title", "Wharf")],
+        tells_cost: true,
         default_model: Some("openrouter/auto"),
         refused_key: "make a key at https://openrouter.ai/settings/keys; one that was disabled or has expired is refused like a wrong one",
         ..HOSTED

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use wharf_protocol::Price;
 use wharf_protocol::model::Protocol;
 
 use super::config::parse_base_url;
@@ -71,6 +72,7 @@ pub struct ModelSettings {
     pub output_tokens: Option<u64>,
     /// Whether it can be shown images; with `false` it is told of them in words.
     pub images: Option<bool>,
+    pub price: Option<Price>,
 }
 
 /// A profile that cannot be used as it is written.

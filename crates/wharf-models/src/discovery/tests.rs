@@ -1,6 +1,5 @@
 //! Which models there are, with servers that answer on this machine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -253,38 +252,6 @@ fn ollama_is_where_its_variable_says() {
     assert_eq!(at("https://box/"), "https://box/v1");
 }
 
-#[test]
-fn sizes_of_well_known_families() {
-    let sizes: BTreeMap<&str, Option<u64>> =
-        ["gpt-5-mini", "openai/gpt-4o", "o1", "o1x", "gpt-5000", "gemini-2.5-flash", "gpt-oss:120b", "qwen3:8b"]
-            .into_iter()
-            .map(|name| (name, context::of(name)))
-            .collect();
-    expect![[r#"
-        {
-            "gemini-2.5-flash": Some(
-                1048576,
-            ),
-            "gpt-5-mini": Some(
-                400000,
-            ),
-            "gpt-5000": None,
-            "gpt-oss:120b": Some(
-                131072,
-            ),
-            "o1": Some(
-                200000,
-            ),
-            "o1x": None,
-            "openai/gpt-4o": Some(
-                128000,
-            ),
-            "qwen3:8b": None,
-        }
-    "#]]
-    .assert_debug_eq(&sizes);
-}
-
 #[tokio::test]
 async fn gemini_lists_its_models_in_its_own_way() {
     let list = r#"{"models": [
@@ -310,4 +277,101 @@ fn openai_itself_is_asked_by_responses_and_a_stand_in_is_not() {
     assert_eq!(spoken(&elsewhere, None), Protocol::Openai);
     assert_eq!(spoken(&elsewhere, Some(Protocol::Responses)), Protocol::Responses);
     assert_eq!(spoken(&[], Some(Protocol::Openai)), Protocol::Openai);
+}
+
+fn profile(base_url: &str, preset: Option<&str>) -> Profile {
+    Profile { base_url: Some(base_url.to_owned()), preset: preset.map(str::to_owned), ..Profile::default() }
+}
+
+fn with(profiles: Vec<(&str, Profile)>, environment: &[(&str, &str)]) -> Models {
+    let profiles = profiles.into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
+    Models::discover(ModelsConfig { profiles, ..config(environment) })
+}
+
+#[test]
+fn a_provider_that_was_not_reached_is_shown_by_what_is_known_of_it() {
+    let models = Models::discover(config(&[("ANTHROPIC_API_KEY", "x"), ("XAI_API_KEY", "x")]));
+    let row = models.row(models.account("anthropic").unwrap(), None, "anthropic/claude-sonnet-5-5");
+    let shown: Vec<String> = row
+        .models
+        .iter()
+        .filter(|model| model.id.contains("sonnet-5-5") || model.id.contains("haiku-5-5"))
+        .map(|model| {
+            let price = model.price.map(|price| (price.input, price.above.map(|step| step.prompt_tokens)));
+            format!("{} {} {:?} {price:?} {:?}", model.id, model.is_default, model.context_tokens, model.origin)
+        })
+        .collect();
+    expect![[r#"
+        anthropic/claude-sonnet-5-5 true Some(1000000) Some((2000000, None)) Some(Catalogue)
+        anthropic/claude-haiku-5-5 false Some(1000000) Some((100000, Some(100000))) Some(Catalogue)"#]]
+    .assert_eq(&shown.join("\n"));
+    assert!(row.available && row.listed_at.is_none() && row.models.len() > 10);
+    // What is asked of a model stays below the step from which on all of a request costs more.
+    let window = |id: &str| ModelSource::context_tokens(&models, id);
+    assert_eq!(window("anthropic/claude-sonnet-5-5"), Some(1_000_000));
+    assert_eq!(window("anthropic/claude-haiku-5-5"), Some(100_000));
+    assert_eq!(window("xai/grok-4.7"), Some(200_000));
+    // Elsewhere the price is another; the model is the same.
+    assert_eq!(window("openrouter/x-ai/grok-4.7"), Some(500_000));
+    assert!(models.account("openrouter").unwrap().price("x-ai/grok-4.7").is_none());
+}
+
+#[tokio::test]
+async fn a_routers_list_says_what_its_models_take_and_cost() {
+    let list = r#"{"data": [
+        {"id": "maker/large", "context_length": 1000000, "architecture": {"input_modalities": ["text", "image"]},
+         "top_provider": {"context_length": 200000, "max_completion_tokens": 32000},
+         "pricing": {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.000000015"}},
+        {"id": "maker/auto", "context_length": 2000000, "pricing": {"prompt": "-1", "completion": "-1"}},
+        {"id": "maker/odd", "context_length": "many", "pricing": {"prompt": 3}, "top_provider": null}
+    ]}"#;
+    let mut tasks = JoinSet::new();
+    let (url, asked) = serving(&mut tasks, StatusCode::OK, list).await;
+    let said = ModelSettings { context_tokens: Some(64_000), ..ModelSettings::default() };
+    let profile = Profile {
+        models: [("maker/odd".to_owned(), said)].into(),
+        key: Some(Arc::new(Variable { name: "KEY".to_owned(), value: Some(ApiKey::new("x")) })),
+        ..profile(&format!("{url}/v1"), Some("openrouter"))
+    };
+    let models = with(vec![("router", profile)], &[]);
+    let row = models.list(WAIT).await.providers.remove(0);
+    assert!(row.listed_at.is_some() && row.available, "{row:?}");
+    let shown: Vec<String> = row
+        .models
+        .iter()
+        .map(|model| {
+            let price = model.price.map(|price| (price.input, price.output, price.cache_read, price.source));
+            let ModelInfo { id, context_tokens, output_tokens, images, origin, .. } = model;
+            format!("{id} {context_tokens:?} {output_tokens:?} {images:?} {price:?} {origin:?}")
+        })
+        .collect();
+    expect![[r#"
+        router/openrouter/auto None None None None Some(Configuration)
+        router/maker/odd Some(64000) None None None Some(Listed)
+        router/maker/large Some(200000) Some(32000) Some(true) Some((2500000, 10000000, Some(15000), Provider)) Some(Listed)
+        router/maker/auto Some(2000000) None None None Some(Listed)"#]].assert_eq(&shown.join("\n"));
+    models.list(WAIT).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "a list is kept for a while");
+    assert_eq!(models.window("router/maker/large").await, Some(200_000));
+    assert_eq!(models.window("router/maker/odd").await, Some(64_000));
+}
+
+#[tokio::test]
+async fn a_window_is_the_users_word_then_the_servers_then_what_is_known() {
+    let mut tasks = JoinSet::new();
+    let (url, _) = serving(&mut tasks, StatusCode::OK, r#"{"data":[{"id":"gpt-5","max_model_len":9000}]}"#).await;
+    let gone = nowhere().await;
+    let stated = Profile { context_tokens: Some(5_000), ..profile(&url, None) };
+    let profiles = vec![("plain", profile(&url, None)), ("stated", stated), ("gone", profile(&gone, None))];
+    let all = ModelsConfig { context_tokens: Some(77), ..config(&[]) };
+    let profiles = profiles.into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
+    let models = Models::discover(ModelsConfig { profiles, ..all });
+    assert_eq!(models.window("plain/gpt-5").await, Some(9_000));
+    assert_eq!(models.window("stated/gpt-5").await, Some(5_000));
+    assert_eq!(models.window("gone/gpt-5").await, Some(272_000));
+    assert_eq!(
+        models.window("gone/unheard-of").await,
+        None,
+        "what is set for the implicit provider is no word on a profile"
+    );
 }

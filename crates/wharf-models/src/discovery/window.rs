@@ -16,7 +16,7 @@ use serde_json::json;
 use tokio::time::{Instant, timeout};
 
 use super::account::Account;
-use super::context;
+use crate::catalogue;
 use crate::http::{Endpoint, read_at_most};
 use crate::key::ApiKey;
 use crate::remote::below;
@@ -120,7 +120,7 @@ impl Server<'_> {
 
     async fn listed(self, name: &str, is_near: bool) -> Option<u64> {
         // A long way for what is known: a new session's first words would wait for it.
-        let listed = match is_near || context::of(name).is_none() {
+        let listed = match is_near || catalogue::window(name).is_none() {
             true => self.account.list().await,
             false => self.account.last_list()?,
         };

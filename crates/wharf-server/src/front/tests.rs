@@ -29,7 +29,7 @@ impl ModelSource for NoModels {
     }
 
     async fn list(&self, _: std::time::Duration) -> ModelList {
-        ModelList { default: String::new(), reason: String::new(), providers: Vec::new() }
+        ModelList { default: String::new(), reason: String::new(), catalogue_as_of: None, providers: Vec::new() }
     }
 }
 

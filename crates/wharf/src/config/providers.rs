@@ -7,10 +7,12 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use wharf_foreign::file;
-use wharf_models::{Authorities, BadProfile, KeySource, ModelSettings, Profile, ProxyChoice};
+use wharf_models::{Authorities, BadProfile, KeySource, ModelSettings, Profile, ProxyChoice, presets};
+use wharf_protocol::Price;
+use wharf_protocol::cost::PriceSource;
 use wharf_protocol::model::Protocol;
 
-use crate::keys::{CommandKey, FileKey, VariableKey};
+use crate::keys::{CommandKey, FileKey, VariableKey, at_home};
 
 /// Largest file of authorities, in bytes; the usual collection of all of them takes a quarter of a megabyte.
 const CA_MAX_BYTES: u64 = 4 << 20;
@@ -78,6 +80,23 @@ pub struct ModelSection {
     /// Whether it can be shown images.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub images: Option<bool>,
+    /// What it costs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub price: Option<PriceSection>,
+}
+
+/// A model's price, in US dollars per million tokens.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct PriceSection {
+    pub input: f64,
+    pub output: f64,
+    /// Tokens that were read from the provider's cache. Absent: the cost of a call that has some is unknown.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_read: Option<f64>,
+    /// Tokens that were written to it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_write: Option<f64>,
 }
 
 /// Names only: headers and addresses may hold secrets.
@@ -92,24 +111,41 @@ pub fn profiles(
     sections: &BTreeMap<String, ProviderSection>,
     environment: &BTreeMap<String, String>,
 ) -> Result<BTreeMap<String, Profile>, BadProfile> {
-    sections.iter().map(|(name, section)| Ok((name.clone(), profile(name, section, environment)?))).collect()
+    let secrets = secret_variables(sections);
+    let profile = |(name, section): (&String, _)| Ok((name.clone(), profile(name, section, environment, &secrets)?));
+    sections.iter().map(profile).collect()
+}
+
+/// Variables that hold keys. A program that prints one key is not given the others: what it was started with can be read by every process
+/// of the same user, commands of agents among them.
+fn secret_variables(sections: &BTreeMap<String, ProviderSection>) -> Vec<String> {
+    let usual = presets().iter().filter_map(|preset| preset.key_variable).chain(["WHARF_KEY"]).map(str::to_owned);
+    usual.chain(sections.values().filter_map(|section| section.api_key_env.clone())).collect()
 }
 
 fn profile(
     name: &str,
     section: &ProviderSection,
     environment: &BTreeMap<String, String>,
+    secrets: &[String],
 ) -> Result<Profile, BadProfile> {
-    let model = |model: &ModelSection| ModelSettings {
-        context_tokens: model.context_tokens,
-        output_tokens: model.output_tokens,
-        images: model.images,
+    let model = |model: &ModelSection| -> Result<_, &'static str> {
+        Ok(ModelSettings {
+            context_tokens: model.context_tokens,
+            output_tokens: model.output_tokens,
+            images: model.images,
+            price: model.price.as_ref().map(price).transpose()?,
+        })
     };
+    let models: Result<_, &'static str> =
+        section.models.iter().map(|(name, section)| Ok((name.clone(), model(section)?))).collect();
+    let bad_price =
+        |reason: &str| BadProfile { name: name.to_owned(), field: Some("models"), reason: reason.to_owned() };
     let profile = Profile {
         preset: section.preset.clone(),
         protocol: section.protocol,
         base_url: section.base_url.clone(),
-        key: key(name, section, environment)?,
+        key: key(name, section, environment, secrets)?,
         headers: section.headers.clone(),
         proxy: section.proxy.as_deref().map(ProxyChoice::of),
         authorities: section.ca_file.as_deref().map(|path| authorities(name, &at_home(path, environment))),
@@ -118,16 +154,34 @@ fn profile(
         connect_ms: section.connect_ms,
         idle_ms: section.idle_ms,
         attempts: section.attempts,
-        models: section.models.iter().map(|(name, section)| (name.clone(), model(section))).collect(),
+        models: models.map_err(bad_price)?,
     };
     profile.check(name)?;
     Ok(profile)
+}
+
+fn price(section: &PriceSection) -> Result<Price, &'static str> {
+    const WRONG: &str = "a price is in US dollars per million tokens: 0 to 1000000";
+    let millionths = |dollars: f64| match (0.0..=1e6).contains(&dollars) {
+        true => Ok((dollars * 1e6).round() as u64),
+        false => Err(WRONG),
+    };
+    Ok(Price {
+        input: millionths(section.input)?,
+        output: millionths(section.output)?,
+        cache_read: section.cache_read.map(millionths).transpose()?,
+        cache_write: section.cache_write.map(millionths).transpose()?,
+        above: None,
+        varies: false,
+        source: PriceSource::Configuration,
+    })
 }
 
 fn key(
     name: &str,
     section: &ProviderSection,
     environment: &BTreeMap<String, String>,
+    secrets: &[String],
 ) -> Result<Option<Arc<dyn KeySource>>, BadProfile> {
     let bad = |field, reason: &str| BadProfile { name: name.to_owned(), field: Some(field), reason: reason.to_owned() };
     let setting = |field: &str| format!("providers.{name}.{field}");
@@ -148,6 +202,8 @@ fn key(
             Some(Arc::new(FileKey::new(setting("api_key_file"), path)))
         }
         (None, None, Some(command)) => {
+            let mut environment = environment.clone();
+            environment.retain(|name, _| !secrets.contains(name));
             let command = CommandKey::new(setting("api_key_command"), command, environment);
             Some(Arc::new(command.map_err(|reason| bad("api_key_command", reason))?))
         }
@@ -164,12 +220,4 @@ fn authorities(name: &str, path: &Path) -> Authorities {
     let read = file::open(path).and_then(|file| file::read(&file, CA_MAX_BYTES));
     let setting = format!("providers.{name}.ca_file");
     Authorities { pem: read.map_err(|error| format!("{}: {error}", path.display())), setting }
-}
-
-/// `~/` is the user's home.
-pub fn at_home(path: &Path, environment: &BTreeMap<String, String>) -> PathBuf {
-    match (path.strip_prefix("~"), environment.get("HOME").filter(|home| !home.is_empty())) {
-        (Ok(below), Some(home)) => Path::new(home).join(below),
-        _ => path.to_owned(),
-    }
 }

@@ -13,7 +13,7 @@ fn environment() -> BTreeMap<String, String> {
 
 fn command(words: &[&str]) -> CommandKey {
     let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-    CommandKey::new("providers.work.api_key_command".to_owned(), &words, &environment()).unwrap()
+    CommandKey::new("providers.work.api_key_command".to_owned(), &words, environment()).unwrap()
 }
 
 fn variable(name: &str) -> VariableKey {
@@ -76,7 +76,7 @@ async fn a_program_prints_the_key_and_no_shell_reads_its_name() {
 fn a_program_of_the_workspace_is_none() {
     let of = |words: &[&str]| {
         let words: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
-        CommandKey::new(String::new(), &words, &environment()).err()
+        CommandKey::new(String::new(), &words, environment()).err()
     };
     for words in [&["./key"][..], &["bin/key"], &[""], &[], &["a\0b"]] {
         assert!(of(words).is_some(), "{words:?}");

@@ -124,7 +124,8 @@ async fn a_key_command_is_run_once_and_anew_when_its_key_is_refused() {
     let home = WharfHome::new();
     let (config, count) = (home.state.path().join("wharf/config.toml"), home.state.path().join("count"));
     fs::create_dir_all(config.parent().unwrap()).unwrap();
-    let script = format!("echo x >> {0}; echo token-$(wc -l < {0})", count.display());
+    // It sees the user's variables, but no other provider's key.
+    let script = format!("test -z \"$OPENAI_API_KEY\" && echo x >> {0}; echo token-$(wc -l < {0})", count.display());
     fs::write(
         &config,
         format!("[providers.box]\nbase_url = {:?}\napi_key_command = [\"sh\", \"-c\", {script:?}]\n", model.url()),

@@ -3,9 +3,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod cost;
 mod errors;
 mod keys;
+mod listing;
 mod wires;
+mod wizard;
 
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};

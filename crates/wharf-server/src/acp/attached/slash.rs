@@ -127,7 +127,7 @@ fn help() -> String {
 }
 
 fn status(session: &Session) -> String {
-    let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, queued_count, .. } = session;
+    let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, cost, queued_count, .. } = session;
     let further = session.additional_directories.iter().map(|path| ("further directory", path.display().to_string()));
     let mut rows = vec![("session", id.to_string()), ("directory", cwd.display().to_string())];
     rows.extend(further);
@@ -139,6 +139,7 @@ fn status(session: &Session) -> String {
         ("status", status.as_str().to_owned()),
         ("waiting prompts", queued_count.to_string()),
         ("tokens", token_usage.total_tokens.to_string()),
+        ("cost", cost.to_string()),
     ]);
     rows.iter().map(|(name, value)| format!("* {name}: `{value}`\n")).collect()
 }
