@@ -304,6 +304,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         status: wharf_protocol::SessionStatus::Idle,
         message_count: 0,
         token_usage: wharf_protocol::Usage::default(),
+        cost: wharf_protocol::Cost::default(),
         queued_count: 0,
         running_commands: 0,
         last_seq: Seq(1),

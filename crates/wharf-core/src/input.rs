@@ -106,11 +106,10 @@ pub enum Input {
         ask: u64,
         reply: ModelReply,
     },
-    /// `jitter` is a random number that spreads the next attempt.
     ModelFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
     /// What the model wrote when it was asked for a summary, whole.
     SummaryWritten {
@@ -126,7 +125,7 @@ pub enum Input {
     SummaryFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
     /// What a call would touch, as [`Effect::LookAtCall`](crate::Effect::LookAtCall) asked.
     CallSeen {
@@ -217,4 +216,13 @@ pub struct InstructionFile {
     pub bytes: u64,
     /// So many of them were not read.
     pub left_out_bytes: u64,
+}
+
+/// What decides on another attempt of a model call, beside its error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Again {
+    /// A random number that spreads attempts which would come together.
+    pub jitter: u16,
+    /// How often such a call is tried, where its model has a number of its own.
+    pub attempts: Option<u32>,
 }

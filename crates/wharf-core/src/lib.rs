@@ -43,7 +43,7 @@ mod tests;
 pub use crate::config::{CoreConfig, Recovery, SubjectsOf};
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
-pub use crate::input::{EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Surroundings};
+pub use crate::input::{Again, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Surroundings};
 pub use crate::message::{message_of, told};
 pub use crate::outcome::{Accepted, Answer, Effect, Outcome, Rejected};
 pub use crate::policy::PathRules;

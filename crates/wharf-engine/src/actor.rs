@@ -17,7 +17,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use wharf_core::{Answer, Core, Effect, Input, Outcome, Rejected};
+use wharf_core::{Again, Answer, Core, Effect, Input, Outcome, Rejected};
 use wharf_failpoints::point;
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
@@ -283,6 +283,7 @@ impl Actor {
         }
         let Some(call) = self.model.as_mut().filter(|_| !waits) else { return Ok(()) };
         let is_over = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+        let again = Again { jitter: jitter(), attempts: call.attempts };
         let input = match (event, call.summary.take()) {
             (ModelEvent::Text(text), Some(summary)) if summary.len() + text.len() <= SUMMARY_BYTES => {
                 call.summary = Some(summary + &text);
@@ -290,7 +291,7 @@ impl Actor {
             }
             (ModelEvent::Text(_), Some(_)) => {
                 self.model = None;
-                Input::SummaryFailed { ask, error: endless(), jitter: 0 }
+                Input::SummaryFailed { ask, error: endless(), again: Again::default() }
             }
             (ModelEvent::Reasoning(_), Some(summary)) => {
                 call.summary = Some(summary);
@@ -300,13 +301,13 @@ impl Actor {
                 point("engine.summary_written");
                 Input::SummaryWritten { ask, text, reply }
             }
-            (ModelEvent::Failed(error), Some(_)) => Input::SummaryFailed { ask, error, jitter: jitter() },
+            (ModelEvent::Failed(error), Some(_)) => Input::SummaryFailed { ask, error, again },
             // Told above.
             (ModelEvent::Window, _) => return Ok(()),
             (ModelEvent::Text(text), None) => Input::ModelText { ask, text },
             (ModelEvent::Reasoning(text), None) => Input::ModelReasoning { ask, text },
             (ModelEvent::Finished(reply), None) => Input::ModelFinished { ask, reply },
-            (ModelEvent::Failed(error), None) => Input::ModelFailed { ask, error, jitter: jitter() },
+            (ModelEvent::Failed(error), None) => Input::ModelFailed { ask, error, again },
         };
         if is_over {
             self.model = None;
@@ -450,8 +451,9 @@ impl Actor {
             };
             let context_tokens = models.window(&name).await.or_else(|| model.context_tokens());
             let is_news = context_tokens.is_some() && context_tokens != known;
+            let attempts = model.attempts();
             let opening = async move { model.stream(request).await }.boxed();
-            Ok(FoundModel { context_tokens, is_news, opening })
+            Ok(FoundModel { context_tokens, is_news, attempts, opening })
         };
         let mut call = ModelCall::new(ask, connecting.boxed());
         call.summary = (wish != Wish::Reply).then(String::new);

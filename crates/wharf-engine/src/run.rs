@@ -32,6 +32,8 @@ pub(crate) struct ModelCall {
     pub(crate) ask: u64,
     /// The size of the model's context, once it is known.
     pub(crate) context_tokens: Option<u64>,
+    /// How often such a call is tried, where its model has a number of its own.
+    pub(crate) attempts: Option<u32>,
     /// What has come of a summary, where it is asked for one: nobody is shown it before it is whole.
     pub(crate) summary: Option<String>,
     stage: AskStage,
@@ -51,6 +53,8 @@ pub(crate) struct FoundModel {
     pub(crate) context_tokens: Option<u64>,
     /// Nobody knew it when the request was made.
     pub(crate) is_news: bool,
+    /// As of [`ModelCall`].
+    pub(crate) attempts: Option<u32>,
     pub(crate) opening: Opening,
 }
 
@@ -74,7 +78,8 @@ pub(crate) enum ModelEvent {
 
 impl ModelCall {
     pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
-        Self { ask, context_tokens: None, summary: None, stage: AskStage::Connecting(connecting), held: None }
+        let stage = AskStage::Connecting(connecting);
+        Self { ask, context_tokens: None, attempts: None, summary: None, stage, held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -109,8 +114,8 @@ impl ModelCall {
         loop {
             match &mut self.stage {
                 AskStage::Connecting(connecting) => match connecting.await {
-                    Ok(FoundModel { context_tokens, is_news, opening }) => {
-                        self.context_tokens = context_tokens;
+                    Ok(FoundModel { context_tokens, is_news, attempts, opening }) => {
+                        (self.context_tokens, self.attempts) = (context_tokens, attempts);
                         self.stage = AskStage::Opening(opening);
                         if is_news {
                             return ModelEvent::Window;

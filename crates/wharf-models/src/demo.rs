@@ -9,8 +9,9 @@ mod plan;
 use async_trait::async_trait;
 use futures_util::stream;
 use wharf_protocol::context::is_note;
+use wharf_protocol::cost::PriceSource;
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
-use wharf_protocol::{Message, Role, StopReason};
+use wharf_protocol::{CallCost, Message, Role, StopReason};
 
 use crate::{Delta, Model, ModelRequest, ModelStream};
 use plan::{Outcome, Step};
@@ -21,6 +22,7 @@ pub struct DemoModel;
 
 impl DemoModel {
     pub(crate) const NAME: &'static str = "demo";
+    pub(crate) const PROVIDER: &'static str = "demo";
 
     /// Whether a configured model means this one.
     pub(crate) fn is_called(model: &str) -> bool {
@@ -53,6 +55,8 @@ impl Model for DemoModel {
             tool_calls: calls,
             // It has no tokens to count.
             usage: None,
+            // It is no provider's.
+            cost: Some(CallCost { nano_usd: 0, source: PriceSource::Provider }),
             provider_data: None,
         };
         let deltas = words.into_iter().map(Delta::Text).chain([Delta::Finished(reply)]);

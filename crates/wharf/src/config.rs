@@ -3,6 +3,7 @@
 mod keys;
 mod layers;
 mod mcp;
+mod providers;
 mod show;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use wharf_protocol::{Mode, Rule};
 pub use keys::known_keys;
 pub use layers::{ConfigError, Flags, Layered, Source, default_path, load};
 pub use mcp::{McpSection, servers as mcp_servers};
+pub use providers::{ProviderSection, profiles};
 pub use show::show;
 
 /// The whole configuration. Every key may stand in the file, in the environment (`server.port` is `WHARF_SERVER_PORT`), and
@@ -62,6 +64,8 @@ pub struct Config {
     pub containment: ContainmentSetting,
     /// Further environment variables that commands of the agent may see.
     pub pass_environment: Vec<String>,
+    /// Model providers, by names of your own: `NAME/MODEL` is a model of one.
+    pub providers: BTreeMap<String, ProviderSection>,
     /// MCP servers that every session has, by their names.
     pub mcp: BTreeMap<String, McpSection>,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives like `wharf_engine=debug`.
@@ -216,6 +220,7 @@ impl Default for Config {
             recovery: RecoveryChoice::Continue,
             containment: ContainmentSetting::None,
             pass_environment: Vec::new(),
+            providers: BTreeMap::new(),
             mcp: BTreeMap::new(),
             log: "warn".to_owned(),
             instructions: InstructionsSection::default(),

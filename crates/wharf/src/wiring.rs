@@ -8,33 +8,50 @@ use anyhow::Context as _;
 use wharf_engine::{Engine, EngineConfig, InstructionsConfig, Parts, Recovery};
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_mcp::{Mcp, McpConfig};
-use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
+use wharf_models::{BadProfile, KeySource, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::{Toolbox, ToolsConfig};
 
-use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};
+use crate::config::{Config, RecoveryChoice, default_path, mcp_servers, profiles};
 use crate::failure::{Exit, Failure};
+use crate::keys::{VariableKey, at_home};
 use crate::process;
 use crate::state::StateDir;
 
 /// The models that can be used. Connects to nothing.
 pub fn models(config: &Config, environment: &BTreeMap<String, String>) -> anyhow::Result<Models> {
-    let api_key = match &config.api_key_env {
-        Some(name) => Some(environment.get(name).map(ApiKey::new).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("the variable {name}, which api_key_env names, is not set"))
-        })?),
+    let key = match &config.api_key_env {
+        Some(name) => {
+            let key = VariableKey::new("api_key_env".to_owned(), name.clone(), environment);
+            key.look().map_err(|reason| Failure::new(Exit::Usage, reason))?;
+            Some(Arc::new(key) as Arc<dyn KeySource>)
+        }
         None => None,
     };
-    Ok(Models::discover(ModelsConfig {
+    let bad = |bad: BadProfile| {
+        Failure::new(Exit::Usage, bad.to_string())
+            .hint("`wharf config path` names the file, docs/configuration.md has an example")
+    };
+    let config = ModelsConfig {
         model: config.model.clone(),
         base_url: config.base_url.clone(),
         protocol: config.protocol,
-        api_key,
+        key,
+        profiles: profiles(&config.providers, environment).map_err(bad)?,
         context_tokens: config.context_tokens,
         model_idle_ms: config.limits.model_idle_ms,
         environment: environment.clone(),
         ..ModelsConfig::default()
-    }))
+    };
+    config.check().map_err(bad)?;
+    Ok(Models::discover(config))
+}
+
+/// Says which profiles cannot be used as things are. The others can, and what is missing may come.
+pub fn say_unready(models: &Models) {
+    for (name, reason) in models.unready() {
+        tracing::warn!("the models of providers.{name} cannot be used yet: {reason}");
+    }
 }
 
 /// The built-in tools.
@@ -96,14 +113,16 @@ pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
 }
 
 /// What is ours beside the state, so that no agent reads it: the configuration, in its directory or where it was named, and a
-/// key for another server.
+/// keys for other servers and for providers.
 fn masked(config: &Config, config_file: Option<&Path>, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let usual = default_path(environment);
     let named = config_file.and_then(|path| std::path::absolute(path).ok());
     let key = config.client.key_file.as_ref().and_then(|path| std::path::absolute(path).ok());
+    let keys = config.providers.values().filter_map(|provider| provider.api_key_file.as_ref());
+    let keys = keys.map(|path| at_home(path, environment));
     // The file beside its directory: it may be a link to another place.
     let directory = usual.as_deref().and_then(Path::parent).map(Path::to_owned);
-    [directory, usual, named, key].into_iter().flatten().collect()
+    [directory, usual, named, key].into_iter().flatten().chain(keys).collect()
 }
 
 /// What models are told of where a session works. The user's own file lies beside the configuration, where that usually is.

@@ -85,7 +85,10 @@ impl Core {
             EventBody::MessageStart(start) => open_reply(turn, &start.message_id).is_started = true,
             EventBody::MessageChunk(chunk) => fold_chunk(turn, chunk),
             EventBody::AgentThinking(reasoning) => fold_reasoning(turn, reasoning),
-            EventBody::UsageUpdated(usage) => turn.usage = usage.turn,
+            EventBody::UsageUpdated(usage) => {
+                turn.usage = usage.turn;
+                turn.cost = usage.cost.map_or(turn.cost, |cost| cost.turn);
+            }
             EventBody::ModelRetrying(retrying) => turn.attempt = retrying.attempt,
             _ => {}
         }

@@ -1,7 +1,7 @@
 //! The turn that runs: what it answers, how far it has come, its time.
 
 use wharf_protocol::event::TurnStarted;
-use wharf_protocol::{MessageId, StopReason, Timestamp, TurnId, Usage};
+use wharf_protocol::{Cost, MessageId, StopReason, Timestamp, TurnId, Usage};
 
 use super::repeats::Repeats;
 use super::reply::{ModelState, OpenReply};
@@ -20,6 +20,7 @@ pub(crate) struct OpenTurn {
     pub(crate) attempt: u32,
     pub(crate) resumes: u32,
     pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
     /// The last text that the agent said.
     pub(crate) response: String,
     /// What the model is saying.
@@ -61,6 +62,7 @@ impl OpenTurn {
             attempt: 0,
             resumes: 0,
             usage: Usage::default(),
+            cost: Cost::default(),
             response: String::new(),
             reply: None,
             cancel: None,

@@ -28,7 +28,7 @@ use wharf_protocol::{
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Outcome, Recovery,
+    Again, Answer, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Outcome, Recovery,
     Surroundings,
 };
 
@@ -213,7 +213,7 @@ impl Script {
                 Input::ModelFinished { ask, reply: reply("refusal", rest.split(" / ").map(proposed).collect()) }
             }
             "calls" => Input::ModelFinished { ask, reply: reply("", rest.split(" / ").map(proposed).collect()) },
-            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), again: Again::default() },
             "progress" | "finish" | "error" | "plan" => self.call_input(verb, rest),
             "answer" => Input::Answer {
                 permission_id: self.names.id(word()).parse().unwrap(),
@@ -278,7 +278,7 @@ impl Script {
                 };
                 Input::SummaryWritten { ask, text: text.to_owned(), reply }
             }
-            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), again: Again::default() },
             "delete" => Input::Delete { by: None },
             "drain" => Input::Drain,
             "tools" => Input::ToolsChanged(self.tools(words)),
@@ -415,7 +415,7 @@ pub(crate) fn failed(reason: CallErrorReason, told: &str) -> ToolError {
 pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
     let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
     let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110, ..Usage::default() };
-    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), provider_data: None }
+    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), cost: None, provider_data: None }
 }
 
 pub(crate) fn proposed(call: &str) -> ProposedCall {

@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use serde_json::json;
 use tokio::sync::Semaphore;
 use wharf_engine::EngineError;
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageQuery, UsageReport};
 use wharf_protocol::{
     EncodedEvent, EventKind, MessageId, Prompt, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus,
 };
@@ -93,6 +93,10 @@ impl Logs for Faulty {
 
     async fn session_count(&self) -> Result<u64, StoreError> {
         self.inner.session_count().await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.inner.usage(query).await
     }
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {

@@ -71,8 +71,13 @@ impl ModelSource for TestModels {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
-        ModelList { default: "test/model".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
+    async fn list(&self, _: std::time::Duration) -> ModelList {
+        ModelList {
+            default: "test/model".to_owned(),
+            reason: "a test".to_owned(),
+            catalogue_as_of: None,
+            providers: Vec::new(),
+        }
     }
 }
 
@@ -116,6 +121,7 @@ impl Model for TestModels {
                             announces_call: false,
                             tool_calls,
                             usage: Some(usage),
+                            cost: None,
                             provider_data: None,
                         };
                         return Some((Ok(Delta::Finished(finished)), (steps, calls, true)));

@@ -112,6 +112,11 @@ impl PipedProcess {
         self.0.ended().await
     }
 
+    /// Waits for the same end; what went wrong, if something did. Safe to drop.
+    pub async fn failure(&mut self) -> Option<String> {
+        self.0.failure().await
+    }
+
     /// Asks everything to end, waits, kills.
     pub async fn stop(self) {
         self.0.stop().await;
@@ -120,17 +125,18 @@ impl PipedProcess {
 
 impl Below {
     async fn ended(&mut self) -> String {
+        self.failure().await.unwrap_or_else(|| "it ended".to_owned())
+    }
+
+    async fn failure(&mut self) -> Option<String> {
         match self {
             Self::Kept { .. } => match self.next_frame().await {
-                Ok(Some((wire::ENDED, body))) => match serde_json::from_slice::<HowEnded>(&body) {
-                    Ok(end) => told(end),
-                    Err(_) => "it ended".to_owned(),
-                },
-                _ => "it was killed along with its keeper".to_owned(),
+                Ok(Some((wire::ENDED, body))) => serde_json::from_slice::<HowEnded>(&body).ok().and_then(told),
+                _ => Some("it was killed along with its keeper".to_owned()),
             },
             Self::Own { child, .. } => match child.wait().await {
-                Ok(status) => crate::status::describe(status).1.unwrap_or_else(|| "it ended".to_owned()),
-                Err(error) => error.to_string(),
+                Ok(status) => crate::status::describe(status).1,
+                Err(error) => Some(error.to_string()),
             },
         }
     }
@@ -168,12 +174,9 @@ impl Below {
     }
 }
 
-fn told(end: HowEnded) -> String {
+fn told(end: HowEnded) -> Option<String> {
     match end.status() {
-        Some(status) => match crate::status::describe(status) {
-            (_, Some(words)) => format!("it ended: {words}"),
-            _ => "it ended".to_owned(),
-        },
-        None => "it was stopped".to_owned(),
+        Some(status) => crate::status::describe(status).1.map(|words| format!("it ended: {words}")),
+        None => Some("it was stopped".to_owned()),
     }
 }

@@ -10,9 +10,9 @@ use crate::permission::{Grant, Permission, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
-    ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, ForkedFrom, MessageId, Mode,
-    PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus, StopReason,
-    TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
+    ApiError, CallCost, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Cost, ForkedFrom,
+    MessageId, Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus,
+    StopReason, TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -511,6 +511,27 @@ pub struct UsageUpdated {
     pub context_tokens: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_limit: Option<u64>,
+    /// The call alone; absent where its provider does not count, and in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Usage>,
+    /// Which model was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Absent in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<UsageCost>,
+}
+
+/// What model calls have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageCost {
+    /// The call alone; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallCost>,
+    /// This turn so far.
+    pub turn: Cost,
+    /// This session so far.
+    pub session: Cost,
 }
 
 /// The model is asked to sum up what stands before a message, so that the summary can take its place. Nothing is left out yet.

@@ -1,7 +1,7 @@
 //! How events change the view of a session.
 
 use super::{Event, EventBody};
-use crate::{Seal, Session, SessionStatus, Usage};
+use crate::{Cost, Seal, Session, SessionStatus, Usage};
 
 /// Longest title made from a prompt, in characters.
 const TITLE_MAX_CHARS: usize = 80;
@@ -33,6 +33,7 @@ impl Session {
             status: SessionStatus::Idle,
             message_count: 0,
             token_usage: Usage::default(),
+            cost: Cost::default(),
             queued_count: 0,
             running_commands: 0,
             last_seq: event.seq,
@@ -108,7 +109,10 @@ impl Session {
             EventBody::MessageComplete(_) | EventBody::MessageError(_) => self.message_count += 1,
             EventBody::CommandStarted(_) => self.running_commands += 1,
             EventBody::CommandEnded(_) => self.running_commands = self.running_commands.saturating_sub(1),
-            EventBody::UsageUpdated(usage) => self.token_usage = usage.session,
+            EventBody::UsageUpdated(usage) => {
+                self.token_usage = usage.session;
+                self.cost = usage.cost.map_or(self.cost, |cost| cost.session);
+            }
             _ => {}
         }
     }

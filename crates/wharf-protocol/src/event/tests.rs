@@ -129,6 +129,12 @@ fn permission_id() -> PermissionId {
     "perm-a".parse().unwrap()
 }
 
+fn usage_cost() -> crate::event::UsageCost {
+    let source = crate::cost::PriceSource::Catalogue;
+    let sum = crate::Cost { nano_usd: 12_000, priced_calls: 1, unpriced_calls: 2 };
+    crate::event::UsageCost { call: Some(crate::CallCost { nano_usd: 12_000, source }), turn: sum, session: sum }
+}
+
 fn usage() -> Usage {
     Usage { prompt_tokens: 10, completion_tokens: 5, total_tokens: 15, ..Usage::default() }
 }
@@ -370,7 +376,16 @@ fn samples() -> Vec<EventBody> {
             }],
         }
         .into(),
-        UsageUpdated { turn: usage(), session: usage(), context_tokens: 900, context_limit: Some(8_192) }.into(),
+        UsageUpdated {
+            turn: usage(),
+            session: usage(),
+            context_tokens: 900,
+            context_limit: Some(8_192),
+            call: Some(usage()),
+            model: Some("test/model".to_owned()),
+            cost: Some(usage_cost()),
+        }
+        .into(),
         ContextCompacted {
             tokens_before: 9_000,
             tokens_after: 4_000,

@@ -14,7 +14,7 @@ use wharf_protocol::{
 
 use crate::tests::bench::{Bench, config, rule};
 use crate::tests::script::{around, completed, failed, failure, proposed, reply};
-use crate::{Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
+use crate::{Again, Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
@@ -206,7 +206,7 @@ impl Run {
             Op::Empty => self.finished(Vec::new()),
             Op::Fail(kind, wish) if self.bench.is_summing_up => {
                 self.bench.ask = None;
-                Input::SummaryFailed { ask, error: failure(kind, wish), jitter: 77 }
+                Input::SummaryFailed { ask, error: failure(kind, wish), again: Again { jitter: 77, attempts: None } }
             }
             Op::Summary(bytes) => {
                 if self.bench.is_summing_up {
@@ -217,7 +217,7 @@ impl Run {
             Op::Compact => Input::Compact { focus: None, by: None },
             Op::Fail(kind, wish) => {
                 self.bench.ask = None;
-                Input::ModelFailed { ask, error: failure(kind, wish), jitter: 77 }
+                Input::ModelFailed { ask, error: failure(kind, wish), again: Again { jitter: 77, attempts: None } }
             }
             Op::Stale(age) => Input::ModelText { ask: ask.saturating_sub(age + 1), text: "stale".to_owned() },
             Op::Progress(at) => match self.running(at) {

@@ -113,7 +113,7 @@ fn bodies_of_many_shapes() {
         Overloaded: loading model (HTTP 503)
         Overloaded: Overloaded (HTTP 529)
         Timeout: HTTP 408
-        Refused: HTTP 404
+        NoApi: HTTP 404
         Refused: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
         512 bytes
     "#]]

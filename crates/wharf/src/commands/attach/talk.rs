@@ -186,11 +186,11 @@ impl<'a> Talk<'a> {
             SessionSlash::Help => self.screen.answer(&slash::help()),
             SessionSlash::Status => {
                 self.session = self.client.session(&self.session.id).await?;
-                let Session { id, status, agent_name, model, mode, thinking, token_usage, .. } = &self.session;
+                let Session { id, status, agent_name, model, mode, thinking, token_usage, cost, .. } = &self.session;
                 let (agent, model, status) = (clean(agent_name), clean(model), status.as_str());
                 let tokens = token_usage.total_tokens;
                 let text = format!(
-                    "{id}  {status}\nagent {agent}  model {model}  mode {mode}  thinking {thinking}\ntokens {tokens}\n"
+                    "{id}  {status}\nagent {agent}  model {model}  mode {mode}  thinking {thinking}\ntokens {tokens}  cost {cost}\n"
                 );
                 self.screen.answer(&text);
             }
