@@ -32,7 +32,12 @@ pub fn recorded(output_dir: &Path, call: &CallId, output_limit: usize) -> Option
     let duration_ms = ended.at_ms.saturating_sub(status.started_ms);
     let captured = excerpt.finish(Some((path, ended.kept_bytes)));
     let output = captured.text.clone();
-    let finished = ExecutionEnd::of(ended.end).map(|end| Finished { end, captured, strays: ended.strays, survivors: ended.survivors });
+    let finished = ExecutionEnd::of(ended.end).map(|end| Finished {
+        end,
+        captured,
+        strays: ended.strays,
+        survivors: ended.survivors,
+    });
     let outcome = finished.map(|finished| finished.outcome(duration_ms, output_limit));
     Some(RecordedCall { outcome, output, duration_ms })
 }
