@@ -68,6 +68,7 @@ async fn play(protocol: &str, field: &str) {
     server = server.restart().await;
     model.wait_for_requests(5).await;
     prompt(&server, &id, "[[say last]]").await;
+    model.wait_for_requests(6).await;
     let raw: Vec<String> = model.requests().iter().map(|request| request.raw.replace(CACHE_MARK, "")).collect();
     assert_eq!(raw.len(), 6, "{protocol}");
     for pair in raw.windows(2) {
