@@ -7,6 +7,7 @@ use super::*;
 
 const KEY: &str = "sk-secret-of-the-user";
 
+#[allow(clippy::disallowed_methods, reason = "a test finds the programs that it starts")]
 fn environment() -> BTreeMap<String, String> {
     std::env::vars().filter(|(name, _)| name == "PATH").chain([("KEY".to_owned(), KEY.to_owned())]).collect()
 }

@@ -1,6 +1,7 @@
 //! Providers that the user describes, through the real binary: profiles beside each other, keys, wires, and what is said when something is
 //! wrong.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod cost;

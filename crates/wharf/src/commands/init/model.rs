@@ -61,7 +61,7 @@ pub fn run(global: &Global, environment: &BTreeMap<String, String>, args: &InitM
         })?;
         asking.say("it answers");
     }
-    profile.section.model = Some(model.clone());
+    profile.section.model = Some(model);
     let is_default = match (args.default, file.default_model()) {
         (true, _) => true,
         (false, None) => !asking.is_possible() || asking.yes("use it for new sessions?", true)?,
