@@ -1,4 +1,4 @@
-//! What a tool call or a background command came to, before the core makes an event of it: the one form in which tools, the
+//! The outcome of a tool call or a background command, before the core makes an event of it: the one form in which tools, the
 //! processes below them, the engine and the core hand it on.
 
 use std::path::PathBuf;
@@ -70,7 +70,7 @@ impl ToolError {
 /// What is known beyond the log of a call whose server died.
 #[derive(Debug, Clone, PartialEq)]
 pub struct RecordedCall {
-    /// What it came to, where it had ended before it could be cut off: by itself or at its own limit.
+    /// Its outcome, where it had ended before it could be cut off: by itself or at its own limit.
     pub outcome: Option<CallOutcome>,
     /// What it had put out, within the limit.
     pub output: String,

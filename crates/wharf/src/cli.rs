@@ -316,7 +316,7 @@ pub enum InitCommand {
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
-Writes [providers.NAME] into the configuration file; everything else in it is preserved, and a backup is kept next to it. A key
+Writes [providers.NAME] into the configuration file; everything else in it is preserved, and a backup is kept next to it. A key \
 that is typed is never shown; it goes into a file of its own that only you can read. On a terminal, what no flag says is asked.
 
 Examples:

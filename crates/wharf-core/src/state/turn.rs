@@ -38,7 +38,7 @@ pub(crate) struct OpenTurn {
     pub(crate) is_refused: bool,
     /// A summary was asked for since the last reply.
     pub(crate) is_summed_up: bool,
-    /// So many summaries in a row came to nothing.
+    /// So many summaries in a row failed.
     pub(crate) failed_summaries: u32,
     /// So often the model was told of its workspace.
     pub(crate) notes: u32,

@@ -52,13 +52,19 @@ fn shown(list: &ModelList, most: usize, now: Timestamp) -> String {
         clean(default),
         style.dim(&format!("({})", one_line(&list.reason, 200)))
     );
-    let mut has_known = false;
+    let (mut has_known, mut stands_apart) = (false, true);
     for provider in &list.providers {
+        // Those without models stand below each other, a line each.
+        let is_short = provider.models.is_empty();
+        if stands_apart || !is_short {
+            text.push('\n');
+        }
+        stands_apart = !is_short;
         let mark = if provider.available { "✓" } else { "·" };
         let reason = one_line(&provider.reason, 300);
         let age = provider.listed_at.map(|at| format!("; listed {}", ago(now, at))).unwrap_or_default();
         let head = format!("{reason}{age}");
-        text.push_str(&format!("\n{mark} {} {}\n", style.bold(&clean(&provider.name)), style.dim(&head)));
+        text.push_str(&format!("{mark} {} {}\n", style.bold(&clean(&provider.name)), style.dim(&head)));
         has_known |= provider.models.iter().any(|model| model.price.is_some_and(|price| is_of_catalogue(&price)));
         text.push_str(&models(provider, most, &style));
     }

@@ -31,7 +31,7 @@ impl ConfigFile {
             Failure::new(Exit::Failed, format!("{} cannot be used: {error:#}", place())).hint("it was left as it is")
         })?;
         let document = change.text().unwrap_or_default().parse::<DocumentMut>().map_err(|error| {
-            Failure::new(Exit::Usage, format!("{}: {}", place(), clean(error.message()))).hint("mend it first")
+            Failure::new(Exit::Usage, format!("{}: {}", place(), clean(error.message()))).hint("fix it first")
         })?;
         Ok(Self { path: path.to_owned(), change, document })
     }
