@@ -1,8 +1,7 @@
 //! The cryptography below TLS: one provider for the process, chosen here. Whoever builds a client or a listener that speaks TLS calls
 //! [`choose_provider`] before.
 //!
-//! It is *ring*: it builds in a fifth of the time that `aws-lc-rs` takes, which is the longest single wait of a first build, and needs
-//! neither CMake nor NASM.
+//! It is *ring*: `aws-lc-rs` was the longest single wait of a first build ([decision 22](../../../docs/decisions/0022-two-profiles-and-ring.md)).
 
 /// Makes *ring* the process's provider, unless somebody who embeds this has chosen one. Cheap, any number of times.
 pub fn choose_provider() {
