@@ -233,7 +233,14 @@ async fn what_a_model_answers_to_a_prompt_that_the_disk_refused_is_seen_by_nobod
     assert!(matches!(refused, Err(EngineError::Storage(_))), "{refused:?}");
     store.is_full.store(false, Ordering::SeqCst);
     assert_eq!(test.kinds(&session).await, before);
-    let turn = test.turn(&session, "again").await;
+    // Until the session is taken up again, whoever comes hears of the disk once more.
+    let accepted = loop {
+        match test.prompt(&session, "again").await {
+            Ok(accepted) => break accepted,
+            Err(error) => assert!(matches!(error, EngineError::Storage(_)), "{error:?}"),
+        }
+    };
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
     assert_eq!(turn.status, TurnStatus::Completed);
     let texts = test.log(&session).await.iter().filter(|event| event.kind() == EventKind::PromptReceived).count();
     assert_eq!(texts, 1, "what was refused is not there");
