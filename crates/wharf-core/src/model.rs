@@ -6,7 +6,7 @@ use serde_json::{Map, Value};
 use wharf_foreign::nesting;
 use wharf_protocol::event::{
     AgentThinking, CallErrorReason, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
-    ReplyDefect, UsageCost, UsageUpdated,
+    ReplyDefect, SessionUpdated, UsageCost, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{
@@ -282,6 +282,10 @@ impl Core {
         if is_fresh && let Some(delay_ms) = self.retry_delay(&error, again) {
             return self.retry(&error, delay_ms, again);
         }
+        if is_fresh && self.fall_back(&error) {
+            // `advance` asks the other model.
+            return;
+        }
         if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
             // Also where the turn fails: the next prompt is to fit.
             let is_smaller = self.make_smaller(limit, asked, is_fresh);
@@ -308,6 +312,17 @@ impl Core {
         };
         let retryable = error.kind.is_retryable();
         self.fail_turn(StopReason::Error, ApiError { retryable, ..ApiError::new(code, error.message) });
+    }
+
+    /// The session goes on with the next model, if there is one: the list is gone through once, as nothing goes back in it.
+    fn fall_back(&mut self, error: &ModelError) -> bool {
+        let (models, failed) = (&self.config.fallback_models, &self.session.model);
+        let next = models.iter().position(|model| model == failed).map_or(0, |at| at + 1);
+        let Some(next) = models.get(next).filter(|_| error.kind.is_retryable()) else { return false };
+        let reason = Some(format!("{failed} failed: {}", error.message));
+        let changed = SessionUpdated { model: Some(next.clone()), reason, ..SessionUpdated::default() };
+        self.emit_in_turn(changed);
+        true
     }
 
     fn forget_ask(&mut self) {

@@ -59,7 +59,11 @@ impl Core {
             EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
             EventBody::ContextNoted(noted) => self.fold_noted(noted),
             // Another provider counts in another way.
-            EventBody::SessionUpdated(changed) if changed.model.is_some() => self.measure = Measure::default(),
+            EventBody::SessionUpdated(changed) if changed.model.is_some() => {
+                self.measure = Measure::default();
+                // Each model has its own attempts.
+                self.turn.iter_mut().for_each(|turn| turn.attempt = 0);
+            }
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
         }

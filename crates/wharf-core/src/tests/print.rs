@@ -310,7 +310,8 @@ fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {
     let thinking = e.thinking.map(|thinking| format!("thinking {thinking}"));
     let archived = e.archived.map(|archived| format!("archived {archived}"));
     let recovery = e.recovery.map(|recovery| format!("recovery {recovery:?}"));
-    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived, recovery];
+    let reason = e.reason.as_ref().map(|reason| format!("as {reason}"));
+    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived, recovery, reason];
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

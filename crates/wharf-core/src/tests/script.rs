@@ -68,6 +68,7 @@ fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
             "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
             "queue" => config.queue_limit = value.parse().unwrap(),
             "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "fallback" => config.fallback_models = value.split(',').map(str::to_owned).collect(),
             "titles" => config.asks_for_titles = value == "asked",
             "other" => config.other_agents = [(value.to_owned(), 1)].into(),
             "resumes" => config.max_resumes = value.parse().unwrap(),

@@ -379,6 +379,7 @@ impl crate::transcript::TurnOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeTitle {
     AskedAgain,
+    OtherModel,
     Compacting,
     CompactionFailed,
     Compacted,
@@ -388,8 +389,9 @@ pub enum NoticeTitle {
 
 impl NoticeTitle {
     /// Every one, in the vocabulary's order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 7] = [
         Self::AskedAgain,
+        Self::OtherModel,
         Self::Compacting,
         Self::CompactionFailed,
         Self::Compacted,
@@ -401,6 +403,7 @@ impl NoticeTitle {
     pub const fn id(self) -> &'static str {
         match self {
             Self::AskedAgain => "asked_again",
+            Self::OtherModel => "other_model",
             Self::Compacting => "compacting",
             Self::CompactionFailed => "compaction_failed",
             Self::Compacted => "compacted",
@@ -413,6 +416,7 @@ impl NoticeTitle {
     pub const fn title(self) -> &'static str {
         match self {
             Self::AskedAgain => "The model is asked again",
+            Self::OtherModel => "Another model goes on",
             Self::Compacting => "The model sums up what was said",
             Self::CompactionFailed => "Nothing was summed up",
             Self::Compacted => "The conversation was made shorter",

@@ -116,6 +116,10 @@ impl Renderer {
     ) {
         match &event.body {
             EventBody::SessionUpdated(changed) if !is_replay && options::concerns(changed) => {
+                if let Some(reason) = changed.reason.as_ref().filter(|_| self.shows.notices) {
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Warning, NoticeTitle::OtherModel.title());
+                    out.push(update(acp::SessionUpdate::Notice(notice.description(reason.clone()))));
+                }
                 out.push(Effect::Settings { mode_changed: changed.mode.is_some() });
             }
             EventBody::PromptReceived(PromptReceived { message_id, content, .. }) => {
