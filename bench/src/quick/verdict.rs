@@ -8,7 +8,10 @@ use crate::quick::baseline::{Baseline, tolerance};
 
 pub fn print(baseline: &Baseline, figures: &BTreeMap<String, f64>) -> Result<()> {
     let width = figures.keys().map(|name| name.chars().count()).max().unwrap_or(0);
-    println!("\n| {:<width$} | {:>12} | {:>12} | {:>8} | {:>7} | verdict |", "figure", "baseline", "now", "change", "at most");
+    println!(
+        "\n| {:<width$} | {:>12} | {:>12} | {:>8} | {:>7} | verdict |",
+        "figure", "baseline", "now", "change", "at most"
+    );
     let dashes = [width + 2, 14, 14, 10, 9, 9].map(|count| "-".repeat(count)).join("|");
     println!("|{dashes}|");
     for (name, now) in figures {

@@ -191,6 +191,9 @@ pub struct TurnCompleted {
     /// The agent's last message of the turn.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
 }
 
@@ -200,6 +203,9 @@ pub struct TurnCancelled {
     /// What the agent had said by then.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -212,6 +218,9 @@ pub struct TurnFailed {
     /// What the agent had said by then.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
 }
 

@@ -171,6 +171,7 @@ fn samples() -> Vec<EventBody> {
             additional_directories: Some(Vec::new()),
             archived: Some(true),
             recovery: Some(RecoveryPolicy::Continue),
+            reason: Some("openai/big failed: overloaded".to_owned()),
             by: by(),
         }
         .into(),
@@ -215,6 +216,7 @@ fn samples() -> Vec<EventBody> {
             stop_reason: StopReason::EndTurn,
             response: "Done.".to_owned(),
             usage: usage(),
+            cost: Some(usage_cost().turn),
             duration_ms: 1_200,
         }
         .into(),
@@ -222,6 +224,7 @@ fn samples() -> Vec<EventBody> {
             stop_reason: StopReason::Cancelled,
             response: "Half".to_owned(),
             usage: usage(),
+            cost: Some(usage_cost().turn),
             duration_ms: 800,
             by: by(),
         }
@@ -231,6 +234,7 @@ fn samples() -> Vec<EventBody> {
             error: ApiError::new(ErrorCode::ProviderError, "no key").with_details(json!({ "status": 401 })),
             response: String::new(),
             usage: Usage::default(),
+            cost: None,
             duration_ms: 5,
         }
         .into(),
