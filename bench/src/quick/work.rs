@@ -19,6 +19,7 @@ use crate::reader::read_turn;
 
 const SAY: &str = "[[say a few words of an answer]]";
 const TURNS: usize = 10;
+const LINE: &str = "* Keep the tests green, and say in the commit why the change is made.\n";
 /// Files in a repository.
 const FILES: usize = 200;
 const TOOL_TURNS: usize = 5;
@@ -97,7 +98,7 @@ fn repository() -> Result<TempDir> {
     let inner = repository.path().join("inner");
     fs::create_dir(&inner)?;
     for (directory, bytes) in [(repository.path(), 8 << 10), (inner.as_path(), 2 << 10)] {
-        fs::write(directory.join("AGENTS.md"), "Keep the tests green.\n".repeat(bytes / 22))?;
+        fs::write(directory.join("AGENTS.md"), LINE.repeat(bytes / LINE.len()))?;
     }
     for n in 0..FILES {
         fs::write(inner.join(format!("file-{n}")), "text\n")?;
