@@ -251,28 +251,36 @@ impl Core {
         cost: Option<CallCost>,
         context_tokens: u64,
     ) {
-        let (mut turn, mut session) = (Usage::default(), self.session.token_usage);
-        let (mut turn_cost, mut session_cost) = (Cost::default(), self.session.cost);
-        if let Some(open) = &self.turn {
-            (turn, turn_cost) = (open.usage, open.cost);
-        }
-        for sum in [&mut turn, &mut session] {
-            *sum += call.unwrap_or_default();
-        }
-        for sum in [&mut turn_cost, &mut session_cost] {
-            sum.add(cost);
-        }
+        let (mut turn, mut turn_cost) = self.turn_sums();
+        turn += call.unwrap_or_default();
+        turn_cost.add(cost);
+        let told = self.usage_told((turn, turn_cost), model, call, cost, context_tokens);
+        self.emit_in_turn(told);
+    }
+
+    /// The same of a call that is no part of a turn, whether one runs or not.
+    pub(crate) fn count_beside(&mut self, model: String, call: Option<Usage>, cost: Option<CallCost>) {
+        let told = self.usage_told(self.turn_sums(), model, call, cost, self.expected());
+        self.emit(None, told);
+    }
+
+    fn turn_sums(&self) -> (Usage, Cost) {
+        self.turn.as_ref().map(|open| (open.usage, open.cost)).unwrap_or_default()
+    }
+
+    fn usage_told(
+        &self,
+        (turn, turn_cost): (Usage, Cost),
+        model: String,
+        call: Option<Usage>,
+        cost: Option<CallCost>,
+        context_tokens: u64,
+    ) -> UsageUpdated {
+        let (mut session, mut session_cost) = (self.session.token_usage, self.session.cost);
+        session += call.unwrap_or_default();
+        session_cost.add(cost);
         let cost = Some(UsageCost { call: cost, turn: turn_cost, session: session_cost });
-        let context_limit = self.window();
-        self.emit_in_turn(UsageUpdated {
-            turn,
-            session,
-            context_tokens,
-            context_limit,
-            call,
-            model: Some(model),
-            cost,
-        });
+        UsageUpdated { turn, session, context_tokens, context_limit: self.window(), call, model: Some(model), cost }
     }
 
     pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, again: Again) {

@@ -294,7 +294,8 @@ impl Script {
             }
             "title" => {
                 let ask = self.bench.core.titling.as_ref().and_then(|titling| titling.ask).unwrap_or_default();
-                Input::TitleWritten { ask, text: rest.replace('_', "\n") }
+                let reply = Some(("demo/small".to_owned(), reply("", Vec::new())));
+                Input::TitleWritten { ask, text: rest.replace('_', "\n"), reply }
             }
             "tick" => Input::Tick,
             verb => panic!("unknown command {verb}"),
