@@ -249,3 +249,29 @@ fn what_is_kept_has_a_limit() {
     }
     assert!(cache.get(&[0; 32]).is_none());
 }
+
+#[test]
+fn a_refusal_is_about_all_images_or_about_these() {
+    let with = request(vec![message(Role::User, vec![crate::tests::image()])]);
+    let all = [
+        "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj (http 500)",
+        "failed to deserialize the json body: unknown variant `image_url`, expected `text`",
+        "no endpoints found that support image input",
+        "this model does not support image inputs",
+        "invalid content type. image_url is only supported by certain models: unsupported",
+    ];
+    for said in all {
+        assert_eq!(refusal(said, &with), Some(Refusal::All), "{said}");
+    }
+    let these = [
+        "failed to load image or audio file",
+        "messages.0.content.1.image.source.base64: image exceeds 5 mb maximum: 5243000 bytes > 5242880 bytes",
+        "could not process image",
+        "you uploaded an unsupported image. please make sure your image has of one the following formats: ['png']",
+    ];
+    for said in these {
+        assert_eq!(refusal(said, &with), Some(Refusal::These), "{said}");
+    }
+    assert_eq!(refusal("max_tokens is too large", &with), None);
+    assert_eq!(refusal(all[0], &request(vec![user("hi")])), None, "there is none to leave out");
+}

@@ -145,6 +145,29 @@ async fn a_server_that_refuses_images_is_asked_without_them() {
 }
 
 #[tokio::test]
+async fn an_image_that_is_refused_once_turns_off_no_others() {
+    for (protocol, name) in
+        [("openai", "m"), ("responses", "m"), ("anthropic", "claude-opus-4-8"), ("gemini", "gemini-3-m")]
+    {
+        let model = ScriptedModel::start().await;
+        model.push(Reply::http_error(400, "Could not process image")).push(Reply::text("Without."));
+        model.push(Reply::text("With."));
+        let home = WharfHome::new();
+        let server = serve(&home, &[("mine", protocol, &model, "")]).await;
+        let id = session(&server, &format!("mine/{name}")).await;
+        let image = json!({ "type": "image", "data": picture::png(8, 8), "mime_type": "image/png" });
+        let content = json!([{ "type": "text", "text": "See" }, image]);
+        for said in ["Without.", "With."] {
+            let (_, answer) = prompt(&server, &id, &content).await;
+            assert_eq!(answer["response"], said, "{protocol}: {answer:#}");
+        }
+        let shown: Vec<usize> = model.requests().iter().map(|request| images(&request.body).len()).collect();
+        assert_eq!(shown, [1, 0, 2], "{protocol}");
+        assert_eq!(unseen(&server, &id).await, [json!({ "unsupported": 1 }), Value::Null], "{protocol}");
+    }
+}
+
+#[tokio::test]
 async fn what_no_model_could_see_is_refused_or_told_in_words() {
     let model = ScriptedModel::start().await;
     model.push(Reply::tool("read_file", json!({ "path": "huge.png" }))).push(Reply::text("Too large."));
