@@ -10,7 +10,7 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{
-    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, Usage,
+    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, UnseenImages, Usage,
 };
 
 use crate::core::Core;
@@ -124,7 +124,7 @@ impl Core {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, cost, provider_data } = reply;
+        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, cost, provider_data, unseen } = reply;
         let is_refused = stop_reason == StopReason::Refusal;
         let provider_data = provider_data.filter(|data| is_loggable(data) && !is_refused);
         if is_refused {
@@ -133,6 +133,8 @@ impl Core {
         }
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
+        // Told again only where it is another number, or another model.
+        let unseen = if unseen == self.unseen { UnseenImages::default() } else { unseen };
         let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id, stop_reason);
         self.emit_in_turn(MessageComplete {
             message_id,
@@ -145,6 +147,7 @@ impl Core {
             usage,
             model: model.clone(),
             provider_data,
+            unseen,
         });
         self.count_call(model, usage, cost);
         // In the same outcome, and so in the same commit: they must never be taken for calls that wait.

@@ -383,18 +383,20 @@ pub enum NoticeTitle {
     Compacting,
     CompactionFailed,
     Compacted,
+    ImagesUnseen,
     CommandEnded,
     ServerBack,
 }
 
 impl NoticeTitle {
     /// Every one, in the vocabulary's order.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::AskedAgain,
         Self::OtherModel,
         Self::Compacting,
         Self::CompactionFailed,
         Self::Compacted,
+        Self::ImagesUnseen,
         Self::CommandEnded,
         Self::ServerBack,
     ];
@@ -407,6 +409,7 @@ impl NoticeTitle {
             Self::Compacting => "compacting",
             Self::CompactionFailed => "compaction_failed",
             Self::Compacted => "compacted",
+            Self::ImagesUnseen => "images_unseen",
             Self::CommandEnded => "command_ended",
             Self::ServerBack => "server_back",
         }
@@ -420,6 +423,7 @@ impl NoticeTitle {
             Self::Compacting => "The model sums up what was said",
             Self::CompactionFailed => "Nothing was summed up",
             Self::Compacted => "The conversation was made shorter",
+            Self::ImagesUnseen => "Images were not shown to the model",
             Self::CommandEnded => "A background command has ended",
             Self::ServerBack => "The server was started again",
         }

@@ -145,6 +145,10 @@ impl Renderer {
                 for call in message.tool_calls.iter().filter(|call| self.is_new_call(changes, &call.call_id)) {
                     out.push(update(self.calls.announced(&call.call_id, &call.tool_name, &call.arguments)));
                 }
+                if self.shows.notices && !is_replay && !message.unseen.is_none() {
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Warning, NoticeTitle::ImagesUnseen.title());
+                    out.push(update(acp::SessionUpdate::Notice(notice.description(message.unseen.in_words()))));
+                }
             }
             EventBody::ToolCallStart(start) => {
                 out.push(update(self.calls.started(start, self.is_new_call(changes, &start.call_id))));

@@ -211,6 +211,7 @@ pub mod bodies {
             usage: Some(USAGE),
             model: "demo/demo".to_owned(),
             provider_data: None,
+            unseen: wharf_protocol::UnseenImages::default(),
         }
         .into()
     }

@@ -155,6 +155,7 @@ impl Narrator {
             Notice::Cleared { .. } => "what was said is forgotten".to_owned(),
             Notice::Compacting { .. } => "the model sums up what was said".to_owned(),
             Notice::CompactionFailed { error } => format!("nothing was summed up: {}", one_line(error, SUMMARY_CHARS)),
+            Notice::Unseen(unseen) => unseen.in_words(),
             Notice::Compacted { .. } => match &event.body {
                 EventBody::ContextCompacted(compacted) => compacted.in_words(),
                 _ => return,
