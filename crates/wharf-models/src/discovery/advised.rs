@@ -113,6 +113,11 @@ impl Account {
                 self.url_setting,
                 self.protocol_setting()
             ),
+            ModelErrorKind::Connection if said.contains("peer certificate") => format!(
+                "{provider} shows a certificate that is not trusted here: {said}. What to do: name the file of the authority that signed it as \
+                 providers.{provider}.ca_file, or change {}",
+                self.url_setting
+            ),
             ModelErrorKind::Connection | ModelErrorKind::Timeout => {
                 let is_local = self.preset.is_some_and(super::Preset::is_local);
                 let start = if is_local { "start the server, or change" } else { "look at the network, or change" };

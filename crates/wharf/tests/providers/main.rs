@@ -9,6 +9,7 @@ mod errors;
 mod images;
 mod keys;
 mod listing;
+mod tls;
 mod wires;
 mod wizard;
 
