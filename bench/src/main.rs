@@ -3,6 +3,8 @@
 //! A figure is compared with the least that could do the same: a server that only says hello, a proxy that only forwards
 //! the model's bytes. The targets are those of the architecture page.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 mod bare;
 mod bridge;
 mod crowd;

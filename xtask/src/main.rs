@@ -1,5 +1,7 @@
 //! The project's own commands: everything that a fresh checkout needs beyond `cargo build`.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 mod bench;
 mod check;
 mod command;

@@ -17,6 +17,8 @@
 //! # }
 //! ```
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 mod auth;
 mod auto;
 mod backend;

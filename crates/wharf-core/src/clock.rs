@@ -3,10 +3,8 @@
 use wharf_protocol::Timestamp;
 use wharf_protocol::event::CallErrorReason;
 
-use crate::calls::RunningCall;
 use crate::core::Core;
-use crate::model::ModelState;
-use crate::turn::Ending;
+use crate::state::{Ending, ModelState, RunningCall};
 
 /// A tool keeps its own time limit; only one that fails to is stopped from here, so much later.
 const TIMEOUT_SLACK_MS: u64 = 5_000;

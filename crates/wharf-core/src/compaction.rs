@@ -7,12 +7,14 @@ use wharf_protocol::event::{
     AgentIdle, CompactReason, ContextCompacted, ContextCompacting, ContextCompactionFailed, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_protocol::{Event, RecoveryPolicy, SessionStatus, StopReason, Timestamp, TurnId, Usage};
+use wharf_protocol::{RecoveryPolicy, SessionStatus, StopReason, Timestamp, Usage};
 
+use crate::config::Recovery;
 use crate::context::{Refused, WINDOWS};
 use crate::core::Core;
-use crate::summary::{self, Form};
-use crate::{Answer, Effect, Recovery, Rejected};
+use crate::outcome::{Answer, Effect, Rejected};
+use crate::state::{Form, SummaryStage};
+use crate::summary;
 
 /// A summary that a server died with so often is not asked for again: what is left out mechanically has to do.
 const MAX_ATTEMPTS: u32 = 2;
@@ -29,45 +31,6 @@ const MIN_ASKED_TOKENS: u64 = 64;
 /// Of what follows the cut, the newest messages are kept up to this part of the window, in per cent, and these many tokens.
 const KEPT: u64 = 20;
 const KEPT_MAX_TOKENS: u64 = 20_000;
-
-/// The compaction that is going on.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Compaction {
-    pub(crate) begun: ContextCompacting,
-    pub(crate) turn_id: Option<TurnId>,
-    pub(crate) at: Timestamp,
-
-    // What follows is this process's alone and not on the log.
-    pub(crate) stage: SummaryStage,
-    form: Form,
-    /// Repetitions of the model call.
-    repeated: u32,
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) enum SummaryStage {
-    #[default]
-    Idle,
-    Asked {
-        ask: u64,
-    },
-    Waiting {
-        until: Timestamp,
-    },
-}
-
-impl Compaction {
-    pub(crate) fn begun(event: &Event, begun: &ContextCompacting) -> Self {
-        Self {
-            begun: begun.clone(),
-            turn_id: event.turn_id.clone(),
-            at: event.timestamp,
-            stage: SummaryStage::Idle,
-            form: Form::Prefix,
-            repeated: 0,
-        }
-    }
-}
 
 impl Core {
     /// Somebody wants the conversation summed up.
@@ -94,12 +57,12 @@ impl Core {
             return None;
         }
         let at = self.shown.cut_at(self.kept_tokens(Some(window)))?;
-        (self.scaled(self.shown.won_by(at)) >= window / 100 * MIN_WON).then_some(at)
+        (self.measure.scaled(self.shown.won_by(at)) >= window / 100 * MIN_WON).then_some(at)
     }
 
     /// What of the newest is kept word for word, in tokens.
     fn kept_tokens(&self, window: Option<u64>) -> u64 {
-        let share = window.map_or(u64::MAX, |window| self.unscaled(window / 100 * KEPT));
+        let share = window.map_or(u64::MAX, |window| self.measure.unscaled(window / 100 * KEPT));
         share.min(KEPT_MAX_TOKENS)
     }
 
@@ -113,7 +76,7 @@ impl Core {
     ) {
         let Some(first) = self.shown.messages().get(at) else { return };
         let kept_from = first.message_id.clone();
-        let tokens = self.scaled(self.shown.tokens_before(at));
+        let tokens = self.measure.scaled(self.shown.tokens_before(at));
         let (context_limit, asked_tokens) = (refused.limit, refused.asked);
         let model = context_limit.or(asked_tokens).map(|_| self.session.model.clone());
         let begun =
@@ -153,7 +116,7 @@ impl Core {
             CompactReason::Overflow => summary::BUDGET_AFTER_OVERFLOW,
             CompactReason::Window | CompactReason::Asked => summary::BUDGET,
         };
-        self.unscaled(self.usable(window) / 100 * share)
+        self.measure.unscaled(self.usable(window) / 100 * share)
     }
 
     fn is_asked(&self, ask: u64) -> bool {
@@ -183,7 +146,7 @@ impl Core {
         let open = self.compaction.as_ref()?;
         let before = self.shown.position(&open.begun.kept_from).map_or(0, |at| self.shown.tokens_before(at));
         let takes = text.len() as u64 / 4;
-        let most = self.window().map_or(u64::MAX, |window| self.unscaled(self.usable(window) / 4));
+        let most = self.window().map_or(u64::MAX, |window| self.measure.unscaled(self.usable(window) / 4));
         match reply.stop_reason {
             _ if text.trim().is_empty() => Some("the model wrote none"),
             StopReason::MaxTokens => Some("the model did not come to its end"),
@@ -327,50 +290,6 @@ impl Core {
             let begun =
                 ContextCompacting { attempt, context_limit: None, asked_tokens: None, model: None, ..open.begun };
             self.emit(open.turn_id, begun);
-        }
-    }
-
-    pub(crate) fn fold_compacting(&mut self, event: &Event, begun: &ContextCompacting) {
-        self.told(begun.model.as_ref(), begun.context_limit, begun.asked_tokens);
-        if begun.reason == CompactReason::Overflow {
-            self.counted = None;
-        }
-        if let Some(turn) = &mut self.turn {
-            turn.is_summed_up = true;
-            turn.overflows += u32::from(begun.reason == CompactReason::Overflow && begun.attempt == 1);
-        }
-        self.compaction = Some(Compaction::begun(event, begun));
-    }
-
-    pub(crate) fn fold_compacted(&mut self, compacted: &ContextCompacted) {
-        let is_end = self.compaction.take().is_some();
-        self.told(compacted.model.as_ref(), compacted.context_limit, compacted.asked_tokens);
-        self.shown.compact(compacted);
-        self.counted = None;
-        let Some(turn) = &mut self.turn else { return };
-        // One that a summary was asked for was counted when it began.
-        turn.overflows += u32::from(!is_end && compacted.reason == CompactReason::Overflow);
-        if compacted.summary_error.is_some() {
-            turn.failed_summaries += 1;
-        } else if compacted.summary.is_some() {
-            turn.failed_summaries = 0;
-        }
-    }
-
-    pub(crate) fn fold_compaction_failed(&mut self) {
-        self.compaction = None;
-        if let Some(turn) = &mut self.turn {
-            turn.failed_summaries += 1;
-        }
-    }
-
-    /// What a model's server said when it refused what is shown now.
-    fn told(&mut self, model: Option<&String>, context_limit: Option<u64>, asked: Option<u64>) {
-        if let (Some(model), Some(tokens)) = (model, context_limit) {
-            self.told_window = Some((model.clone(), tokens));
-        }
-        if let Some(asked) = asked.filter(|_| model == Some(&self.session.model)) {
-            self.measure(asked, self.estimated());
         }
     }
 }

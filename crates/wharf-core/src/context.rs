@@ -1,10 +1,11 @@
 //! The model's window: what is known of it, and requests that fit.
 
 use serde_json::json;
-use wharf_protocol::event::{CompactReason, ContextCompacted, MessageComplete};
+use wharf_protocol::event::{CompactReason, ContextCompacted};
 use wharf_protocol::{ApiError, ErrorCode};
 
 use crate::core::Core;
+use crate::state::{Counted, SPARE};
 
 /// From this share of the window on, without the reserve for the reply, what is shown is made smaller, in per cent.
 const COMPACT_ABOVE: u64 = 80;
@@ -19,32 +20,11 @@ const RESERVE_MAX_TOKENS: u64 = 8_192;
 /// Longest result, in per cent of the window; of a longer one head and tail are shown.
 const RESULT_MAX: u64 = 25;
 
-/// What a provider that has not counted yet is taken to count for what is estimated as a thousand tokens.
-pub(crate) const UNMEASURED: u64 = 1_000;
-
-/// What is not counted takes so much more than estimated, in per mille: the error of the estimate.
-const SPARE: u64 = 1_150;
-
-/// A provider that counts less or more than this for an estimate of a thousand is not believed: it left cached tokens out, or cut the
-/// request without a word; or it counted hidden text.
-const MEASURED: std::ops::RangeInclusive<u64> = 500..=4_000;
-
-/// Requests of fewer tokens say next to nothing about a provider's counting.
-const MIN_MEASURED: u64 = 500;
-
 /// So often one model call is made smaller and asked again; then the turn fails.
 const MAX_OVERFLOWS: u32 = 4;
 
 /// Windows that a server may name, in tokens; others are misread numbers.
 pub(crate) const WINDOWS: std::ops::RangeInclusive<u64> = 256..=100_000_000;
-
-/// The last request as its provider counted it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Counted {
-    pub(crate) tokens: u64,
-    /// The estimate of the messages in it.
-    pub(crate) shown: u64,
-}
 
 /// What a server said of a request that it refused, in tokens.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -80,9 +60,9 @@ impl Core {
 
     /// What the next request will take, in tokens: what the provider counted of it, and an estimate of what came since.
     pub(crate) fn expected(&self) -> u64 {
-        match self.counted {
-            Some(Counted { tokens, shown }) => tokens + self.scaled(self.shown.total.saturating_sub(shown)),
-            None => self.scaled(self.shown.total) + self.fixed(),
+        match self.measure.counted {
+            Some(Counted { tokens, shown }) => tokens + self.measure.scaled(self.shown.total.saturating_sub(shown)),
+            None => self.measure.scaled(self.shown.total) + self.fixed(),
         }
     }
 
@@ -90,47 +70,12 @@ impl Core {
     pub(crate) fn expected_after(&self, plan: &ContextCompacted) -> u64 {
         let mut after = self.shown.clone();
         after.compact(plan);
-        self.scaled(after.total) + self.fixed()
+        self.measure.scaled(after.total) + self.fixed()
     }
 
     /// What is in every request: instructions and tools.
     pub(crate) fn fixed(&self) -> u64 {
-        self.scaled(self.instructions_tokens + self.tools_tokens)
-    }
-
-    pub(crate) fn scaled(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(self.per_mille) / 1_000 * SPARE / 1_000
-    }
-
-    pub(crate) fn unscaled(&self, tokens: u64) -> u64 {
-        tokens.saturating_mul(1_000) / self.per_mille.max(1) * 1_000 / SPARE
-    }
-
-    /// The provider has counted a request that was estimated. Whether it is believed.
-    pub(crate) fn measure(&mut self, counted: u64, estimated: u64) -> bool {
-        let per_mille = counted.saturating_mul(1_000) / estimated.max(1);
-        let is_believed = estimated >= MIN_MEASURED && MEASURED.contains(&per_mille);
-        if is_believed {
-            self.per_mille = per_mille;
-        }
-        is_believed
-    }
-
-    /// A reply says what its request took.
-    pub(crate) fn measure_reply(&mut self, complete: &MessageComplete) {
-        let tokens = complete.usage.map_or(0, |usage| usage.prompt_tokens);
-        let shown = self.shown.total;
-        self.counted = self.measure(tokens, self.estimated()).then_some(Counted { tokens, shown });
-    }
-
-    /// Another provider counts in another way.
-    pub(crate) fn forget_measure(&mut self) {
-        (self.counted, self.per_mille) = (None, UNMEASURED);
-    }
-
-    /// The request as it is estimated, without what is known of the provider's counting.
-    pub(crate) fn estimated(&self) -> u64 {
-        self.shown.total + self.instructions_tokens + self.tools_tokens
+        self.measure.scaled(self.instructions_tokens + self.tools_tokens)
     }
 
     /// Whether the next request would come near the window.
@@ -155,7 +100,7 @@ impl Core {
 
     /// What the messages are to come down to, as they are estimated.
     pub(crate) fn target(&self, window: u64) -> u64 {
-        self.unscaled(self.room(window).1)
+        self.measure.unscaled(self.room(window).1)
     }
 
     /// Does not depend on what was measured: what was shortened once stays as it is.
@@ -181,9 +126,10 @@ impl Core {
         let limit = limit.filter(|limit| WINDOWS.contains(limit));
         let refused = Refused { limit, asked };
         // What was counted was wrong, or of another request. It is forgotten with the event that says what follows from it.
-        let before = (self.counted.take(), self.per_mille);
+        let before = self.measure;
+        self.measure.counted = None;
         if let Some(asked) = asked {
-            self.measure(asked, self.estimated());
+            self.measure.take(asked, self.estimated());
         }
         let now = self.shown.total;
         // What the numbers say is tried once; a server that refuses that too, or names none, gets half, and at last the least.
@@ -198,7 +144,7 @@ impl Core {
         let may_ask = is_fresh && overflows == 0 && window.is_some();
         let shrunk = self.shrink(target, CompactReason::Overflow, refused, may_ask);
         if shrunk == Shrunk::Not {
-            (self.counted, self.per_mille) = before;
+            self.measure = before;
         }
         shrunk != Shrunk::Not && overflows < MAX_OVERFLOWS
     }
@@ -238,20 +184,21 @@ impl Core {
     pub(crate) fn does_not_fit(&self, said: &str, limit: Option<u64>) -> ApiError {
         let window = limit.filter(|limit| WINDOWS.contains(limit)).into_iter().chain(self.window()).min();
         let (fixed, tools) = (self.fixed(), self.config.tools.len());
-        let rest = self.scaled(self.shown.total);
+        let rest = self.measure.scaled(self.shown.total);
         let model = &self.session.model;
         // As much again for what is shown and the reply.
         let needed = (2 * fixed).next_multiple_of(1_024);
         let size = window.map(|window| format!(" ({window} tokens)")).unwrap_or_default();
         let smaller: Vec<_> =
             self.config.other_agents.iter().filter(|(_, tokens)| *tokens < self.tools_tokens).collect();
-        let fits =
-            |tokens: u64| window.is_none_or(|window| self.scaled(self.instructions_tokens + tokens) * 5 / 4 < window);
+        let fits = |tokens: u64| {
+            window.is_none_or(|window| self.measure.scaled(self.instructions_tokens + tokens) * 5 / 4 < window)
+        };
         let best = smaller.iter().filter(|(_, tokens)| fits(*tokens)).min_by_key(|(_, tokens)| *tokens);
         let way_out = match best.or_else(|| smaller.iter().min_by_key(|(_, tokens)| *tokens)) {
             Some((name, tokens)) => format!(
                 ", or an agent with fewer tools: `{name}` needs about {} (`--agent {name}`, `agent_name` over the API)",
-                self.scaled(self.instructions_tokens + tokens)
+                self.measure.scaled(self.instructions_tokens + tokens)
             ),
             None => String::new(),
         };

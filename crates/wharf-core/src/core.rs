@@ -1,4 +1,6 @@
-//! The session: its state, the way in for inputs, and the one way in which events come to be.
+//! The session: its state, and the one way in which events come to be and change it.
+
+mod fold;
 
 use std::mem;
 use std::sync::Arc;
@@ -10,16 +12,12 @@ use wharf_protocol::{
     CallId, Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, ToolSpec, TurnId,
 };
 
-use crate::calls::Call;
-use crate::commands::Commands;
-use crate::compaction::Compaction;
-use crate::context::{Counted, UNMEASURED};
+use crate::config::CoreConfig;
 use crate::ids::Ids;
-use crate::permissions::Permissions;
-use crate::queue::Prompts;
-use crate::shown::{self, INSTRUCTIONS_TOKENS, MESSAGE_TOKENS, ShownMessages};
-use crate::turn::OpenTurn;
-use crate::{Accepted, Answer, CoreConfig, Effect, Input, Outcome, Rejected};
+use crate::outcome::{Answer, Effect, Outcome, Rejected};
+use crate::shown::ShownMessages;
+use crate::size::{self, INSTRUCTIONS_TOKENS};
+use crate::state::{Call, Commands, Compaction, Measure, OpenTurn, Permissions, Prompts};
 
 /// One session's state machine.
 #[derive(Debug)]
@@ -39,10 +37,7 @@ pub struct Core {
     /// A model, and the window that its server named, in tokens.
     pub(crate) told_window: Option<(String, u64)>,
     pub(crate) compaction: Option<Compaction>,
-    /// What the provider counted of the last request, where that still is what is shown.
-    pub(crate) counted: Option<Counted>,
-    /// What the session's model's provider counts for what is estimated as a thousand tokens.
-    pub(crate) per_mille: u64,
+    pub(crate) measure: Measure,
 
     // What follows is this process's alone and not on the log.
     pub(crate) ids: Ids,
@@ -52,6 +47,7 @@ pub struct Core {
     /// The session ends as soon as nothing runs; who wants it.
     pub(crate) deleting: Option<Option<String>>,
     pub(crate) answerers: usize,
+    /// What the session's model takes, in tokens, where that is known before it is asked.
     pub(crate) context_limit: Option<u64>,
     /// What the tools' schemas take of the model's context, in tokens.
     pub(crate) tools_tokens: u64,
@@ -106,7 +102,7 @@ impl Core {
     }
 
     fn empty(session: Session, config: CoreConfig, entropy: u128) -> Self {
-        let tools_tokens = shown::schema_tokens(&config.tools);
+        let tools_tokens = size::schema_tokens(&config.tools);
         Self {
             now: session.updated_at,
             session,
@@ -122,8 +118,7 @@ impl Core {
             deleted: false,
             told_window: None,
             compaction: None,
-            counted: None,
-            per_mille: UNMEASURED,
+            measure: Measure::default(),
             ids: Ids::new(entropy),
             is_taken_up: true,
             draining: false,
@@ -135,85 +130,6 @@ impl Core {
             skip_to: None,
             events: Vec::new(),
             effects: Vec::new(),
-        }
-    }
-
-    /// Takes an input; a loaded session does nothing by itself until [`Core::recover`] was called. Inputs about a model call or a tool call that is over change nothing.
-    pub fn handle(&mut self, now: Timestamp, input: Input) -> Outcome {
-        self.now = now;
-        if self.deleted {
-            return self.outcome(Err(Rejected::Deleted));
-        }
-        let answer = match input {
-            Input::Prompt(prompt) => self.prompt_received(prompt),
-            Input::Cancel { by, force, clear_queue, turn_id } => self.cancel(by, force, clear_queue, turn_id),
-            Input::Withdraw { message_id, by } => self.withdraw(message_id, by),
-            Input::Reprioritise { message_id, priority } => self.reprioritise(message_id, priority),
-            Input::Answer { permission_id, option, by, message } => self.answer(permission_id, option, by, message),
-            Input::Update { change, by } => self.update(change, by),
-            Input::Clear { by } => self.clear(by),
-            Input::Compact { focus, by } => self.compact_as_asked(focus, by),
-            Input::Delete { by } => self.delete(by),
-            Input::Execute { tool_name, arguments, by: _ } => self.execute(tool_name, arguments),
-            Input::StartCommand(new) => self.start_command(new),
-            Input::StopCommand { command_id, by } => self.stop_command(&command_id, by),
-            input => {
-                self.report(input);
-                Ok(Answer::Done)
-            }
-        };
-        self.advance();
-        let answer = answer.map(|answer| self.placed(answer));
-        self.outcome(answer)
-    }
-
-    /// Inputs that nobody waits for.
-    fn report(&mut self, input: Input) {
-        match input {
-            Input::WindowKnown { ask } => self.window_known(ask),
-            Input::ModelText { ask, text } => self.model_text(ask, text),
-            Input::ModelReasoning { ask, text } => self.model_reasoning(ask, text),
-            Input::ModelFinished { ask, reply } => self.model_finished(ask, reply),
-            Input::ModelFailed { ask, error, jitter } => self.model_failed(ask, error, jitter),
-            Input::SummaryWritten { ask, text, reply } => self.summary_written(ask, &text, &reply),
-            Input::SummaryFailed { ask, error, jitter } => self.summary_failed(ask, &error, jitter),
-            Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
-            Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
-            Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),
-            Input::CommandEnded { command_id, end } => self.command_ended(&command_id, end),
-            Input::ToolsChanged(tools) => self.take_tools(tools),
-            Input::AgentChanged { tools, max_steps } => {
-                self.take_tools(tools);
-                self.config.max_steps = max_steps;
-            }
-            Input::Configured(config) => self.configured(*config),
-            Input::Answerers(count) => self.answerers = count,
-            Input::Drain => self.draining = true,
-            Input::Tick => self.tick(),
-            // Answered in `handle`.
-            Input::Prompt(_)
-            | Input::Cancel { .. }
-            | Input::Withdraw { .. }
-            | Input::Reprioritise { .. }
-            | Input::Answer { .. }
-            | Input::Update { .. }
-            | Input::Clear { .. }
-            | Input::Compact { .. }
-            | Input::Delete { .. }
-            | Input::Execute { .. }
-            | Input::StartCommand(_)
-            | Input::StopCommand { .. } => {}
-        }
-    }
-
-    /// A prompt's place is known only after everything else was done.
-    fn placed(&self, answer: Answer) -> Answer {
-        match answer {
-            Answer::Prompt(accepted) => {
-                let position = self.prompts.position(&accepted.message_id);
-                Answer::Prompt(Accepted { position, ..accepted })
-            }
-            answer => answer,
         }
     }
 
@@ -243,6 +159,33 @@ impl Core {
 
     pub(crate) fn turn_id(&self) -> Option<TurnId> {
         self.turn.as_ref().map(|turn| turn.turn_id.clone())
+    }
+
+    pub(crate) fn tool(&self, name: &str) -> Option<Arc<ToolSpec>> {
+        self.config.tools.iter().find(|spec| spec.name == name).cloned()
+    }
+
+    pub(crate) fn call(&self, id: &CallId) -> Option<&Call> {
+        self.calls.iter().find(|call| call.proposal.call_id == *id)
+    }
+
+    pub(crate) fn call_mut(&mut self, id: &CallId) -> Option<&mut Call> {
+        self.calls.iter_mut().find(|call| call.proposal.call_id == *id)
+    }
+
+    /// The open calls of the turn, or the direct ones; in order.
+    pub(crate) fn open_calls(&self, direct: bool) -> Vec<CallId> {
+        let calls = self.calls.iter().filter(|call| call.proposal.turn_id.is_none() == direct);
+        calls.map(|call| call.proposal.call_id.clone()).collect()
+    }
+
+    pub(crate) fn has_turn_calls(&self) -> bool {
+        self.calls.iter().any(|call| call.proposal.turn_id.is_some())
+    }
+
+    /// The request as it is estimated, without what is known of the provider's counting.
+    pub(crate) fn estimated(&self) -> u64 {
+        self.shown.total + self.instructions_tokens + self.tools_tokens
     }
 
     /// The view after all events.
@@ -304,33 +247,11 @@ impl Core {
         self.turn.as_ref().map_or(&self.session.agent_name, |turn| &turn.agent_name)
     }
 
-    fn take_tools(&mut self, tools: Arc<[Arc<ToolSpec>]>) {
-        self.tools_tokens = shown::schema_tokens(&tools);
-        self.config.tools = tools;
-    }
-
-    fn configured(&mut self, config: CoreConfig) {
-        self.next_config = Some(config);
-        if self.turn.is_none() {
-            self.take_config();
-        }
-    }
-
     pub(crate) fn take_config(&mut self) {
         if let Some(config) = self.next_config.take() {
             // The tools have a way of their own.
             self.config = CoreConfig { tools: self.tools(), ..config };
         }
-    }
-
-    /// How much the session's model takes, in tokens, where it is known.
-    pub fn set_context_limit(&mut self, tokens: Option<u64>) {
-        self.context_limit = tokens;
-    }
-
-    /// What the session's instructions take of each request, in bytes.
-    pub fn set_instructions(&mut self, bytes: usize) {
-        self.instructions_tokens = bytes as u64 / 4 + MESSAGE_TOKENS;
     }
 
     /// The tools that the session's agent has.

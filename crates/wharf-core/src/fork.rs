@@ -8,10 +8,10 @@ use wharf_protocol::event::{
 };
 use wharf_protocol::{CallId, Event, EventBody, MessageId, Seq, Session, SessionId, SessionStatus, Timestamp};
 
-use crate::calls::CallStage;
+use crate::config::CoreConfig;
 use crate::core::Core;
-use crate::turn::Ending;
-use crate::{Answer, CoreConfig};
+use crate::outcome::Answer;
+use crate::state::{CallStage, Ending};
 
 /// What the model is told of a call that had begun where the copy ends.
 const CUT_OFF: &str = "the session was copied while this call ran. It may have run in part or in whole; it was not run \

@@ -9,47 +9,15 @@ use wharf_protocol::event::{
     ReplyDefect, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
-use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, Timestamp, ToolRequest, TurnId, Usage};
+use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, Usage};
 
-use crate::Effect;
-use crate::calls::{CallEnd, Proposal, not_an_object};
 use crate::core::Core;
 use crate::defect;
-use crate::turn::OpenTurn;
+use crate::outcome::Effect;
+use crate::state::{CallEnd, ModelState, OpenTurn, Proposal, not_an_object};
 
 /// Calls beyond this number in one reply are refused.
 const MAX_CALLS_PER_REPLY: usize = 128;
-
-/// Where the turn stands with the model.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) enum ModelState {
-    #[default]
-    Idle,
-    Asked {
-        ask: u64,
-        model: String,
-    },
-    /// Until the next attempt.
-    Waiting {
-        until: Timestamp,
-    },
-}
-
-/// A message that the model has begun.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct OpenReply {
-    pub(crate) message_id: MessageId,
-    /// `message.start` was sent.
-    pub(crate) is_started: bool,
-    pub(crate) text: String,
-    pub(crate) reasoning: String,
-}
-
-impl OpenReply {
-    pub(crate) fn new(message_id: MessageId) -> Self {
-        Self { message_id, is_started: false, text: String::new(), reasoning: String::new() }
-    }
-}
 
 impl Core {
     pub(crate) fn call_model(&mut self) {
@@ -72,8 +40,10 @@ impl Core {
     }
 
     /// A request that does not fit is made smaller before it is sent.
-    pub(crate) fn window_known(&mut self, ask: u64) {
-        if self.asked(ask).is_some() && self.window().is_some_and(|window| self.is_near(window)) {
+    pub(crate) fn window_known(&mut self, tokens: Option<u64>, ask: Option<u64>) {
+        self.context_limit = tokens;
+        let waits = ask.is_some_and(|ask| self.asked(ask).is_some());
+        if waits && self.window().is_some_and(|window| self.is_near(window)) {
             self.stop_model();
         }
     }

@@ -6,10 +6,11 @@ use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, ToolCallResumed, TurnResumed};
 use wharf_protocol::{CallId, RecoveryPolicy, Seq, Timestamp};
 
-use crate::calls::{Call, CallEnd, CallStage, Proposal};
+use crate::config::Recovery;
 use crate::core::Core;
-use crate::turn::Ending;
-use crate::{Answer, CallOutcome, Outcome, RecordedCall, Recovery};
+use crate::input::{CallOutcome, RecordedCall};
+use crate::outcome::{Answer, Outcome};
+use crate::state::{Call, CallEnd, CallStage, Ending, Proposal};
 
 /// What the model is told of a read that was cut off twice.
 const CUT_OFF_TWICE: &str = "the server stopped while this call ran, and again when it ran once more; it is not run a third \

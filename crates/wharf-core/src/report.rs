@@ -5,7 +5,8 @@ use wharf_protocol::content::text_of;
 use wharf_protocol::context::{Context, MessageCost, Tokens, ToolCost, WindowSource};
 
 use crate::core::Core;
-use crate::shown::{LEFT_OUT, bytes_of, schema_tokens, tokens_of};
+use crate::shown::LEFT_OUT;
+use crate::size::{bytes_of, schema_tokens, tokens_of};
 
 /// Longest preview of a message, in characters.
 const PREVIEW_CHARS: usize = 120;
@@ -29,15 +30,15 @@ impl Core {
             reserve: window.map(|window| window - self.usable(window)),
             compacts_above: window.map(|window| self.compacts_above(window)),
             expected: self.expected(),
-            last_counted: self.counted.map(|counted| counted.tokens),
-            instructions: Tokens::estimated(self.scaled(self.instructions_tokens)),
+            last_counted: self.measure.counted.map(|counted| counted.tokens),
+            instructions: Tokens::estimated(self.measure.scaled(self.instructions_tokens)),
             tools: self
                 .config
                 .tools
                 .iter()
                 .map(|tool| ToolCost {
                     name: tool.name.clone(),
-                    cost: Tokens::estimated(self.scaled(schema_tokens(std::slice::from_ref(tool)))),
+                    cost: Tokens::estimated(self.measure.scaled(schema_tokens(std::slice::from_ref(tool)))),
                 })
                 .collect(),
             messages: messages.iter().map(|message| self.cost_of(message, full)).collect(),
@@ -56,7 +57,7 @@ impl Core {
             message_id: message.message_id.clone(),
             role: message.role,
             seq: message.seq,
-            cost: Tokens::estimated(self.scaled(tokens_of(message))),
+            cost: Tokens::estimated(self.measure.scaled(tokens_of(message))),
             bytes: bytes_of(message),
             is_summary: message.message_id.as_str().ends_with(LEFT_OUT),
             preview: said.chars().take(PREVIEW_CHARS).collect(),

@@ -4,7 +4,7 @@ use wharf_protocol::event::{CallErrorReason, SessionCleared, SessionDeleted, Ses
 use wharf_protocol::rest::UpdateSession;
 
 use crate::core::Core;
-use crate::{Answer, Effect, Rejected};
+use crate::outcome::{Answer, Effect, Rejected};
 
 impl Core {
     /// Changes what differs. A new model, mode or thinking level counts from the next model call or decision on, a new agent from

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use wharf_protocol::{ContentBlock, Message, Role, ToolRequest};
 
-use crate::shown::{MEDIA_BYTES, block_bytes, value_bytes};
+use crate::size::{MEDIA_BYTES, block_bytes, value_bytes};
 
 /// Room for the note in the middle of a text.
 const NOTE_BYTES: usize = 96;

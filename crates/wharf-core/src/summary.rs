@@ -10,7 +10,8 @@ use wharf_protocol::content::text_of;
 use wharf_protocol::{ContentBlock, Message, Role};
 
 use crate::shorten;
-use crate::shown::{MESSAGE_TOKENS, ShownMessages, ours, text_tokens, tokens_of};
+use crate::shown::{ShownMessages, ours};
+use crate::size::{MESSAGE_TOKENS, text_tokens, tokens_of};
 
 /// What the request may take of the window without the reserve for the reply, in per cent.
 pub(crate) const BUDGET: u64 = 85;
@@ -28,15 +29,6 @@ const WORDS: u64 = 900;
 const QUOTED_FROM_BYTES: usize = 64 * 1_024;
 
 const SUFFIX: &str = "-sum-up";
-
-/// How the model is shown what it is to sum up.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Form {
-    /// As its own conversation: the beginning of the request before.
-    Prefix,
-    /// As a text.
-    Quoted,
-}
 
 /// What the model is told to write.
 fn instructions(focus: Option<&str>) -> String {

@@ -5,143 +5,11 @@ use wharf_protocol::event::{
     AgentIdle, CallErrorReason, PromptStarted, SessionStatusChanged, TurnCancelRequested, TurnCancelled, TurnCompleted,
     TurnFailed, TurnStarted,
 };
-use wharf_protocol::{ApiError, ErrorCode, MessageId, SessionStatus, StopReason, Timestamp, TurnId, Usage};
+use wharf_protocol::{ApiError, ErrorCode, SessionStatus, StopReason, TurnId};
 
 use crate::core::Core;
-use crate::model::{ModelState, OpenReply};
-use crate::repeats::Repeats;
-use crate::{Answer, Rejected};
-
-/// The turn that runs.
-#[derive(Debug)]
-pub(crate) struct OpenTurn {
-    pub(crate) turn_id: TurnId,
-    pub(crate) agent_name: String,
-    /// The prompt that it answers, and those that joined it.
-    pub(crate) prompts: Vec<MessageId>,
-    pub(crate) next: Next,
-    /// Model calls that gave a reply.
-    pub(crate) steps: u32,
-    /// Repetitions of the current model call.
-    pub(crate) attempt: u32,
-    pub(crate) resumes: u32,
-    pub(crate) usage: Usage,
-    /// The last text that the agent said.
-    pub(crate) response: String,
-    /// What the model is saying.
-    pub(crate) reply: Option<OpenReply>,
-    pub(crate) cancel: Option<CancelRequest>,
-    pub(crate) time: TurnTime,
-    pub(crate) repeats: Repeats,
-    /// So often the current model call was refused as too long.
-    pub(crate) overflows: u32,
-    /// So many replies in a row could not be used.
-    pub(crate) defects: u32,
-    /// A summary was asked for since the last reply.
-    pub(crate) is_summed_up: bool,
-    /// So many summaries in a row came to nothing.
-    pub(crate) failed_summaries: u32,
-
-    // What follows is this process's alone and not on the log.
-    pub(crate) model: ModelState,
-    /// The turn ends as soon as its calls have stopped.
-    pub(crate) ending: Option<Ending>,
-    /// The beginning of a reply that may be a tool call in the text; not shown.
-    pub(crate) held: String,
-}
-
-/// What the turn does when nothing of it is open.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Next {
-    AskModel,
-    /// The model has said its last word.
-    Finish(StopReason),
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct CancelRequest {
-    pub(crate) by: Option<String>,
-}
-
-/// Why a turn ends that nobody cancelled and that is not done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Ending {
-    TimedOut,
-    Interrupted,
-    /// The session is a copy, which ends in the middle of the turn.
-    Copied,
-}
-
-/// A turn's time. Waiting for permissions does not count, nor does the time between two servers.
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct TurnTime {
-    pub(crate) started_at: Timestamp,
-    pub(crate) uncounted_ms: u64,
-    pub(crate) waiting_since: Option<Timestamp>,
-    /// Of the last event that is not a chunk: the turn was alive then.
-    pub(crate) last_event_at: Timestamp,
-}
-
-impl TurnTime {
-    pub(crate) fn start(at: Timestamp) -> Self {
-        Self { started_at: at, uncounted_ms: 0, waiting_since: None, last_event_at: at }
-    }
-
-    pub(crate) fn wait(&mut self, at: Timestamp) {
-        self.waiting_since.get_or_insert(at);
-    }
-
-    pub(crate) fn go_on(&mut self, at: Timestamp) {
-        if let Some(since) = self.waiting_since.take() {
-            self.uncounted_ms = self.uncounted_ms.saturating_add(at.ms_since(since));
-        }
-    }
-
-    /// Another server took the turn up.
-    pub(crate) fn resume(&mut self, at: Timestamp) {
-        if self.waiting_since.is_none() {
-            self.uncounted_ms = self.uncounted_ms.saturating_add(at.ms_since(self.last_event_at));
-        }
-    }
-
-    /// When the time is up; `None` while it stands still.
-    pub(crate) fn deadline(&self, max_turn_ms: u64) -> Option<Timestamp> {
-        let counted = max_turn_ms.saturating_add(self.uncounted_ms);
-        self.waiting_since.is_none().then(|| self.started_at.after_ms(counted))
-    }
-}
-
-impl OpenTurn {
-    pub(crate) fn new(turn_id: TurnId, started: &TurnStarted, at: Timestamp) -> Self {
-        Self {
-            turn_id,
-            agent_name: started.agent_name.clone(),
-            prompts: vec![started.message_id.clone()],
-            next: Next::AskModel,
-            steps: 0,
-            attempt: 0,
-            resumes: 0,
-            usage: Usage::default(),
-            response: String::new(),
-            reply: None,
-            cancel: None,
-            time: TurnTime::start(at),
-            repeats: Repeats::default(),
-            overflows: 0,
-            defects: 0,
-            is_summed_up: false,
-            failed_summaries: 0,
-            model: ModelState::Idle,
-            ending: None,
-            held: String::new(),
-        }
-    }
-
-    /// Nothing new may start in it.
-    pub(crate) fn is_ending(&self) -> bool {
-        self.cancel.is_some() || self.ending.is_some()
-    }
-}
+use crate::outcome::{Answer, Rejected};
+use crate::state::{Ending, Next};
 
 /// How a turn ends.
 enum TurnEnd {
@@ -151,51 +19,6 @@ enum TurnEnd {
 }
 
 impl Core {
-    /// Does everything that can be done now. What it finds to do follows from the state alone, so that it takes up a
-    /// session from its log as well as it goes on after an input.
-    pub(crate) fn advance(&mut self) {
-        if self.deleted || !self.is_taken_up {
-            return;
-        }
-        self.advance_direct_calls();
-        loop {
-            let Some(turn) = &self.turn else {
-                if self.compaction.is_some() {
-                    self.go_on_compacting();
-                    if self.compaction.is_some() {
-                        break;
-                    }
-                }
-                if self.start_next() {
-                    continue;
-                }
-                break;
-            };
-            if turn.is_ending() {
-                if self.has_turn_calls() {
-                    break;
-                }
-                self.finish_ending();
-            } else if self.has_turn_calls() {
-                self.advance_turn_calls();
-                if self.has_turn_calls() {
-                    break;
-                }
-            } else if self.compaction.is_some() {
-                self.go_on_compacting();
-                if self.compaction.is_some() {
-                    break;
-                }
-            } else if turn.model == ModelState::Idle {
-                self.step();
-            } else {
-                break;
-            }
-        }
-        self.show_status();
-        self.finish_deleting();
-    }
-
     /// Starts the turn of the next prompt, unless there is none or the server is stopping.
     pub(crate) fn start_next(&mut self) -> bool {
         if !self.starts_turns() {
@@ -219,7 +42,7 @@ impl Core {
     }
 
     /// Between two model calls: ends the turn, or asks the model again.
-    fn step(&mut self) {
+    pub(crate) fn step(&mut self) {
         let Some(turn) = &self.turn else { return };
         let limit = self.limit();
         if let Next::Finish(stop_reason) = turn.next

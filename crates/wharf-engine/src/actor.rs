@@ -264,14 +264,13 @@ impl Actor {
     }
 
     async fn on_model(&mut self, event: ModelEvent) -> Result<(), EngineError> {
-        let Some(call) = &mut self.model else { return Ok(()) };
-        let ask = call.ask;
-        if let Some(tokens) = call.context_tokens {
-            self.core.set_context_limit(Some(tokens));
+        let Some(call) = &self.model else { return Ok(()) };
+        let (ask, window) = (call.ask, call.context_tokens);
+        let waits = matches!(event, ModelEvent::Window);
+        if window.is_some() {
+            self.tell_window(window, waits.then_some(ask)).await?;
         }
-        if matches!(event, ModelEvent::Window) {
-            return self.handle(Input::WindowKnown { ask }).await.map(drop);
-        }
+        let Some(call) = self.model.as_mut().filter(|_| !waits) else { return Ok(()) };
         let is_over = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
         let input = match (event, call.summary.take()) {
             (ModelEvent::Text(text), Some(summary)) if summary.len() + text.len() <= SUMMARY_BYTES => {
@@ -306,7 +305,7 @@ impl Actor {
 
     async fn handle(&mut self, input: Input) -> Result<Result<Answer, Rejected>, EngineError> {
         if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Compact { .. } | Input::Tick) {
-            self.look_at_window();
+            self.look_at_window().await?;
         }
         let outcome = self.core.handle(Timestamp::now(), input);
         self.settle(outcome).await
@@ -314,7 +313,7 @@ impl Actor {
 
     /// Events to disk, then to the clients, then their effects; then what the core has to be told of the session's tools, which may
     /// bring more.
-    async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
+    pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
         let Outcome { mut events, mut effects, answer } = outcome;
         loop {
             if !events.is_empty() {

@@ -2,6 +2,8 @@
 //!
 //! `exec_server serve WORKSPACE OUTPUT_DIR` reads a command from its input, shows what it puts out, and then how it ended.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;

@@ -9,6 +9,8 @@
 //! wire, spool, ring        ── what the two sides share: frames, and the files that outlive both
 //! ```
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 mod capture;
 pub mod commands;
 pub mod containment;

@@ -29,7 +29,7 @@ mod signals;
 #[cfg(target_os = "linux")]
 mod terminal;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -59,10 +59,11 @@ const ENTER: &str = "__enter";
 /// Serves as supervisor or keeper if the program was started as one; its `main` calls this before anything else, because
 /// these processes stay small and single-threaded. They are hidden, as that `main` is.
 pub fn entry(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> {
-    let mut arguments = arguments.into_iter().skip(1);
+    let mut arguments = arguments.into_iter();
+    let name = arguments.next()?;
     let role = arguments.next()?;
     let ended = match role.to_str()? {
-        SUPERVISE => run_supervisor(),
+        SUPERVISE => run_supervisor(&name),
         KEEP => run_keeper(),
         #[cfg(target_os = "linux")]
         ENTER => match terminal::enter(arguments) {
@@ -76,8 +77,8 @@ pub fn entry(arguments: impl IntoIterator<Item = OsString>) -> Option<ExitCode> 
 }
 
 #[cfg(target_os = "linux")]
-fn run_supervisor() -> std::io::Result<()> {
-    serve::run()
+fn run_supervisor(name: &OsStr) -> std::io::Result<()> {
+    serve::run(name)
 }
 
 #[cfg(target_os = "linux")]
@@ -86,7 +87,7 @@ fn run_keeper() -> std::io::Result<()> {
 }
 
 #[cfg(not(target_os = "linux"))]
-fn run_supervisor() -> std::io::Result<()> {
+fn run_supervisor(_name: &OsStr) -> std::io::Result<()> {
     Err(std::io::ErrorKind::Unsupported.into())
 }
 

@@ -1,5 +1,7 @@
 //! The scripted MCP server, as a program that this crate's tests start, and the supervisor below which it runs.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

@@ -7,6 +7,8 @@
 //! A server that is configured alike for the same directory is shared, and stopped when its last session leaves the memory.
 //! Everything that a server says is foreign: it is bounded, and its control characters are made visible.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 mod catalogue;
 mod config;
 mod event_stream;

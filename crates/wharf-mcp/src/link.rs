@@ -40,6 +40,10 @@ pub(crate) struct Link {
 
 impl Link {
     /// A link that `carry` serves until the sender of its messages is gone.
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the link owns it: it is closed within a limit, or aborted when dropped"
+    )]
     pub(crate) fn new<F>(carry: impl FnOnce(mpsc::Receiver<Outgoing>, mpsc::Sender<Arrival>) -> F) -> Self
     where
         F: Future<Output = ()> + Send + 'static,

@@ -2,6 +2,8 @@
 //!
 //! The only crate that knows HTTP. Every answer comes from an [`wharf_engine::Engine`]; no transport has a private door to it.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 mod acp;
 mod app;
 mod assets;
@@ -26,6 +28,7 @@ mod routes;
 mod server;
 mod slots;
 mod sse;
+mod task;
 mod terminals;
 mod ticket;
 pub mod trace;

@@ -2,6 +2,8 @@
 //!
 //! `cargo run --release -p wharf-store --example append_bench`
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -2,6 +2,8 @@
 //!
 //! The only crate that knows how events lie on disk.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 #[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod memory;

@@ -3,6 +3,8 @@
 //!
 //! It links no crate of Wharf: what is tested cannot vouch for itself. Everything listens on loopback only.
 
+#![allow(clippy::disallowed_methods, reason = "it is programs for tests, and what tests own")]
+
 pub mod acp;
 pub mod http;
 pub mod mcp;

@@ -1,5 +1,7 @@
 //! The program below which this crate's tests run commands.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::process::ExitCode;
 
 fn main() -> ExitCode {

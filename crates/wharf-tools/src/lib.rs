@@ -2,6 +2,8 @@
 //!
 //! The only crate that touches the user's files. What may run was decided before a call gets here.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs"))]
+
 mod arguments;
 mod blocking;
 mod client;

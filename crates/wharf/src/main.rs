@@ -9,10 +9,11 @@ mod failure;
 mod journal;
 mod logging;
 mod output;
+mod process;
 mod reload;
 mod resident;
-mod sealed;
 mod state;
+mod task;
 mod terminal;
 mod wiring;
 
@@ -28,17 +29,17 @@ fn main() -> ExitCode {
     // Before anything is read: keys of providers come with the environment, and commands of the agent run as this user.
     wharf_exec::supervisor::hide();
     #[cfg(feature = "failpoints")]
-    if let Some(orders) = std::env::var_os("WHARF_FAILPOINTS")
+    if let Some(orders) = process::variable("WHARF_FAILPOINTS")
         && let Err(error) = wharf_failpoints::arm(&orders.to_string_lossy())
     {
         eprintln!("WHARF_FAILPOINTS: {error}");
         return Exit::Usage.into();
     }
     // First of all: as its own exec supervisor this program stays small.
-    if let Some(code) = wharf_exec::supervisor::entry(std::env::args_os()) {
+    if let Some(code) = wharf_exec::supervisor::entry(process::arguments()) {
         return code;
     }
-    let environment = sealed::open();
+    let environment = process::seal_environment();
     let cli = cli::spelling::parse_or_exit();
     let verbose = cli.global.verbose;
     let asked = match cli.command.clone() {

@@ -10,6 +10,8 @@ use std::io::IsTerminal;
 use rustix::fs::FileType;
 use wharf_protocol::vocabulary::Colour;
 
+use crate::process;
+
 pub use narrator::Narrator;
 pub use questions::{CHOICES, Choice, Terminal, preview_lines, read_choice};
 pub use table::table;
@@ -78,14 +80,14 @@ impl Style {
 
 /// `NO_COLOR` (no-color.org) wins over `CLICOLOR_FORCE`, which wins over what the output is.
 fn wants_colour(is_terminal: bool) -> bool {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let set = |name: &str| process::variable(name).is_some_and(|value| !value.is_empty());
     if set("NO_COLOR") {
         return false;
     }
-    if std::env::var_os("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") {
+    if process::variable("CLICOLOR_FORCE").is_some_and(|value| !value.is_empty() && value != "0") {
         return true;
     }
-    is_terminal && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+    is_terminal && process::variable("TERM").is_none_or(|term| term != "dumb")
 }
 
 /// Text of models, tools and files as it may be shown: control characters become visible, so that none of it can move the

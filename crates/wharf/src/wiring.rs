@@ -14,6 +14,7 @@ use wharf_tools::{Toolbox, ToolsConfig};
 
 use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};
 use crate::failure::{Exit, Failure};
+use crate::process;
 use crate::state::StateDir;
 
 /// The models that can be used. Connects to nothing.
@@ -89,7 +90,7 @@ pub fn store(config: &Config, state: &StateDir) -> anyhow::Result<Arc<SqliteStor
 pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
     let dir = match &config.work_dir {
         Some(dir) => dir.clone(),
-        None => std::env::current_dir().context("this directory is gone")?,
+        None => process::directory()?,
     };
     dir.canonicalize().with_context(|| format!("the directory {}", dir.display()))
 }

@@ -18,7 +18,7 @@ use graph::{Graph, Use};
 use paths::{leading_paths, passed_on, tokens};
 
 /// Crates whose rooms still use each other in circles. It shrinks, and then goes.
-const NOT_YET: [&str; 2] = ["wharf-core", "wharf-tools"];
+const NOT_YET: [&str; 1] = ["wharf-tools"];
 
 /// The room of what stands in the root itself.
 const ROOT: &str = "the root";

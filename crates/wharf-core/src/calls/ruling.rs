@@ -7,12 +7,13 @@ use wharf_protocol::Seen;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::event::{CallErrorReason, Decision};
 
-use super::{Call, CallEnd, CallStage, Looking, Proposal, Refusal, not_an_object};
 use crate::core::Core;
+use crate::describe;
+use crate::outcome::Effect;
 use crate::permissions::decision_of;
-use crate::policy::{Policy, Verdict};
+use crate::policy::{PathRules, Policy, Verdict};
 use crate::seen::{is_file_tool, is_looked_at, is_previewed};
-use crate::{Effect, PathRules, describe};
+use crate::state::{Call, CallEnd, CallStage, Looking, Proposal, Refusal, not_an_object};
 
 /// What a call may do next.
 pub(super) enum Ruling {

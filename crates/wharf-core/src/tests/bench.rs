@@ -209,12 +209,13 @@ impl Bench {
         let view = self.view();
         let limit = self.core.context_limit;
         self.core = Core::load(view, events, self.config.clone(), self.entropy);
-        self.core.set_context_limit(limit);
         self.ask = None;
         self.running.clear();
-        // The engine says who is there before it lets the session go on.
-        let early = self.core.handle(self.now, Input::Answerers(1));
-        assert_eq!((early.events, early.effects), (Vec::new(), Vec::new()));
+        // The engine says what the model takes and who is there before it lets the session go on.
+        for input in [Input::WindowKnown { tokens: limit, ask: None }, Input::Answerers(1)] {
+            let early = self.core.handle(self.now, input);
+            assert_eq!((early.events, early.effects), (Vec::new(), Vec::new()));
+        }
         let outcome = self.core.recover(self.now, skip_to, std::mem::take(&mut self.recorded));
         self.record(&outcome);
         outcome
@@ -300,15 +301,15 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
-            (core.deleted, &core.told_window, core.counted, core.per_mille),
+            (core.deleted, &core.told_window, core.measure),
             core.compaction.as_ref().map(|open| (&open.begun, &open.turn_id, open.at)),
         )
     )
 }
 
 /// A direct call is on the log once it is decided: until then it is looked at, and lost with its process.
-fn is_on_log(call: &&crate::calls::Call) -> bool {
-    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::calls::CallStage::Proposed)
+fn is_on_log(call: &&crate::state::Call) -> bool {
+    call.proposal.turn_id.is_some() || !matches!(call.stage, crate::state::CallStage::Proposed)
 }
 
 fn partial(core: &Core) -> String {

@@ -300,7 +300,7 @@ fn titles_and_places_are_short_and_absolute() {
 
 #[test]
 fn unreadable_arguments_are_told_with_their_reason_and_nothing_hidden() {
-    let told = |raw: &str| crate::calls::not_an_object(raw).told;
+    let told = |raw: &str| crate::state::not_an_object(raw).told;
     assert_eq!(
         told("{\"command\":\"a \\\nb\"}"),
         "arguments were not a JSON object: {\"command\":\"a \\\\nb\"} (invalid escape at character 16: `\\n` between `{\"command\":\"a \\` \

@@ -105,7 +105,9 @@ impl Script {
                 Vec::new()
             }
             "context" => {
-                self.bench.core.set_context_limit(Some(rest.parse().unwrap()));
+                let known = Input::WindowKnown { tokens: Some(rest.parse().unwrap()), ask: None };
+                let told = self.bench.handle(known);
+                assert_eq!((told.events, told.effects), (Vec::new(), Vec::new()));
                 Vec::new()
             }
             "commands" => {
@@ -173,10 +175,7 @@ impl Script {
         let ask = self.bench.core.last_ask;
         match verb {
             "prompt" => prompt(rest),
-            "window" => {
-                self.bench.core.set_context_limit(rest.parse().ok());
-                Input::WindowKnown { ask }
-            }
+            "window" => Input::WindowKnown { tokens: rest.parse().ok(), ask: Some(ask) },
             "text" => Input::ModelText { ask, text: rest.to_owned() },
             "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
             "think" => Input::ModelReasoning { ask, text: rest.to_owned() },

@@ -307,3 +307,18 @@ fn history_has_the_turns_and_no_direct_calls() {
     assert_eq!(history, shown);
     assert!(bench.log.iter().any(|event| matches!(event.body, EventBody::ToolCallComplete(_))));
 }
+
+#[test]
+fn what_is_told_of_requests_counts_and_is_not_on_the_log() {
+    let mut bench = Bench::new(config(), Mode::Ask, 1);
+    let before = bench.core.context(false);
+    for input in [Input::InstructionsChanged { bytes: 40_000 }, Input::WindowKnown { tokens: Some(65_536), ask: None }]
+    {
+        let told = bench.handle(input);
+        assert_eq!((told.events, told.effects), (Vec::new(), Vec::new()));
+    }
+    let after = bench.core.context(false);
+    assert_eq!((before.window, after.window), (None, Some(65_536)));
+    assert!(before.instructions.tokens < 10_000 && after.instructions.tokens > 10_000);
+    assert!(after.expected > before.expected + 10_000, "{} after {}", after.expected, before.expected);
+}

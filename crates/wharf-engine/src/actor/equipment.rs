@@ -1,12 +1,13 @@
 //! What the session's agent works with: its tools, those of MCP servers and clients, its instructions, and where its calls run.
 
+use std::mem;
 use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
 use tokio::sync::watch;
 use wharf_core::{Bound, Input};
-use wharf_protocol::{CallId, McpServer, SeenPath, Session, ToolLocation, ToolSpec};
+use wharf_protocol::{CallId, McpServer, SeenPath, Session, Timestamp, ToolLocation, ToolSpec};
 use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
 
 use super::Actor;
@@ -30,12 +31,14 @@ pub(super) struct Equipment {
     client_tools: watch::Receiver<u64>,
     tool_location: ToolLocation,
     pub(super) system: Arc<str>,
-    /// The model whose window the core was told.
+    /// The window that the core was told, and the model that has it.
+    window: Option<u64>,
     window_of: String,
     /// What the agent has may have changed since it was looked at.
     pub(super) is_reconfigured: bool,
     /// What the core does not know yet.
     untold: Option<Untold>,
+    has_untold_instructions: bool,
 }
 
 enum Untold {
@@ -60,9 +63,11 @@ impl Equipment {
             client_tools,
             tool_location: session.tool_location,
             system: shared.instructions.text(&Addressee { agent: &agent, session }),
+            window: None,
             window_of: String::new(),
             is_reconfigured: false,
             untold: None,
+            has_untold_instructions: true,
         }
     }
 
@@ -73,6 +78,9 @@ impl Equipment {
 
     /// What the core has to be told, once.
     pub(super) fn untold(&mut self) -> Option<Input> {
+        if mem::take(&mut self.has_untold_instructions) {
+            return Some(Input::InstructionsChanged { bytes: self.system.len() });
+        }
         let untold = self.untold.take()?;
         let tools = Arc::clone(&self.tools);
         Some(match untold {
@@ -99,17 +107,28 @@ impl Actor {
         self.equipment.system =
             self.shared.instructions.text(&Addressee { agent: &agent, session: self.core.session() });
         self.equipment.untold = Some(Untold::Agent);
-        self.core.set_instructions(self.equipment.system.len());
+        self.equipment.has_untold_instructions = true;
     }
 
     /// What the session's model takes, where that is known before it is asked.
-    pub(super) fn look_at_window(&mut self) {
+    pub(super) async fn look_at_window(&mut self) -> Result<(), EngineError> {
         let model = &self.core.session().model;
         let known = self.shared.models.context_tokens(model);
-        if known.is_some() || *model != self.equipment.window_of {
-            self.equipment.window_of.clone_from(model);
-            self.core.set_context_limit(known);
+        if known.is_none() && *model == self.equipment.window_of {
+            return Ok(());
         }
+        self.equipment.window_of.clone_from(model);
+        self.tell_window(known, None).await
+    }
+
+    /// Tells the core what the session's model takes, where it does not know that yet, or where the request `ask` waits for it.
+    pub(super) async fn tell_window(&mut self, tokens: Option<u64>, ask: Option<u64>) -> Result<(), EngineError> {
+        if ask.is_none() && tokens == self.equipment.window {
+            return Ok(());
+        }
+        self.equipment.window = tokens;
+        let outcome = self.core.handle(Timestamp::now(), Input::WindowKnown { tokens, ask });
+        self.settle(outcome).await.map(drop)
     }
 
     /// The model is told of the directories that the session has now.
@@ -117,7 +136,7 @@ impl Actor {
         let agent = self.shared.agent(&self.equipment.agent_name);
         self.equipment.system =
             self.shared.instructions.text(&Addressee { agent: &agent, session: self.core.session() });
-        self.core.set_instructions(self.equipment.system.len());
+        self.equipment.has_untold_instructions = true;
     }
 
     /// The tool of that name that the call may use.

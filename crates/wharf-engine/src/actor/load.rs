@@ -60,8 +60,7 @@ impl Actor {
             shared.subjects(),
             &shared.agent_sizes(),
         );
-        let mut core = Core::load(saved.session, saved.events, config, entropy());
-        core.set_instructions(equipment.system.len());
+        let core = Core::load(saved.session, saved.events, config, entropy());
         point_for("recovery.after_load", session.as_str());
         for permission in core.permissions() {
             shared.permissions.add(&permission.permission_id, &session);
@@ -91,7 +90,7 @@ impl Actor {
         actor.follow_agent();
         // The tools that the session's servers had last are known at once: a call that was asked for finds its tool.
         actor.look_at_tools();
-        actor.look_at_window();
+        actor.look_at_window().await?;
         // Who may answer decides how long a permission waits: known before recovery asks one.
         let here = *actor.news.answerers.borrow_and_update();
         actor.handle(Input::Answerers(here)).await?.ok();

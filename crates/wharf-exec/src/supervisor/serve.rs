@@ -1,6 +1,7 @@
 //! The supervisor: starts keepers, reaps them, and kills what a killed one has left.
 
 use std::collections::HashSet;
+use std::ffi::OsStr;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
@@ -19,7 +20,9 @@ use crate::wire;
 /// the 2 s within which everything is dead.
 const FAREWELL: Duration = Duration::from_millis(1_100);
 
-pub(super) fn run() -> io::Result<()> {
+/// `name` is what this process is called; its keepers are called the same.
+#[expect(clippy::disallowed_methods, reason = "it is a program of its own, with one thread")]
+pub(super) fn run(name: &OsStr) -> io::Result<()> {
     let control = control()?;
     let mut children = Children::adopt()?;
     rustix::thread::set_name(c"exec-supervisor")?;
@@ -52,7 +55,7 @@ pub(super) fn run() -> io::Result<()> {
                 // A keeper that cannot be started is told by the end of its socket.
                 Ok((_, Some(socket))) => {
                     point("supervisor.before_start");
-                    keepers.extend(start(socket).ok());
+                    keepers.extend(start(name, socket).ok());
                     point("supervisor.after_start");
                 }
                 Ok((_, None)) => {}
@@ -75,9 +78,8 @@ fn wait(control: &UnixStream, children: &Children, until: Option<Instant>) -> io
     }
 }
 
-fn start(socket: OwnedFd) -> io::Result<i32> {
+fn start(name: &OsStr, socket: OwnedFd) -> io::Result<i32> {
     let mut command = Command::new("/proc/self/exe");
-    let name = std::env::args_os().next().unwrap_or_default();
     let child = command.arg0(name).arg(KEEP).stdin(socket).stdout(Stdio::null()).stderr(Stdio::null()).spawn()?;
     i32::try_from(child.id()).map_err(io::Error::other)
 }

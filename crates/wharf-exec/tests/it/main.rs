@@ -1,5 +1,6 @@
 //! Commands, from outside the process that runs them.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 #[cfg(target_os = "linux")]

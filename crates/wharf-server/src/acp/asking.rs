@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
 use wharf_engine::HostError;
 use wharf_protocol::{PermissionId, SessionId};
 
@@ -45,6 +46,8 @@ pub(super) struct Asking {
     prefix: String,
     open: Mutex<OpenRequests>,
     slots: Semaphore,
+    /// Where what finds no room in the outbox waits for it.
+    tasks: TaskTracker,
     /// A request had no answer in its time: so long nothing is asked, unless an answer comes to any.
     silent_until: Mutex<Option<Instant>>,
 }
@@ -65,12 +68,13 @@ enum Asker {
 }
 
 impl Asking {
-    pub(super) fn new(out: mpsc::WeakSender<Outgoing>, connection: &str) -> Self {
+    pub(super) fn new(out: mpsc::WeakSender<Outgoing>, connection: &str, tasks: TaskTracker) -> Self {
         Self {
             out,
             prefix: format!("wharf-{connection}-"),
             open: Mutex::default(),
             slots: Semaphore::new(OPEN_REQUESTS),
+            tasks,
             silent_until: Mutex::default(),
         }
     }
@@ -148,7 +152,7 @@ impl Asking {
         let Err(mpsc::error::TrySendError::Full(frames)) = out.try_send(Outgoing::Frames(vec![frame])) else { return };
         let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
         // Ends by itself: when there is room, when the client has gone, or when the time is up.
-        runtime.spawn(async move { timeout(POST_WAIT, out.send(frames)).await });
+        self.tasks.spawn_on(async move { timeout(POST_WAIT, out.send(frames)).await }, &runtime);
     }
 
     /// The request that asks for a permission, to be sent in its place; `None` where it is open already. Its id is the permission's:

@@ -27,6 +27,7 @@ use crate::app::App;
 use crate::connection::Peer;
 use crate::gate::Principal;
 use crate::random::random_bits;
+use crate::task;
 use crate::trace::{self, Trace};
 use crate::websocket::{CAPACITY, Outgoing, Writer, close_for, release};
 
@@ -84,7 +85,7 @@ pub(super) struct Connection {
 impl Connection {
     pub(super) fn new(app: App, principal: Arc<Principal>, peer: Option<Peer>, trace: Option<Arc<Trace>>) -> Self {
         let (out, outgoing) = mpsc::channel(CAPACITY);
-        let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits())));
+        let asking = Arc::new(Asking::new(out.downgrade(), &format!("{:032x}", random_bits()), app.sockets.clone()));
         let context = Context { app, principal, out: Outbox::new(out), asking };
         Self {
             context: Arc::new(context),
@@ -104,9 +105,7 @@ impl Connection {
         let app = self.context.app.clone();
         let writer_wait = WRITER_WAIT + app.config.timeouts.stall;
         let traffic = self.peer.as_ref().map(|peer| Arc::clone(&peer.traffic));
-        let mut writer = AbortOnDropHandle::new(tokio::spawn(
-            Writer { sink, traffic, trace: self.trace.clone(), app }.run(outgoing),
-        ));
+        let mut writer = task::owned(Writer { sink, traffic, trace: self.trace.clone(), app }.run(outgoing));
         self.read(stream, &mut writer).await;
         self.context.asking.close();
         // Whoever still makes frames ends first; then the writer has nobody left to wait for.
@@ -211,7 +210,7 @@ impl Connection {
         let (commands, inbox) = mpsc::channel(INBOX_CAPACITY);
         let client = self.client.unwrap_or_default();
         let attached = Attached::new(Arc::clone(&self.context), client, session_id.clone(), (&commands, inbox));
-        let task = AbortOnDropHandle::new(tokio::spawn(attached.run()));
+        let task = task::owned(attached.run());
         // The inbox is empty.
         let _ = commands.send(command).await;
         self.sessions.insert(session_id.clone(), Handle { commands, _task: task });

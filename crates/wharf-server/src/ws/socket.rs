@@ -25,6 +25,7 @@ use crate::connection::Peer;
 use crate::error::{Failure, Result};
 use crate::gate::{Principal, Stream};
 use crate::presence::Present;
+use crate::task;
 use crate::websocket::{CAPACITY, Outgoing, Writer, close_for, release};
 use wharf_protocol::Scope;
 
@@ -101,7 +102,7 @@ impl Socket {
             trace: None,
             app: self.app.clone(),
         };
-        let mut writer = AbortOnDropHandle::new(tokio::spawn(writer.run(outgoing)));
+        let mut writer = task::owned(writer.run(outgoing));
         if self.begin(start).await.is_some() {
             self.read(stream, &mut writer).await;
         }

@@ -9,6 +9,7 @@ use wharf_engine::{AllCursor, Cursor, EngineError};
 use super::envelope;
 use crate::app::App;
 use crate::error::Failure;
+use crate::task;
 use crate::websocket::Outgoing;
 
 /// Events pulled at a time, in bytes.
@@ -49,7 +50,7 @@ impl Watch {
     }
 
     fn spawn(task: impl Future<Output = ()> + Send + 'static) -> Self {
-        Self(AbortOnDropHandle::new(tokio::spawn(task)))
+        Self(task::owned(task))
     }
 
     /// Ends it: when this returns, nothing more of it is written.

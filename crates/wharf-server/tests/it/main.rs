@@ -1,5 +1,6 @@
 //! The server from outside: real sockets, real clients, a scripted model behind a real engine.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 mod acp;

@@ -2,6 +2,8 @@
 //!
 //! With `--check` it looks at the history of every request; `GET /v1/histories` tells what was wrong with them.
 
+#![allow(clippy::disallowed_methods, reason = "it is a program")]
+
 use std::process::ExitCode;
 
 use wharf_testkit::ScriptedModel;

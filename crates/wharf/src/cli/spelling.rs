@@ -6,6 +6,7 @@ use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, Parser};
 
 use super::Cli;
+use crate::process;
 
 /// Words that name no command here, and what to do instead.
 const ELSEWHERE: [(&str, &str); 24] = [
@@ -111,7 +112,7 @@ fn advice(args: &[OsString], error: &clap::Error) -> Option<String> {
 
 /// Parses this process's command line, or ends it with clap's message and exit code.
 pub fn parse_or_exit() -> Cli {
-    parse(std::env::args_os()).unwrap_or_else(|error| error.exit())
+    parse(process::arguments()).unwrap_or_else(|error| error.exit())
 }
 
 #[cfg(test)]

@@ -26,8 +26,7 @@ use wharf_server::{Key, Server, ServerConfig};
 use crate::cli::AcpArgs;
 use crate::connect::Context;
 use crate::failure::{Exit, Failure};
-use crate::journal;
-use crate::wiring;
+use crate::{journal, process, task, wiring};
 use bridge::{Find, Target};
 
 /// For a server that was started here to listen.
@@ -41,13 +40,13 @@ pub async fn run(context: &Context, args: AcpArgs) -> anyhow::Result<Exit> {
     let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let stop = CancellationToken::new();
     let asked = stop.clone();
-    let _signals = AbortOnDropHandle::new(tokio::spawn(async move {
+    let _signals = task::owned(async move {
         tokio::select! {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
         asked.cancel();
-    }));
+    });
     let trace = args.trace.as_ref().map(|path| {
         let trace = Trace::open(path).with_context(|| format!("cannot write the trace {}", path.display()))?;
         trace.event("started");
@@ -120,7 +119,7 @@ fn start_server(context: &Context) -> anyhow::Result<()> {
     let path = journal::file(context.state.path());
     let log = std::fs::OpenOptions::new().create(true).append(true).open(&path);
     let log = log.with_context(|| format!("cannot write {}", path.display()))?;
-    let binary = std::env::current_exe().context("where this program is")?;
+    let binary = process::program()?;
     let mut command = std::process::Command::new(binary);
     command.arg("serve").stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
     if let Some(config) = &context.config_file {
@@ -171,7 +170,7 @@ impl Embedded {
         let url = format!("http://{}", server.local_addr());
         let target = Target { url, auth: Auth::Key(ApiKey::new(&secret)?) };
         let shutdown = CancellationToken::new();
-        let serving = AbortOnDropHandle::new(tokio::spawn(server.serve(shutdown.clone())));
+        let serving = task::owned(server.serve(shutdown.clone()));
         Ok(Self { engine, target, shutdown, serving })
     }
 

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use wharf_client::Client;
 use wharf_protocol::rest::{CreateSession, SessionQuery, UpdateSession};
 use wharf_protocol::{Session, SessionId};
@@ -10,6 +9,7 @@ use wharf_protocol::{Session, SessionId};
 use crate::connect::{Context, is_this_machine};
 use crate::failure::{Exit, Failure};
 use crate::output::note;
+use crate::process;
 use crate::terminal::Style;
 
 /// What the command line says of the session.
@@ -136,7 +136,7 @@ fn directory(client: &Client, context: &Context, cwd: Option<&Path>) -> anyhow::
     let dir = match (cwd, &context.config.work_dir) {
         (Some(dir), _) => dir.to_owned(),
         (None, Some(dir)) => dir.clone(),
-        (None, None) => std::env::current_dir().context("this directory is gone")?,
+        (None, None) => process::directory()?,
     };
     Ok(Some(as_known(client, &dir)?))
 }

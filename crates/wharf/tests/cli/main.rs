@@ -1,5 +1,6 @@
 //! The binary as a user meets it: real processes, a state directory of their own, the built-in demo model.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod acp;

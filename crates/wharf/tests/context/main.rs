@@ -1,5 +1,6 @@
 //! A session that outgrows its model's window, against servers that count and refuse as real ones do.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 mod long;

@@ -1,5 +1,6 @@
 //! Disks in trouble, from outside: the real program on small file systems of its own, whose files are filled, deleted and changed.
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![cfg(target_os = "linux")]
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 

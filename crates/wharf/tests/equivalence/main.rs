@@ -3,6 +3,7 @@
 //!
 //! A new transport joins by adding a [`Door`].
 
+#![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 mod acp;

@@ -173,7 +173,7 @@ impl Run {
             ..config()
         };
         let mut bench = Bench::new(config, setup.mode, setup.entropy);
-        bench.core.set_context_limit(setup.context_limit);
+        let _ = bench.handle(Input::WindowKnown { tokens: setup.context_limit, ask: None });
         Self { bench, accepted: BTreeMap::new() }
     }
 

@@ -48,6 +48,7 @@ pub(super) fn spawn(request: &Request) -> io::Result<Spawned> {
 }
 
 /// Consumes the command, so that our copies of its ends are closed.
+#[expect(clippy::disallowed_methods, reason = "a keeper is a program of its own: it stands in its command's directory")]
 fn start(mut command: Command, request: &Request) -> io::Result<i32> {
     let environment = request.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
     if request.contained {

@@ -9,7 +9,7 @@ const LIMIT: Duration = Duration::from_secs(10);
 
 fn connection(room: usize) -> (Arc<Asking>, mpsc::Sender<Outgoing>, Receiver<Outgoing>) {
     let (out, sent) = mpsc::channel(room);
-    (Arc::new(Asking::new(out.downgrade(), "test")), out, sent)
+    (Arc::new(Asking::new(out.downgrade(), "test", TaskTracker::new())), out, sent)
 }
 
 async fn next(sent: &mut Receiver<Outgoing>) -> Value {

@@ -23,7 +23,7 @@ fn value(frame: &Utf8Bytes) -> Value {
 #[tokio::test(start_paused = true)]
 async fn a_person_who_thinks_is_no_client_that_does_not_answer() {
     let (out, mut sent) = mpsc::channel(8);
-    let asking = Arc::new(Asking::new(out.downgrade(), "test"));
+    let asking = Arc::new(Asking::new(out.downgrade(), "test", TaskTracker::new()));
     let host = Arc::new(Host {
         asking: Arc::clone(&asking),
         session_id: SessionId::from_bits(1),

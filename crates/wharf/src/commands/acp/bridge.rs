@@ -23,7 +23,7 @@ use wharf_server::trace::{self, Trace};
 
 use super::memory::{self, Memory, Verdict};
 use crate::failure::{Exit, Failure};
-use crate::resident;
+use crate::{resident, task};
 
 /// Longest line of an editor; what the server takes by default.
 const LINE_BYTES: usize = 16 << 20;
@@ -87,14 +87,14 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let Editor { input, output, trace, lends_files } = editor;
     let (lines_in, mut lines) = mpsc::channel(QUEUE);
-    let reader = tokio::spawn(read_lines(input, lines_in, trace.clone()));
+    let reader = task::owned(read_lines(input, lines_in, trace.clone()));
     let (out, messages) = mpsc::channel(QUEUE);
-    let writer = tokio::spawn(write_lines(output, messages, trace.clone()));
+    let writer = task::owned(write_lines(output, messages, trace.clone()));
     let happened = |event: &str| trace.iter().for_each(|trace| trace.event(event));
     let ended = serve(&mut find, (&mut lines, &out), Memory::of(lends_files), stop, &happened).await;
     happened("ended");
     // It waits for input that may never come.
-    reader.abort();
+    drop(reader);
     drop(out);
     // What was written for the editor reaches it, unless it has stopped reading.
     let _ = timeout(CLOSE_WAIT, writer).await;

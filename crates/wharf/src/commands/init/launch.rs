@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
-
 use super::is_same_file;
 use crate::failure::{Exit, Failure};
+use crate::process;
 
 const NAME: &str = "wharf";
 pub const ARGUMENTS: [&str; 2] = ["acp", "--start-server"];
@@ -23,7 +22,7 @@ pub struct Launch {
 
 impl Launch {
     pub fn find(environment: &BTreeMap<String, String>) -> anyhow::Result<Self> {
-        let binary = std::env::current_exe().context("where this program is")?;
+        let binary = process::program()?;
         Self::of(&binary, environment.get("PATH").map_or("", String::as_str))
     }
 

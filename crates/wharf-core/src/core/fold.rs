@@ -2,18 +2,19 @@
 
 use wharf_protocol::content::text_of;
 use wharf_protocol::event::{
-    AgentThinking, MessageChunk, MessageComplete, MessageError, PermissionRequested, PermissionResolved,
-    PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed, ToolCallStart,
+    AgentThinking, CompactReason, ContextCompacted, ContextCompacting, MessageChunk, MessageComplete, MessageError,
+    PermissionRequested, PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed,
+    ToolCallStart,
 };
 use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
 
-use crate::calls::{Asked, Call, CallStage, OutputTail, Proposal};
-use crate::core::Core;
+use super::Core;
 use crate::defect;
-use crate::message_of;
-use crate::model::OpenReply;
-use crate::queue::Place;
-use crate::turn::{CancelRequest, Next, OpenTurn};
+use crate::message::message_of;
+use crate::state::{
+    Asked, Call, CallStage, CancelRequest, Compaction, Counted, Measure, Next, OpenReply, OpenTurn, OutputTail, Place,
+    Proposal,
+};
 
 impl Core {
     /// Applies an event to everything but the session's view.
@@ -23,7 +24,7 @@ impl Core {
                 self.shown.clear();
                 self.told_window = None;
                 self.compaction = None;
-                self.forget_measure();
+                self.measure = Measure::default();
                 self.permissions.grants.clone_from(&cleared.grants);
                 self.commands.restore(&cleared.commands);
             }
@@ -56,7 +57,8 @@ impl Core {
             EventBody::ContextCompacting(begun) => self.fold_compacting(event, begun),
             EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
             EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
-            EventBody::SessionUpdated(changed) if changed.model.is_some() => self.forget_measure(),
+            // Another provider counts in another way.
+            EventBody::SessionUpdated(changed) if changed.model.is_some() => self.measure = Measure::default(),
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
         }
@@ -153,6 +155,13 @@ impl Core {
         self.shown.extend(message_of(event));
     }
 
+    /// A reply says what its request took.
+    fn measure_reply(&mut self, complete: &MessageComplete) {
+        let tokens = complete.usage.map_or(0, |usage| usage.prompt_tokens);
+        let shown = self.shown.total;
+        self.measure.counted = self.measure.take(tokens, self.estimated()).then_some(Counted { tokens, shown });
+    }
+
     fn fold_cut_off(&mut self, event: &Event, error: &MessageError) {
         let Some(turn) = &mut self.turn else { return };
         turn.reply = None;
@@ -239,6 +248,50 @@ impl Core {
             message.content.push(ContentBlock::text(format!("\n\n{note}")));
         }
         self.shown.push_result(message);
+    }
+
+    fn fold_compacting(&mut self, event: &Event, begun: &ContextCompacting) {
+        self.told(begun.model.as_ref(), begun.context_limit, begun.asked_tokens);
+        if begun.reason == CompactReason::Overflow {
+            self.measure.counted = None;
+        }
+        if let Some(turn) = &mut self.turn {
+            turn.is_summed_up = true;
+            turn.overflows += u32::from(begun.reason == CompactReason::Overflow && begun.attempt == 1);
+        }
+        self.compaction = Some(Compaction::begun(event, begun));
+    }
+
+    fn fold_compacted(&mut self, compacted: &ContextCompacted) {
+        let is_end = self.compaction.take().is_some();
+        self.told(compacted.model.as_ref(), compacted.context_limit, compacted.asked_tokens);
+        self.shown.compact(compacted);
+        self.measure.counted = None;
+        let Some(turn) = &mut self.turn else { return };
+        // One that a summary was asked for was counted when it began.
+        turn.overflows += u32::from(!is_end && compacted.reason == CompactReason::Overflow);
+        if compacted.summary_error.is_some() {
+            turn.failed_summaries += 1;
+        } else if compacted.summary.is_some() {
+            turn.failed_summaries = 0;
+        }
+    }
+
+    fn fold_compaction_failed(&mut self) {
+        self.compaction = None;
+        if let Some(turn) = &mut self.turn {
+            turn.failed_summaries += 1;
+        }
+    }
+
+    /// What a model's server said when it refused what is shown now.
+    fn told(&mut self, model: Option<&String>, context_limit: Option<u64>, asked: Option<u64>) {
+        if let (Some(model), Some(tokens)) = (model, context_limit) {
+            self.told_window = Some((model.clone(), tokens));
+        }
+        if let Some(asked) = asked.filter(|_| model == Some(&self.session.model)) {
+            self.measure.take(asked, self.estimated());
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use wharf_protocol::event::{PermissionResolved, ToolCallComplete};
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::{CallId, Event, EventBody, ToolRequest};
 
-use crate::calls::Proposal;
+use super::calls::Proposal;
 
 /// Rounds of equal replies after which the model is told.
 const NOTED: usize = 3;
