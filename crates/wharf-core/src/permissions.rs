@@ -1,5 +1,6 @@
 //! Questions whether a call may run: asked, answered once, remembered where the answer says so.
 
+use serde_json::Value;
 use wharf_foreign::visible;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
 use wharf_protocol::permission::{Preview, Resolution};
@@ -41,7 +42,7 @@ impl Core {
             arguments: proposal.arguments.clone(),
             cwd: self.session.cwd.clone(),
             question,
-            preview: seen.map(|seen| self.preview(&spec, &subjects, seen)),
+            preview: self.preview(&spec, &proposal.arguments, &subjects, seen),
             definition: describe::definition(&spec),
             options: PermissionOption::ALL.to_vec(),
             expires_at: self.now.after_ms(wait_ms),
@@ -50,11 +51,16 @@ impl Core {
     }
 
     /// What the asked should see, and what their approval holds for.
-    fn preview(&self, spec: &ToolSpec, subjects: &[String], seen: Seen) -> Preview {
+    fn preview(&self, spec: &ToolSpec, arguments: &Value, subjects: &[String], seen: Option<Seen>) -> Option<Preview> {
+        let planned = self.policy().planned(spec, arguments, subjects, seen.as_ref());
+        let Some(seen) = seen else { return planned };
+        let paths = seen.paths.into_iter().map(|path| path.absolute).collect();
+        if let Some(planned) = planned {
+            return Some(Preview { paths, ..planned });
+        }
         let further = &self.session.additional_directories;
         let paths_outside = describe::paths_outside(spec, subjects, &self.session.cwd, further);
-        let paths = seen.paths.into_iter().map(|path| path.absolute).collect();
-        Preview { paths, paths_outside, ..seen.preview.unwrap_or_default() }
+        Some(Preview { paths, paths_outside, ..seen.preview.unwrap_or_default() })
     }
 
     pub(crate) fn answer(

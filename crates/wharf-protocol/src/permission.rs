@@ -104,9 +104,28 @@ pub struct Preview {
     /// Why there is no diff: what the call would fail with at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Of a shell command: what it would run, each program by itself. More than 100 are not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<PlannedCommand>,
+    /// Of a shell command: why it is not known what it would run, or not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_understood: Option<String>,
     /// Of all that would change, also of what is cut: a call that would do something else by now does nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+}
+
+/// One program or builtin that a shell command would run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedCommand {
+    /// Its words, on one line; what is known only when it runs is `…`. Characters that are not seen stand as escapes.
+    pub text: String,
+    /// The command that starts it, by its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<u32>,
+    /// Why it is asked; absent: a rule allows it, or it only reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

@@ -29,7 +29,18 @@ impl Reader<'_, '_> {
                 self.found.uses_bash = true;
                 self.double_quoted(word)?;
             }
-            b'[' => return Err("`$[` is an arithmetic of old shells"),
+            b'[' => {
+                // An arithmetic of old shells: read where it has numbers alone.
+                self.found.uses_bash = true;
+                let rest = &self.rest()[2..];
+                let end = rest
+                    .find(|letter: char| !(letter.is_ascii_digit() || " +-*/%".contains(letter)))
+                    .unwrap_or(rest.len());
+                if !rest[end..].starts_with(']') {
+                    return Err("`$[` evaluates what is not known");
+                }
+                self.at += end + 3;
+            }
             b'@' | b'*' | b'#' | b'?' | b'-' | b'$' | b'!' => self.at += 2,
             byte if byte.is_ascii_digit() => self.at += 2,
             _ => {

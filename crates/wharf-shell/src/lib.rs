@@ -18,6 +18,7 @@ mod reading;
 pub mod reads;
 mod simple;
 mod test_command;
+pub mod uses;
 mod words;
 mod wrappers;
 

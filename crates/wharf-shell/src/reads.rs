@@ -340,13 +340,11 @@ fn all_known(words: &[Word]) -> bool {
 }
 
 fn builtin(program: &str, words: &[Word]) -> Option<Reads> {
-    if words.iter().any(|word| word.kind == WordKind::Glob) && program != "cd" {
+    if !all_known(words) && program != "cd" {
         return None;
     }
     let reads = |paths: Vec<String>| Some(Reads { paths, is_builtin: true, ..Reads::default() });
     match program {
-        // Whatever they are given, they print it. What splits may become options, which only change how it is printed.
-        "echo" => reads(Vec::new()),
         "printf" => words
             .first()
             .and_then(Word::known)
@@ -369,7 +367,6 @@ fn builtin(program: &str, words: &[Word]) -> Option<Reads> {
             };
             words.iter().all(is_harmless).then_some(()).and_then(|()| reads(Vec::new()))
         }
-        _ if words.iter().any(|word| word.splits) => None,
         _ => reads(Vec::new()),
     }
 }
@@ -387,7 +384,13 @@ fn by_form(form: &Form, words: &[Word]) -> Option<Reads> {
         if text == "--" {
             only_operands = true;
         } else if text.starts_with("--") {
-            let name = text.split_inclusive('=').next().unwrap_or(text);
+            let mut name = text.split_inclusive('=').next().unwrap_or(text).to_owned();
+            // Of GNU's options with a value some may stand without one: what follows would be a path.
+            if matches!(form.names[0], "rg" | "fd") && form.long.contains(&format!("{name}=").as_str()) {
+                words.next()?.known()?;
+                name.push('=');
+            }
+            let name = name.as_str();
             form.long.contains(&name).then_some(())?;
             reads.is_deep |= form.deep.contains(&name);
             has_text |= name == "--regexp=" || (name == "--files" && form.names[0] == "rg") || name == "--type-list";

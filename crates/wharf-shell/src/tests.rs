@@ -130,7 +130,7 @@ fn scripts_that_are_not_understood() {
         "[[ x -eq 'a[$(c)]' ]]",
         "${x@P}",
         "echo ${!x}",
-        "echo $[1]",
+        "echo $[x]",
         "coproc a",
         "alias a=b",
         "shopt -s extglob",

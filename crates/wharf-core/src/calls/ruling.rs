@@ -61,13 +61,6 @@ impl Core {
         if self.config.looks_at_calls && is_looked_at(&spec) && call.seen.is_none() {
             return Ruling::Look { preview: false };
         }
-        let policy = Policy {
-            mode: self.session.mode,
-            rules: &self.config.rules,
-            grants: &self.permissions.grants,
-            cwd: &self.session.cwd,
-            further: &self.session.additional_directories,
-        };
         let repeats = self.turn.as_ref().map(|turn| &turn.repeats);
         if repeats.is_some_and(|repeats| repeats.is_stuck && proposal.turn_id.is_some()) {
             let reason = "repeats, and was refused".to_owned();
@@ -78,7 +71,7 @@ impl Core {
         }
         let repeats = repeats.filter(|repeats| repeats.is_due(proposal)).map(|repeats| repeats.reason());
         let subjects = self.subjects(&spec, &proposal.arguments);
-        let verdict = policy.judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
+        let verdict = self.policy().judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
         // Whatever allowed it did not mean this.
         let verdict = match (verdict, repeats) {
             (Verdict::Allow(reason) | Verdict::Ask(reason), Some(repeats)) => {
@@ -97,6 +90,16 @@ impl Core {
                 let decision = Decision { allowed: false, reason, permission_id: None };
                 Ruling::Close(Refusal { decision, told }.into())
             }
+        }
+    }
+
+    pub(crate) fn policy(&self) -> Policy<'_> {
+        Policy {
+            mode: self.session.mode,
+            rules: &self.config.rules,
+            grants: &self.permissions.grants,
+            cwd: &self.session.cwd,
+            further: &self.session.additional_directories,
         }
     }
 

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::tests::bench::{config, rule};
 
+mod commands;
+
 /// Each line: a mode, rules as `ACTION TOOL PATTERN` between commas, a tool, its subject.
 fn check(cases: &[(&str, &str, &str, &str)], expect: Expect) {
     let mut out = String::new();
@@ -318,7 +320,7 @@ fn no_pattern_allows_what_a_shell_puts_in_place() {
         "$[x]",
         "$x",
         "${y[x]}",
-        "$'a'",
+        "$'\\x61'",
         "$((x))",
     ];
     for text in inserted {

@@ -330,6 +330,7 @@ fn samples() -> Vec<EventBody> {
                 cut: 1,
                 problem: Some("not found".to_owned()),
                 digest: Some("9f86d081".to_owned()),
+                ..Preview::default()
             }),
             definition: Some("0f1e2d3c".to_owned()),
             options: PermissionOption::ALL.to_vec(),

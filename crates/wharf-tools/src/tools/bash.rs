@@ -2,6 +2,7 @@
 
 mod background;
 mod in_terminal;
+mod script;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,6 +11,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
+use script::Shell;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::{Seen, TerminalSize, ToolKind, ToolSpec};
@@ -122,7 +124,16 @@ impl Tool for Bash {
             return Seen::default();
         };
         let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::running(&workspace, workdir(arguments.workdir.as_deref()))).await
+        let is_ours = arguments.background || arguments.terminal || arguments.input;
+        // In an editor's terminal the programs are those of another environment, if not of another machine.
+        let is_elsewhere = !is_ours && context.clients.that(|offers| offers.terminal).is_some();
+        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        let shell = Shell { path: path.filter(|_| !is_elsewhere), is_bash: self.shell.ends_with("bash") };
+        seeing(move || {
+            let seen = seen::running(&workspace, workdir(arguments.workdir.as_deref()));
+            script::looked_at(&workspace, &arguments.command, &shell, seen)
+        })
+        .await
     }
 
     async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
