@@ -18,7 +18,7 @@ const ROUNDS: u64 = 12;
 fn intended(mistake: &str) -> &'static str {
     match mistake {
         "acknowledge_before_commit" => "acknowledged",
-        "skip_sync" => "synced",
+        "skip_sync" | "show_before_sync" => "synced",
         "reuse_seq" => "one_content",
         "drop_at_handover" => "no_gap",
         "rerun_begun_call" => "one_effect",

@@ -1,4 +1,4 @@
-//! `cargo xtask bench`: release builds, then the table; with `--quick` a build that costs less, then the comparison.
+//! `cargo xtask bench`: builds as they are installed, then the table; with `--quick` a build that costs less, then the comparison.
 
 use anyhow::Result;
 use clap::Args;
@@ -20,6 +20,6 @@ pub fn run(arguments: &Arguments) -> Result<()> {
         return succeed(program(target_dir().join("debug/wharf-bench")).args(&arguments.rest));
     }
     let packages = ["--package", "wharf", "--package", "wharf-testkit", "--package", "wharf-bench"];
-    succeed(cargo().args(["build", "--release", "--bins"]).args(packages))?;
-    succeed(program(target_dir().join("release/wharf-bench")).args(&arguments.rest))
+    succeed(cargo().args(["build", "--profile", "dist", "--bins"]).args(packages))?;
+    succeed(program(target_dir().join("dist/wharf-bench")).args(&arguments.rest))
 }

@@ -1,219 +1,62 @@
-//! `cargo xtask generate`: makes Rust of crates/wharf-protocol/vocabulary.json, which all clients share.
+//! `cargo xtask generate`: makes Rust of the committed files that hold facts rather than code.
 
-use std::fmt::Write as _;
+mod catalogue;
+mod vocabulary;
+
 use std::fs;
 use std::io::Write as _;
 use std::process::Stdio;
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::{Map, Value};
+use anyhow::{Context, Result, ensure};
 
 use crate::command::{program, root};
 
-const SOURCE: &str = "crates/wharf-protocol/vocabulary.json";
-const OUTPUT: &str = "crates/wharf-protocol/src/vocabulary/generated.rs";
-
-/// A table of the vocabulary, and the enum that its rows are.
-struct Table {
-    name: &'static str,
-    rust: &'static str,
-    /// The enum's documentation, where it is declared here; else it is one of the crate's, and only gets its words.
-    declared: Option<&'static str>,
-    columns: &'static [(&'static str, Kind)],
+/// A file that is generated.
+struct Generated {
+    source: &'static str,
+    output: &'static str,
+    /// The Rust of what `source` says.
+    make: fn(&str) -> Result<String>,
 }
 
-#[derive(Clone, Copy)]
-enum Kind {
-    Text,
-    /// `null` where there is none.
-    Maybe,
-    Texts,
-    Flag,
-    /// The id of a row of another table, by the enum of that table.
-    Row(&'static str),
-}
-
-const TABLES: &[Table] = &[
-    Table {
-        name: "colours",
-        rust: "Colour",
-        declared: Some("What a colour is for; each client has its own value of it."),
-        columns: &[("light", Kind::Text), ("dark", Kind::Text), ("sgr", Kind::Text)],
+const ALL: &[Generated] = &[
+    Generated {
+        source: "crates/wharf-protocol/vocabulary.json",
+        output: "crates/wharf-protocol/src/vocabulary/generated.rs",
+        make: vocabulary::rust,
     },
-    Table {
-        name: "marks",
-        rust: "Mark",
-        declared: Some("What a session's row shows of its state."),
-        columns: &[("word", Kind::Text), ("icon", Kind::Text), ("glyph", Kind::Text), ("colour", Kind::Row("Colour"))],
-    },
-    Table {
-        name: "answers",
-        rust: "crate::PermissionOption",
-        declared: None,
-        columns: &[("label", Kind::Text), ("key", Kind::Text), ("typed", Kind::Texts)],
-    },
-    Table {
-        name: "resolutions",
-        rust: "crate::permission::Resolution",
-        declared: None,
-        columns: &[("word", Kind::Text)],
-    },
-    Table { name: "command_states", rust: "crate::CommandStatus", declared: None, columns: &[("word", Kind::Text)] },
-    Table {
-        name: "plan_states",
-        rust: "crate::tool::PlanStatus",
-        declared: None,
-        columns: &[("word", Kind::Text), ("icon", Kind::Text), ("glyph", Kind::Text)],
-    },
-    Table {
-        name: "call_states",
-        rust: "crate::transcript::CallState",
-        declared: None,
-        columns: &[("word", Kind::Text), ("icon", Kind::Text), ("glyph", Kind::Text), ("colour", Kind::Row("Colour"))],
-    },
-    Table {
-        name: "message_states",
-        rust: "crate::transcript::MessageState",
-        declared: None,
-        columns: &[("word", Kind::Text)],
-    },
-    Table {
-        name: "turn_outcomes",
-        rust: "crate::transcript::TurnOutcome",
-        declared: None,
-        columns: &[("word", Kind::Text), ("colour", Kind::Row("Colour"))],
-    },
-    Table {
-        name: "notices",
-        rust: "NoticeTitle",
-        declared: Some("The titles of what a client tells beside the conversation."),
-        columns: &[("title", Kind::Text)],
-    },
-    Table {
-        name: "connections",
-        rust: "Connection",
-        declared: Some("How a client's connection is doing."),
-        columns: &[("word", Kind::Text)],
-    },
-    Table {
-        name: "slash_commands",
-        rust: "SlashCommand",
-        declared: Some("A command that begins with a slash."),
-        columns: &[
-            ("aliases", Kind::Texts),
-            ("hint", Kind::Maybe),
-            ("terminal_only", Kind::Flag),
-            ("description", Kind::Text),
-        ],
-    },
-    Table {
-        name: "actions",
-        rust: "Action",
-        declared: Some("What a key does."),
-        columns: &[("title", Kind::Text), ("when", Kind::Text), ("web", Kind::Texts), ("terminal", Kind::Texts)],
+    Generated {
+        source: "crates/wharf-models/catalogue/models.csv",
+        output: "crates/wharf-models/src/catalogue/generated.rs",
+        make: catalogue::rust,
     },
 ];
 
-/// Writes the generated file anew.
+/// Writes the generated files anew.
 pub fn run() -> Result<()> {
-    let text = generated()?;
-    fs::write(root().join(OUTPUT), text).with_context(|| format!("cannot write {OUTPUT}"))
+    for file in ALL {
+        let text = file.text()?;
+        fs::write(root().join(file.output), text).with_context(|| format!("cannot write {}", file.output))?;
+    }
+    Ok(())
 }
 
-/// The committed file is what would be generated.
+/// The committed files are what would be generated.
 pub fn check() -> Result<()> {
-    let committed = fs::read_to_string(root().join(OUTPUT)).unwrap_or_default();
-    ensure!(committed == generated()?, "{OUTPUT} is not what {SOURCE} says: run `cargo xtask generate`");
+    for file in ALL {
+        let committed = fs::read_to_string(root().join(file.output)).unwrap_or_default();
+        let Generated { source, output, .. } = file;
+        ensure!(committed == file.text()?, "{output} is not what {source} says: run `cargo xtask generate`");
+    }
     Ok(())
 }
 
-fn generated() -> Result<String> {
-    let text = fs::read_to_string(root().join(SOURCE)).with_context(|| format!("cannot read {SOURCE}"))?;
-    let Value::Object(vocabulary) = serde_json::from_str(&text).with_context(|| format!("{SOURCE} is no JSON"))? else {
-        bail!("{SOURCE} is no object");
-    };
-    let mut out = "//! Made of vocabulary.json by `cargo xtask generate`: change that file, not this one.\n".to_owned();
-    for table in TABLES {
-        let rows = vocabulary.get(table.name).and_then(Value::as_array);
-        let rows = rows.with_context(|| format!("{SOURCE} has no table {}", table.name))?;
-        let rows: Vec<&Map<String, Value>> = rows.iter().filter_map(Value::as_object).collect();
-        write_table(table, &rows, &mut out).with_context(|| format!("table {}", table.name))?;
+impl Generated {
+    fn text(&self) -> Result<String> {
+        let source = self.source;
+        let text = fs::read_to_string(root().join(source)).with_context(|| format!("cannot read {source}"))?;
+        formatted(&(self.make)(&text).with_context(|| source.to_owned())?)
     }
-    formatted(&out)
-}
-
-fn write_table(table: &Table, rows: &[&Map<String, Value>], out: &mut String) -> Result<()> {
-    let ids: Vec<&str> = rows.iter().filter_map(|row| row.get("id")?.as_str()).collect();
-    ensure!(ids.len() == rows.len(), "a row has no id");
-    if let Some(about) = table.declared {
-        declare(table.rust, about, &ids, out)?;
-    }
-    writeln!(out, "\nimpl {} {{", table.rust)?;
-    if table.declared.is_some() {
-        writeln!(out, "/// Every one, in the vocabulary's order.\npub const ALL: [Self; {}] = [", ids.len())?;
-        for id in &ids {
-            write!(out, "Self::{},", variant(id))?;
-        }
-        writeln!(out, "];\n")?;
-        write_column("id", Kind::Text, rows, out)?;
-    }
-    for (column, kind) in table.columns {
-        write_column(column, *kind, rows, out)?;
-    }
-    writeln!(out, "}}")?;
-    Ok(())
-}
-
-fn declare(name: &str, about: &str, ids: &[&str], out: &mut String) -> Result<()> {
-    writeln!(out, "\n/// {about}\n#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]\npub enum {name} {{")?;
-    for id in ids {
-        writeln!(out, "{},", variant(id))?;
-    }
-    writeln!(out, "}}")?;
-    Ok(())
-}
-
-fn write_column(column: &str, kind: Kind, rows: &[&Map<String, Value>], out: &mut String) -> Result<()> {
-    let returned = match kind {
-        Kind::Text => "&'static str",
-        Kind::Maybe => "Option<&'static str>",
-        Kind::Texts => "&'static [&'static str]",
-        Kind::Flag => "bool",
-        Kind::Row(rust) => rust,
-    };
-    writeln!(out, "#[must_use]\npub const fn {column}(self) -> {returned} {{\nmatch self {{")?;
-    for row in rows {
-        let id = row.get("id").and_then(Value::as_str).unwrap_or_default();
-        let value = row.get(column).with_context(|| format!("row {id} has no {column}"))?;
-        let value = expression(kind, value).with_context(|| format!("{column} of row {id} is {value}"))?;
-        writeln!(out, "Self::{} => {value},", variant(id))?;
-    }
-    writeln!(out, "}}\n}}\n")?;
-    Ok(())
-}
-
-fn expression(kind: Kind, value: &Value) -> Option<String> {
-    Some(match kind {
-        Kind::Text => format!("{:?}", value.as_str()?),
-        Kind::Maybe if value.is_null() => "None".to_owned(),
-        Kind::Maybe => format!("Some({:?})", value.as_str()?),
-        Kind::Flag => value.as_bool()?.to_string(),
-        Kind::Row(rust) => format!("{rust}::{}", variant(value.as_str()?)),
-        Kind::Texts => {
-            let texts: Option<Vec<String>> =
-                value.as_array()?.iter().map(|text| Some(format!("{:?}", text.as_str()?))).collect();
-            format!("&[{}]", texts?.join(", "))
-        }
-    })
-}
-
-/// `go.needs_you` is `GoNeedsYou`.
-fn variant(id: &str) -> String {
-    let word = |word: &str| {
-        let mut rest = word.chars();
-        rest.next().map(|first| first.to_ascii_uppercase().to_string() + rest.as_str()).unwrap_or_default()
-    };
-    id.split(['_', '.']).map(word).collect()
 }
 
 fn formatted(text: &str) -> Result<String> {
@@ -235,16 +78,5 @@ mod tests {
     #[test]
     fn what_is_committed_is_current() {
         check().unwrap();
-    }
-
-    #[test]
-    fn a_row_without_a_word_is_named() {
-        let row: Value = serde_json::json!({ "id": "go.needs_you", "word": 3 });
-        let rows = [row.as_object().unwrap()];
-        assert_eq!(variant("go.needs_you"), "GoNeedsYou");
-        let wrong = write_column("word", Kind::Text, &rows, &mut String::new()).unwrap_err();
-        assert_eq!(wrong.to_string(), "word of row go.needs_you is 3");
-        let missing = write_column("icon", Kind::Text, &rows, &mut String::new()).unwrap_err();
-        assert_eq!(missing.to_string(), "row go.needs_you has no icon");
     }
 }

@@ -1,3 +1,5 @@
+//! Histories with one fault each, and which finding it is.
+
 use std::collections::HashMap;
 
 use serde_json::{Value, json};

@@ -9,6 +9,8 @@ mod sessions;
 pub use sessions::Exported;
 
 use std::sync::Arc;
+#[cfg(feature = "embedded")]
+use std::time::Duration;
 
 use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList};
@@ -16,6 +18,10 @@ use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Stat
 use crate::backend::Backend;
 use crate::remote::{Remote, RemoteOptions, Transport};
 use crate::{Auth, ClientError, Retry, Timeouts};
+
+/// For servers that an embedded engine asks which models they have; those that take longer are shown without a list.
+#[cfg(feature = "embedded")]
+const MODELS_WAIT: Duration = Duration::from_secs(5);
 
 /// A way to a server or an engine. Cheap to clone.
 #[derive(Clone)]
@@ -139,7 +145,7 @@ impl Client {
         match &self.backend {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["models"])).await,
             #[cfg(feature = "embedded")]
-            Backend::Embedded(embedded) => Ok(embedded.access.models().await),
+            Backend::Embedded(embedded) => Ok(embedded.access.models(MODELS_WAIT).await),
         }
     }
 

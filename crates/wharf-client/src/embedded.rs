@@ -172,9 +172,5 @@ impl EmbeddedFeed {
 
 fn item_from(position: u64, event: &EncodedEvent) -> Result<FeedItem, ClientError> {
     let text = std::str::from_utf8(&event.json).map_err(|error| ClientError::Protocol(error.to_string()))?;
-    match located_from(text, None)? {
-        FeedItem::Event(located) => Ok(FeedItem::Event(Box::new(Located { position, event: located.event }))),
-        FeedItem::Unknown { .. } => Ok(FeedItem::Unknown { position }),
-        greeting @ FeedItem::Connected { .. } => Ok(greeting),
-    }
+    Ok(FeedItem::Event(Located { position, ..located_from(text, None)? }))
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use futures_util::Stream;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use wharf_protocol::event::AnyEvent;
 use wharf_protocol::{Event, EventKind, Seq};
 
 use crate::backend::{Backend, Feed};
@@ -52,7 +53,7 @@ impl Follow {
         self
     }
 
-    /// Ends after the first event.
+    /// Ends after the first event that this version knows.
     #[must_use]
     pub fn once(mut self) -> Self {
         self.once = true;
@@ -142,17 +143,28 @@ impl EventStream {
         Ok(())
     }
 
-    /// The next event; `None` when nothing follows. May be dropped at any point without losing an event.
+    /// The next event; `None` when nothing follows. May be dropped at any point without losing an event. What a newer server says and
+    /// this version does not know is left out: [`EventStream::next_located`] has it.
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
-        Some(self.next_located().await?.map(|located| located.event))
+        loop {
+            match self.next_located().await? {
+                Ok(located) => {
+                    if let Some(event) = located.event.into_known() {
+                        return Some(Ok(event));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
     }
 
-    /// The same, with the place to go on from.
+    /// The next event with the place to go on from, whether this version knows it or not.
     pub async fn next_located(&mut self) -> Option<Result<Located, ClientError>> {
         loop {
             while let Some(located) = self.ready.pop_front() {
                 if self.is_wanted(&located.event) {
                     if self.follow.once {
+                        self.ready.clear();
                         self.end();
                     }
                     return Some(Ok(located));
@@ -186,8 +198,12 @@ impl EventStream {
         futures_util::stream::unfold(self, |mut events| async move { Some((events.next().await?, events)) })
     }
 
-    fn is_wanted(&self, event: &Event) -> bool {
-        self.follow.kinds.as_ref().is_none_or(|kinds| kinds.contains(&event.kind()))
+    fn is_wanted(&self, event: &AnyEvent) -> bool {
+        match (&self.follow.kinds, event.kind()) {
+            (None, None) => !self.follow.once,
+            (None, Some(_)) => true,
+            (Some(kinds), kind) => kind.is_some_and(|kind| kinds.contains(&kind)),
+        }
     }
 
     /// One step: waits out a pause, connects, or takes what the connection gives.
@@ -219,7 +235,6 @@ impl EventStream {
                     self.last = last;
                 }
             }
-            FeedItem::Unknown { position } => self.last = self.last.max(Some(position)),
             FeedItem::Event(located) => {
                 // A connection may repeat what the one before it gave.
                 if self.last.is_some_and(|last| located.position <= last) {
@@ -229,10 +244,12 @@ impl EventStream {
                 self.connected_before = true;
                 self.outage.since = None;
                 self.outage.attempts = 0;
-                if located.event.kind() == EventKind::SessionDeleted && matches!(self.followed, Followed::Session(_)) {
+                if located.event.kind() == Some(EventKind::SessionDeleted)
+                    && matches!(self.followed, Followed::Session(_))
+                {
                     self.end();
                 }
-                self.ready.push_back(*located);
+                self.ready.push_back(located);
             }
         }
     }

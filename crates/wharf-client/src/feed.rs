@@ -1,8 +1,8 @@
 //! What a connection brings, over whichever transport: events, and where they lie.
 
-use serde::Deserialize;
 use serde_json::Value;
-use wharf_protocol::{Event, EventKind, Seq, SessionId};
+use wharf_protocol::SessionId;
+use wharf_protocol::event::AnyEvent;
 
 use crate::ClientError;
 
@@ -11,7 +11,8 @@ use crate::ClientError;
 #[derive(Debug, Clone, PartialEq)]
 pub struct Located {
     pub position: u64,
-    pub event: Event,
+    /// Of a newer server it may be one that this version does not know.
+    pub event: AnyEvent,
 }
 
 /// Whose events are followed.
@@ -28,11 +29,7 @@ pub(crate) enum FeedItem {
     Connected {
         last: Option<u64>,
     },
-    Event(Box<Located>),
-    /// An event of a type that this client does not know.
-    Unknown {
-        position: u64,
-    },
+    Event(Located),
 }
 
 /// The last position that a `connected` message names, under the names that it goes by.
@@ -41,23 +38,13 @@ pub(crate) fn last_from(data: &Value) -> Option<u64> {
     ["last_seq", "last_position", "position"].iter().find_map(|name| inner.get(name).and_then(Value::as_u64))
 }
 
-/// An event from its text. One whose type is newer than this client only moves the cursor.
-pub(crate) fn located_from(text: &str, id: Option<&str>) -> Result<FeedItem, ClientError> {
-    #[derive(Deserialize)]
-    struct Head<'a> {
-        seq: Seq,
-        #[serde(borrow)]
-        r#type: std::borrow::Cow<'a, str>,
-    }
-    let malformed = |error: serde_json::Error| ClientError::Protocol(format!("an event: {error}"));
-    let head: Head<'_> = serde_json::from_str(text).map_err(malformed)?;
+/// An event from its text. Without an `id` it lies at its seq.
+pub(crate) fn located_from(text: &str, id: Option<&str>) -> Result<Located, ClientError> {
+    let event = AnyEvent::from_json(text.as_bytes());
+    let event = event.map_err(|error| ClientError::Protocol(format!("an event: {error}")))?;
     let position = match id {
         Some(id) => id.parse().map_err(|_| ClientError::Protocol(format!("an event's id {id:?}")))?,
-        None => head.seq.0,
+        None => event.seq().0,
     };
-    if head.r#type.parse::<EventKind>().is_err() {
-        return Ok(FeedItem::Unknown { position });
-    }
-    let event: Event = serde_json::from_str(text).map_err(malformed)?;
-    Ok(FeedItem::Event(Box::new(Located { position, event })))
+    Ok(Located { position, event })
 }

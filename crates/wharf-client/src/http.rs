@@ -228,6 +228,7 @@ impl Http {
         if let Some(client) = self.client.get() {
             return Ok(client);
         }
+        wharf_tls::choose_provider();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("wharf-client/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(self.timeouts.connect)

@@ -2,7 +2,8 @@
 //!
 //! Every way in has the same methods, the same behaviour and the same [`ClientError`]. Streams of events go through one
 //! receive loop ([`EventStream`]): it comes back after a lost connection and goes on after the last event that it gave, so
-//! that a caller sees each event once and in order.
+//! that a caller sees each event once and in order. A newer server may say what this version does not know; such events hold their
+//! place, [`EventStream::next`] leaves them out, and [`EventStream::next_located`] gives them as they came.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), wharf_client::ClientError> {

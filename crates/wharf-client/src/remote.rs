@@ -122,6 +122,6 @@ fn item_from(message: &SseMessage) -> Result<Option<FeedItem>, ClientError> {
         }),
         // Messages of the stream itself have no seq: `heartbeat`, `disconnected`, `server.draining`, and what comes later.
         _ if message.id.is_none() => Ok(None),
-        _ => located_from(&message.data, message.id.as_deref()).map(Some),
+        _ => located_from(&message.data, message.id.as_deref()).map(|located| Some(FeedItem::Event(located))),
     }
 }

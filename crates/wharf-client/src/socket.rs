@@ -264,7 +264,7 @@ fn item_from(envelope: Envelope) -> Result<Vec<FeedItem>, ClientError> {
     }
     let Some(event) = event_of(payload, timestamp) else { return Ok(Vec::new()) };
     let position = event.get("position").and_then(Value::as_u64).map(|position| position.to_string());
-    located_from(&event.to_string(), position.as_deref()).map(|item| vec![item])
+    located_from(&event.to_string(), position.as_deref()).map(|located| vec![FeedItem::Event(located)])
 }
 
 /// An event as the log has it, from the flat payload of its frame. Two names of events' own fields are the envelope's, too.

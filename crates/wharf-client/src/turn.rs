@@ -1,8 +1,9 @@
 //! One turn's events, from the prompt to its end.
 
+use wharf_protocol::event::AnyEvent;
 use wharf_protocol::frame::Frame;
 use wharf_protocol::rest::PromptAnswer;
-use wharf_protocol::{Event, EventBody};
+use wharf_protocol::{Event, EventBody, EventKind};
 
 use crate::{ClientError, ConnectionState, EventStream};
 
@@ -30,24 +31,36 @@ impl TurnStream {
         self.events.state()
     }
 
-    /// The next event of the turn; `None` after its end. May be dropped at any point without losing an event.
+    /// The next event of the turn; `None` after its end. May be dropped at any point without losing an event. What a newer server says
+    /// and this version does not know is left out: [`TurnStream::next_any`] has it.
     pub async fn next(&mut self) -> Option<Result<Event, ClientError>> {
+        loop {
+            match self.next_any().await? {
+                Ok(event) => {
+                    if let Some(event) = event.into_known() {
+                        return Some(Ok(event));
+                    }
+                }
+                Err(error) => return Some(Err(error)),
+            }
+        }
+    }
+
+    /// The next event of the turn, whether this version knows it or not.
+    pub async fn next_any(&mut self) -> Option<Result<AnyEvent, ClientError>> {
         while !self.ended {
-            let event = match self.events.next().await? {
-                Ok(event) => event,
+            let event = match self.events.next_located().await? {
+                Ok(located) => located.event,
                 Err(error) => {
                     self.ended = true;
                     return Some(Err(error));
                 }
             };
-            if event.turn_id.as_ref() != Some(&self.accepted.turn_id) {
-                if matches!(event.body, EventBody::SessionDeleted(_)) {
-                    self.ended = true;
-                    return Some(Ok(event));
-                }
+            let is_deleted = event.kind() == Some(EventKind::SessionDeleted);
+            if !is_deleted && event.turn_id() != Some(&self.accepted.turn_id) {
                 continue;
             }
-            self.ended = self.is_end(&event.body);
+            self.ended = is_deleted || event.as_known().is_some_and(|event| self.is_end(&event.body));
             return Some(Ok(event));
         }
         None

@@ -6,11 +6,10 @@ use serde_json::{Map, Value};
 use wharf_protocol::event::{
     CallErrorReason, Decision, PlanUpdated, ToolCallComplete, ToolCallError, ToolCallProgress, ToolCallStart,
 };
-use wharf_protocol::{CallId, ToolSpec};
+use wharf_protocol::{CallId, CallOutcome, ToolOutput, ToolSpec};
 
 use crate::core::Core;
 use crate::describe;
-use crate::input::CallOutcome;
 use crate::outcome::{Answer, Effect, Rejected};
 use crate::state::{Call, CallEnd, CallStage, Proposal, RunningCall};
 use ruling::Ruling;
@@ -180,24 +179,20 @@ impl Core {
         let Some(running) = call.running.clone() else { return };
         let (proposal, duration_ms) = (call.proposal.clone(), call.duration_ms(self.now));
         match outcome {
-            CallOutcome::Completed { .. } => self.complete_call(&proposal, duration_ms, outcome),
-            CallOutcome::Error { error, reason, output } => {
+            Ok(output) => self.complete_call(&proposal, duration_ms, output),
+            Err(error) => {
+                let mut end = CallEnd::from(error);
                 // Who was stopped says "cancelled"; why it was stopped is known here.
-                let reason = match (reason, running.stopping) {
-                    (CallErrorReason::Cancelled, Some((_, why))) => why,
-                    (reason, _) => reason,
-                };
-                self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, error) });
+                if let (CallErrorReason::Cancelled, Some((_, why))) = (end.reason, running.stopping) {
+                    end.reason = why;
+                }
+                self.end_call(&proposal, duration_ms, end);
             }
         }
     }
 
-    pub(crate) fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, outcome: CallOutcome) {
-        let CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan } =
-            outcome
-        else {
-            return;
-        };
+    pub(crate) fn complete_call(&mut self, proposal: &Proposal, duration_ms: u64, output: ToolOutput) {
+        let ToolOutput { result, content, diffs, locations, exit_code, truncated, output_file, plan } = output;
         let complete = ToolCallComplete {
             call_id: proposal.call_id.clone(),
             tool_name: proposal.tool_name.clone(),

@@ -1,10 +1,10 @@
 //! Background commands: begun by a tool call, and beside the turns from then on; each has exactly one end.
 
 use wharf_protocol::event::{CommandEnded, CommandStarted};
-use wharf_protocol::{Command, CommandId, CommandStatus};
+use wharf_protocol::{Command, CommandEnd, CommandId, CommandStatus};
 
 use crate::core::Core;
-use crate::input::{CommandEnd, NewCommand};
+use crate::input::NewCommand;
 use crate::outcome::{Answer, Effect, Rejected};
 
 impl Core {

@@ -3,15 +3,14 @@
 //! It begins with `context.compacting` and ends with `context.compacted` or `context.compaction_failed`, within a turn between two model
 //! calls, or by itself where somebody asked for it. Until its end nothing is left out.
 
-use wharf_protocol::event::{
-    AgentIdle, CompactReason, ContextCompacted, ContextCompacting, ContextCompactionFailed, UsageUpdated,
-};
+use wharf_protocol::event::{AgentIdle, CompactReason, ContextCompacted, ContextCompacting, ContextCompactionFailed};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_protocol::{RecoveryPolicy, SessionStatus, StopReason, Timestamp, Usage};
+use wharf_protocol::{CallCost, RecoveryPolicy, SessionStatus, StopReason, Timestamp, Usage};
 
 use crate::config::Recovery;
 use crate::context::{Refused, WINDOWS};
 use crate::core::Core;
+use crate::input::Again;
 use crate::outcome::{Answer, Effect, Rejected};
 use crate::state::{Form, SummaryStage};
 use crate::summary;
@@ -31,6 +30,19 @@ const MIN_ASKED_TOKENS: u64 = 64;
 /// Of what follows the cut, the newest messages are kept up to this part of the window, in per cent, and these many tokens.
 const KEPT: u64 = 20;
 const KEPT_MAX_TOKENS: u64 = 20_000;
+
+/// What a summary took and cost, where its provider counts.
+#[derive(Debug, Clone, Copy)]
+struct Spent {
+    usage: Usage,
+    cost: Option<CallCost>,
+}
+
+impl Spent {
+    fn of(reply: &ModelReply) -> Option<Self> {
+        reply.usage.map(|usage| Self { usage, cost: reply.cost })
+    }
+}
 
 impl Core {
     /// Somebody wants the conversation summed up.
@@ -133,11 +145,11 @@ impl Core {
         match problem {
             // Some models go on with the work instead, as long as they are shown it as their own.
             Some(_) if open.form == Form::Prefix => (open.stage, open.form) = (SummaryStage::Idle, Form::Quoted),
-            Some(problem) => return self.compact_without_after(problem, None, reply.usage),
-            None => return self.summed_up(text.trim(), reply.usage),
+            Some(problem) => return self.compact_without_after(problem, None, Spent::of(reply)),
+            None => return self.summed_up(text.trim(), Spent::of(reply)),
         }
-        if let Some(usage) = reply.usage {
-            self.count_summary(usage);
+        if let Some(spent) = Spent::of(reply) {
+            self.count_summary(spent);
         }
     }
 
@@ -157,21 +169,21 @@ impl Core {
         }
     }
 
-    fn summed_up(&mut self, text: &str, usage: Option<Usage>) {
+    fn summed_up(&mut self, text: &str, spent: Option<Spent>) {
         let Some(open) = self.compaction.clone() else { return };
         let kept_from = open.begun.kept_from;
         let plan = self.shown.sum_up(&kept_from, text);
         let (tokens_before, reason) = (self.expected(), open.begun.reason);
         let tokens_after = self.expected_after(&plan);
-        self.end_compaction(ContextCompacted { tokens_before, tokens_after, reason, ..plan }, usage);
+        self.end_compaction(ContextCompacted { tokens_before, tokens_after, reason, ..plan }, spent);
     }
 
-    pub(crate) fn summary_failed(&mut self, ask: u64, error: &ModelError, jitter: u16) {
+    pub(crate) fn summary_failed(&mut self, ask: u64, error: &ModelError, again: Again) {
         if !self.is_asked(ask) {
             return;
         }
         let Some(repeated) = self.compaction.as_ref().map(|open| open.repeated) else { return };
-        if let Some(delay_ms) = self.delay_of(error, repeated, jitter) {
+        if let Some(delay_ms) = self.delay_of(error, repeated, again) {
             let until = self.now.after_ms(delay_ms);
             if let Some(open) = &mut self.compaction {
                 (open.stage, open.repeated) = (SummaryStage::Waiting { until }, repeated + 1);
@@ -190,7 +202,7 @@ impl Core {
         self.compact_without_after(error, limit, None);
     }
 
-    fn compact_without_after(&mut self, error: &str, limit: Option<u64>, usage: Option<Usage>) {
+    fn compact_without_after(&mut self, error: &str, limit: Option<u64>, spent: Option<Spent>) {
         let Some(open) = self.compaction.clone() else { return };
         let reason = open.begun.reason;
         let window = limit.into_iter().chain(self.window()).min();
@@ -201,7 +213,7 @@ impl Core {
             (None, CompactReason::Window | CompactReason::Asked) => u64::MAX,
         };
         let Some(plan) = self.shown.plan(target, self.result_max_bytes()) else {
-            return self.end_compaction(ContextCompactionFailed { error: error.to_owned() }, usage);
+            return self.end_compaction(ContextCompactionFailed { error: error.to_owned() }, spent);
         };
         let (tokens_before, tokens_after) = (self.expected(), self.expected_after(&plan));
         let model = limit.map(|_| self.session.model.clone());
@@ -214,15 +226,15 @@ impl Core {
             summary_error: Some(error.to_owned()),
             ..plan
         };
-        self.end_compaction(compacted, usage);
+        self.end_compaction(compacted, spent);
     }
 
     /// The one way in which a compaction ends.
-    fn end_compaction(&mut self, body: impl Into<wharf_protocol::EventBody>, usage: Option<Usage>) {
+    fn end_compaction(&mut self, body: impl Into<wharf_protocol::EventBody>, spent: Option<Spent>) {
         let Some(open) = self.compaction.clone() else { return };
         self.emit(open.turn_id.clone(), body);
-        if let Some(usage) = usage {
-            self.count_summary(usage);
+        if let Some(spent) = spent {
+            self.count_summary(spent);
         }
         if open.turn_id.is_none() && !self.start_next() {
             self.set_status(SessionStatus::Idle);
@@ -242,13 +254,9 @@ impl Core {
     }
 
     /// A summary costs like any other reply.
-    fn count_summary(&mut self, usage: Usage) {
-        let mut turn = self.turn.as_ref().map(|turn| turn.usage).unwrap_or_default();
-        let mut session = self.session.token_usage;
-        turn += usage;
-        session += usage;
+    fn count_summary(&mut self, spent: Spent) {
         let context_tokens = self.expected();
-        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.window() });
+        self.emit_usage(self.session.model.clone(), Some(spent.usage), spent.cost, context_tokens);
     }
 
     /// When the open compaction wants to be woken: to ask again, or because its time is up. In a turn the turn's time counts.

@@ -13,7 +13,8 @@ pub struct CoreConfig {
     /// What a call is about: a tool may forgive other names of an argument, and rules have to see what it will act on.
     pub subjects: SubjectsOf,
     pub rules: Arc<[Rule]>,
-    /// The engine looks at what a call would touch before it is decided ([`Effect::LookAtCall`]); else it is judged by its text.
+    /// The engine looks at what a call would touch before it is decided ([`Effect::LookAtCall`](crate::Effect::LookAtCall)); else it is
+    /// judged by its text.
     pub looks_at_calls: bool,
     /// Most model calls in one turn.
     pub max_steps: u32,
@@ -29,7 +30,7 @@ pub struct CoreConfig {
     pub queue_limit: usize,
     /// Most background commands of the session that run at a time.
     pub max_commands: usize,
-    /// The same of all sessions together. The engine counts them ([`NewCommand::has_place`]).
+    /// The same of all sessions together. The engine counts them ([`NewCommand::has_place`](crate::NewCommand::has_place)).
     pub max_server_commands: usize,
     /// Longest time that a background command may take.
     pub max_command_ms: u64,
@@ -44,6 +45,8 @@ pub struct CoreConfig {
     pub recovery: Recovery,
     /// A turn that was taken up again this often is failed instead.
     pub max_resumes: u32,
+    /// There is a small model that writes titles.
+    pub asks_for_titles: bool,
     /// The other agents that a session could have, and what their tools take of each request, in tokens.
     pub other_agents: Arc<[(String, u64)]>,
 }

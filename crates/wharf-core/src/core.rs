@@ -14,10 +14,11 @@ use wharf_protocol::{
 
 use crate::config::CoreConfig;
 use crate::ids::Ids;
+use crate::input::Surroundings;
 use crate::outcome::{Answer, Effect, Outcome, Rejected};
 use crate::shown::ShownMessages;
 use crate::size::{self, INSTRUCTIONS_TOKENS};
-use crate::state::{Call, Commands, Compaction, Measure, OpenTurn, Permissions, Prompts};
+use crate::state::{Call, Commands, Compaction, Measure, OpenTurn, Permissions, Prompts, Titling, Touched};
 
 /// One session's state machine.
 #[derive(Debug)]
@@ -53,6 +54,9 @@ pub struct Core {
     pub(crate) tools_tokens: u64,
     /// What the instructions take.
     pub(crate) instructions_tokens: u64,
+    pub(crate) surroundings: Option<Surroundings>,
+    pub(crate) touched: Touched,
+    pub(crate) titling: Option<Titling>,
     pub(crate) last_ask: u64,
     /// The next event's seq is above this one.
     pub(crate) skip_to: Option<Seq>,
@@ -126,6 +130,9 @@ impl Core {
             answerers: 0,
             context_limit: None,
             instructions_tokens: INSTRUCTIONS_TOKENS,
+            surroundings: None,
+            touched: Touched::default(),
+            titling: None,
             last_ask: 0,
             skip_to: None,
             events: Vec::new(),
@@ -297,6 +304,7 @@ fn blank(id: SessionId, created: SessionCreated, now: Timestamp) -> Session {
         status: wharf_protocol::SessionStatus::Idle,
         message_count: 0,
         token_usage: wharf_protocol::Usage::default(),
+        cost: wharf_protocol::Cost::default(),
         queued_count: 0,
         running_commands: 0,
         last_seq: Seq(1),

@@ -1,12 +1,13 @@
 //! Replies that neither say nor do anything: nothing at all, reasoning alone, a call that was announced and is not there, a call
-//! that stands in the text. The model is asked once more, with a word; then the turn ends, saying which setting is likely wrong.
+//! that stands in the text, calls that the output limit cut off. The model is asked once more, with a word; then the turn ends, saying
+//! which setting is likely wrong. A reply that was refused without a word ends it at once: the same request would be refused again.
 
 use serde_json::{Value, json};
 use wharf_protocol::event::ReplyDefect;
 use wharf_protocol::{ApiError, ErrorCode, StopReason};
 
 /// How a call begins that a server did not take out of the text, and how it ends. No end: with the text.
-const MARKS: [(&str, &str); 12] = [
+const MARKS: [(&str, &str); 20] = [
     ("<tool_call>", "</tool_call>"),
     ("<tool_calls>", "</tool_calls>"),
     ("<function_call>", "</function_call>"),
@@ -17,6 +18,14 @@ const MARKS: [(&str, &str); 12] = [
     ("<|tool_calls_section_begin|>", "<|tool_calls_section_end|>"),
     ("<|python_tag|>", ""),
     ("<｜tool▁calls▁begin｜>", "<｜tool▁calls▁end｜>"),
+    ("<｜tool_calls_begin｜>", "<｜tool_calls_end｜>"),
+    ("<｜DSML｜function_calls>", ""),
+    ("<｜DSML｜invoke name=", ""),
+    ("<minimax:tool_call>", "</minimax:tool_call>"),
+    ("<|tool_call_start|>", "<|tool_call_end|>"),
+    ("<|tool_call_begin|>", "<|tool_call_end|>"),
+    ("<|START_ACTION|>", "<|END_ACTION|>"),
+    ("<|action_start|>", "<|action_end|>"),
     ("[TOOL_CALLS]", ""),
     ("<|channel|>commentary to=", ""),
 ];
@@ -97,6 +106,29 @@ pub(crate) fn error(defect: ReplyDefect, stop_reason: StopReason) -> ApiError {
     };
     let text = format!("twice in a row the model's reply {}. {cause}", described(defect));
     ApiError::new(ErrorCode::ModelReplyUnusable, text).with_details(json!({ "defect": defect }))
+}
+
+/// What the model is told of each call in a reply that the output limit cut off: of none of them it is known whether it is as it was meant.
+pub(crate) const CUT_OFF: &str = "the reply was cut off at the output limit, so none of its calls ran. Write in smaller pieces: \
+                                  fewer calls in one reply, and a long file in several calls, the first with write_file and the \
+                                  others with edit_file.";
+
+/// Why the turn ends when a second reply in a row is cut off in its calls.
+pub(crate) fn cut_off() -> ApiError {
+    let text = "twice in a row the model's reply was cut off at the output limit in the middle of its tool calls, the second time \
+                after it was told to write in smaller pieces. Raise the output limit on the model's server, lower `thinking` (reasoning \
+                counts against the limit), ask for smaller steps, or use a model that may write more.";
+    ApiError::new(ErrorCode::ModelReplyUnusable, text).with_details(json!({ "defect": "cut_off" }))
+}
+
+/// Why the turn ends when a reply was refused without a word.
+pub(crate) fn refused(model: &str) -> ApiError {
+    let text = format!(
+        "{model} refused to answer, or its provider's content filter stopped the reply, without saying why. The same request would be \
+         refused again: say it in other words or leave out what may be objected to (what was said before is sent along; `/clear` begins \
+         anew), or use another model."
+    );
+    ApiError::new(ErrorCode::ModelReplyUnusable, text).with_details(json!({ "defect": "refused" }))
 }
 
 #[cfg(test)]

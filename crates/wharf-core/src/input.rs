@@ -1,16 +1,14 @@
 //! What goes in: what happened, and what somebody wants.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde_json::Value;
-use wharf_protocol::event::CallErrorReason;
+use wharf_protocol::event::InstructionOrigin;
 use wharf_protocol::model::{ModelError, ModelReply};
 use wharf_protocol::rest::UpdateSession;
-use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
 use wharf_protocol::{
-    CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, MessageId, PermissionId, PermissionOption,
-    Priority, PromptContent, Seen, Seq, TerminalSize, ToolSpec, TurnId,
+    CallId, CallOutcome, CommandEnd, CommandId, ConflictStrategy, MessageId, PermissionId, PermissionOption, Priority,
+    PromptContent, Seen, Seq, TerminalSize, ToolSpec, TurnId,
 };
 
 use crate::config::CoreConfig;
@@ -51,7 +49,7 @@ pub enum Input {
         focus: Option<String>,
         by: Option<String>,
     },
-    /// Ends what runs, then the session ([`Effect::Delete`]). Nothing new is taken from here on.
+    /// Ends what runs, then the session ([`Effect::Delete`](crate::Effect::Delete)). Nothing new is taken from here on.
     Delete {
         by: Option<String>,
     },
@@ -76,7 +74,7 @@ pub enum Input {
     /// What the session's agent has from here on, beside what it was configured with: servers and clients come and go. Calls that
     /// were begun go on.
     ToolsChanged(Arc<[Arc<ToolSpec>]>),
-    /// [`Core::agent_name`] is another agent than the core knew, or has other things: these.
+    /// [`Core::agent_name`](crate::Core::agent_name) is another agent than the core knew, or has other things: these.
     AgentChanged {
         tools: Arc<[Arc<ToolSpec>]>,
         max_steps: u32,
@@ -108,11 +106,10 @@ pub enum Input {
         ask: u64,
         reply: ModelReply,
     },
-    /// `jitter` is a random number that spreads the next attempt.
     ModelFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
     /// What the model wrote when it was asked for a summary, whole.
     SummaryWritten {
@@ -120,12 +117,17 @@ pub enum Input {
         text: String,
         reply: ModelReply,
     },
+    /// What came of the wish for a title; nothing where none came.
+    TitleWritten {
+        ask: u64,
+        text: String,
+    },
     SummaryFailed {
         ask: u64,
         error: ModelError,
-        jitter: u16,
+        again: Again,
     },
-    /// What a call would touch, as [`Effect::LookAtCall`] asked.
+    /// What a call would touch, as [`Effect::LookAtCall`](crate::Effect::LookAtCall) asked.
     CallSeen {
         call_id: CallId,
         seen: Seen,
@@ -140,7 +142,7 @@ pub enum Input {
         call_id: CallId,
         outcome: CallOutcome,
     },
-    /// The time of [`Core::next_deadline`] has come.
+    /// The time of [`Core::next_deadline`](crate::Core::next_deadline) has come.
     Tick,
     /// The server is stopping: no further turn starts here.
     Drain,
@@ -156,7 +158,7 @@ pub struct NewPrompt {
     pub sender: Option<String>,
     pub metadata: Option<Value>,
     pub body_hash: String,
-    /// What the store knows of an older prompt with this id, where [`Core::knows_prompt`] did not know it.
+    /// What the store knows of an older prompt with this id, where [`Core::knows_prompt`](crate::Core::knows_prompt) did not know it.
     pub earlier: Option<EarlierPrompt>,
 }
 
@@ -184,39 +186,43 @@ pub struct NewCommand {
     pub has_place: bool,
 }
 
-/// How a background command ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub struct CommandEnd {
-    pub status: CommandStatus,
-    pub exit_code: Option<i32>,
-    pub error: Option<String>,
-    /// Absent: since its start.
-    pub duration_ms: Option<u64>,
-    pub output_bytes: u64,
+/// What the engine sees of a session's workspace.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Surroundings {
+    /// Absent: the model is told no facts.
+    pub facts: Option<Facts>,
+    /// The user's own, then from the top of the repository down to where the session works, then those below, each before those below it.
+    pub files: Vec<InstructionFile>,
 }
 
-/// How a tool call ended, as the engine saw it.
-#[derive(Debug, Clone, PartialEq)]
-pub enum CallOutcome {
-    Completed {
-        result: String,
-        content: Vec<ContentBlock>,
-        diffs: Vec<FileDiff>,
-        locations: Vec<Location>,
-        exit_code: Option<i32>,
-        truncated: bool,
-        output_file: Option<PathBuf>,
-        plan: Option<Vec<PlanEntry>>,
-    },
-    /// `reason` is `failed`, `cancelled`, `timed_out` or `interrupted`.
-    Error { error: String, reason: CallErrorReason, output: String },
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Facts {
+    /// Branch and status, in words; absent where they are not known.
+    pub git: Option<String>,
 }
 
-/// What is known beyond the log of a call whose owner died.
+/// An instruction file, as far as it was read.
 #[derive(Debug, Clone, PartialEq)]
-pub struct RecordedCall {
-    /// What it came to, where it had ended before it could be cut off.
-    pub outcome: Option<CallOutcome>,
-    pub output: String,
-    pub duration_ms: u64,
+pub struct InstructionFile {
+    /// Absolute.
+    pub path: String,
+    pub origin: InstructionOrigin,
+    /// It lies below where the session works.
+    pub is_below: bool,
+    pub text: Arc<str>,
+    /// Of the text.
+    pub digest: Arc<str>,
+    /// Of the file.
+    pub bytes: u64,
+    /// So many of them were not read.
+    pub left_out_bytes: u64,
+}
+
+/// What decides on another attempt of a model call, beside its error.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Again {
+    /// A random number that spreads attempts which would come together.
+    pub jitter: u16,
+    /// How often such a call is tried, where its model has a number of its own.
+    pub attempts: Option<u32>,
 }

@@ -20,6 +20,7 @@ mod ids;
 mod input;
 mod message;
 mod model;
+mod notes;
 mod outcome;
 mod permissions;
 mod policy;
@@ -33,6 +34,7 @@ mod shown;
 mod size;
 mod state;
 mod summary;
+mod title;
 mod turn;
 
 #[cfg(test)]
@@ -41,7 +43,7 @@ mod tests;
 pub use crate::config::{CoreConfig, Recovery, SubjectsOf};
 pub use crate::core::Core;
 pub use crate::fork::{Fork, Misplaced};
-pub use crate::input::{CallOutcome, CommandEnd, EarlierPrompt, Input, NewCommand, NewPrompt, RecordedCall};
+pub use crate::input::{Again, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Surroundings};
 pub use crate::message::{message_of, told};
 pub use crate::outcome::{Accepted, Answer, Effect, Outcome, Rejected};
 pub use crate::policy::PathRules;

@@ -6,13 +6,16 @@ use serde_json::{Map, Value};
 use wharf_foreign::nesting;
 use wharf_protocol::event::{
     AgentThinking, CallErrorReason, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
-    ReplyDefect, UsageUpdated,
+    ReplyDefect, UsageCost, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
-use wharf_protocol::{ApiError, CallId, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, Usage};
+use wharf_protocol::{
+    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, Usage,
+};
 
 use crate::core::Core;
 use crate::defect;
+use crate::input::Again;
 use crate::outcome::Effect;
 use crate::state::{CallEnd, ModelState, OpenTurn, Proposal, not_an_object};
 
@@ -21,6 +24,7 @@ const MAX_CALLS_PER_REPLY: usize = 128;
 
 impl Core {
     pub(crate) fn call_model(&mut self) {
+        self.note_surroundings();
         if !self.make_room() {
             return;
         }
@@ -120,11 +124,16 @@ impl Core {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, announces_call: _, tool_calls, usage, provider_data } = reply;
-        let provider_data = provider_data.filter(is_loggable);
+        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, cost, provider_data } = reply;
+        let is_refused = stop_reason == StopReason::Refusal;
+        let provider_data = provider_data.filter(|data| is_loggable(data) && !is_refused);
+        if is_refused {
+            // What a filter stopped is not to be acted on.
+            tool_calls.clear();
+        }
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
-        let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id);
+        let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id, stop_reason);
         self.emit_in_turn(MessageComplete {
             message_id,
             role: Role::Assistant,
@@ -134,10 +143,10 @@ impl Core {
             tool_calls,
             stop_reason,
             usage,
-            model,
+            model: model.clone(),
             provider_data,
         });
-        self.emit_usage(usage);
+        self.count_call(model, usage, cost);
         // In the same outcome, and so in the same commit: they must never be taken for calls that wait.
         for (proposal, end) in unreadable {
             self.end_call(&proposal, 0, end);
@@ -156,6 +165,7 @@ impl Core {
 
     /// A reply with nothing in it: the model is asked once more, with a word; a second one ends the turn.
     fn unusable(&mut self, defect: ReplyDefect, reply: &ModelReply) {
+        let model = self.asked_model();
         self.forget_ask();
         if defect == ReplyDefect::LeakedMarkup {
             // Nobody is shown it.
@@ -175,7 +185,7 @@ impl Core {
             error: format!("the model's reply {}", defect::described(defect)),
             defect: Some(defect),
         });
-        self.emit_usage(reply.usage);
+        self.count_call(model, reply.usage, reply.cost);
         if is_second {
             self.fail_turn(StopReason::Error, defect::error(defect, reply.stop_reason));
         }
@@ -186,6 +196,7 @@ impl Core {
         &mut self,
         calls: Vec<ProposedCall>,
         turn_id: &TurnId,
+        stop_reason: StopReason,
     ) -> (Vec<ToolRequest>, Vec<(Proposal, CallEnd)>) {
         let mut requests = Vec::with_capacity(calls.len());
         let mut unreadable = Vec::new();
@@ -194,6 +205,8 @@ impl Core {
             let provider_data = provider_data.filter(is_loggable);
             let call_id = self.ids.call();
             let (arguments, problem) = read_arguments(arguments);
+            let is_cut_off = stop_reason == StopReason::MaxTokens;
+            let problem = if is_cut_off { Some(cut_off()) } else { problem };
             let problem = problem.or_else(|| (index >= MAX_CALLS_PER_REPLY).then(too_many));
             if let Some(end) = problem {
                 unreadable.push((self.proposal(&call_id, &tool_name, &arguments, turn_id), end));
@@ -212,26 +225,62 @@ impl Core {
         }
     }
 
-    fn emit_usage(&mut self, usage: Option<Usage>) {
-        let added = usage.unwrap_or_default();
-        let mut turn = self.turn.as_ref().map(|turn| turn.usage).unwrap_or_default();
-        let mut session = self.session.token_usage;
-        turn += added;
-        session += added;
+    /// The model that is being asked; a session may name another by now.
+    fn asked_model(&self) -> String {
+        match self.turn.as_ref().map(|turn| &turn.model) {
+            Some(ModelState::Asked { model, .. }) => model.clone(),
+            _ => self.session.model.clone(),
+        }
+    }
+
+    /// Says what a model call took and cost, which nobody has counted yet.
+    fn count_call(&mut self, model: String, usage: Option<Usage>, cost: Option<CallCost>) {
         // A provider that does not count leaves the estimate.
-        let context_tokens = match added.total_tokens {
+        let context_tokens = match usage.unwrap_or_default().total_tokens {
             0 => self.expected(),
             total => total,
         };
-        self.emit_in_turn(UsageUpdated { turn, session, context_tokens, context_limit: self.window() });
+        self.emit_usage(model, usage, cost, context_tokens);
     }
 
-    pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, jitter: u16) {
+    /// The same, where the conversation takes `context_tokens`.
+    pub(crate) fn emit_usage(
+        &mut self,
+        model: String,
+        call: Option<Usage>,
+        cost: Option<CallCost>,
+        context_tokens: u64,
+    ) {
+        let (mut turn, mut session) = (Usage::default(), self.session.token_usage);
+        let (mut turn_cost, mut session_cost) = (Cost::default(), self.session.cost);
+        if let Some(open) = &self.turn {
+            (turn, turn_cost) = (open.usage, open.cost);
+        }
+        for sum in [&mut turn, &mut session] {
+            *sum += call.unwrap_or_default();
+        }
+        for sum in [&mut turn_cost, &mut session_cost] {
+            sum.add(cost);
+        }
+        let cost = Some(UsageCost { call: cost, turn: turn_cost, session: session_cost });
+        let context_limit = self.window();
+        self.emit_in_turn(UsageUpdated {
+            turn,
+            session,
+            context_tokens,
+            context_limit,
+            call,
+            model: Some(model),
+            cost,
+        });
+    }
+
+    pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, again: Again) {
         let Some(turn) = self.asked(ask) else { return };
         let is_fresh = turn.reply.is_none();
         self.forget_ask();
-        if is_fresh && let Some(delay_ms) = self.retry_delay(&error, jitter) {
-            return self.retry(&error, delay_ms);
+        if is_fresh && let Some(delay_ms) = self.retry_delay(&error, again) {
+            return self.retry(&error, delay_ms, again);
         }
         if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
             // Also where the turn fails: the next prompt is to fit.
@@ -269,14 +318,14 @@ impl Core {
 
     /// How long to wait before the next attempt; `None` when there is none. A provider that wants a longer wait than we are
     /// ready for gets no second request.
-    fn retry_delay(&self, error: &ModelError, jitter: u16) -> Option<u64> {
-        self.delay_of(error, self.turn.as_ref()?.attempt, jitter)
+    fn retry_delay(&self, error: &ModelError, again: Again) -> Option<u64> {
+        self.delay_of(error, self.turn.as_ref()?.attempt, again)
     }
 
     /// The same for a request that was repeated `attempt` times.
-    pub(crate) fn delay_of(&self, error: &ModelError, attempt: u32, jitter: u16) -> Option<u64> {
+    pub(crate) fn delay_of(&self, error: &ModelError, attempt: u32, again: Again) -> Option<u64> {
         let config = &self.config;
-        if !error.kind.is_retryable() || attempt + 1 >= config.max_model_attempts {
+        if !error.kind.is_retryable() || attempt + 1 >= again.attempts.unwrap_or(config.max_model_attempts) {
             return None;
         }
         let wait_ms = match error.retry_after_ms {
@@ -285,15 +334,15 @@ impl Core {
             None => config.retry_base_ms.saturating_mul(1 << attempt.min(32)).min(config.retry_max_ms),
         };
         // Up to a quarter more: sessions that failed together do not come back together.
-        Some(wait_ms.saturating_add((wait_ms / 4).saturating_mul(u64::from(jitter)) / u64::from(u16::MAX)))
+        Some(wait_ms.saturating_add((wait_ms / 4).saturating_mul(u64::from(again.jitter)) / u64::from(u16::MAX)))
     }
 
-    fn retry(&mut self, error: &ModelError, delay_ms: u64) {
+    fn retry(&mut self, error: &ModelError, delay_ms: u64, again: Again) {
         let Some(turn) = &mut self.turn else { return };
         turn.model = ModelState::Waiting { until: self.now.after_ms(delay_ms) };
         let retrying = ModelRetrying {
             attempt: turn.attempt + 1,
-            max_attempts: self.config.max_model_attempts.saturating_sub(1),
+            max_attempts: again.attempts.unwrap_or(self.config.max_model_attempts).saturating_sub(1),
             delay_ms,
             error: error.message.clone(),
             turn_id: Some(turn.turn_id.clone()),
@@ -349,6 +398,10 @@ pub(crate) fn read_arguments(arguments: Result<Value, String>) -> (Value, Option
         Ok(other) => (empty, Some(not_an_object(&other.to_string()))),
         Err(raw) => (empty, Some(not_an_object(&raw))),
     }
+}
+
+fn cut_off() -> CallEnd {
+    CallEnd::new(CallErrorReason::Failed, defect::CUT_OFF)
 }
 
 fn too_many() -> CallEnd {

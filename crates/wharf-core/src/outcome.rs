@@ -25,6 +25,8 @@ pub enum Effect {
     /// Ask the model for a summary; answer with one `SummaryWritten` or `SummaryFailed`. Nobody is shown it while it is written. With
     /// `is_quoted` without instructions and tools, else with both, as in `CallModel`.
     AskSummary { ask: u64, turn_id: Option<TurnId>, messages: Vec<Arc<Message>>, is_quoted: bool },
+    /// Ask the small model for a title; answer with one `TitleWritten`. Nothing waits for it.
+    AskTitle { ask: u64, message: Arc<Message> },
     /// Drop the request. Nothing of it is listened to any more.
     StopModel { ask: u64 },
     /// Look at what a call would touch, and with `preview` at what it would change; nothing of it runs. Answer with one `CallSeen`.

@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 
 use wharf_failpoints::mistake;
 use wharf_protocol::event::{CallErrorReason, SessionRecovered, ToolCallResumed, TurnResumed};
-use wharf_protocol::{CallId, RecoveryPolicy, Seq, Timestamp};
+use wharf_protocol::{CallId, CallOutcome, RecordedCall, RecoveryPolicy, Seq, Timestamp};
 
 use crate::config::Recovery;
 use crate::core::Core;
-use crate::input::{CallOutcome, RecordedCall};
 use crate::outcome::{Answer, Outcome};
 use crate::state::{Call, CallEnd, CallStage, Ending, Proposal};
 
@@ -129,10 +128,8 @@ impl Core {
     fn close_with(&mut self, call_id: &CallId, outcome: CallOutcome, duration_ms: u64) {
         let Some(proposal) = self.call(call_id).map(|call| call.proposal.clone()) else { return };
         match outcome {
-            CallOutcome::Completed { .. } => self.complete_call(&proposal, duration_ms, outcome),
-            CallOutcome::Error { error, reason, output } => {
-                self.end_call(&proposal, duration_ms, CallEnd { output, ..CallEnd::new(reason, error) });
-            }
+            Ok(output) => self.complete_call(&proposal, duration_ms, output),
+            Err(error) => self.end_call(&proposal, duration_ms, error.into()),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use wharf_protocol::Message;
 use wharf_protocol::content::text_of;
-use wharf_protocol::context::{Context, MessageCost, Tokens, ToolCost, WindowSource};
+use wharf_protocol::context::{Context, MessageCost, Tokens, ToolCost, WindowSource, is_note};
 
 use crate::core::Core;
 use crate::shown::LEFT_OUT;
@@ -42,13 +42,16 @@ impl Core {
                 })
                 .collect(),
             messages: messages.iter().map(|message| self.cost_of(message, full)).collect(),
+            notes: self.note_costs(),
             left_out: self.shown.left_out as u64,
             compacting: self.compaction.is_some(),
         }
     }
 
     fn cost_of(&self, message: &Message, full: bool) -> MessageCost {
-        let mut said = text_of(&message.content);
+        let said: Vec<_> = message.content.iter().filter(|block| !is_note(block)).cloned().collect();
+        let mut said = text_of(&said);
+        let (note_tokens, note_bytes) = self.shown.notes_in(&message.message_id);
         if said.is_empty() {
             let names: Vec<_> = message.tool_calls.iter().map(|call| call.tool_name.as_str()).collect();
             said = names.join(", ");
@@ -57,8 +60,8 @@ impl Core {
             message_id: message.message_id.clone(),
             role: message.role,
             seq: message.seq,
-            cost: Tokens::estimated(self.measure.scaled(tokens_of(message))),
-            bytes: bytes_of(message),
+            cost: Tokens::estimated(self.measure.scaled(tokens_of(message).saturating_sub(note_tokens))),
+            bytes: bytes_of(message).saturating_sub(note_bytes),
             is_summary: message.message_id.as_str().ends_with(LEFT_OUT),
             preview: said.chars().take(PREVIEW_CHARS).collect(),
             message: full.then(|| message.clone()),

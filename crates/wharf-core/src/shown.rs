@@ -1,9 +1,13 @@
 //! What the model is shown: the messages of the session, paired and trimmed.
 
+mod notes;
+
 use std::sync::Arc;
 
 use wharf_protocol::event::{ContextCompacted, LeftOut};
 use wharf_protocol::{CallId, ContentBlock, Message, MessageId, Role, Seq};
+
+pub(crate) use notes::ShownNote;
 
 use crate::shorten;
 use crate::size::{block_bytes, bytes_of, tokens_of};
@@ -27,6 +31,8 @@ pub(crate) struct ShownMessages {
     pub(crate) summary: Option<String>,
     /// Size of the longest result, in bytes.
     pub(crate) longest_result: u64,
+    /// Parts of these messages that tell of the workspace.
+    pub(crate) notes: Vec<ShownNote>,
 }
 
 impl ShownMessages {
@@ -87,6 +93,16 @@ impl ShownMessages {
         self.messages.insert(at, Arc::new(message));
     }
 
+    /// The message at `at` has changed.
+    fn recount(&mut self, at: usize) {
+        let (tokens, bytes) = (tokens_of(&self.messages[at]), bytes_of(&self.messages[at]));
+        self.total = self.total - self.tokens[at] + tokens;
+        self.tokens[at] = tokens;
+        if self.messages[at].role == Role::Tool {
+            self.longest_result = self.longest_result.max(bytes);
+        }
+    }
+
     /// Leaves out what a `context.compacted` says. A result is never parted from its call: results are replaced, and what is cut
     /// off begins with a prompt or a reply.
     pub(crate) fn compact(&mut self, by: &ContextCompacted) {
@@ -114,6 +130,7 @@ impl ShownMessages {
         }
         self.tokens = self.messages.iter().map(|message| tokens_of(message)).collect();
         self.total = self.tokens.iter().sum();
+        self.forget_lost_notes();
         let results = self.messages.iter().filter(|message| message.role == Role::Tool);
         self.longest_result = results.map(|message| bytes_of(message)).max().unwrap_or(0);
     }

@@ -8,6 +8,8 @@ mod permissions;
 mod prompts;
 mod repeats;
 mod reply;
+mod titling;
+mod touched;
 mod turn;
 
 pub(crate) use calls::{
@@ -19,4 +21,6 @@ pub(crate) use measure::{Counted, Measure, SPARE};
 pub(crate) use permissions::Permissions;
 pub(crate) use prompts::{Place, Prompts, WaitingPrompt};
 pub(crate) use reply::{ModelState, OpenReply};
+pub(crate) use titling::Titling;
+pub(crate) use touched::Touched;
 pub(crate) use turn::{CancelRequest, Ending, Next, OpenTurn};

@@ -7,6 +7,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use wharf_protocol::content::text_of;
+use wharf_protocol::context::is_note;
 use wharf_protocol::{ContentBlock, Message, Role};
 
 use crate::shorten;
@@ -94,6 +95,7 @@ pub(crate) fn quoted(shown: &ShownMessages, at: usize, focus: Option<&str>, budg
     vec![Arc::new(ours(last, SUFFIX, &text))]
 }
 
+/// What was said; what was told of the workspace is told again.
 fn transcript(messages: &[Arc<Message>], max_bytes: usize) -> String {
     let mut out = String::new();
     for message in messages {
@@ -103,7 +105,8 @@ fn transcript(messages: &[Arc<Message>], max_bytes: usize) -> String {
             (Role::Tool, Some(name)) => format!("result of {name}"),
             (Role::Tool, None) => "result".to_owned(),
         };
-        let mut said = shown_text(&message.content);
+        let content: Vec<_> = message.content.iter().filter(|block| !is_note(block)).cloned().collect();
+        let mut said = shown_text(&content);
         for call in &message.tool_calls {
             let gap = if said.is_empty() { "" } else { "\n" };
             write!(said, "{gap}[calls {} {}]", call.tool_name, call.arguments).ok();

@@ -8,6 +8,7 @@ use wharf_protocol::event::{
 use wharf_protocol::{ApiError, ErrorCode, SessionStatus, StopReason, TurnId};
 
 use crate::core::Core;
+use crate::defect;
 use crate::outcome::{Answer, Rejected};
 use crate::state::{Ending, Next};
 
@@ -30,6 +31,7 @@ impl Core {
         self.take_config();
         let Some(prompt) = self.prompts.next() else { return false };
         let (turn_id, message_id) = (prompt.turn_id.clone(), prompt.message_id.clone());
+        let content = prompt.content.clone();
         let started = TurnStarted {
             message_id: message_id.clone(),
             model: self.session.model.clone(),
@@ -37,6 +39,7 @@ impl Core {
         };
         self.emit(Some(turn_id.clone()), PromptStarted { message_id, steered: false });
         self.emit(Some(turn_id), started);
+        self.may_title(&content);
         self.show_status();
         true
     }
@@ -44,6 +47,9 @@ impl Core {
     /// Between two model calls: ends the turn, or asks the model again.
     pub(crate) fn step(&mut self) {
         let Some(turn) = &self.turn else { return };
+        if turn.is_refused {
+            return self.fail_turn(StopReason::Refusal, defect::refused(&self.session.model));
+        }
         let limit = self.limit();
         if let Next::Finish(stop_reason) = turn.next
             && (limit.is_some() || self.prompts.steers().is_empty())
@@ -71,6 +77,9 @@ impl Core {
             );
             return Some(TurnEnd::Failed(StopReason::Error, error));
         }
+        if turn.cut_offs > 1 {
+            return Some(TurnEnd::Failed(StopReason::MaxTokens, defect::cut_off()));
+        }
         if config.max_turn_tokens.is_some_and(|max| turn.usage.total_tokens >= max) {
             return Some(TurnEnd::Completed(StopReason::MaxTokens));
         }
@@ -89,6 +98,7 @@ impl Core {
         }
         let Some(turn) = &self.turn else { return };
         let (response, usage) = (turn.response.clone(), turn.usage);
+        let told = response.clone();
         let duration_ms = self.now.ms_since(turn.time.started_at);
         let again = mistake("overwrite_terminal").then(|| turn.turn_id.clone());
         let status = match end {
@@ -110,6 +120,9 @@ impl Core {
             let error = ApiError::new(ErrorCode::Unavailable, "ended twice");
             let response = String::new();
             self.emit(again, TurnFailed { stop_reason: StopReason::Error, error, response, usage, duration_ms });
+        }
+        if status == SessionStatus::Idle && self.titling.is_some() {
+            self.ask_for_title(&told);
         }
         if !self.start_next() {
             self.set_status(status);

@@ -70,8 +70,13 @@ impl ModelSource for OneCommand {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
-        ModelList { default: "test/model".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
+    async fn list(&self, _: std::time::Duration) -> ModelList {
+        ModelList {
+            default: "test/model".to_owned(),
+            reason: "a test".to_owned(),
+            catalogue_as_of: None,
+            providers: Vec::new(),
+        }
     }
 }
 
@@ -95,6 +100,7 @@ impl Model for OneCommand {
             announces_call: false,
             tool_calls,
             usage: None,
+            cost: None,
             provider_data: None,
         };
         Ok(Box::pin(stream::iter([Ok(Delta::Finished(reply))])))

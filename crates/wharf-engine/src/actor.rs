@@ -6,7 +6,10 @@ mod commands;
 mod equipment;
 mod load;
 mod requests;
+mod surroundings;
+mod title;
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -14,12 +17,11 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
-use wharf_core::{Answer, Core, Effect, Input, Outcome, Rejected};
-use wharf_exec::commands::CommandOver;
+use wharf_core::{Again, Answer, Core, Effect, Input, Outcome, Rejected};
 use wharf_failpoints::point;
 use wharf_models::ModelRequest;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{CommandId, Event, EventBody, Message, SessionId, Timestamp};
+use wharf_protocol::{CommandEnd, CommandId, Event, EventBody, Message, SessionId, Timestamp};
 
 use crate::append::OpenLog;
 use crate::commands::{CommandStart, RunningCommands};
@@ -29,10 +31,12 @@ use crate::live::Shared;
 use crate::mcp::LiveMcp;
 use crate::progress::Piece;
 use crate::request::{ReplyTo, Request};
-use crate::run::{CallEvent, Found, ModelCall, ModelEvent, RunningCalls};
+use crate::run::{CallEvent, FoundModel, ModelCall, ModelEvent, RunningCalls};
 use crate::{EngineConfig, EngineError};
 
 use equipment::Equipment;
+use surroundings::SeenAround;
+use title::TitleCall;
 
 /// How long calls get to stop when the session is taken out of memory.
 const CALLS_GRACE: Duration = Duration::from_secs(4);
@@ -94,8 +98,9 @@ enum Wakeup {
     Stop,
     Request(Request),
     Call(CallEvent),
-    Command(CommandId, CommandOver),
+    Command(CommandId, CommandEnd),
     Model(ModelEvent),
+    Title(Input),
     Deadline,
     Answerers,
     Drain,
@@ -112,7 +117,9 @@ struct Actor {
     core: Core,
     log: OpenLog,
     equipment: Equipment,
+    around: SeenAround,
     model: Option<ModelCall>,
+    title: Option<TitleCall>,
     calls: RunningCalls,
     commands: RunningCommands,
     /// The command that is just being asked for.
@@ -176,8 +183,9 @@ impl Actor {
                 Wakeup::Request(request)
             }
             event = self.calls.next() => Wakeup::Call(event),
-            (command_id, over) = self.commands.next() => Wakeup::Command(command_id, over),
+            (command_id, end) = self.commands.next() => Wakeup::Command(command_id, end),
             event = next_of(&mut self.model) => Wakeup::Model(event),
+            input = title::written(&mut self.title) => Wakeup::Title(input),
             () = at(deadline) => Wakeup::Deadline,
             Ok(()) = self.news.answerers.changed() => Wakeup::Answerers,
             Ok(()) = self.news.draining.changed() => Wakeup::Drain,
@@ -197,8 +205,11 @@ impl Actor {
             Wakeup::Stop => return Ok(Some(Exit::Idle)),
             Wakeup::Request(request) => self.on_request(request).await?,
             Wakeup::Call(event) => self.on_call(event).await?,
-            Wakeup::Command(command_id, over) => self.end_command(command_id, over).await?,
+            Wakeup::Command(command_id, end) => self.end_command(command_id, end).await?,
             Wakeup::Model(event) => self.on_model(event).await?,
+            Wakeup::Title(input) => {
+                self.handle(input).await?.ok();
+            }
             Wakeup::Deadline => {
                 self.handle(Input::Tick).await?.ok();
             }
@@ -272,6 +283,7 @@ impl Actor {
         }
         let Some(call) = self.model.as_mut().filter(|_| !waits) else { return Ok(()) };
         let is_over = matches!(event, ModelEvent::Finished(_) | ModelEvent::Failed(_));
+        let again = Again { jitter: jitter(), attempts: call.attempts };
         let input = match (event, call.summary.take()) {
             (ModelEvent::Text(text), Some(summary)) if summary.len() + text.len() <= SUMMARY_BYTES => {
                 call.summary = Some(summary + &text);
@@ -279,7 +291,7 @@ impl Actor {
             }
             (ModelEvent::Text(_), Some(_)) => {
                 self.model = None;
-                Input::SummaryFailed { ask, error: endless(), jitter: 0 }
+                Input::SummaryFailed { ask, error: endless(), again: Again::default() }
             }
             (ModelEvent::Reasoning(_), Some(summary)) => {
                 call.summary = Some(summary);
@@ -289,13 +301,13 @@ impl Actor {
                 point("engine.summary_written");
                 Input::SummaryWritten { ask, text, reply }
             }
-            (ModelEvent::Failed(error), Some(_)) => Input::SummaryFailed { ask, error, jitter: jitter() },
+            (ModelEvent::Failed(error), Some(_)) => Input::SummaryFailed { ask, error, again },
             // Told above.
             (ModelEvent::Window, _) => return Ok(()),
             (ModelEvent::Text(text), None) => Input::ModelText { ask, text },
             (ModelEvent::Reasoning(text), None) => Input::ModelReasoning { ask, text },
             (ModelEvent::Finished(reply), None) => Input::ModelFinished { ask, reply },
-            (ModelEvent::Failed(error), None) => Input::ModelFailed { ask, error, jitter: jitter() },
+            (ModelEvent::Failed(error), None) => Input::ModelFailed { ask, error, again },
         };
         if is_over {
             self.model = None;
@@ -307,22 +319,27 @@ impl Actor {
         if matches!(input, Input::Prompt(_) | Input::CallFinished { .. } | Input::Compact { .. } | Input::Tick) {
             self.look_at_window().await?;
         }
+        self.look_around_before(&input).await;
         let outcome = self.core.handle(Timestamp::now(), input);
         self.settle(outcome).await
     }
 
     /// Events to disk, then to the clients, then their effects; then what the core has to be told of the session's tools, which may
-    /// bring more.
+    /// bring more. Only a model is asked before that, as it changes nothing outside: it is at work while the disk is, and what it
+    /// says is looked at when the disk has what it answers to.
     pub(super) async fn settle(&mut self, outcome: Outcome) -> Result<Result<Answer, Rejected>, EngineError> {
         let Outcome { mut events, mut effects, answer } = outcome;
         loop {
             if !events.is_empty() {
-                let is_other = events.iter().any(has_other_directories);
-                self.append(events).await?;
-                if is_other {
+                if events.iter().any(has_other_directories) {
                     self.follow_directories();
                 }
                 self.follow_agent();
+                let ask = effects.iter().position(|effect| matches!(effect, Effect::CallModel { .. }));
+                if let Some(at) = ask {
+                    self.begin(effects.remove(at)).await?;
+                }
+                self.append(events, ask.is_some()).await?;
             }
             for effect in effects {
                 self.begin(effect).await?;
@@ -332,13 +349,19 @@ impl Actor {
         }
     }
 
-    async fn append(&mut self, events: Vec<Event>) -> Result<(), EngineError> {
+    async fn append(&mut self, events: Vec<Event>, asks_model: bool) -> Result<(), EngineError> {
         for event in &events {
             if let EventBody::PermissionRequested(asked) = &event.body {
                 self.shared.permissions.add(&asked.permission_id, &self.session);
             }
         }
-        self.log.append(&self.shared.appender, events, self.core.session()).await?;
+        let model = self.model.as_mut().filter(|_| asks_model);
+        let appending = self.log.append(&self.shared.appender, events, self.core.session());
+        tokio::select! {
+            biased;
+            appended = appending => appended?,
+            never = ask(model) => match never {},
+        }
         let is_busy = !self.core.is_between_turns();
         if is_busy != self.idleness.is_busy {
             self.idleness.is_busy = is_busy;
@@ -354,6 +377,7 @@ impl Actor {
                 point("engine.before_summary");
                 self.call_model(ask, messages, if is_quoted { Wish::QuotedSummary } else { Wish::Summary });
             }
+            Effect::AskTitle { ask, message } => self.ask_title(ask, message),
             Effect::StopModel { ask } => {
                 if self.model.as_ref().is_some_and(|call| call.ask == ask) {
                     self.model = None;
@@ -400,7 +424,7 @@ impl Actor {
         let models = Arc::clone(&self.shared.models);
         let name = self.core.session().model.clone();
         let known = models.context_tokens(&name);
-        // In this order: what is not waited for is there at the look. A server may have come while the prompt went to disk.
+        // In this order: what is not waited for is there at the look.
         let awaited = self.awaited_tools();
         self.look_at_tools();
         let mut request = ModelRequest {
@@ -427,8 +451,9 @@ impl Actor {
             };
             let context_tokens = models.window(&name).await.or_else(|| model.context_tokens());
             let is_news = context_tokens.is_some() && context_tokens != known;
+            let attempts = model.attempts();
             let opening = async move { model.stream(request).await }.boxed();
-            Ok(Found { context_tokens, is_news, opening })
+            Ok(FoundModel { context_tokens, is_news, attempts, opening })
         };
         let mut call = ModelCall::new(ask, connecting.boxed());
         call.summary = (wish != Wish::Reply).then(String::new);
@@ -476,6 +501,14 @@ async fn next_of(model: &mut Option<ModelCall>) -> ModelEvent {
         Some(call) => call.next().await,
         None => std::future::pending().await,
     }
+}
+
+/// Has the model answer. Brings nothing: what it says is kept for [`next_of`].
+async fn ask(model: Option<&mut ModelCall>) -> Infallible {
+    if let Some(call) = model {
+        call.begin().await;
+    }
+    std::future::pending().await
 }
 
 async fn at(instant: Option<Instant>) {

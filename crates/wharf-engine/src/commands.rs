@@ -9,10 +9,9 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-use wharf_core::CommandEnd;
-use wharf_exec::commands::{Ask, CommandOver, INPUT_BYTES, Launch, News};
+use wharf_exec::commands::{Ask, CommandNews, INPUT_BYTES, Launch};
 use wharf_failpoints::point;
-use wharf_protocol::{CallId, CommandId, SessionId};
+use wharf_protocol::{CallId, CommandEnd, CommandId, SessionId};
 
 /// Wishes that may wait for one command; whoever has another one waits.
 const ASKS: usize = 16;
@@ -97,8 +96,8 @@ pub(crate) struct RunningCommands {
     index: Arc<CommandIndex>,
     tasks: JoinSet<()>,
     running: HashMap<CommandId, RunningCommand>,
-    sender: mpsc::Sender<(CommandId, CommandOver)>,
-    ends: mpsc::Receiver<(CommandId, CommandOver)>,
+    sender: mpsc::Sender<(CommandId, CommandEnd)>,
+    ends: mpsc::Receiver<(CommandId, CommandEnd)>,
 }
 
 struct RunningCommand {
@@ -138,7 +137,7 @@ impl RunningCommands {
     }
 
     /// The next end of a command. Safe to drop at any await.
-    pub(crate) async fn next(&mut self) -> (CommandId, CommandOver) {
+    pub(crate) async fn next(&mut self) -> (CommandId, CommandEnd) {
         loop {
             tokio::select! {
                 biased;
@@ -177,11 +176,11 @@ async fn run(
     live: Arc<LiveCommand>,
     mut inbox: mpsc::Receiver<Ask>,
     grown: Arc<watch::Sender<u64>>,
-    ends: mpsc::Sender<(CommandId, CommandOver)>,
+    ends: mpsc::Sender<(CommandId, CommandEnd)>,
 ) {
     let CommandStart { launch, call_id, output_dir, output_max_bytes, timeout_ms, permit } = start;
-    let over = match launch.start(&id, &call_id, &output_dir, output_max_bytes, timeout_ms).await {
-        Err(error) => CommandOver::failed(format!("it could not be run: {error}"), 0),
+    let end = match launch.start(&id, &call_id, &output_dir, output_max_bytes, timeout_ms).await {
+        Err(error) => CommandEnd::failed(format!("it could not be run: {error}"), 0),
         Ok(mut command) => loop {
             let news = tokio::select! {
                 biased;
@@ -193,19 +192,14 @@ async fn run(
                 }
             };
             match news {
-                News::Begun => {}
-                News::Grew(total) => drop(grown.send_replace(total)),
-                News::Taken(taken) => live.taken.store(taken, Ordering::SeqCst),
-                News::Over(over) => break over,
+                CommandNews::Begun => {}
+                CommandNews::Grew(total) => drop(grown.send_replace(total)),
+                CommandNews::Taken(taken) => live.taken.store(taken, Ordering::SeqCst),
+                CommandNews::Over(end) => break end,
             }
         },
     };
     point("engine.command_over");
     drop(permit);
-    drop(ends.send((id, over)).await);
-}
-
-pub(crate) fn end_of(over: CommandOver) -> CommandEnd {
-    let CommandOver { status, exit_code, error, duration_ms, output_bytes } = over;
-    CommandEnd { status, exit_code, error, duration_ms, output_bytes }
+    drop(ends.send((id, end)).await);
 }

@@ -21,6 +21,11 @@ pub struct EngineConfig {
     /// Ours too, files or directories: where the configuration is. The tools that handle files neither read nor write in
     /// them, nor in `state_dir`, whatever directory a session works in.
     pub masked: Vec<PathBuf>,
+    /// What models are told of where a session works, beside the system text.
+    pub instructions: InstructionsConfig,
+    /// `provider/name`: what writes a title when the first turn of a session is over that nobody named; absent: the first words of its first
+    /// prompt are its title.
+    pub small_model: Option<String>,
     /// `provider/name`; absent: what the models find.
     pub default_model: Option<String>,
     pub default_mode: Mode,
@@ -43,6 +48,17 @@ pub struct EngineConfig {
     pub chunk_retention_ms: u64,
 }
 
+/// What models are told of where a session works. By default nothing: whoever embeds an engine says what is read.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct InstructionsConfig {
+    /// `AGENTS.md` and `CLAUDE.md`.
+    pub files: bool,
+    /// The date, and the branch and status of the git repository.
+    pub facts: bool,
+    /// The user's own instructions, which need not exist; read with `files`.
+    pub own_file: Option<PathBuf>,
+}
+
 impl EngineConfig {
     /// The defaults.
     #[must_use]
@@ -52,6 +68,8 @@ impl EngineConfig {
             allowed_roots: Vec::new(),
             state_dir: state_dir.into(),
             masked: Vec::new(),
+            instructions: InstructionsConfig::default(),
+            small_model: None,
             default_model: None,
             default_mode: Mode::Ask,
             agents: builtin_agents(),
@@ -98,6 +116,7 @@ impl EngineConfig {
             stop_grace_ms: 2_800,
             recovery: self.recovery,
             max_resumes: 3,
+            asks_for_titles: self.small_model.is_some(),
             other_agents: agents.iter().filter(|(name, _)| *name != agent.name).cloned().collect(),
         }
     }

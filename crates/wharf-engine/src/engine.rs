@@ -143,8 +143,9 @@ impl Access {
         self.shared.config().agents.clone()
     }
 
-    pub async fn models(&self) -> ModelList {
-        self.shared.models.list().await
+    /// Providers and their models; a server that does not list them within `wait` is shown without them.
+    pub async fn models(&self, wait: Duration) -> ModelList {
+        self.shared.models.list(wait).await
     }
 
     async fn ask(&self, session: &SessionId, input: Input) -> Result<Answer, EngineError> {

@@ -1,5 +1,6 @@
 //! What a model is told before anything is said: sections, each from a source of its own.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use wharf_protocol::{Agent, Session};
@@ -13,7 +14,7 @@ pub(crate) struct Addressee<'a> {
 /// Has something to tell the models of sessions.
 ///
 /// It is asked by a session's owner, when the session is loaded and when its agent, its directories or the configuration change: it
-/// waits for nothing. One that reads files keeps what it has read.
+/// waits for nothing and reads no files. What may change in between stands on the log (`actor/surroundings.rs`).
 pub(crate) trait InstructionSource: Send + Sync {
     /// A section, without space around it; none where there is nothing to say. The same text as long as nothing has changed, so that
     /// providers can cache it.
@@ -23,13 +24,12 @@ pub(crate) trait InstructionSource: Send + Sync {
 /// All sources, in the order in which their sections stand.
 pub(crate) struct Instructions(Vec<Box<dyn InstructionSource>>);
 
-impl Default for Instructions {
-    fn default() -> Self {
-        Self(vec![Box::new(OfAgent), Box::new(OfWorkspace)])
-    }
-}
-
 impl Instructions {
+    /// `shell` is what runs commands.
+    pub(crate) fn new(shell: Option<PathBuf>) -> Self {
+        Self(vec![Box::new(OfAgent), Box::new(OfWorkspace { shell })])
+    }
+
     pub(crate) fn text(&self, to: &Addressee<'_>) -> Arc<str> {
         let sections: Vec<String> = self.0.iter().filter_map(|source| source.section(to)).collect();
         sections.join("\n\n").into()
@@ -46,7 +46,9 @@ impl InstructionSource for OfAgent {
 }
 
 /// What the agent has to know of where it works.
-struct OfWorkspace;
+struct OfWorkspace {
+    shell: Option<PathBuf>,
+}
 
 impl InstructionSource for OfWorkspace {
     fn section(&self, to: &Addressee<'_>) -> Option<String> {
@@ -58,6 +60,10 @@ impl InstructionSource for OfWorkspace {
             text.push_str(&format!("Further directories, by absolute paths: {}\n", further.join(", ")));
         }
         text.push_str(&format!("Operating system: {os}"));
+        let runs_commands = to.agent.tools.iter().any(|tool| tool == "bash");
+        if let Some(shell) = self.shell.as_ref().filter(|_| runs_commands) {
+            text.push_str(&format!("\nShell: {}", shell.display()));
+        }
         Some(text)
     }
 }

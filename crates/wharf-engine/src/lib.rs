@@ -27,11 +27,12 @@ mod request;
 mod run;
 mod seal;
 mod session_commands;
+mod surroundings;
 
 pub use agents::builtin_agents;
 pub use caller::Caller;
 pub use clients::Offer;
-pub use config::EngineConfig;
+pub use config::{EngineConfig, InstructionsConfig};
 pub use cursor::{AllCursor, Batch, Cursor, Watcher};
 pub use engine::{Access, Engine, EventPage, Export, Import, Parts, check_mcp};
 pub use error::EngineError;

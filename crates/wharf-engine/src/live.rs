@@ -1,7 +1,7 @@
 //! Which sessions are live: at most one owner task each, made when first needed, gone when idle.
 
 use std::collections::{BTreeMap, HashMap};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use crate::mcp::McpSessions;
 use crate::permissions::PermissionIndex;
 use crate::progress::Budget;
 use crate::request::{ReplyTo, Request};
+use crate::surroundings::Surveyor;
 use crate::{EngineConfig, EngineError};
 
 /// Senders wait when the inbox is full: a busy session slows its own clients, not the process.
@@ -45,6 +46,7 @@ pub(crate) struct Shared {
     pub(crate) models: Arc<dyn ModelSource>,
     pub(crate) tools: Toolbox,
     pub(crate) instructions: Instructions,
+    pub(crate) surveyor: Arc<Surveyor>,
     pub(crate) mcp: McpSessions,
     /// True: no further turn starts.
     pub(crate) draining: watch::Sender<bool>,
@@ -104,8 +106,9 @@ impl Shared {
             store,
             appender,
             models,
+            instructions: Instructions::new(tools.shell().map(Path::to_path_buf)),
             tools,
-            instructions: Instructions::default(),
+            surveyor: Arc::default(),
             draining: watch::channel(false).0,
             stop: CancellationToken::new(),
             tasks: TaskTracker::new(),

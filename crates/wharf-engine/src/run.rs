@@ -11,13 +11,10 @@ use serde_json::Value;
 use tokio::sync::{Mutex, mpsc};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
-use wharf_core::{CallOutcome, RecordedCall};
 use wharf_models::{Delta, ModelStream};
-use wharf_protocol::CallId;
-use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
-use wharf_tools::Recorded;
-use wharf_tools::{CallContext, Progress, Tool, ToolError, ToolOutput};
+use wharf_protocol::{CallId, CallOutcome, ToolError};
+use wharf_tools::{CallContext, Progress, Tool};
 
 use crate::progress::{Budget, Piece, Progressing};
 
@@ -35,6 +32,8 @@ pub(crate) struct ModelCall {
     pub(crate) ask: u64,
     /// The size of the model's context, once it is known.
     pub(crate) context_tokens: Option<u64>,
+    /// How often such a call is tried, where its model has a number of its own.
+    pub(crate) attempts: Option<u32>,
     /// What has come of a summary, where it is asked for one: nobody is shown it before it is whole.
     pub(crate) summary: Option<String>,
     stage: AskStage,
@@ -43,17 +42,19 @@ pub(crate) struct ModelCall {
 }
 
 /// Finds the model.
-pub(crate) type Connecting = BoxFuture<'static, Result<Found, ModelError>>;
+pub(crate) type Connecting = BoxFuture<'static, Result<FoundModel, ModelError>>;
 
 /// Asks it.
 type Opening = BoxFuture<'static, Result<ModelStream, ModelError>>;
 
 /// A model that is about to be asked.
-pub(crate) struct Found {
+pub(crate) struct FoundModel {
     /// The size of its context, where it is known.
     pub(crate) context_tokens: Option<u64>,
     /// Nobody knew it when the request was made.
     pub(crate) is_news: bool,
+    /// As of [`ModelCall`].
+    pub(crate) attempts: Option<u32>,
     pub(crate) opening: Opening,
 }
 
@@ -77,7 +78,8 @@ pub(crate) enum ModelEvent {
 
 impl ModelCall {
     pub(crate) fn new(ask: u64, connecting: Connecting) -> Self {
-        Self { ask, context_tokens: None, summary: None, stage: AskStage::Connecting(connecting), held: None }
+        let stage = AskStage::Connecting(connecting);
+        Self { ask, context_tokens: None, attempts: None, summary: None, stage, held: None }
     }
 
     /// The next piece, with everything of its kind that is there already. Safe to drop at any await. Never ends: after the
@@ -101,12 +103,19 @@ impl ModelCall {
         event
     }
 
+    /// Asks, and waits for the first piece, which is kept for [`Self::next`]. Safe to drop at any await.
+    pub(crate) async fn begin(&mut self) {
+        if self.held.is_none() {
+            self.held = Some(self.piece().await);
+        }
+    }
+
     async fn piece(&mut self) -> ModelEvent {
         loop {
             match &mut self.stage {
                 AskStage::Connecting(connecting) => match connecting.await {
-                    Ok(Found { context_tokens, is_news, opening }) => {
-                        self.context_tokens = context_tokens;
+                    Ok(FoundModel { context_tokens, is_news, attempts, opening }) => {
+                        (self.context_tokens, self.attempts) = (context_tokens, attempts);
                         self.stage = AskStage::Opening(opening);
                         if is_news {
                             return ModelEvent::Window;
@@ -243,7 +252,7 @@ impl RunningCalls {
     pub(crate) fn fail(&mut self, call_id: CallId, error: String) {
         let sender = self.sender.clone();
         self.tasks.spawn(async move {
-            let outcome = CallOutcome::Error { error, reason: CallErrorReason::Failed, output: String::new() };
+            let outcome = Err(ToolError::Failed(error));
             drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
         });
     }
@@ -291,7 +300,7 @@ async fn run(
     let running = AssertUnwindSafe(tool.run(arguments, context)).catch_unwind();
     tokio::pin!(deadline, running);
     let mut is_late = false;
-    let result = loop {
+    let outcome = loop {
         tokio::select! {
             biased;
             Some(mut output) = pieces.recv() => {
@@ -302,7 +311,7 @@ async fn run(
                     drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), piece }).await);
                 }
             }
-            result = &mut running => break result,
+            outcome = &mut running => break outcome,
             () = &mut deadline, if !is_late => {
                 is_late = true;
                 cancel.cancel();
@@ -317,54 +326,22 @@ async fn run(
     if let Some(piece) = progressing.finish() {
         drop(sender.send(CallEvent::Progress { call_id: call_id.clone(), piece }).await);
     }
-    let outcome = match result {
-        Ok(Ok(output)) => completed(output),
-        Ok(Err(error)) => failed(error, is_late.then_some(timeout_ms)),
+    let outcome = match outcome {
+        Ok(Err(error)) if is_late => Err(late(error, timeout_ms)),
+        Ok(outcome) => outcome,
         // What the panic says may quote a file: the panic hook has written it, and nobody else gets it.
         Err(_panic) => {
             tracing::error!(call.id = %call_id, "a tool panicked");
-            CallOutcome::Error {
-                error: "the tool crashed; this is a bug of Wharf".to_owned(),
-                reason: CallErrorReason::Failed,
-                output: String::new(),
-            }
+            Err(ToolError::Failed("the tool crashed; this is a bug of Wharf".to_owned()))
         }
     };
     drop(sender.send(CallEvent::Finished { call_id, outcome }).await);
 }
 
-/// What the files of a call's command say, beyond the log.
-pub(crate) fn recorded(call: Recorded) -> RecordedCall {
-    let Recorded { outcome, output, duration_ms } = call;
-    let outcome = outcome.map(|outcome| match outcome {
-        Ok(output) => completed(output),
-        Err(error) => failed(error, None),
-    });
-    RecordedCall { outcome, output, duration_ms }
-}
-
-fn completed(output: ToolOutput) -> CallOutcome {
-    let ToolOutput { result, content, diffs, locations, exit_code, truncated, output_file, plan } = output;
-    CallOutcome::Completed { result, content, diffs, locations, exit_code, truncated, output_file, plan }
-}
-
-fn failed(error: ToolError, late_after_ms: Option<u64>) -> CallOutcome {
-    let timed_out = |after_ms: u64, output: String| CallOutcome::Error {
-        error: format!("timed out after {after_ms} ms and was stopped, with everything it had started"),
-        reason: CallErrorReason::TimedOut,
-        output,
-    };
-    match (error, late_after_ms) {
-        (ToolError::Stopped { output }, Some(after_ms)) | (ToolError::TimedOut { after_ms, output }, _) => {
-            timed_out(after_ms, output)
-        }
-        (ToolError::Stopped { output }, None) => CallOutcome::Error {
-            error: "stopped, with everything it had started".to_owned(),
-            reason: CallErrorReason::Cancelled,
-            output,
-        },
-        (ToolError::Failed(error), _) => {
-            CallOutcome::Error { error, reason: CallErrorReason::Failed, output: String::new() }
-        }
+/// A call that was stopped because its time was up was not stopped by anybody.
+fn late(error: ToolError, after_ms: u64) -> ToolError {
+    match error {
+        ToolError::Stopped { output } => ToolError::TimedOut { after_ms, output },
+        error => error,
     }
 }

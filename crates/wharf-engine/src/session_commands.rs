@@ -8,8 +8,7 @@ use tokio::time::Instant;
 use wharf_core::{Core, Input};
 use wharf_exec::commands::{Ask, INPUT_BYTES, Launch, OUTPUT_MOST_BYTES, OUTPUT_WAIT_MOST_MS, read_output};
 use wharf_protocol::command::{CommandInput, CommandList, CommandOutput, CommandOutputQuery};
-use wharf_protocol::{CallId, Command, CommandId, CommandStatus, SessionId, TerminalSize};
-use wharf_tools::ToolError;
+use wharf_protocol::{CallId, Command, CommandId, CommandStatus, SessionId, TerminalSize, ToolError};
 use wharf_tools::commands::Commands;
 
 use crate::EngineError;

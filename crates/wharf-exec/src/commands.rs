@@ -8,14 +8,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use wharf_protocol::command::{CommandOutput, CommandOutputQuery};
-use wharf_protocol::{Command, CommandId, CommandStatus, TerminalSize};
+use wharf_protocol::{Command, CommandEnd, CommandId, CommandStatus, TerminalSize};
 
 use crate::ring;
 use crate::status::describe;
 use crate::utf8::utf8_boundaries;
-use crate::wire::{End, Ended};
+use crate::wire::{EndReport, HowEnded};
 
-pub use running::{Launch, News, RunningCommand};
+pub use running::{CommandNews, Launch, RunningCommand};
 
 /// Bytes that may be on their way into a command. More is refused until it has read.
 pub const INPUT_BYTES: usize = 64 * 1024;
@@ -25,61 +25,18 @@ pub const OUTPUT_DEFAULT_BYTES: usize = 64 * 1024;
 /// Longest wait for more output.
 pub const OUTPUT_WAIT_MOST_MS: u64 = 60_000;
 
-/// How a background command ended.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CommandOver {
-    pub status: CommandStatus,
-    pub exit_code: Option<i32>,
-    /// In words, where it did not end by itself and well.
-    pub error: Option<String>,
-    /// Absent where nobody has measured it.
-    pub duration_ms: Option<u64>,
-    pub output_bytes: u64,
-}
-
-impl CommandOver {
-    pub(crate) fn from_ended(ended: &Ended) -> Self {
-        let over = |status, exit_code, error: Option<&str>| Self {
-            status,
-            exit_code,
-            error: error.map(str::to_owned),
-            duration_ms: None,
-            output_bytes: ended.bytes,
-        };
-        match (ended.end, ended.end.status()) {
-            (_, Some(status)) => {
-                let (code, words) = describe(status);
-                over(CommandStatus::Exited, Some(code), words.filter(|_| status.code().is_none()).as_deref())
-            }
-            (End::TimedOut, None) => over(CommandStatus::TimedOut, None, Some("it ran into its time limit")),
-            (End::Cancelled, None) => over(CommandStatus::Stopped, None, None),
-            _ => over(CommandStatus::Interrupted, None, Some("the server died")),
+/// How a background command ended, by what its keeper says of it.
+pub(crate) fn end_of(ended: &EndReport) -> CommandEnd {
+    let (status, exit_code, error) = match (ended.end, ended.end.status()) {
+        (_, Some(status)) => {
+            let (code, words) = describe(status);
+            (CommandStatus::Exited, Some(code), words.filter(|_| status.code().is_none()))
         }
-    }
-
-    /// It could not be run.
-    #[must_use]
-    pub fn failed(error: impl Into<String>, output_bytes: u64) -> Self {
-        Self {
-            status: CommandStatus::Failed,
-            exit_code: None,
-            error: Some(error.into()),
-            duration_ms: None,
-            output_bytes,
-        }
-    }
-
-    /// It was cut off with its server.
-    #[must_use]
-    pub fn interrupted(why: &str, output_bytes: u64) -> Self {
-        Self {
-            status: CommandStatus::Interrupted,
-            exit_code: None,
-            error: Some(why.to_owned()),
-            duration_ms: None,
-            output_bytes,
-        }
-    }
+        (HowEnded::TimedOut, None) => (CommandStatus::TimedOut, None, Some("it ran into its time limit".to_owned())),
+        (HowEnded::Cancelled, None) => (CommandStatus::Stopped, None, None),
+        _ => return CommandEnd::interrupted("the server died", ended.bytes),
+    };
+    CommandEnd { status, exit_code, error, duration_ms: None, output_bytes: ended.bytes }
 }
 
 /// What a command has put out, in its file; the command need not run any more, nor the server that started it. Blocks.

@@ -31,6 +31,5 @@ mod wire;
 pub use capture::{Capture, Captured, Excerpt};
 pub use context::{Progress, RunContext};
 pub use limits::DRAIN;
-pub use recorded::{Recorded, forget, forget_command, recorded, recorded_command};
-pub use run::{End, Execution, Finished, Piped, PipedProcess, Program, adopt_orphans};
-pub use status::describe;
+pub use recorded::{forget, forget_command, recorded, recorded_command};
+pub use run::{Execution, ExecutionEnd, Finished, Piped, PipedProcess, Program, adopt_orphans};

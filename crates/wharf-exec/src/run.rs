@@ -2,6 +2,7 @@
 
 mod local;
 mod outbox;
+mod outcome;
 mod piped;
 mod supervised;
 mod tree;
@@ -21,6 +22,7 @@ pub use tree::adopt_orphans;
 use crate::capture::Captured;
 use crate::context::RunContext;
 use crate::supervisor::Supervisor;
+use crate::wire::HowEnded;
 
 /// Output that waits for a slow engine. At the limit the pipe is not read: the command waits.
 const OUTBOX_BYTES: usize = 64 * 1024;
@@ -41,7 +43,7 @@ pub struct Execution {
 /// How a command ended.
 #[derive(Debug)]
 pub struct Finished {
-    pub end: End,
+    pub end: ExecutionEnd,
     pub captured: Captured,
     /// Processes that the command had left behind; they are dead.
     pub strays: usize,
@@ -49,11 +51,22 @@ pub struct Finished {
     pub survivors: usize,
 }
 
+/// Why a command is over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum End {
+pub enum ExecutionEnd {
     Exited(ExitStatus),
     TimedOut,
     Cancelled,
+}
+
+impl ExecutionEnd {
+    /// By itself or at its own limit; `None`: it was stopped, by whoever wanted it or with its server.
+    pub(crate) fn of(how: HowEnded) -> Option<Self> {
+        match how.status() {
+            Some(status) => Some(Self::Exited(status)),
+            None => (how == HowEnded::TimedOut).then_some(Self::TimedOut),
+        }
+    }
 }
 
 impl Execution {

@@ -8,11 +8,11 @@ use std::path::{Path, PathBuf};
 use rustix::fs::FlockOperation;
 use serde::{Deserialize, Serialize};
 
-use crate::wire::Ended;
+use crate::wire::EndReport;
 
 /// Stands in a status file from the command's start on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Status {
+pub(crate) struct StatusFile {
     /// Of the call, or of the background command.
     #[serde(alias = "call_id")]
     pub(crate) id: String,
@@ -21,10 +21,10 @@ pub(crate) struct Status {
     pub(crate) output: String,
     /// Absent while the command runs, and for ever where its keeper was killed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) ended: Option<Ended>,
+    pub(crate) ended: Option<EndReport>,
 }
 
-impl Status {
+impl StatusFile {
     pub(crate) fn path(directory: &Path, id: &str) -> PathBuf {
         directory.join(format!("{id}.status.json"))
     }

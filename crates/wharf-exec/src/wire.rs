@@ -17,13 +17,13 @@ use wharf_protocol::TerminalSize;
 pub(crate) const FRAME_MAX_BYTES: usize = 4 * 1024 * 1024;
 const HEADER_BYTES: usize = 5;
 
-/// Server to keeper: a [`Request`], with the directory's descriptor. The first frame.
+/// Server to keeper: a [`CommandRequest`], with the directory's descriptor. The first frame.
 pub(crate) const REQUEST: u8 = 1;
 /// Server to keeper: end the command.
 pub(crate) const STOP: u8 = 2;
 /// Keeper to server: a piece of output, as it came.
 pub(crate) const OUTPUT: u8 = 3;
-/// Keeper to server: an [`Ended`]. The last frame.
+/// Keeper to server: an [`EndReport`]. The last frame.
 pub(crate) const ENDED: u8 = 4;
 /// Keeper to server: why the command could not be started. The last frame.
 pub(crate) const NOT_STARTED: u8 = 5;
@@ -58,7 +58,7 @@ pub(crate) struct Serve {
 
 /// A command to run.
 #[derive(Debug, Serialize, Deserialize)]
-pub(crate) struct Request {
+pub(crate) struct CommandRequest {
     /// Names its files: of the call, or of the background command.
     pub(crate) id: String,
     pub(crate) program: std::ffi::OsString,
@@ -85,9 +85,9 @@ pub(crate) struct Background {
 
 /// What is known of a command once it is over. Also what stands in its status file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Ended {
+pub(crate) struct EndReport {
     pub(crate) at_ms: u64,
-    pub(crate) end: End,
+    pub(crate) end: HowEnded,
     /// All that was put out.
     pub(crate) bytes: u64,
     /// What of it is in the output file.
@@ -101,7 +101,7 @@ pub(crate) struct Ended {
 /// How a command ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "how", rename_all = "snake_case")]
-pub(crate) enum End {
+pub(crate) enum HowEnded {
     Exited {
         code: i32,
     },
@@ -114,7 +114,7 @@ pub(crate) enum End {
     Abandoned,
 }
 
-impl End {
+impl HowEnded {
     /// The main process's own end, where it had one.
     pub(crate) fn status(self) -> Option<ExitStatus> {
         match self {
@@ -232,7 +232,7 @@ pub(crate) fn receive_first(mut socket: &UnixStream) -> io::Result<First> {
 }
 
 /// The command that a keeper is to run, and the directory to run it in.
-pub(crate) fn request(first: First) -> io::Result<(Request, OwnedFd)> {
+pub(crate) fn request(first: First) -> io::Result<(CommandRequest, OwnedFd)> {
     let (kind, body, descriptors) = first;
     if kind != REQUEST {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "the first frame is no request"));

@@ -38,9 +38,10 @@ pub const HELPER_POINTS: [&str; 8] = [
 ];
 
 /// Every [`mistake`](crate::mistake).
-pub const MISTAKES: [&str; 10] = [
+pub const MISTAKES: [&str; 11] = [
     "acknowledge_before_commit",
     "skip_sync",
+    "show_before_sync",
     "reuse_seq",
     "drop_at_handover",
     "rerun_begun_call",

@@ -4,7 +4,7 @@ use crate::MESSAGE_MAX_BYTES;
 
 /// An event.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Event {
+pub(crate) struct SseEvent {
     /// `message` where it says nothing else.
     pub(crate) name: String,
     pub(crate) data: Vec<u8>,
@@ -12,7 +12,7 @@ pub(crate) struct Event {
 
 /// Puts events together from what arrives, whatever its line ends.
 #[derive(Debug, Default)]
-pub(crate) struct EventStream {
+pub(crate) struct SseReader {
     line: Vec<u8>,
     /// The last byte ended a line as the first of two.
     after_cr: bool,
@@ -25,9 +25,9 @@ pub(crate) struct EventStream {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct TooLong;
 
-impl EventStream {
+impl SseReader {
     /// The events that end in `bytes`.
-    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<Event>, TooLong> {
+    pub(crate) fn push(&mut self, mut bytes: &[u8]) -> Result<Vec<SseEvent>, TooLong> {
         let mut events = Vec::new();
         while !bytes.is_empty() {
             if self.after_cr && bytes[0] == b'\n' {
@@ -50,14 +50,14 @@ impl EventStream {
         Ok(events)
     }
 
-    fn take(&mut self, line: &[u8]) -> Option<Event> {
+    fn take(&mut self, line: &[u8]) -> Option<SseEvent> {
         // A byte-order mark may stand before the first line, and only there.
         let is_first = !std::mem::replace(&mut self.has_begun, true);
         let line = line.strip_prefix("\u{feff}".as_bytes()).filter(|_| is_first).unwrap_or(line);
         if line.is_empty() {
             let name = std::mem::take(&mut self.name);
             let name = if name.is_empty() { "message".to_owned() } else { name };
-            return self.data.take().map(|data| Event { name, data });
+            return self.data.take().map(|data| SseEvent { name, data });
         }
         let (field, value) = match line.iter().position(|byte| *byte == b':') {
             Some(at) => (&line[..at], &line[at + 1..]),

@@ -12,7 +12,7 @@ use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{sleep, timeout};
 
 use crate::MESSAGE_MAX_BYTES;
-use crate::event_stream::EventStream;
+use crate::event_stream::SseReader;
 use crate::link::{Arrival, Link};
 use crate::message::{self, Incoming, Outgoing};
 use wharf_foreign::visible;
@@ -36,6 +36,7 @@ const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
 
 /// A client that stays with the host that it was sent to: what it carries is for nobody else.
 pub(crate) fn client(environment: &BTreeMap<String, String>) -> Result<Client, String> {
+    wharf_tls::choose_provider();
     let mut builder = Client::builder().connect_timeout(CONNECT_LIMIT).redirect(Policy::custom(same_place)).no_proxy();
     let value = |names: &[&str]| names.iter().find_map(|name| environment.get(*name).filter(|it| !it.is_empty()));
     let exceptions = value(&["NO_PROXY", "no_proxy"]).map_or("", String::as_str);
@@ -213,7 +214,7 @@ impl Peer {
         id: Option<u64>,
         arrived: &mpsc::Sender<Arrival>,
     ) -> Result<bool, String> {
-        let mut stream = EventStream::default();
+        let mut stream = SseReader::default();
         let mut is_answered = false;
         while let Some(bytes) = response.chunk().await.map_err(|error| words(&error))? {
             for event in stream.push(&bytes).map_err(|_| too_long())? {

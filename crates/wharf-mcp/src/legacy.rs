@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::event_stream::{Event, EventStream};
+use crate::event_stream::{SseEvent, SseReader};
 use crate::http::{is_event_stream, too_long, words};
 use crate::link::{Arrival, Link};
 use crate::message::{self, Outgoing};
@@ -25,7 +25,7 @@ pub(crate) async fn open(client: Client, url: Url, headers: HeaderMap) -> Result
     if !response.status().is_success() || !is_event_stream(&response) {
         return Err(format!("{}: it gives no stream of events", response.status().as_u16()));
     }
-    let mut stream = EventStream::default();
+    let mut stream = SseReader::default();
     let mut early = Vec::new();
     let endpoint = loop {
         let bytes = response.chunk().await.map_err(|error| words(&error))?;
@@ -55,8 +55,8 @@ pub(crate) async fn open(client: Client, url: Url, headers: HeaderMap) -> Result
 
 async fn read(
     mut response: Response,
-    mut stream: EventStream,
-    early: Vec<Event>,
+    mut stream: SseReader,
+    early: Vec<SseEvent>,
     arrived: &mpsc::Sender<Arrival>,
 ) -> String {
     let mut events = early;

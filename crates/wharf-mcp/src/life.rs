@@ -28,16 +28,16 @@ const CALLS_MAX: usize = 128;
 const TEXT_MAX_BYTES: usize = 200;
 const METHOD_NOT_FOUND: i64 = -32601;
 
-/// What a server's task is told.
-pub(crate) enum Command {
-    Call(Call),
+/// What is wanted of a server's task.
+pub(crate) enum Ask {
+    Call(RemoteCall),
     /// The call was stopped; its answer is of no use any more.
     Cancel(u64),
     /// Somebody wants the server, also where it was given up.
     Wake,
 }
 
-pub(crate) struct Call {
+pub(crate) struct RemoteCall {
     pub(crate) id: u64,
     pub(crate) tool: String,
     pub(crate) arguments: Value,
@@ -54,13 +54,13 @@ pub(crate) enum CallError {
 }
 
 /// Why a life ended.
-pub(crate) enum End {
+pub(crate) enum LifeEnd {
     Stopped,
     Lost { reason: String, was_ready: bool },
 }
 
 /// What is known of the server, as it becomes known.
-pub(crate) enum News {
+pub(crate) enum ServerNews {
     Ready {
         server: Option<String>,
         catalogue: Catalogue,
@@ -74,7 +74,7 @@ pub(crate) struct Life<'a> {
     link: Link,
     ids: &'a AtomicU64,
     directory: &'a Path,
-    news: &'a mut (dyn FnMut(News) + Send),
+    news: &'a mut (dyn FnMut(ServerNews) + Send),
     pending: HashMap<u64, Pending>,
     stage: Stage,
     server: Option<String>,
@@ -110,7 +110,7 @@ struct Listing {
 enum Wakeup {
     Stop,
     Arrival(Option<Arrival>),
-    Command(Option<Command>),
+    Ask(Option<Ask>),
     Due,
 }
 
@@ -121,7 +121,7 @@ impl<'a> Life<'a> {
         link: Link,
         ids: &'a AtomicU64,
         directory: &'a Path,
-        news: &'a mut (dyn FnMut(News) + Send),
+        news: &'a mut (dyn FnMut(ServerNews) + Send),
     ) -> Self {
         let stage = Stage::Greeted;
         let listed_at = Instant::now();
@@ -140,12 +140,12 @@ impl<'a> Life<'a> {
     }
 
     /// Lives to the end; every call that was begun has its answer then.
-    pub(crate) async fn run(mut self, commands: &mut mpsc::Receiver<Command>, stop: &CancellationToken) -> End {
+    pub(crate) async fn run(mut self, asks: &mut mpsc::Receiver<Ask>, stop: &CancellationToken) -> LifeEnd {
         let end = match self.greet() {
-            Ok(()) => self.serve(commands, stop).await,
+            Ok(()) => self.serve(asks, stop).await,
             Err(reason) => Some(reason),
         };
-        (self.news)(News::Over);
+        (self.news)(ServerNews::Over);
         let reason = end.clone().unwrap_or_else(|| "it was stopped".to_owned());
         for (_, pending) in self.pending.drain() {
             // Whoever called may have left.
@@ -153,27 +153,27 @@ impl<'a> Life<'a> {
         }
         let was_ready = self.stage == Stage::Ready;
         self.link.close().await;
-        end.map_or(End::Stopped, |reason| End::Lost { reason, was_ready })
+        end.map_or(LifeEnd::Stopped, |reason| LifeEnd::Lost { reason, was_ready })
     }
 
     /// `None`: it was asked to stop.
-    async fn serve(&mut self, commands: &mut mpsc::Receiver<Command>, stop: &CancellationToken) -> Option<Over> {
+    async fn serve(&mut self, asks: &mut mpsc::Receiver<Ask>, stop: &CancellationToken) -> Option<Over> {
         loop {
             let due = self.due();
             let wakeup = tokio::select! {
                 biased;
                 () = stop.cancelled() => Wakeup::Stop,
                 arrival = self.link.incoming.recv() => Wakeup::Arrival(arrival),
-                command = commands.recv() => Wakeup::Command(command),
+                ask = asks.recv() => Wakeup::Ask(ask),
                 () = at(due) => Wakeup::Due,
             };
             let done = match wakeup {
-                Wakeup::Stop | Wakeup::Command(None) => return None,
+                Wakeup::Stop | Wakeup::Ask(None) => return None,
                 Wakeup::Arrival(Some(Arrival::Message(message))) => self.take(message),
                 Wakeup::Arrival(Some(Arrival::Failed { id, reason })) => self.failed(id, reason),
                 Wakeup::Arrival(Some(Arrival::Ended(reason))) => Err(reason),
                 Wakeup::Arrival(None) => Err("the connection ended".to_owned()),
-                Wakeup::Command(Some(command)) => self.command(command),
+                Wakeup::Ask(Some(ask)) => self.on_ask(ask),
                 Wakeup::Due => self.on_due(),
             };
             if let Err(reason) = done {
@@ -326,17 +326,17 @@ impl<'a> Life<'a> {
     fn complete(&mut self, catalogue: Catalogue) -> Result<(), Over> {
         self.listed_at = Instant::now();
         if self.stage == Stage::Ready {
-            (self.news)(News::Tools(catalogue));
+            (self.news)(ServerNews::Tools(catalogue));
         } else {
             self.stage = Stage::Ready;
-            (self.news)(News::Ready { server: self.server.clone(), catalogue });
+            (self.news)(ServerNews::Ready { server: self.server.clone(), catalogue });
         }
         Ok(())
     }
 
-    fn command(&mut self, command: Command) -> Result<(), Over> {
-        match command {
-            Command::Call(Call { id, tool, arguments, progress, reply }) => {
+    fn on_ask(&mut self, ask: Ask) -> Result<(), Over> {
+        match ask {
+            Ask::Call(RemoteCall { id, tool, arguments, progress, reply }) => {
                 if self.pending.len() >= CALLS_MAX {
                     // Calls that nobody waits for any more, though the server was not told.
                     self.pending.retain(|_, pending| !pending.reply.is_closed());
@@ -354,12 +354,12 @@ impl<'a> Life<'a> {
                 let params = json!({ "name": tool, "arguments": arguments, "_meta": { "progressToken": id } });
                 self.send(message::request(id, "tools/call", &params))
             }
-            Command::Cancel(id) => match self.pending.remove(&id) {
+            Ask::Cancel(id) => match self.pending.remove(&id) {
                 Some(_) => self.send(message::cancelled(id)),
                 // Its answer was faster.
                 None => Ok(()),
             },
-            Command::Wake => Ok(()),
+            Ask::Wake => Ok(()),
         }
     }
 

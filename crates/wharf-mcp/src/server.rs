@@ -14,14 +14,14 @@ use wharf_protocol::mcp::McpStatus;
 use crate::catalogue::Catalogue;
 use crate::config::{Checked, Place};
 use crate::ground::{Ground, RUNNING_MAX};
-use crate::life::{Call, CallError, Command, End, Life, News};
+use crate::life::{Ask, CallError, Life, LifeEnd, RemoteCall, ServerNews};
 use crate::link::{Link, Tail};
 use crate::{http, legacy, stdio};
 use wharf_exec::Program;
 use wharf_tools::{Home, Progress};
 
 /// Calls that wait to be sent; a call waits when there are more.
-const COMMANDS: usize = 64;
+const ASKS: usize = 64;
 /// To start a program or reach an address.
 const OPEN_LIMIT: Duration = Duration::from_secs(20);
 /// Attempts in a row before a server is given up.
@@ -52,7 +52,7 @@ pub(crate) struct State {
 pub(crate) struct Handle {
     pub(crate) state: watch::Receiver<State>,
     pub(crate) tail: Tail,
-    commands: mpsc::Sender<Command>,
+    asks: mpsc::Sender<Ask>,
     ids: Arc<AtomicU64>,
     stop: CancellationToken,
 }
@@ -66,7 +66,7 @@ impl Drop for Handle {
 impl Handle {
     /// A new server, and what has to be run for it.
     pub(crate) fn new(server: Checked, directory: Home, ground: Arc<Ground>) -> (Self, impl Future<Output = ()>) {
-        let (commands, inbox) = mpsc::channel(COMMANDS);
+        let (asks, inbox) = mpsc::channel(ASKS);
         let (state, seen) = watch::channel(State {
             status: McpStatus::Connecting,
             is_settled: false,
@@ -79,7 +79,7 @@ impl Handle {
         let handle = Self {
             state: seen,
             tail: Tail::default(),
-            commands,
+            asks,
             ids: Arc::new(AtomicU64::new(1)),
             stop: ground.stop.child_token(),
         };
@@ -88,7 +88,7 @@ impl Handle {
             directory,
             ground,
             state,
-            commands: inbox,
+            asks: inbox,
             ids: Arc::clone(&handle.ids),
             tail: handle.tail.clone(),
             stop: handle.stop.clone(),
@@ -100,7 +100,7 @@ impl Handle {
     pub(crate) async fn connected(&self, limit: Duration) -> Result<(), String> {
         let mut state = self.state.clone();
         let seen = state.borrow_and_update().clone();
-        if seen.status == McpStatus::Failed && self.commands.send(Command::Wake).await.is_err() {
+        if seen.status == McpStatus::Failed && self.asks.send(Ask::Wake).await.is_err() {
             return Err("it was stopped".to_owned());
         }
         let is_decided = |state: &State| match state.status {
@@ -124,9 +124,9 @@ impl Handle {
         let id = self.ids.fetch_add(1, Ordering::Relaxed);
         let (reply, answer) = oneshot::channel();
         let lost = || CallError::Lost("it was stopped".to_owned());
-        let call = Command::Call(Call { id, tool, arguments, progress, reply });
-        self.commands.send(call).await.map_err(|_| lost())?;
-        let mut waiting = Waiting { commands: &self.commands, id: Some(id) };
+        let call = Ask::Call(RemoteCall { id, tool, arguments, progress, reply });
+        self.asks.send(call).await.map_err(|_| lost())?;
+        let mut waiting = Waiting { asks: &self.asks, id: Some(id) };
         let answer = answer.await;
         waiting.id = None;
         answer.unwrap_or_else(|_| Err(lost()))
@@ -134,7 +134,7 @@ impl Handle {
 }
 
 struct Waiting<'a> {
-    commands: &'a mpsc::Sender<Command>,
+    asks: &'a mpsc::Sender<Ask>,
     id: Option<u64>,
 }
 
@@ -142,7 +142,7 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
             // A server that is so far behind learns nothing; its answer finds nobody.
-            let _ = self.commands.try_send(Command::Cancel(id));
+            let _ = self.asks.try_send(Ask::Cancel(id));
         }
     }
 }
@@ -152,7 +152,7 @@ struct Task {
     directory: Home,
     ground: Arc<Ground>,
     state: watch::Sender<State>,
-    commands: mpsc::Receiver<Command>,
+    asks: mpsc::Receiver<Ask>,
     ids: Arc<AtomicU64>,
     tail: Tail,
     stop: CancellationToken,
@@ -219,8 +219,8 @@ impl Task {
             Err(_) => return Some((format!("it was not reached within {} s", OPEN_LIMIT.as_secs()), false, false)),
         };
         let state = &self.state;
-        let mut news = |news: News| match news {
-            News::Ready { server, catalogue } => state.send_modify(|state| {
+        let mut news = |news: ServerNews| match news {
+            ServerNews::Ready { server, catalogue } => state.send_modify(|state| {
                 state.status = McpStatus::Connected;
                 state.is_settled = true;
                 state.conclusions += 1;
@@ -228,13 +228,13 @@ impl Task {
                 state.catalogue = Some(Arc::new(catalogue));
                 state.error = None;
             }),
-            News::Over => state.send_modify(|state| state.status = McpStatus::Restarting),
-            News::Tools(catalogue) => state.send_modify(|state| state.catalogue = Some(Arc::new(catalogue))),
+            ServerNews::Over => state.send_modify(|state| state.status = McpStatus::Restarting),
+            ServerNews::Tools(catalogue) => state.send_modify(|state| state.catalogue = Some(Arc::new(catalogue))),
         };
         let life = Life::new(link, &self.ids, self.directory.path(), &mut news);
-        match life.run(&mut self.commands, &self.stop).await {
-            End::Stopped => None,
-            End::Lost { reason, was_ready } => Some((reason, was_ready, false)),
+        match life.run(&mut self.asks, &self.stop).await {
+            LifeEnd::Stopped => None,
+            LifeEnd::Lost { reason, was_ready } => Some((reason, was_ready, false)),
         }
     }
 
@@ -276,8 +276,8 @@ impl Task {
                 biased;
                 () = self.stop.cancelled() => return false,
                 () = sleep_until(until) => return true,
-                command = self.commands.recv() => match command {
-                    Some(command) => refuse(command, reason),
+                ask = self.asks.recv() => match ask {
+                    Some(ask) => refuse(ask, reason),
                     None => return false,
                 },
             }
@@ -288,16 +288,16 @@ impl Task {
     async fn wait_for_wish(&mut self, reason: &str) -> bool {
         let cool_at = Instant::now() + COOL;
         loop {
-            let command = tokio::select! {
+            let ask = tokio::select! {
                 biased;
                 () = self.stop.cancelled() => return false,
-                command = self.commands.recv() => command,
+                ask = self.asks.recv() => ask,
             };
-            match command {
+            match ask {
                 None => return false,
-                Some(Command::Wake) if Instant::now() >= cool_at => return true,
-                Some(Command::Wake) => self.state.send_modify(|state| state.conclusions += 1),
-                Some(command) => refuse(command, reason),
+                Some(Ask::Wake) if Instant::now() >= cool_at => return true,
+                Some(Ask::Wake) => self.state.send_modify(|state| state.conclusions += 1),
+                Some(ask) => refuse(ask, reason),
             }
         }
     }
@@ -307,8 +307,8 @@ fn may_pass(reason: String) -> NotOpened {
     NotOpened { reason, is_final: false }
 }
 
-fn refuse(command: Command, reason: &str) {
-    if let Command::Call(call) = command {
+fn refuse(ask: Ask, reason: &str) {
+    if let Ask::Call(call) = ask {
         // Whoever called may have left.
         let _ = call.reply.send(Err(CallError::Lost(reason.to_owned())));
     }

@@ -16,7 +16,7 @@ use wharf_tools::remote::{names, result};
 use super::catalogue::Catalogue;
 use super::check;
 use super::config::checked;
-use super::event_stream::{Event, EventStream};
+use super::event_stream::{SseEvent, SseReader};
 use super::message::{self, Incoming};
 
 #[test]
@@ -153,15 +153,15 @@ fn messages_are_told_apart_from_noise() {
 #[test]
 fn events_are_read_whatever_their_line_ends_and_pieces() {
     let text = ": ping\r\n\r\nevent: message\r\ndata: {\"a\":\r\ndata: 1}\r\n\r\nid: 7\ndata: b\n\nevent: endpoint\rdata:/post\r\rdata: unfinished";
-    let wanted = |name: &str, data: &str| Event { name: name.to_owned(), data: data.as_bytes().to_vec() };
+    let wanted = |name: &str, data: &str| SseEvent { name: name.to_owned(), data: data.as_bytes().to_vec() };
     let all = [wanted("message", "{\"a\":\n1}"), wanted("message", "b"), wanted("endpoint", "/post")];
     for size in [1, 2, 3, 7, text.len()] {
-        let mut stream = EventStream::default();
+        let mut stream = SseReader::default();
         let pieces = text.as_bytes().chunks(size);
-        let events: Vec<Event> = pieces.flat_map(|piece| stream.push(piece).unwrap()).collect();
+        let events: Vec<SseEvent> = pieces.flat_map(|piece| stream.push(piece).unwrap()).collect();
         assert_eq!(events, all, "in pieces of {size}");
     }
-    let mut stream = EventStream::default();
+    let mut stream = SseReader::default();
     let flood = vec![b'x'; 1 << 20];
     assert!((0..32).any(|_| stream.push(&flood).is_err()), "an event without an end has one");
 }
@@ -176,8 +176,8 @@ fn a_recorded_answer_is_read() {
         eprintln!("no recorded streams here: passed over");
         return;
     };
-    let mut stream = EventStream::default();
-    let events: Vec<Event> = bytes.chunks(100).flat_map(|piece| stream.push(piece).unwrap()).collect();
+    let mut stream = SseReader::default();
+    let events: Vec<SseEvent> = bytes.chunks(100).flat_map(|piece| stream.push(piece).unwrap()).collect();
     let messages: Vec<Incoming> = events.iter().flat_map(|event| message::parse(&event.data).unwrap()).collect();
     let last = messages.last().unwrap();
     let Incoming::Response { id: 2, outcome: Ok(value) } = last else { panic!("{last:?}") };

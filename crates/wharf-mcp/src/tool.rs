@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::Value;
 use wharf_protocol::tool::ToolSource;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolSpec};
 
 use crate::catalogue::RemoteTool;
 use crate::config::Checked;
@@ -14,7 +14,7 @@ use crate::life::CallError;
 use crate::server::Handle;
 use wharf_foreign::visible;
 use wharf_tools::remote;
-use wharf_tools::{CallContext, Tool, ToolError, ToolOutput};
+use wharf_tools::{CallContext, Tool};
 
 /// How long a call waits for its server.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
@@ -56,19 +56,14 @@ impl Tool for McpTool {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
         // Its server would refuse what has one meaning all the same.
         let arguments = remote::fitted(&self.spec.parameters, arguments);
         let work = async {
             self.handle.connected(CONNECT_LIMIT).await.map_err(CallError::Lost)?;
             self.handle.call(self.remote.clone(), arguments, context.progress.clone()).await
         };
-        let answer = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            answer = work => answer,
-        };
-        let result = answer.map_err(|error| self.failed(&error))?;
+        let result = context.unless_cancelled(work).await?.map_err(|error| self.failed(&error))?;
         remote::outcome(&result, &context).await
     }
 }

@@ -73,15 +73,16 @@ impl Anthropic {
     pub(crate) fn new(settings: Settings, transport: Arc<Transport>) -> Result<Self, InvalidKey> {
         let headers = headers(&settings.base_url, settings.key.as_ref())?;
         let url = below(&settings.base_url, &["messages"]);
+        let (images, output_tokens) = (settings.images, settings.output_tokens.unwrap_or_default());
         Ok(Self {
             family: Family::of(&settings.name),
             remote: Remote::new(settings, Protocol::Anthropic, url, headers, transport),
             concessions: Concessions {
-                images: AtomicBool::new(true),
+                images: AtomicBool::new(images),
                 cache_marks: AtomicBool::new(true),
                 refused_thinking: AtomicU8::new(0),
                 refused_efforts: AtomicU8::new(0),
-                max_tokens: AtomicU64::new(0),
+                max_tokens: AtomicU64::new(output_tokens),
             },
         })
     }
@@ -207,7 +208,7 @@ fn bit(thinking: Thinking) -> u8 {
 pub(crate) fn headers(base_url: &Url, key: Option<&ApiKey>) -> Result<HeaderMap, InvalidKey> {
     let is_token = key.is_some_and(|key| key.reveal().trim().starts_with("sk-ant-oat"));
     let wants_token = base_url.host_str() == Some("openrouter.ai");
-    let mut headers = if is_token || wants_token { bearer(key)? } else { HeaderMap::new() };
+    let mut headers = if is_token || wants_token { bearer(key, None)? } else { HeaderMap::new() };
     if let Some(key) = key.filter(|_| headers.is_empty()) {
         headers.insert(HeaderName::from_static("x-api-key"), secret(key.reveal().trim())?);
     }

@@ -8,9 +8,10 @@ mod plan;
 
 use async_trait::async_trait;
 use futures_util::stream;
-use wharf_protocol::content::text_of;
+use wharf_protocol::context::is_note;
+use wharf_protocol::cost::PriceSource;
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
-use wharf_protocol::{Message, Role, StopReason};
+use wharf_protocol::{CallCost, Message, Role, StopReason};
 
 use crate::{Delta, Model, ModelRequest, ModelStream};
 use plan::{Outcome, Step};
@@ -21,6 +22,7 @@ pub struct DemoModel;
 
 impl DemoModel {
     pub(crate) const NAME: &'static str = "demo";
+    pub(crate) const PROVIDER: &'static str = "demo";
 
     /// Whether a configured model means this one.
     pub(crate) fn is_called(model: &str) -> bool {
@@ -53,6 +55,8 @@ impl Model for DemoModel {
             tool_calls: calls,
             // It has no tokens to count.
             usage: None,
+            // It is no provider's.
+            cost: Some(CallCost { nano_usd: 0, source: PriceSource::Provider }),
             provider_data: None,
         };
         let deltas = words.into_iter().map(Delta::Text).chain([Delta::Finished(reply)]);
@@ -60,12 +64,17 @@ impl Model for DemoModel {
     }
 }
 
+/// What a message says, without what it tells of the workspace.
+fn said(message: &Message) -> String {
+    message.content.iter().filter(|block| !is_note(block)).filter_map(|block| block.as_text()).collect()
+}
+
 fn next_step(request: &ModelRequest) -> Step {
     let asked = request.messages.iter().rposition(|message| message.role == Role::User);
     let Some(asked) = asked else {
         return Step::Answer(answer::help());
     };
-    let prompt = text_of(&request.messages[asked].content);
+    let prompt = said(&request.messages[asked]);
     if request.tools.is_empty() && prompt.to_lowercase().contains("summar") {
         return Step::Answer(answer::conversation(&request.messages[..asked]));
     }
@@ -76,7 +85,7 @@ fn next_step(request: &ModelRequest) -> Step {
 /// What became of the calls since the prompt, in order.
 fn outcomes(messages: &[std::sync::Arc<Message>]) -> Vec<Outcome> {
     let results = messages.iter().filter(|message| message.role == Role::Tool);
-    results.map(|message| Outcome { text: text_of(&message.content), failed: message.is_error }).collect()
+    results.map(|message| Outcome { text: said(message), failed: message.is_error }).collect()
 }
 
 #[cfg(test)]

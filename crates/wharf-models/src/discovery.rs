@@ -1,11 +1,13 @@
-//! Which models there are: what was set, what the environment has keys for, what runs on this machine, and the demo.
+//! Which models there are: what was set, what has a profile, what the environment has keys for, what runs on this machine, and the demo.
 //!
 //! Nothing is looked for before somebody asks, so that a server starts at once.
 
+mod account;
+mod advised;
 mod config;
-mod context;
-mod probe;
-mod providers;
+mod list;
+mod presets;
+mod profile;
 mod window;
 
 use std::collections::VecDeque;
@@ -14,24 +16,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use reqwest::Url;
-use wharf_protocol::model::{ModelInfo, Protocol, Provider};
+use futures_util::future::join_all;
+use tokio::time::timeout;
+use wharf_protocol::model::{ModelInfo, ModelOrigin, Provider};
 use wharf_protocol::rest::ModelList;
 
-use config::{Explicit, hosted_base_url};
+use account::{Account, Kind};
+use advised::Advised;
+use config::Set;
 pub use config::{LocalServer, ModelsConfig};
-use probe::{Found, Probes};
-use providers::{HOSTED, Hosted};
-use window::{Server, Windows};
+use list::Listed;
+pub use presets::{Place, Preset, preset, presets};
+pub use profile::{BadProfile, KeySource, ModelSettings, PROFILES_MAX, Profile};
+use window::Windows;
 
-use crate::anthropic::Anthropic;
+use crate::catalogue::{self, AS_OF};
 use crate::demo::DemoModel;
-use crate::gemini::Gemini;
-use crate::http::Transport;
-use crate::key::ApiKey;
-use crate::openai_chat::OpenAiChat;
-use crate::remote::{InvalidKey, Settings};
-use crate::responses::Responses;
+use crate::http::{Network, Transport, place};
 use crate::{Model, ModelSource};
 
 /// Model objects that are kept. One that was dropped is made again; only what it had learned of its server is lost.
@@ -54,8 +55,8 @@ pub struct DefaultModel {
 pub enum ResolveError {
     #[error("there is no model {asked:?}; there are: {}. Name one as provider/name, or set a base URL", .known.join(", "))]
     Unknown { asked: String, known: Vec<String> },
-    #[error("{provider} needs a key: set {variable}")]
-    NoKey { provider: String, variable: String },
+    #[error("{provider} needs a key: {reason}")]
+    NoKey { provider: String, reason: String },
     #[error("{provider} cannot be used: {reason}")]
     NotRunning { provider: String, reason: String },
     #[error("{provider} has no model {name:?}; it has: {}", .known.join(", "))]
@@ -67,20 +68,11 @@ pub enum ResolveError {
 /// The models that can be used, found when first asked for.
 pub struct Models {
     config: ModelsConfig,
-    explicit: Result<Option<Explicit>, ResolveError>,
-    transport: Arc<Transport>,
-    probes: Probes,
+    set: Result<Option<Set>, ResolveError>,
+    accounts: Vec<Arc<Account>>,
     windows: Windows,
     kept: Mutex<VecDeque<Arc<dyn Model>>>,
     demo: Arc<DemoModel>,
-}
-
-/// What is needed to make a model object.
-struct Place {
-    protocol: Protocol,
-    base_url: Url,
-    key: Option<ApiKey>,
-    context_tokens: Option<u64>,
 }
 
 impl fmt::Debug for Models {
@@ -93,47 +85,65 @@ impl Models {
     /// Takes the configuration; connects to nothing and reads nothing.
     #[must_use]
     pub fn discover(config: ModelsConfig) -> Self {
-        let transport = Arc::new(Transport::new(config.environment.clone()));
+        let network = Network { environment: config.environment.clone(), ..Network::default() };
+        let transport = Arc::new(Transport::new(network));
+        let set = Set::of(&config);
         Self {
-            explicit: Explicit::of(&config),
-            probes: Probes::new(config.servers(), Arc::clone(&transport)),
+            accounts: Account::all(&config, set.as_ref().ok().and_then(Option::as_ref), &transport),
+            set,
             windows: Windows::default(),
-            transport,
             config,
             kept: Mutex::default(),
             demo: Arc::new(DemoModel),
         }
     }
 
+    /// The profiles that cannot be used now, and why: a key that is not there. Runs nothing.
+    #[must_use]
+    pub fn unready(&self) -> Vec<(String, String)> {
+        let profiles = self.accounts.iter().filter(|account| account.kind == Kind::Profile);
+        profiles.filter_map(|account| Some((account.name.clone(), account.look().err()?))).collect()
+    }
+
     /// The model of that id: `provider/name`, a provider alone, or a name that one local server has.
     pub async fn resolve(&self, id: Option<&str>) -> Result<Arc<dyn Model>, ResolveError> {
-        let explicit = self.explicit.as_ref().map_err(Clone::clone)?;
+        self.set.as_ref().map_err(Clone::clone)?;
         match id.map(str::trim).filter(|id| !id.is_empty()) {
-            Some(id) => self.named(id, explicit.as_ref()).await,
+            Some(id) => self.named(id).await,
             None => {
                 let default = self.default_model().await?;
-                self.named(&default.id, explicit.as_ref()).await
+                self.named(&default.id).await
             }
         }
     }
 
-    /// What was set; else the first provider with a key; else the first local server with a model; else the demo.
+    /// What was set; else the first profile; else the first provider with a key; else the first local server with a model; else the demo.
     pub async fn default_model(&self) -> Result<DefaultModel, ResolveError> {
-        if let Some(explicit) = self.explicit.as_ref().map_err(Clone::clone)? {
-            return self.explicit_default(explicit).await;
+        if let Some(set) = self.set.as_ref().map_err(Clone::clone)? {
+            return self.set_default(set).await;
         }
-        for hosted in HOSTED {
-            if self.config.variable(hosted.key_variable).is_some() {
-                let reason = format!("{} is set", hosted.key_variable);
-                return Ok(DefaultModel { id: hosted.default_id(), reason });
+        // A profile was written to be used; a variable may be there for another program.
+        let ready = |account: &&Arc<Account>| account.kind == Kind::Profile && account.look().is_ok();
+        for account in self.accounts.iter().filter(ready) {
+            if let Ok(model) = self.model_of(account, None).await {
+                let reason = format!("providers.{} is the first profile that can be used", account.name);
+                return Ok(DefaultModel { id: format!("{}/{model}", account.name), reason });
             }
         }
-        for probe in self.probes.all().await.iter() {
-            if let Ok(found) = &probe.outcome
+        let keyed = |account: &&Arc<Account>| account.is_found_by_key() && account.look().is_ok();
+        if let Some(account) = self.accounts.iter().find(keyed)
+            && let Some(preset) = account.preset
+        {
+            let model = self.model_of(account, None).await?;
+            let reason = format!("{} is set", preset.key_variable.unwrap_or_default());
+            return Ok(DefaultModel { id: format!("{}/{model}", account.name), reason });
+        }
+        for (account, listed) in self.local().await {
+            if let Ok(found) = &listed.outcome
                 && let Some(model) = found.first_chat_model()
             {
-                let reason = format!("no key is set, and {} runs on this machine", probe.server.name);
-                return Ok(DefaultModel { id: format!("{}/{}", probe.server.name, model.name), reason });
+                let reason = format!("no key is set, and {} runs on this machine", account.name);
+                return Ok(DefaultModel { id: format!("{}/{}", account.name, model.name), reason });
             }
         }
         Ok(DefaultModel {
@@ -142,66 +152,44 @@ impl Models {
         })
     }
 
-    /// Every provider that was considered, in the order in which they are.
-    pub async fn list(&self) -> ModelList {
-        let (default, reason) = match self.default_model().await {
-            Ok(default) => (default.id, default.reason),
-            Err(error) => (String::new(), error.to_string()),
+    /// Every provider that was considered, in the order in which they are. A server that does not say within `wait` which models it has
+    /// is shown without its list.
+    pub async fn list(&self, wait: Duration) -> ModelList {
+        let default = timeout(wait, self.default_model()).await;
+        let (default, reason) = match default {
+            Ok(Ok(default)) => (default.id, default.reason),
+            Ok(Err(error)) => (String::new(), error.to_string()),
+            Err(_) => (String::new(), "its server does not say which models it has".to_owned()),
         };
-        let providers = self.rows(&default).await;
-        ModelList { default, reason, providers }
-    }
-
-    async fn rows(&self, default: &str) -> Vec<Provider> {
-        let mut providers = Vec::new();
-        if let Ok(Some(explicit)) = &self.explicit
-            && let Some(base_url) = &explicit.base_url
-        {
-            providers.push(self.explicit_row(explicit, base_url, default).await);
-        }
-        let set = providers.first().map(|provider| provider.name.clone());
-        // A server that was set stands in for the provider whose name it was given.
-        let others = |name: &str| set.as_deref() != Some(name);
-        providers
-            .extend(HOSTED.iter().filter(|hosted| others(hosted.name)).map(|hosted| self.hosted_row(hosted, default)));
-        let probes = self.probes.all().await;
-        providers.extend(probes.iter().filter(|probe| others(&probe.server.name)).map(|probe| probe.row(default)));
-        let demo = ModelInfo {
-            id: self.demo.id().to_owned(),
-            is_default: default == self.demo.id(),
-            context_tokens: self.demo.context_tokens(),
-        };
-        providers.push(Provider {
-            name: "demo".to_owned(),
-            base_url: None,
-            available: true,
-            reason: "built in; not a language model".to_owned(),
-            models: vec![demo],
+        let rows = self.accounts.iter().map(|account| async {
+            // Without what it needs a provider is not asked.
+            let listed = match account.look() {
+                Ok(()) => timeout(wait, account.list()).await.ok().or_else(|| account.last_list()),
+                Err(_) => None,
+            };
+            self.row(account, listed, &default)
         });
-        providers
+        let mut providers = join_all(rows).await;
+        providers.push(self.demo_row(&default));
+        ModelList { default, reason, catalogue_as_of: Some(AS_OF.to_owned()), providers }
     }
 
-    async fn named(&self, id: &str, explicit: Option<&Explicit>) -> Result<Arc<dyn Model>, ResolveError> {
+    /// One provider as `list` shows it, without asking any other.
+    pub async fn one(&self, provider: &str, wait: Duration) -> Option<Provider> {
+        let account = self.account(provider)?;
+        let listed = match account.look() {
+            Ok(()) => timeout(wait, account.list()).await.ok(),
+            Err(_) => None,
+        };
+        Some(self.row(account, listed, ""))
+    }
+
+    async fn named(&self, id: &str) -> Result<Arc<dyn Model>, ResolveError> {
         let (provider, name) = match id.split_once('/') {
             Some((provider, name)) if !name.is_empty() => (provider, Some(name)),
             _ => (id.trim_end_matches('/'), None),
         };
-        if let Some(explicit) = explicit
-            && let Some(base_url) = &explicit.base_url
-            && explicit.provider == provider
-        {
-            let name = match name.or(explicit.name.as_deref()) {
-                Some(name) => name.to_owned(),
-                None => self.first_of(explicit, base_url).await?,
-            };
-            return self.model(provider, &name, || Place {
-                protocol: explicit.protocol.unwrap_or_default(),
-                base_url: base_url.clone(),
-                key: explicit.key.clone(),
-                context_tokens: None,
-            });
-        }
-        if provider == "demo" {
+        if provider == DemoModel::PROVIDER {
             return match name {
                 None | Some(DemoModel::NAME) => Ok(Arc::clone(&self.demo) as Arc<dyn Model>),
                 Some(name) => Err(ResolveError::NoSuchModel {
@@ -211,157 +199,100 @@ impl Models {
                 }),
             };
         }
-        if let Some(hosted) = HOSTED.iter().find(|hosted| hosted.name == provider) {
-            return self.hosted(hosted, name.unwrap_or(hosted.default_model));
-        }
-        if self.probes.knows(provider) {
-            return self.local(provider, name).await;
-        }
-        self.by_bare_name(id).await
-    }
-
-    fn hosted(&self, hosted: &Hosted, name: &str) -> Result<Arc<dyn Model>, ResolveError> {
-        let key = self.hosted_key(hosted).ok_or_else(|| ResolveError::NoKey {
-            provider: hosted.name.to_owned(),
-            variable: hosted.key_variable.to_owned(),
-        })?;
-        let protocol = self.hosted_protocol(hosted);
-        let base_url = hosted_base_url(hosted, protocol, &self.config)?;
-        self.model(hosted.name, name, || Place { protocol, base_url, key: Some(key), context_tokens: None })
-    }
-
-    /// What was set for a provider that is known by name.
-    fn set_for(&self, hosted: &Hosted) -> Option<&Explicit> {
-        let set = self.explicit.as_ref().ok().and_then(Option::as_ref);
-        set.filter(|explicit| explicit.base_url.is_none() && explicit.provider == hosted.name)
-    }
-
-    /// What was set; at the provider's own place what it speaks there. A server that stands in for OpenAI speaks chat completions:
-    /// few others know Responses.
-    fn hosted_protocol(&self, hosted: &Hosted) -> Protocol {
-        let set = self.set_for(hosted).and_then(|explicit| explicit.protocol);
-        let stands_in = hosted_base_url(hosted, hosted.protocol, &self.config)
-            .is_ok_and(|url| !hosted.base_url.contains(url.host_str().unwrap_or_default()));
-        match hosted.protocol {
-            Protocol::Responses if stands_in => set.unwrap_or(Protocol::Openai),
-            protocol => set.unwrap_or(protocol),
+        match self.account(provider) {
+            Some(account) => {
+                let name = self.model_of(account, name).await?;
+                self.model(account, &name).await
+            }
+            None => self.by_bare_name(id).await,
         }
     }
 
-    fn hosted_key(&self, hosted: &Hosted) -> Option<ApiKey> {
-        self.set_for(hosted)
-            .and_then(|explicit| explicit.key.clone())
-            .or_else(|| self.config.variable(hosted.key_variable).map(ApiKey::new))
+    fn account(&self, provider: &str) -> Option<&Arc<Account>> {
+        self.accounts.iter().find(|account| account.name == provider)
     }
 
-    async fn local(&self, provider: &str, name: Option<&str>) -> Result<Arc<dyn Model>, ResolveError> {
-        let probes = self.probes.all().await;
-        let Some(probe) = probes.iter().find(|probe| probe.server.name == provider) else {
-            return Err(self.unknown(provider).await);
-        };
-        let found = probe
-            .outcome
-            .as_ref()
-            .map_err(|reason| ResolveError::NotRunning { provider: provider.to_owned(), reason: reason.clone() })?;
-        let model = match name {
-            Some(name) => found.model(name).ok_or_else(|| ResolveError::NoSuchModel {
-                provider: provider.to_owned(),
-                name: name.to_owned(),
-                known: found.names(MAX_NAMES),
-            })?,
-            None => found.first_chat_model().ok_or_else(|| ResolveError::NotRunning {
-                provider: provider.to_owned(),
-                reason: "it has no model".to_owned(),
-            })?,
-        };
-        self.model(provider, &model.name, || Place {
-            protocol: Protocol::Openai,
-            base_url: found.base_url.clone(),
-            key: None,
-            context_tokens: model.context_tokens,
-        })
-    }
-
-    /// A name without a provider, where exactly one local server has it.
-    async fn by_bare_name(&self, name: &str) -> Result<Arc<dyn Model>, ResolveError> {
-        let probes = self.probes.all().await;
-        let mut having = probes.iter().filter_map(|probe| {
-            let found = probe.outcome.as_ref().ok()?;
-            Some((&probe.server.name, found, found.model(name)?))
-        });
-        match (having.next(), having.next()) {
-            (Some((provider, found, model)), None) => self.model(provider, &model.name, || Place {
-                protocol: Protocol::Openai,
-                base_url: found.base_url.clone(),
-                key: None,
-                context_tokens: model.context_tokens,
-            }),
-            _ => Err(self.unknown(name).await),
+    /// The provider's own name for a model: for the one that was asked for, or the one that it has where none was.
+    async fn model_of(&self, account: &Account, name: Option<&str>) -> Result<String, ResolveError> {
+        if account.kind == Kind::Local {
+            return self.local_model(account, name).await;
         }
-    }
-
-    async fn unknown(&self, asked: &str) -> ResolveError {
-        let usable = self.rows("").await.into_iter().filter(|provider| provider.available);
-        let known = usable.flat_map(|provider| provider.models).map(|model| model.id).take(MAX_NAMES).collect();
-        ResolveError::Unknown { asked: asked.to_owned(), known }
-    }
-
-    async fn explicit_default(&self, explicit: &Explicit) -> Result<DefaultModel, ResolveError> {
-        let id = match (&explicit.name, &explicit.base_url) {
-            (Some(name), _) => format!("{}/{name}", explicit.provider),
-            (None, Some(base_url)) => format!("{}/{}", explicit.provider, self.first_of(explicit, base_url).await?),
-            (None, None) => self.named(&explicit.provider, Some(explicit)).await?.id().to_owned(),
-        };
-        Ok(DefaultModel { id, reason: "set in the configuration".to_owned() })
-    }
-
-    async fn first_of(&self, explicit: &Explicit, base_url: &Url) -> Result<String, ResolveError> {
-        let unusable = |reason| ResolveError::NotRunning { provider: explicit.provider.clone(), reason };
-        let found = self.probes.explicit(explicit, base_url).await.map_err(unusable)?;
+        if let Some(name) = name.or_else(|| account.usual_model()) {
+            return Ok(name.to_owned());
+        }
+        account.url()?;
+        let unusable = |reason| ResolveError::NotRunning { provider: account.name.clone(), reason };
+        // A key that is missing says more than a list that could not be asked for.
+        account.key(None).await?;
+        let found = account.list().await.outcome.map_err(unusable)?;
         let first = found.first_chat_model().map(|model| model.name.clone());
         first.ok_or_else(|| unusable("it lists no model; name one as provider/name".to_owned()))
     }
 
-    /// Asks the model's server, unless it is a provider on the network.
-    async fn ask_for_window(&self, id: &str, provider: &str, name: &str) {
-        let set = self.explicit.as_ref().ok().and_then(Option::as_ref).filter(|set| set.provider == provider);
-        let server = |base_url, set| Server { transport: &self.transport, probes: &self.probes, base_url, set };
-        if let Some(base_url) = set.and_then(|set| set.base_url.as_ref()) {
-            self.windows.ask(id, server(base_url, set), name).await;
-        } else if self.probes.knows(provider) {
-            let probes = self.probes.all().await;
-            let found = probes.iter().find(|probe| probe.server.name == provider);
-            if let Some(Ok(found)) = found.map(|probe| &probe.outcome) {
-                self.windows.ask(id, server(&found.base_url, None), name).await;
-            }
+    /// A server on this machine is believed: what it does not list it does not have.
+    async fn local_model(&self, account: &Account, name: Option<&str>) -> Result<String, ResolveError> {
+        let unusable = |reason: String| ResolveError::NotRunning { provider: account.name.clone(), reason };
+        let found = account.list().await.outcome.map_err(unusable)?;
+        let model = match name {
+            Some(name) => found.model(name).ok_or_else(|| ResolveError::NoSuchModel {
+                provider: account.name.clone(),
+                name: name.to_owned(),
+                known: found.models().iter().take(MAX_NAMES).map(|model| model.name.clone()).collect(),
+            })?,
+            None => found.first_chat_model().ok_or_else(|| unusable("it has no model".to_owned()))?,
+        };
+        Ok(model.name.clone())
+    }
+
+    /// The local servers, asked together.
+    async fn local(&self) -> Vec<(&Arc<Account>, Listed)> {
+        let local = self.accounts.iter().filter(|account| account.kind == Kind::Local);
+        join_all(local.map(|account| async move { (account, account.list().await) })).await
+    }
+
+    /// A name without a provider, where exactly one local server has it.
+    async fn by_bare_name(&self, name: &str) -> Result<Arc<dyn Model>, ResolveError> {
+        let local = self.local().await;
+        let mut having = local
+            .iter()
+            .filter_map(|(account, listed)| Some((*account, listed.outcome.as_ref().ok()?.model(name)?.name.clone())));
+        match (having.next(), having.next()) {
+            (Some((account, name)), None) => self.model(account, &name).await,
+            _ => Err(self.unknown(name)),
         }
     }
 
-    fn model(&self, provider: &str, name: &str, place: impl FnOnce() -> Place) -> Result<Arc<dyn Model>, ResolveError> {
-        let id = format!("{provider}/{name}");
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(model) = kept.iter().find(|model| model.id() == id) {
-            return Ok(Arc::clone(model));
+    fn unknown(&self, asked: &str) -> ResolveError {
+        let usable = self.accounts.iter().filter(|account| account.look().is_ok());
+        let rows = usable.map(|account| self.row(account, account.last_list(), "")).filter(|row| row.available);
+        let models = rows.chain([self.demo_row("")]).flat_map(|row| row.models);
+        let known = models.map(|model| model.id).take(MAX_NAMES).collect();
+        ResolveError::Unknown { asked: asked.to_owned(), known }
+    }
+
+    async fn set_default(&self, set: &Set) -> Result<DefaultModel, ResolveError> {
+        let id = match (&set.name, self.account(&set.provider)) {
+            (Some(name), _) => format!("{}/{name}", set.provider),
+            (None, Some(account)) => format!("{}/{}", set.provider, self.model_of(account, None).await?),
+            (None, None) => self.named(&set.provider).await?.id().to_owned(),
+        };
+        Ok(DefaultModel { id, reason: "set in the configuration".to_owned() })
+    }
+
+    async fn model(&self, account: &Arc<Account>, name: &str) -> Result<Arc<dyn Model>, ResolveError> {
+        let id = format!("{}/{name}", account.name);
+        let find = |kept: &VecDeque<Arc<dyn Model>>| kept.iter().find(|model| model.id() == id).map(Arc::clone);
+        if let Some(model) = find(&self.kept.lock().unwrap_or_else(PoisonError::into_inner)) {
+            return Ok(model);
         }
-        let Place { protocol, base_url, key, context_tokens } = place();
-        let settings = Settings {
-            provider: provider.to_owned(),
-            name: name.to_owned(),
-            base_url,
-            key,
-            context_tokens: self.config.context_tokens.or(context_tokens).or_else(|| context::of(name)),
-            idle: Duration::from_millis(self.config.model_idle_ms),
-        };
-        let transport = Arc::clone(&self.transport);
-        let made: Result<Arc<dyn Model>, InvalidKey> = match protocol {
-            Protocol::Openai => OpenAiChat::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
-            Protocol::Responses => Responses::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
-            Protocol::Gemini => Gemini::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
-            Protocol::Anthropic => Anthropic::new(settings, transport).map(|model| Arc::new(model) as Arc<dyn Model>),
-        };
-        let model = made.map_err(|InvalidKey| {
-            ResolveError::Misconfigured(format!("the key for {provider} holds characters that no header can"))
-        })?;
+        account.url()?;
+        let key = account.key(None).await?;
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        // Somebody else may have made it while the key was asked for.
+        if let Some(model) = find(&kept) {
+            return Ok(model);
+        }
+        let model: Arc<dyn Model> = Arc::new(Advised::new(Arc::clone(account), name, key)?);
         if kept.len() == MAX_KEPT_MODELS {
             kept.pop_front();
         }
@@ -369,49 +300,127 @@ impl Models {
         Ok(model)
     }
 
-    async fn explicit_row(&self, explicit: &Explicit, base_url: &Url, default: &str) -> Provider {
-        let known: Result<Found, String> = match &explicit.name {
-            None => self.probes.explicit(explicit, base_url).await,
-            Some(name) => Ok(Found::stated(base_url.clone(), name.clone(), self.config.context_tokens)),
+    /// A provider as listings show it.
+    fn row(&self, account: &Account, listed: Option<Listed>, default: &str) -> Provider {
+        let base_url = account.base_url.as_ref().ok().map(config::without_secrets);
+        let listed_at = listed.as_ref().filter(|listed| listed.outcome.is_ok()).map(|listed| listed.said_at);
+        let row = |available, reason, models| Provider {
+            name: account.name.clone(),
+            base_url: base_url.clone(),
+            available,
+            reason,
+            listed_at,
+            models,
         };
-        let (available, reason, models) = match known {
-            Ok(found) => (true, "set in the configuration".to_owned(), found.infos(&explicit.provider, default)),
-            Err(reason) => (false, reason, Vec::new()),
-        };
-        let base_url = Some(config::without_secrets(base_url));
-        Provider { name: explicit.provider.clone(), base_url, available, reason, models }
+        if let Err(reason) = account.look() {
+            return row(false, reason, Vec::new());
+        }
+        let outcome = listed.map(|listed| listed.outcome);
+        let here = account.base_url.as_ref().map(place).unwrap_or_default();
+        if account.kind == Kind::Local {
+            return match outcome {
+                Some(Ok(found)) if found.models().is_empty() => {
+                    row(false, "it runs, but has no model".to_owned(), Vec::new())
+                }
+                Some(Ok(_)) => row(true, format!("runs on {here}"), self.infos(account, outcome, default)),
+                Some(Err(reason)) => row(false, reason, Vec::new()),
+                None => row(false, format!("{here} did not answer in time"), Vec::new()),
+            };
+        }
+        let is_named = account.model.is_some() || !account.models.is_empty();
+        match &outcome {
+            // Nobody but the list says which models there are.
+            Some(Err(reason)) if account.kind != Kind::Known && !is_named && account.preset.is_none() => {
+                row(false, reason.clone(), Vec::new())
+            }
+            _ => {
+                let mut reason = match (account.kind, &account.key) {
+                    (Kind::Set | Kind::Profile, _) | (_, None) => "set in the configuration".to_owned(),
+                    (_, Some(key)) => format!("{} is set", key.setting()),
+                };
+                if let Some(Err(why)) = &outcome {
+                    reason.push_str(&format!("; its list of models could not be read: {why}"));
+                }
+                row(true, reason, self.infos(account, outcome, default))
+            }
+        }
     }
 
-    fn hosted_row(&self, hosted: &Hosted, default: &str) -> Provider {
-        let base_url = hosted_base_url(hosted, self.hosted_protocol(hosted), &self.config);
-        let (available, reason) = match (&base_url, self.hosted_key(hosted)) {
-            (Err(error), _) => (false, error.to_string()),
-            (Ok(_), None) => (false, format!("{} is not set", hosted.key_variable)),
-            (Ok(_), Some(_)) if self.config.variable(hosted.key_variable).is_none() => {
-                (true, "its key is set in the configuration".to_owned())
+    /// The models of a provider: those that were named, then those that it lists.
+    fn infos(
+        &self,
+        account: &Account,
+        outcome: Option<Result<Arc<list::Found>, String>>,
+        default: &str,
+    ) -> Vec<ModelInfo> {
+        let found = outcome.and_then(Result::ok);
+        let of_default = default.split_once('/').filter(|(provider, _)| *provider == account.name);
+        let named = [of_default.map(|(_, name)| name), account.usual_model()].into_iter().flatten();
+        let named =
+            named.chain(account.models.keys().map(String::as_str)).map(|name| (name, ModelOrigin::Configuration));
+        let listed = found.iter().flat_map(|found| found.models());
+        let listed = listed.map(|model| (model.name.as_str(), ModelOrigin::Listed));
+        // Where the server does not say, what is generally known of it.
+        let is_known = account.preset.filter(|_| found.is_none() && account.kind != Kind::Local);
+        let known = is_known.into_iter().flat_map(|preset| catalogue::of(preset.name));
+        let known = known.filter(|entry| account.entry(entry.name).is_some());
+        let known = known.map(|entry| (entry.name, ModelOrigin::Catalogue));
+        let mut models: Vec<(&str, ModelOrigin)> = Vec::new();
+        // Local servers are believed; what others list is not all that they have.
+        let first: Vec<_> = if account.kind == Kind::Local { Vec::new() } else { named.collect() };
+        for (name, origin) in first.into_iter().chain(listed).chain(known) {
+            match models.iter_mut().find(|(there, _)| *there == name) {
+                // It says more that its server lists it than that somebody wrote it down.
+                Some((_, there)) if *there == ModelOrigin::Configuration => *there = origin,
+                Some(_) => {}
+                None => models.push((name, origin)),
             }
-            (Ok(_), Some(_)) => (true, format!("{} is set", hosted.key_variable)),
-        };
-        let mut models = Vec::new();
-        if available {
-            let id = hosted.default_id();
-            let of_default = default.split_once('/').filter(|(provider, _)| *provider == hosted.name);
-            if of_default.is_some() && default != id {
-                models.push(info(default, default, self.config.context_tokens));
-            }
-            models.push(info(&id, default, self.config.context_tokens));
         }
-        let base_url = base_url.ok().map(|url| config::without_secrets(&url));
-        Provider { name: hosted.name.to_owned(), base_url, available, reason, models }
+        models.into_iter().map(|(name, origin)| info(account, name, origin, default)).collect()
+    }
+
+    fn demo_row(&self, default: &str) -> Provider {
+        let demo = ModelInfo {
+            id: self.demo.id().to_owned(),
+            is_default: default == self.demo.id(),
+            context_tokens: self.demo.context_tokens(),
+            output_tokens: None,
+            price: None,
+            images: Some(false),
+            documents: Some(false),
+            thinking: Vec::new(),
+            retires: None,
+            origin: None,
+        };
+        Provider {
+            name: DemoModel::PROVIDER.to_owned(),
+            base_url: None,
+            available: true,
+            reason: "built in; not a language model".to_owned(),
+            listed_at: None,
+            models: vec![demo],
+        }
     }
 }
 
-fn info(id: &str, default: &str, context_tokens: Option<u64>) -> ModelInfo {
-    let name = id.split_once('/').map_or(id, |(_, name)| name);
+/// What is known of one model, from who knows it best: the user, its server, the catalogue.
+fn info(account: &Account, name: &str, origin: ModelOrigin, default: &str) -> ModelInfo {
+    let id = format!("{}/{name}", account.name);
+    let (said, listed, entry) = (account.said(name), account.listed(name), account.entry(name));
+    let listed_output = || listed.as_ref()?.output_tokens;
+    let listed_images = || listed.as_ref()?.images;
+    let words = |levels: &[&str]| levels.iter().map(|level| (*level).to_owned()).collect();
     ModelInfo {
-        id: id.to_owned(),
         is_default: id == default,
-        context_tokens: context_tokens.or_else(|| context::of(name)),
+        context_tokens: account.stated_window(name).or_else(|| account.known_window(name, None)),
+        output_tokens: said.output_tokens.or_else(listed_output).or_else(|| entry?.max_output),
+        price: account.price(name),
+        images: said.images.or_else(listed_images).or_else(|| entry?.images),
+        documents: entry.and_then(|entry| entry.documents),
+        thinking: entry.map(|entry| words(entry.thinking)).unwrap_or_default(),
+        retires: entry.and_then(|entry| entry.retires).map(str::to_owned),
+        origin: Some(origin),
+        id,
     }
 }
 
@@ -425,21 +434,26 @@ impl ModelSource for Models {
         if id == self.demo.id() {
             return self.demo.context_tokens();
         }
-        let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let kept = kept.iter().find(|model| model.id() == id).and_then(|model| model.context_tokens());
-        self.config.context_tokens.or_else(|| self.windows.known(id)).or(kept).or_else(|| context::of(id))
+        let (provider, name) = id.split_once('/').unwrap_or(("", id));
+        let told = self.windows.known(id);
+        match self.account(provider) {
+            Some(account) => account.window(name, told),
+            None => self.config.context_tokens.or_else(|| catalogue::window(name)),
+        }
     }
 
     async fn window(&self, id: &str) -> Option<u64> {
-        let Some((provider, name)) = id.split_once('/') else { return self.context_tokens(id) };
-        if self.config.context_tokens.is_none() && id != self.demo.id() {
-            self.ask_for_window(id, provider, name).await;
+        if let Some((provider, name)) = id.split_once('/')
+            && let Some(account) = self.account(provider)
+            && account.stated_window(name).is_none()
+        {
+            self.windows.ask(id, account, name).await;
         }
         self.context_tokens(id)
     }
 
-    async fn list(&self) -> ModelList {
-        Models::list(self).await
+    async fn list(&self, wait: Duration) -> ModelList {
+        Models::list(self, wait).await
     }
 }
 

@@ -86,7 +86,7 @@ impl Gemini {
         let url = endpoint(&settings.base_url, &settings.name);
         let is_googles = url.host_str().is_some_and(|host| host.ends_with(".googleapis.com"));
         let generation = Generation::of(&settings.name);
-        let concessions = Concessions::default();
+        let concessions = Concessions { no_images: AtomicBool::new(!settings.images), ..Concessions::default() };
         // Others that speak this API know the older field only, and pass over the newer one.
         concessions.no_json_schema.store(!is_googles || !generation.is_at_least(2, 5), Ordering::Relaxed);
         Ok(Self { remote: Remote::new(settings, Protocol::Gemini, url, headers, transport), generation, concessions })

@@ -12,7 +12,9 @@ impl ApiKey {
         Self(key.into())
     }
 
-    pub(crate) fn reveal(&self) -> &str {
+    /// The key itself, for a request, or for the place where it is kept.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
         &self.0
     }
 }

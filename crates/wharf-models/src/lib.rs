@@ -3,6 +3,7 @@
 //! The only crate that talks to model providers.
 
 mod anthropic;
+mod catalogue;
 mod demo;
 mod discovery;
 mod gemini;
@@ -20,6 +21,7 @@ mod tests;
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use futures_util::Stream;
@@ -28,7 +30,11 @@ use wharf_protocol::rest::ModelList;
 use wharf_protocol::{Message, Thinking, ToolSpec};
 
 pub use demo::DemoModel;
-pub use discovery::{DefaultModel, LocalServer, Models, ModelsConfig, ResolveError};
+pub use discovery::{
+    BadProfile, DefaultModel, KeySource, LocalServer, ModelSettings, Models, ModelsConfig, PROFILES_MAX, Place, Preset,
+    Profile, ResolveError, preset, presets,
+};
+pub use http::{Authorities, ProxyChoice};
 pub use key::ApiKey;
 
 /// A model behind a provider's API.
@@ -39,6 +45,11 @@ pub trait Model: Send + Sync + 'static {
 
     /// What a request may fill, in tokens, where it is known.
     fn context_tokens(&self) -> Option<u64>;
+
+    /// How often one call is tried, where its provider has a number of its own.
+    fn attempts(&self) -> Option<u32> {
+        None
+    }
 
     /// Asks the model. Dropping the stream (or this future) ends the request and its connection's work.
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError>;
@@ -85,6 +96,7 @@ pub trait ModelSource: Send + Sync {
         self.context_tokens(id)
     }
 
-    /// Every provider that was considered, and why it can or cannot be used.
-    async fn list(&self) -> ModelList;
+    /// Every provider that was considered, and why it can or cannot be used. What does not say within `wait` which models it has is shown
+    /// without them.
+    async fn list(&self, wait: Duration) -> ModelList;
 }

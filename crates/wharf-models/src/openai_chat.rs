@@ -20,7 +20,7 @@ use crate::{Model, ModelRequest, ModelStream};
 use decoder::Chunks;
 
 /// Requests that one call may make until the server takes one of them: the first, and one for each `Concession`.
-const MAX_ATTEMPTS: usize = 5;
+const MAX_ATTEMPTS: usize = 6;
 
 /// One model behind a server that speaks chat completions.
 pub(crate) struct OpenAiChat {
@@ -34,6 +34,8 @@ pub(super) struct Dialect {
     /// OpenAI's newer models refuse `max_tokens`; most other servers know nothing else.
     pub max_completion_tokens: bool,
     pub stream_options: bool,
+    /// Models that think want to see that they did, in each of their messages: also in those of another model, where it is empty.
+    pub reasoning: bool,
 }
 
 /// What the server was found not to take. Kept for the model's life, so that it is found out once.
@@ -42,6 +44,7 @@ struct Concessions {
     images: AtomicBool,
     stream_options: AtomicBool,
     max_completion_tokens: AtomicBool,
+    reasoning: AtomicBool,
     /// A bit for each thinking level that was refused.
     refused_efforts: AtomicU8,
 }
@@ -55,14 +58,18 @@ impl fmt::Debug for OpenAiChat {
 impl OpenAiChat {
     pub(crate) fn new(settings: Settings, transport: Arc<Transport>) -> Result<Self, InvalidKey> {
         let max_completion_tokens = settings.base_url.host_str() == Some("api.openai.com");
-        let headers = bearer(settings.key.as_ref())?;
+        // Its newer models refuse a history without it.
+        let reasoning = settings.base_url.host_str() == Some("api.deepseek.com");
+        let headers = bearer(settings.key.as_ref(), settings.key_header)?;
         let url = below(&settings.base_url, &["chat", "completions"]);
+        let images = settings.images;
         Ok(Self {
             remote: Remote::new(settings, Protocol::Openai, url, headers, transport),
             concessions: Concessions {
-                images: AtomicBool::new(true),
+                images: AtomicBool::new(images),
                 stream_options: AtomicBool::new(true),
                 max_completion_tokens: AtomicBool::new(max_completion_tokens),
+                reasoning: AtomicBool::new(reasoning),
                 refused_efforts: AtomicU8::new(0),
             },
         })
@@ -76,6 +83,7 @@ impl OpenAiChat {
             dialect: Dialect {
                 max_completion_tokens: self.concessions.max_completion_tokens.load(Ordering::Relaxed),
                 stream_options: self.concessions.stream_options.load(Ordering::Relaxed),
+                reasoning: self.concessions.reasoning.load(Ordering::Relaxed),
             },
             images: self.concessions.images.load(Ordering::Relaxed),
             effort: self.concessions.effort(request.thinking),
@@ -141,6 +149,9 @@ impl Concessions {
         // Models without levels refuse the field, others a single level.
         if said.contains("reasoning_effort") && self.effort(request.thinking).is_some() {
             self.refused_efforts.fetch_or(bit(request.thinking), Ordering::Relaxed);
+            return true;
+        }
+        if said.contains("reasoning_content") && !self.reasoning.swap(true, Ordering::Relaxed) {
             return true;
         }
         if said.contains("stream_options") {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderValue};
+use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
 use wharf_protocol::ToolSpec;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
@@ -30,7 +30,15 @@ pub(crate) struct Settings {
     pub name: String,
     pub base_url: Url,
     pub key: Option<ApiKey>,
+    /// The header that the key goes in, where it is not the protocol's own.
+    pub key_header: Option<&'static str>,
+    /// With each request, beside those of the protocol.
+    pub headers: HeaderMap,
     pub context_tokens: Option<u64>,
+    /// Most that a reply may hold, where it is known.
+    pub output_tokens: Option<u64>,
+    /// Whether the model can be shown images, as far as anybody knows before it is asked.
+    pub images: bool,
     pub idle: Duration,
 }
 
@@ -55,7 +63,10 @@ impl Remote {
         headers: HeaderMap,
         transport: Arc<Transport>,
     ) -> Self {
-        let Settings { provider, name, base_url: _, key, context_tokens, idle } = settings;
+        let Settings { provider, name, key, context_tokens, idle, headers: further, .. } = settings;
+        let mut headers = headers;
+        // What the user sets wins, also over what a protocol wants.
+        headers.extend(further);
         let origin = Origin { id: format!("{provider}/{name}"), protocol, endpoint: place(&url) };
         let endpoint = Endpoint::new(url, headers);
         Self { origin: Arc::new(origin), name, context_tokens, idle, key, endpoint, transport }
@@ -101,11 +112,14 @@ pub(crate) fn encoded(body: &impl serde::Serialize) -> Result<Bytes, ModelError>
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct InvalidKey;
 
-/// `Authorization: Bearer ...`, where there is a key.
-pub(crate) fn bearer(key: Option<&ApiKey>) -> Result<HeaderMap, InvalidKey> {
+/// `Authorization: Bearer ...`, where there is a key, or the key alone in a header of its own.
+pub(crate) fn bearer(key: Option<&ApiKey>, header: Option<&'static str>) -> Result<HeaderMap, InvalidKey> {
     let mut headers = HeaderMap::new();
-    if let Some(key) = key {
-        headers.insert(AUTHORIZATION, secret(&format!("Bearer {}", key.reveal().trim()))?);
+    if let Some(key) = key.map(|key| key.reveal().trim()) {
+        match header {
+            Some(name) => headers.insert(HeaderName::from_static(name), secret(key)?),
+            None => headers.insert(AUTHORIZATION, secret(&format!("Bearer {key}"))?),
+        };
     }
     Ok(headers)
 }

@@ -47,10 +47,11 @@ impl fmt::Debug for Responses {
 
 impl Responses {
     pub(crate) fn new(settings: Settings, transport: Arc<Transport>) -> Result<Self, InvalidKey> {
-        let headers = bearer(settings.key.as_ref())?;
+        let headers = bearer(settings.key.as_ref(), settings.key_header)?;
         let url = below(&settings.base_url, &["responses"]);
+        let concessions = Concessions { no_images: AtomicBool::new(!settings.images), ..Concessions::default() };
         let remote = Remote::new(settings, Protocol::Responses, url, headers, transport);
-        Ok(Self { remote, concessions: Concessions::default() })
+        Ok(Self { remote, concessions })
     }
 }
 

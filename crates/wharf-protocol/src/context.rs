@@ -3,7 +3,18 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, MessageId, Role, Seq, SessionId};
+use crate::event::NotedFile;
+use crate::{ContentBlock, Message, MessageId, Role, Seq, SessionId};
+
+/// How what the model is told of its workspace begins, and how it ends: nothing else that it is shown has these.
+pub const NOTE_BEGIN: &str = "<workspace-note>";
+pub const NOTE_END: &str = "</workspace-note>";
+
+/// Whether a block of a message tells of the workspace, and so is no part of what was said.
+#[must_use]
+pub fn is_note(block: &ContentBlock) -> bool {
+    block.as_text().is_some_and(|text| text.trim_start().starts_with(NOTE_BEGIN))
+}
 
 /// Tokens, and whether somebody counted them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -43,8 +54,11 @@ pub struct Context {
     pub last_counted: Option<u64>,
     pub instructions: Tokens,
     pub tools: Vec<ToolCost>,
-    /// In the order in which they would be sent.
+    /// In the order in which they would be sent. What is told of the workspace in them is not counted here but in `notes`.
     pub messages: Vec<MessageCost>,
+    /// What the model is told of the workspace in these messages: facts and instruction files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<NoteCost>,
     /// Messages that are not shown any more. The log keeps them.
     pub left_out: u64,
     /// A summary is being written.
@@ -86,6 +100,20 @@ pub struct MessageCost {
     /// With `full=true`: the whole message, as it would be sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub message: Option<Message>,
+}
+
+/// A part of a message that tells of the workspace.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct NoteCost {
+    /// The message that it is a part of.
+    pub message_id: MessageId,
+    #[serde(flatten)]
+    pub cost: Tokens,
+    pub bytes: u64,
+    /// Date, git branch and status are in it.
+    pub facts: bool,
+    /// The instruction files in it.
+    pub files: Vec<NotedFile>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

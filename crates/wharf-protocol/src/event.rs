@@ -153,6 +153,8 @@ events! {
     ContextCompacting = "context.compacting", Synced;
     ContextCompacted = "context.compacted", Synced;
     ContextCompactionFailed = "context.compaction_failed", Synced;
+    /// The model is told of its workspace, beside what is said.
+    ContextNoted = "context.noted", Synced;
     ModelRetrying = "model.retrying", Synced;
 }
 

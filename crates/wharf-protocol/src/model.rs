@@ -4,7 +4,8 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::{StopReason, Usage};
+use crate::cost::{CallCost, Price};
+use crate::{StopReason, Timestamp, Usage};
 
 /// The wire that a model server speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -63,7 +64,22 @@ pub struct Provider {
     pub available: bool,
     /// Where it comes from, or why it cannot be used: "OPENAI_API_KEY is set", "nothing listens on 127.0.0.1:11434".
     pub reason: String,
+    /// When its server said which models it has; absent: it was not asked, or did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub listed_at: Option<Timestamp>,
     pub models: Vec<ModelInfo>,
+}
+
+/// Who says that a provider has a model.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ModelOrigin {
+    /// The provider's server.
+    Listed,
+    /// The user, in the configuration.
+    Configuration,
+    /// The table that comes with Wharf.
+    Catalogue,
 }
 
 /// One model.
@@ -76,6 +92,24 @@ pub struct ModelInfo {
     /// In tokens, where it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_tokens: Option<u64>,
+    /// Most tokens of one reply.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_tokens: Option<u64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
+    /// Whether it can be shown images, and PDF; absent: not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images: Option<bool>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub documents: Option<bool>,
+    /// The provider's words for how much it is to think.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub thinking: Vec<String>,
+    /// The day on which the provider switches it off: `YYYY-MM-DD`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retires: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<ModelOrigin>,
 }
 
 /// What a model said, once it has finished. Text and reasoning came before it, piece by piece.
@@ -86,6 +120,8 @@ pub struct ModelReply {
     pub announces_call: bool,
     pub tool_calls: Vec<ProposedCall>,
     pub usage: Option<Usage>,
+    /// What the call has cost, where that is known.
+    pub cost: Option<CallCost>,
     /// What the provider wants back with this message in later requests, unchanged.
     pub provider_data: Option<Value>,
 }
@@ -114,8 +150,12 @@ pub struct ModelError {
 pub enum ModelErrorKind {
     /// The key is missing or wrong, or lacks a right.
     Unauthorized,
-    /// No such model, or a request that the provider does not take.
+    /// A request that the provider, or a proxy on the way, does not take.
     Refused,
+    /// The provider has no model of that name.
+    NoSuchModel,
+    /// Something answers, but not a model server: the address is wrong.
+    NoApi,
     /// The request does not fit into the model's context; with what the provider said of it, in tokens.
     ContextOverflow {
         /// The model's window.
@@ -141,7 +181,9 @@ impl ModelErrorKind {
     pub fn is_retryable(self) -> bool {
         match self {
             Self::RateLimited | Self::Overloaded | Self::Connection | Self::Timeout | Self::BadReply => true,
-            Self::Unauthorized | Self::Refused | Self::ContextOverflow { .. } => false,
+            Self::Unauthorized | Self::Refused | Self::NoSuchModel | Self::NoApi | Self::ContextOverflow { .. } => {
+                false
+            }
         }
     }
 }

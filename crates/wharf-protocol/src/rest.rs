@@ -10,9 +10,9 @@ use serde_json::Value;
 use crate::model::Provider;
 use crate::prompt::QueuedPrompt;
 use crate::{
-    Agent, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority, RecoveryPolicy, Seq,
-    Session, SessionId, SessionStatus, StopReason, Thinking, Timestamp, ToolLocation, ToolSpec, Turn, TurnId,
-    TurnStatus, Usage,
+    Agent, Cost, EventKind, McpServer, Message, MessageId, Mode, Permission, PermissionOption, Priority,
+    RecoveryPolicy, Seq, Session, SessionId, SessionStatus, StopReason, Thinking, Timestamp, ToolLocation, ToolSpec,
+    Turn, TurnId, TurnStatus, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -276,6 +276,78 @@ pub struct SessionQuery {
     pub archived: Option<bool>,
 }
 
+/// What sums of usage are kept apart by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum UsageBy {
+    /// In UTC.
+    #[default]
+    Day,
+    Model,
+    /// A session's `cwd`.
+    Workspace,
+}
+
+/// Which usage is asked for.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageQuery {
+    /// `day` where absent.
+    #[serde(default)]
+    pub by: UsageBy,
+    /// First day, as `YYYY-MM-DD` in UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<String>,
+    /// Last day.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<String>,
+}
+
+impl UsageQuery {
+    /// The field that is no day, if one is not.
+    #[must_use]
+    pub fn wrong_field(&self) -> Option<&'static str> {
+        let is_day = |text: &String| text.len() == 10 && text.parse::<jiff::civil::Date>().is_ok();
+        let fields = [("since", &self.since), ("until", &self.until)];
+        fields.into_iter().find(|(_, day)| day.as_ref().is_some_and(|day| !is_day(day))).map(|(name, _)| name)
+    }
+
+    /// First and last day; days are compared as text.
+    #[must_use]
+    pub fn range(&self) -> (&str, &str) {
+        (self.since.as_deref().unwrap_or_default(), self.until.as_deref().unwrap_or("9999-12-31"))
+    }
+}
+
+/// What model calls took and cost: of all sessions, also of those that were deleted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageReport {
+    pub by: UsageBy,
+    /// By day the newest first, else the dearest.
+    pub rows: Vec<UsageRow>,
+    /// Of everything in the range, also of rows that are not here.
+    pub total_usage: Usage,
+    pub total_cost: Cost,
+    /// There are more than 1,000 rows; these are the first.
+    pub more: bool,
+}
+
+/// One day, model or workspace.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageRow {
+    /// The day, the model's id, or the directory; `(others)` where there were too many in a day to tell apart.
+    pub key: String,
+    pub usage: Usage,
+    pub cost: Cost,
+}
+
+impl UsageRow {
+    /// Adds to both sums.
+    pub fn add(&mut self, usage: &Usage, cost: &Cost) {
+        self.usage += *usage;
+        self.cost += *cost;
+    }
+}
+
 /// Newest change first.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SessionPage {
@@ -536,6 +608,9 @@ pub struct ModelList {
     pub default: String,
     /// Why that one.
     pub reason: String,
+    /// The month of the facts that come with Wharf: `YYYY-MM`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub catalogue_as_of: Option<String>,
     pub providers: Vec<Provider>,
 }
 

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{Mode, RecoveryPolicy, Seal, Seq, SessionId, Thinking, Timestamp, Usage};
+use crate::{Cost, Mode, RecoveryPolicy, Seal, Seq, SessionId, Thinking, Timestamp, Usage};
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
@@ -107,6 +107,9 @@ pub struct Session {
     pub status: SessionStatus,
     pub message_count: u64,
     pub token_usage: Usage,
+    /// What its model calls have cost, as far as it is known; those before a fork or an import belong to the other session as well.
+    #[serde(default, skip_serializing_if = "Cost::is_empty")]
+    pub cost: Cost,
     /// Prompts accepted but not yet started.
     pub queued_count: u64,
     /// Background commands that run.

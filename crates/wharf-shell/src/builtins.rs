@@ -79,7 +79,7 @@ impl Found {
             (_, Some(end)) => upper.ends_with(end),
             _ => upper == **pattern,
         };
-        if POWERFUL.iter().any(|pattern| is_named(pattern)) {
+        if POWERFUL.iter().any(is_named) {
             self.distrust(format!("{name} is set, which changes what commands do"));
         }
     }

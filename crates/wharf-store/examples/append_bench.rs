@@ -1,6 +1,6 @@
 //! Measures the store through its port: appends of chunks by many sessions, an attach to a long session, a list of many.
 //!
-//! `cargo run --release -p wharf-store --example append_bench`
+//! `cargo run --profile dist -p wharf-store --example append_bench`
 
 #![allow(clippy::disallowed_methods, reason = "it is a program")]
 

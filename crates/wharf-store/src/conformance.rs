@@ -40,6 +40,8 @@ macro_rules! store_conformance {
             leases: a_dead_owners_lease_is_taken_over;
             leases: begun_recoveries_are_counted;
             models: a_turn_runs_and_ends_once;
+            models: what_was_spent_is_counted_once;
+            models: a_day_tells_so_many_apart_and_so_many_days_are_kept;
             models: turns_that_do_not_complete;
             models: a_steered_prompt_belongs_to_the_turn_it_joins;
             models: sessions_in_pages_with_ties;

@@ -9,6 +9,7 @@ pub mod conformance;
 pub mod memory;
 mod page;
 mod projection;
+mod spending;
 pub mod sqlite;
 
 use std::sync::Arc;
@@ -18,7 +19,7 @@ pub use sqlite::{SqliteConfig, SqliteStore};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageQuery, UsageReport};
 use wharf_protocol::{EncodedEvent, Event, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
 /// Durable logs, one a session, and the views that follow from them, as those see them who append nothing: they are read, held,
@@ -69,6 +70,10 @@ pub trait Logs: Send + Sync + 'static {
     async fn session(&self, session: &SessionId) -> Result<Option<Session>, StoreError>;
     async fn sessions(&self, query: &SessionQuery) -> Result<SessionPage, QueryError>;
     async fn session_count(&self) -> Result<u64, StoreError>;
+
+    /// What model calls took and cost, of all sessions that there were. Kept for some hundred days, and of a day only so many models and
+    /// workspaces apart.
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError>;
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError>;
     /// The turn of a prompt, and the prompt's body hash.

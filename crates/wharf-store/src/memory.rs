@@ -10,11 +10,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use tokio::sync::watch;
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageBy, UsageQuery, UsageReport, UsageRow};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
 use self::log::Log;
 use crate::page::{self, PageCursor};
+use crate::spending::{DAYS, OTHERS, PAIRS_OF_A_DAY, Spent, report};
 use crate::{
     AcquireError, Append, AppendError, Entry, Head, Lease, Logs, NewLog, Position, QueryError, ReadError, SavedState,
     StagedLog, Store, StoreError, Window,
@@ -36,6 +37,8 @@ struct State {
     /// Logs that have not come to light.
     staged: BTreeMap<i64, Staged>,
     last_stage: i64,
+    /// By day, model and workspace.
+    spending: BTreeMap<(String, String, String), UsageRow>,
     live_owners: BTreeSet<u64>,
     last_owner: u64,
 }
@@ -109,6 +112,50 @@ impl Drop for MemoryStore {
 }
 
 impl State {
+    fn spend(&mut self, spent: Spent) {
+        let Spent { day, model, cwd, usage, cost } = spent;
+        let mut key = (day, model, cwd);
+        if !self.spending.contains_key(&key) {
+            let mut days: Vec<&String> = self.spending.keys().map(|(day, ..)| day).collect();
+            days.dedup();
+            let pairs = self.spending.keys().filter(|(day, ..)| *day == key.0).count();
+            if pairs == 0
+                && let Some(oldest) =
+                    days.len().checked_sub(DAYS - 1).and_then(|at| days.get(at)).map(|day| (*day).clone())
+            {
+                self.spending.retain(|(day, ..), _| *day >= oldest);
+            } else if pairs >= PAIRS_OF_A_DAY {
+                (key.1, key.2) = (OTHERS.to_owned(), OTHERS.to_owned());
+            }
+        }
+        self.spending.entry(key).or_default().add(&usage, &cost);
+    }
+
+    fn spent(&self, query: &UsageQuery) -> UsageReport {
+        let (since, until) = query.range();
+        let (mut rows, mut total) = (BTreeMap::<String, UsageRow>::new(), UsageRow::default());
+        let asked = self.spending.iter().filter(|((day, ..), _)| *since <= **day && **day <= *until);
+        for ((day, model, cwd), row) in asked {
+            let key = match query.by {
+                UsageBy::Day => day,
+                UsageBy::Model => model,
+                UsageBy::Workspace => cwd,
+            };
+            let sum = rows.entry(key.clone()).or_default();
+            sum.key.clone_from(key);
+            sum.add(&row.usage, &row.cost);
+            total.add(&row.usage, &row.cost);
+        }
+        let mut rows: Vec<UsageRow> = rows.into_values().collect();
+        match query.by {
+            UsageBy::Day => rows.reverse(),
+            UsageBy::Model | UsageBy::Workspace => {
+                rows.sort_by_key(|row| std::cmp::Reverse((row.cost.nano_usd, row.usage.total_tokens)));
+            }
+        }
+        report(query.by, rows, total)
+    }
+
     fn log(&self, session: &SessionId) -> Result<&Log, ReadError> {
         self.logs
             .get(session)
@@ -308,6 +355,10 @@ impl Logs for MemoryStore {
         Ok(self.state()?.logs.values().filter(|log| !log.deleted).count() as u64)
     }
 
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        Ok(self.state()?.spent(query))
+    }
+
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
         Ok(self.state()?.log(session).ok().and_then(|log| log.turn(turn)))
     }
@@ -468,6 +519,9 @@ impl Store for MemoryStore {
             return Err(AppendError::Conflict { session });
         }
         state.write(&session, &append.entries, &append.session);
+        for spent in append.entries.iter().filter_map(|entry| Spent::of(&entry.event, &append.session.cwd)) {
+            state.spend(spent);
+        }
         let head = Position(state.last_position);
         self.disk.head.send_replace(head);
         Ok(head)

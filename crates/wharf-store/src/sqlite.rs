@@ -17,6 +17,7 @@ mod readers;
 mod rebuild;
 mod request;
 mod schema;
+mod spending;
 mod stage;
 mod sum;
 mod sync;
@@ -35,7 +36,7 @@ use std::sync::mpsc::{Sender, channel};
 use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension, params};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageQuery, UsageReport};
 use wharf_protocol::{EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId};
 
 pub use self::inspect::{Inspector, Sink, StoredSession, Verified};
@@ -349,6 +350,11 @@ impl Logs for SqliteStore {
 
     async fn session_count(&self) -> Result<u64, StoreError> {
         self.query(list::session_count).await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        let query = query.clone();
+        self.query(move |connection| spending::usage(connection, &query)).await
     }
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {

@@ -7,4 +7,4 @@ mod wire;
 
 pub use peer::{Peer, kinds, prompt, text};
 pub use schema::Schema;
-pub use wire::Ended;
+pub use wire::WireEnd;

@@ -6,9 +6,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
-use wharf_protocol::ToolSpec;
-
-use crate::ToolError;
+use wharf_foreign::visible;
+use wharf_protocol::{ToolError, ToolSpec};
 
 /// The schema of `T` in the plain form that every provider takes: no references, no `null` types, no titles.
 pub(crate) fn schema<T: JsonSchema>() -> Value {
@@ -43,6 +42,10 @@ fn simplify(schema: &mut Value) {
                     object.insert("type".into(), only);
                 }
             }
+            // Some providers refuse a value that is not of the type.
+            if let Some(Value::Array(values)) = object.get_mut("enum") {
+                values.retain(|value| !value.is_null());
+            }
             if let Some(Value::Array(options)) = object.get_mut("anyOf") {
                 options.retain(|option| option.get("type").is_none_or(|kind| kind != "null"));
                 if options.len() == 1
@@ -73,10 +76,10 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, arguments: Value) -> R
     };
     object.retain(|_, value| !value.is_null());
     let arguments = fitted(&spec.parameters, Value::Object(object));
-    let problem = match T::deserialize(&arguments) {
-        Ok(read) => return Ok(read),
-        Err(error) => error.to_string(),
-    };
+    if let Ok(read) = T::deserialize(&arguments) {
+        return Ok(read);
+    }
+    let problem = problem::<T>(&arguments);
     // The schema does not know the other names that an argument may have.
     let Value::Object(mut object) = arguments else { return Err(refusal(spec, &problem)) };
     let properties = &spec.parameters["properties"];
@@ -88,6 +91,19 @@ pub(crate) fn parse<T: DeserializeOwned>(spec: &ToolSpec, arguments: Value) -> R
     }
     T::deserialize(Value::Object(object)).map_err(|_| refusal(spec, &problem))
 }
+
+/// What keeps the arguments from being read, and where: `todos[1].status: unknown variant ...`.
+fn problem<T: DeserializeOwned>(arguments: &Value) -> String {
+    let Err(error) = serde_path_to_error::deserialize::<_, T>(arguments) else { return String::new() };
+    let (place, problem) = (error.path().to_string(), error.inner().to_string());
+    // At the top an unknown or a missing name says itself where it is.
+    let names_itself = place == "." || problem.starts_with(&format!("unknown field `{place}`"));
+    let told = if names_itself { problem } else { format!("{place}: {problem}") };
+    visible::shortened(told, PROBLEM_MAX_BYTES)
+}
+
+/// What is told of a mistake, in bytes: it may quote what was sent. The rest is left out.
+const PROBLEM_MAX_BYTES: usize = 500;
 
 /// JSON in a text of a model: no longer than a reply may be, no deeper than our readers go.
 const BOUNDS: Bounds = Bounds { length: 32 << 20, depth: json::DEPTH_MAX };
@@ -235,6 +251,17 @@ pub(crate) mod lenient {
     fn whole(number: f64) -> Option<u64> {
         // Beyond 2^53 a float no longer holds every whole number.
         (number >= 0.0 && number.fract() == 0.0 && number < 9_007_199_254_740_992.0).then_some(number as u64)
+    }
+
+    /// The workspace.
+    pub(crate) fn here() -> String {
+        ".".to_owned()
+    }
+
+    /// A directory; empty is what some models send in place of nothing.
+    pub(crate) fn directory<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+        let path = String::deserialize(deserializer)?;
+        Ok(if path.is_empty() { here() } else { path })
     }
 
     /// A boolean, also as text or as 0 and 1.

@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use tokio_util::sync::CancellationToken;
-
-use crate::ToolError;
+use wharf_protocol::ToolError;
 
 /// When a piece of blocking work has to end.
 #[derive(Debug, Clone)]

@@ -5,9 +5,7 @@
 use async_trait::async_trait;
 use wharf_exec::commands::Launch;
 use wharf_protocol::command::{CommandList, CommandOutput, CommandOutputQuery};
-use wharf_protocol::{CallId, Command, CommandId};
-
-use crate::ToolError;
+use wharf_protocol::{CallId, Command, CommandId, ToolError};
 
 /// The background commands of a session, as its tools see them.
 #[async_trait]

@@ -16,10 +16,12 @@ use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use wharf_protocol::ToolError;
+
 use crate::blocking::change;
 use crate::text::{Encoding, NotText, Text};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, ClientHost, HostError, Offers, ToolError, Workspace};
+use crate::{CallContext, ClientHost, HostError, Offers, Workspace};
 use style::Style;
 
 /// Larger files are handled on disk: messages have a limit, and escaped a text is longer.
@@ -87,13 +89,8 @@ impl Buffer {
         };
         let exists = disk.is_some();
         let path = context.workspace.absolute(&rel);
-        let name = crate::tools::shown(&rel);
-        let read = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            read = host.read_text(&path) => read,
-        };
-        match read {
+        let name = crate::name::of(&rel);
+        match context.unless_cancelled(host.read_text(&path)).await? {
             Ok(text) => Ok(Some(Self { host, path, rel, text, exists, disk })),
             Err(HostError::Refused(words)) if exists => {
                 Err(ToolError::Failed(format!("{name}: the editor could not read it: {words}")))
@@ -129,7 +126,7 @@ impl Buffer {
     }
 
     fn name(&self) -> String {
-        crate::tools::shown(&self.rel)
+        crate::name::of(&self.rel)
     }
 
     /// The file to change: as it is stored, with what the user has typed. `None`: neither disk nor editor has anything.

@@ -7,10 +7,9 @@ use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use sha2::{Digest, Sha256};
+use wharf_protocol::ToolError;
 use wharf_protocol::permission::Preview;
 use wharf_protocol::tool::FileDiff;
-
-use crate::ToolError;
 
 /// Longest text and longest patch of one file in a preview, in bytes; a longer one is cut there, never in what is compared.
 const FILE_MAX_BYTES: usize = 64 << 10;
@@ -19,7 +18,7 @@ const PREVIEW_MAX_BYTES: usize = 512 << 10;
 const PREVIEW_MAX_FILES: usize = 100;
 
 /// The rules that keep files from a call.
-pub trait PathRules: Send + Sync + 'static {
+pub trait FileRules: Send + Sync + 'static {
     /// The rule that denies a file, in words. Its name is relative in the session's `cwd`, absolute in a further directory.
     fn denied(&self, name: &str, absolute: &str) -> Option<String>;
 
@@ -30,7 +29,7 @@ pub trait PathRules: Send + Sync + 'static {
 /// What binds one call.
 #[derive(Default)]
 pub struct Guard {
-    rules: Option<Box<dyn PathRules>>,
+    rules: Option<Box<dyn FileRules>>,
     /// The files and directories that were judged, absolute; `None`: the call was judged by its text.
     judged: Option<HashSet<String>>,
     /// Of the change that was shown.
@@ -54,7 +53,7 @@ pub(crate) enum Barred {
 
 impl Guard {
     #[must_use]
-    pub fn new(rules: Option<Box<dyn PathRules>>, judged: Option<Vec<String>>, digest: Option<String>) -> Arc<Self> {
+    pub fn new(rules: Option<Box<dyn FileRules>>, judged: Option<Vec<String>>, digest: Option<String>) -> Arc<Self> {
         let judged = judged.map(|paths| paths.into_iter().collect());
         Arc::new(Self { rules, judged, digest, left_out: Mutex::default() })
     }

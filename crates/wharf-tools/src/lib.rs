@@ -15,9 +15,9 @@ mod name;
 mod output;
 mod patch;
 mod question;
-mod recorded;
 pub mod remote;
 mod seen;
+pub mod surroundings;
 mod text;
 mod toolbox;
 mod tools;
@@ -33,16 +33,15 @@ use async_trait::async_trait;
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 use wharf_exec::RunContext;
-use wharf_protocol::tool::{FileDiff, Location, PlanEntry};
-use wharf_protocol::{CallId, ContentBlock, Seen, SessionId, ToolSpec};
+use wharf_protocol::{CallId, CallOutcome, Seen, SessionId, ToolError, ToolSpec};
 
 pub use client::{
     ClientHost, ClientTool, Clients, HostError, Offers, Terminal, TerminalCommand, TerminalExit, TerminalOutput,
 };
-pub use guard::{Guard, PathRules};
+pub use guard::{FileRules, Guard};
 pub use question::{Field, FieldKind, Question, Reply};
-pub use recorded::{Recorded, recorded};
-pub use toolbox::{Toolbox, ToolsConfig};
+pub use toolbox::Toolbox;
+pub use tools::ToolsConfig;
 pub use wharf_exec::Progress;
 pub use workspace::{Home, PathError, Workspace};
 
@@ -65,7 +64,7 @@ pub trait Tool: Send + Sync + 'static {
     }
 
     /// Runs one call to its end. Observes `context.cancel`: on return, every process that the call started is dead.
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError>;
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome;
 }
 
 /// What a call gets to work with.
@@ -81,7 +80,7 @@ pub struct CallContext {
     /// Cancelled by the user or because the time is up: the tool returns `ToolError::Stopped`.
     pub cancel: CancellationToken,
     pub progress: Progress,
-    /// Most bytes of `ToolOutput::result`; the rest goes into a file under `output_dir`.
+    /// Most bytes of its result; the rest goes into a file under `output_dir`.
     pub output_limit: usize,
     /// Ours, outside the workspace; made when first needed.
     pub output_dir: PathBuf,
@@ -92,6 +91,15 @@ pub struct CallContext {
 }
 
 impl CallContext {
+    /// What comes of `work`, unless the call is cancelled before; then the work is dropped. A cancelled call begins none.
+    pub async fn unless_cancelled<T>(&self, work: impl Future<Output = T>) -> Result<T, ToolError> {
+        tokio::select! {
+            biased;
+            () = self.cancel.cancelled() => Err(ToolError::stopped()),
+            done = work => Ok(done),
+        }
+    }
+
     /// The same for a command that runs for the call.
     pub(crate) fn for_commands(&self) -> RunContext {
         RunContext {
@@ -101,42 +109,5 @@ impl CallContext {
             output_limit: self.output_limit,
             output_dir: self.output_dir.clone(),
         }
-    }
-}
-
-/// What a call came to.
-#[derive(Debug, Clone, Default, PartialEq)]
-pub struct ToolOutput {
-    /// What the model is told.
-    pub result: String,
-    pub content: Vec<ContentBlock>,
-    pub diffs: Vec<FileDiff>,
-    pub locations: Vec<Location>,
-    pub exit_code: Option<i32>,
-    pub truncated: bool,
-    pub output_file: Option<PathBuf>,
-    /// The agent's whole plan, where the call changed it.
-    pub plan: Option<Vec<PlanEntry>>,
-}
-
-/// Why a call has no result.
-#[derive(Debug, Clone, PartialEq, thiserror::Error)]
-pub enum ToolError {
-    /// In words the model can act on.
-    #[error("{0}")]
-    Failed(String),
-    /// `CallContext::cancel` was cancelled; `output` is what there was by then.
-    #[error("stopped")]
-    Stopped { output: String },
-    /// A time limit that the call itself asked for.
-    #[error("timed out after {after_ms} ms")]
-    TimedOut { after_ms: u64, output: String },
-}
-
-impl ToolError {
-    /// Stopped before there was any output.
-    #[must_use]
-    pub fn stopped() -> Self {
-        Self::Stopped { output: String::new() }
     }
 }

@@ -6,9 +6,20 @@
 //! backslash has two readings: the printed one counts where there is such a file, else the text as it stands
 //! (`workspace/spelling.rs`).
 
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
 /// A name as one line of plain text, from which [`read`] gets it back.
 pub(crate) fn shown(name: &[u8]) -> String {
     escaped(name, true)
+}
+
+/// A path of the workspace as results name it; the workspace itself is `.`.
+pub(crate) fn of(rel: &Path) -> String {
+    match rel.as_os_str().as_bytes() {
+        b"" => ".".into(),
+        bytes => shown(bytes),
+    }
 }
 
 /// A path in a caller's own words, as one line of plain text: for errors that repeat it.

@@ -4,12 +4,14 @@ use std::io::Write;
 
 use wharf_exec::output::{OUTPUT_FILE_MAX_BYTES, create, cut};
 
-use crate::{CallContext, ToolError, ToolOutput};
+use wharf_protocol::{ToolError, ToolOutput};
+
+use crate::CallContext;
 
 /// `result` as an output within the call's limit; what does not fit goes into a file.
 pub(crate) async fn bounded(result: String, context: &CallContext) -> ToolOutput {
     if result.len() <= context.output_limit {
-        return ToolOutput { result, ..ToolOutput::default() };
+        return ToolOutput::text(result);
     }
     let limit = context.output_limit;
     let directory = context.output_dir.clone();
@@ -27,18 +29,6 @@ pub(crate) async fn bounded(result: String, context: &CallContext) -> ToolOutput
         truncated: true,
         ..ToolOutput::default()
     })
-}
-
-impl ToolOutput {
-    /// The same with what is to be known besides.
-    #[must_use]
-    pub(crate) fn noted(mut self, notes: &[String]) -> Self {
-        for note in notes {
-            let joint = if self.result.ends_with('\n') { "" } else { "\n" };
-            self.result.push_str(&format!("{joint}Note: {note}"));
-        }
-        self
-    }
 }
 
 #[cfg(test)]

@@ -14,11 +14,11 @@ const FILES_MAX: usize = 1000;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FilePatch {
     pub(crate) path: String,
-    pub(crate) action: Action,
+    pub(crate) action: FileAction,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Action {
+pub(crate) enum FileAction {
     Create {
         text: String,
         mode: Option<u32>,

@@ -9,10 +9,12 @@ use serde_json::Value;
 use wharf_foreign::visible;
 
 pub use crate::arguments::fitted;
-use crate::{CallContext, ToolError, ToolOutput};
+use wharf_protocol::{CallOutcome, ToolError, ToolOutput};
+
+use crate::CallContext;
 
 /// What a call came to that was answered with `result`, within the call's limit.
-pub async fn outcome(result: &Value, context: &CallContext) -> Result<ToolOutput, ToolError> {
+pub async fn outcome(result: &Value, context: &CallContext) -> CallOutcome {
     let told = result::told(result);
     if told.is_error {
         return Err(ToolError::Failed(visible::shortened(told.text, context.output_limit)));

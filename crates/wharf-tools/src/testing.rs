@@ -9,9 +9,9 @@ use tokio::sync::mpsc::Receiver;
 use tokio_util::sync::CancellationToken;
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::rest::ContainmentSetting;
-use wharf_protocol::{CallId, SessionId};
+use wharf_protocol::{CallId, CallOutcome, SessionId};
 
-use crate::{CallContext, Clients, Progress, ToolError, ToolOutput, Toolbox, ToolsConfig, Workspace};
+use crate::{CallContext, Clients, Progress, Toolbox, ToolsConfig, Workspace};
 
 /// The example of this crate that is its own supervisor; it is built along with the tests.
 pub(crate) fn supervisor() -> SupervisorProgram {
@@ -112,7 +112,7 @@ impl Bench {
         (context, receiver, cancel)
     }
 
-    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> Result<ToolOutput, ToolError> {
+    pub(crate) async fn call(&self, tool: &str, arguments: Value) -> CallOutcome {
         let (context, mut receiver, _cancel) = self.context();
         let tool = self.toolbox.get(tool).unwrap();
         let (output, ()) =

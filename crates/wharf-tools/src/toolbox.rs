@@ -1,43 +1,15 @@
 //! The tools that agents have, by name.
 
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use wharf_exec::containment::Namespaces;
-use wharf_exec::supervisor::SupervisorProgram;
 use wharf_protocol::ToolSpec;
 use wharf_protocol::rest::{Containment, ContainmentSetting};
 
 use crate::Tool;
-use crate::tools;
-
-/// What the built-in tools need to know.
-#[derive(Debug, Clone)]
-pub struct ToolsConfig {
-    /// The server's environment; commands get an allow-list out of it.
-    pub environment: BTreeMap<String, String>,
-    /// Further variables that commands may see.
-    pub pass_environment: Vec<String>,
-    /// Longest run of a command.
-    pub bash_timeout_ms: u64,
-    /// What runs commands so that none outlives this process. Without it they are this process's own children, and survive
-    /// where it is killed. Linux only.
-    pub supervisor: Option<SupervisorProgram>,
-    /// Whether commands get a process namespace of their own.
-    pub containment: ContainmentSetting,
-}
-
-impl Default for ToolsConfig {
-    fn default() -> Self {
-        Self {
-            environment: BTreeMap::new(),
-            pass_environment: Vec::new(),
-            bash_timeout_ms: 600_000,
-            supervisor: None,
-            containment: ContainmentSetting::None,
-        }
-    }
-}
+use crate::tools::{self, ToolsConfig};
 
 /// The tools that agents have, by name.
 #[derive(Clone)]
@@ -45,6 +17,7 @@ pub struct Toolbox {
     tools: BTreeMap<String, Arc<dyn Tool>>,
     specs: Arc<[Arc<ToolSpec>]>,
     namespaces: Arc<Namespaces>,
+    shell: Option<PathBuf>,
 }
 
 impl Toolbox {
@@ -58,7 +31,14 @@ impl Toolbox {
         }
         let path = config.environment.get("PATH").map_or("", String::as_str);
         let namespaces = Arc::new(Namespaces::new(config.containment, path, config.supervisor.is_some()));
-        Self { namespaces: Arc::clone(&namespaces), ..tools::builtin(config, namespaces).into_iter().collect() }
+        let shell = Some(tools::shell(&config));
+        Self { namespaces: Arc::clone(&namespaces), shell, ..tools::builtin(config, namespaces).into_iter().collect() }
+    }
+
+    /// The program that runs commands.
+    #[must_use]
+    pub fn shell(&self) -> Option<&Path> {
+        self.shell.as_deref()
     }
 
     /// Whether commands get a process namespace of their own, and why not. Blocks when it is asked for the first time.
@@ -81,7 +61,7 @@ impl Toolbox {
     /// These tools and `more`; a tool of the same name replaces the one here.
     #[must_use]
     pub fn with(self, more: impl IntoIterator<Item = Arc<dyn Tool>>) -> Self {
-        Self { namespaces: self.namespaces, ..self.tools.into_values().chain(more).collect() }
+        Self { namespaces: self.namespaces, shell: self.shell, ..self.tools.into_values().chain(more).collect() }
     }
 }
 
@@ -90,7 +70,7 @@ impl FromIterator<Arc<dyn Tool>> for Toolbox {
         let tools: BTreeMap<_, _> = tools.into_iter().map(|tool| (tool.spec().name.clone(), tool)).collect();
         let specs = tools.values().map(|tool| Arc::clone(tool.spec())).collect();
         let namespaces = Arc::new(Namespaces::new(ContainmentSetting::None, "", false));
-        Self { tools, specs, namespaces }
+        Self { tools, specs, namespaces, shell: None }
     }
 }
 

@@ -33,6 +33,8 @@ use root::Root;
 pub(crate) use walk::{Closed, Entry, Missed, Shown, Step, Walk, WalkEnd, Walked};
 pub(crate) use writer::Prepared;
 
+use wharf_protocol::ToolError;
+
 use crate::guard::Guard;
 use crate::name::{quoted, shown};
 
@@ -86,7 +88,7 @@ pub enum PathError {
     Io { path: String, source: io::Error },
 }
 
-impl From<PathError> for crate::ToolError {
+impl From<PathError> for ToolError {
     fn from(error: PathError) -> Self {
         Self::Failed(error.to_string())
     }
@@ -179,7 +181,7 @@ impl Workspace {
 
     /// The regular file that the workspace named `rel`.
     pub(crate) fn open_named(&self, rel: &Path) -> Result<OpenFile, PathError> {
-        self.open_found(self.find_named(rel)?, &crate::tools::shown(rel))
+        self.open_found(self.find_named(rel)?, &crate::name::of(rel))
     }
 
     fn open_found(&self, (root, inner): (&Root, PathBuf), path: &str) -> Result<OpenFile, PathError> {
@@ -192,6 +194,27 @@ impl Workspace {
         let rel = self.real(root, &fd, path)?;
         self.admit(&rel, path)?;
         Ok(OpenFile { file: File::from(fd), stat, rel })
+    }
+
+    /// The regular file that is named `rel`, where there is one that may be read. Says nothing of why not.
+    pub(crate) fn peek(&self, rel: &Path) -> Option<OpenFile> {
+        let path = || shown(rel.as_os_str().as_bytes());
+        let (root, inner) = self.find_named(rel).ok()?;
+        let probe = self.beneath(root, &inner, OFlags::PATH, Mode::empty()).ok()?;
+        regular(&stat(&probe, "").ok()?, "").ok()?;
+        let fd = self.beneath(root, &inner, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty()).ok()?;
+        let stat = stat(&fd, "").ok()?;
+        regular(&stat, "").ok()?;
+        let rel = self.real(root, &fd, &path()).ok()?;
+        self.admit(&rel, &path()).ok()?;
+        Some(OpenFile { file: File::from(fd), stat, rel })
+    }
+
+    /// What is named `rel`, links not followed at its end.
+    pub(crate) fn peek_entry(&self, rel: &Path) -> Option<Stat> {
+        let (root, inner) = self.find_named(rel).ok()?;
+        let fd = self.beneath(root, &inner, OFlags::PATH | OFlags::NOFOLLOW, Mode::empty()).ok()?;
+        stat(&fd, "").ok()
     }
 
     /// The directory `path`, open for reading.

@@ -69,7 +69,7 @@ pub enum Command {
     /// List, follow, write to or stop background commands
     Commands(CommandsArgs),
     /// List the available models
-    Models(ListArgs),
+    Models(ModelsArgs),
     /// List the tools that agents can use
     Tools(ListArgs),
     /// List configured MCP servers and their tools, or call a tool
@@ -279,7 +279,8 @@ pub enum Editor {
 }
 
 #[derive(Debug, Clone, Args)]
-#[command(after_help = "\
+#[command(
+    after_help = "\
 Without an editor, lists the editors that are installed and whether they are set up.
 
 Zed and JetBrains get an entry in their settings file; comments and everything else are preserved, and a backup is kept next to
@@ -288,9 +289,14 @@ An existing entry or file with other content is only replaced with --force.
 
 Examples:
   wharf init
+  wharf init model           set up a model provider, and try its key
   wharf init zed --print     show what would change
-  wharf init zed")]
+  wharf init zed",
+    args_conflicts_with_subcommands = true
+)]
 pub struct InitArgs {
+    #[command(subcommand)]
+    pub command: Option<InitCommand>,
     /// The editor to set up
     #[arg(value_name = "EDITOR")]
     pub editor: Option<Editor>,
@@ -299,6 +305,58 @@ pub struct InitArgs {
     pub print: bool,
     /// Replace an existing entry or file with other content
     #[arg(long, requires = "editor")]
+    pub force: bool,
+}
+
+#[derive(Debug, Clone, Subcommand)]
+pub enum InitCommand {
+    /// Set up a model provider: asks for what is missing, tries the key with one small request, writes the profile
+    Model(InitModelArgs),
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
+Writes [providers.NAME] into the configuration file; everything else in it is preserved, and a backup is kept next to it. A key \
+that is typed is never shown; it goes into a file of its own that only you can read. On a terminal, what no flag says is asked.
+
+Examples:
+  wharf init model
+  wharf init model anthropic
+  wharf init model openai --name work --key-env WORK_KEY --default
+  pass show lab | wharf init model http://10.0.0.7:8000/v1 --name lab --key-stdin")]
+pub struct InitModelArgs {
+    /// A known provider (openai, anthropic, ollama, ...), or the address of any other server
+    #[arg(value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    /// What the provider is called here; without it the known provider's own name, or `custom`
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Where its server is
+    #[arg(long, value_name = "URL")]
+    pub base_url: Option<String>,
+    /// What its server speaks: openai, responses, anthropic or gemini
+    #[arg(long)]
+    pub protocol: Option<Protocol>,
+    /// The model to try, and to use where only the provider is named
+    #[arg(long, value_name = "NAME")]
+    pub model: Option<String>,
+    /// Environment variable that holds the key
+    #[arg(long, value_name = "VARIABLE", conflicts_with_all = ["key_file", "key_stdin"])]
+    pub key_env: Option<String>,
+    /// File that holds the key
+    #[arg(long, value_name = "FILE", conflicts_with = "key_stdin")]
+    pub key_file: Option<PathBuf>,
+    /// Read the key from standard input and keep it in a file of its own
+    #[arg(long)]
+    pub key_stdin: bool,
+    /// Use it for new sessions
+    #[arg(long)]
+    pub default: bool,
+    /// Write the profile without trying it
+    #[arg(long)]
+    pub no_test: bool,
+    /// Replace a profile of that name
+    #[arg(long)]
     pub force: bool,
 }
 
@@ -406,6 +464,15 @@ pub struct ListArgs {
     pub json: bool,
     #[command(flatten)]
     pub server: ServerArgs,
+}
+
+#[derive(Debug, Clone, Args)]
+pub struct ModelsArgs {
+    /// Only this provider, with all of its models
+    #[arg(value_name = "PROVIDER")]
+    pub provider: Option<String>,
+    #[command(flatten)]
+    pub list: ListArgs,
 }
 
 #[derive(Debug, Clone, Args)]
@@ -628,7 +695,8 @@ impl Command {
                 flags.extend(args.mode.map(|mode| ("client.mode", "--mode", word(mode))));
                 flags
             }
-            Self::Models(args) | Self::Tools(args) | Self::Agents(args) => args.server.flags(),
+            Self::Models(args) => args.list.server.flags(),
+            Self::Tools(args) | Self::Agents(args) => args.server.flags(),
             Self::Sessions(args) => match &args.command {
                 None => args.list.list.server.flags(),
                 Some(SessionsCommand::List(list)) => list.list.server.flags(),

@@ -42,7 +42,7 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
     match &command {
         Command::Completions { shell } => return completions::run(*shell),
         // Needs no configuration of ours, and no state.
-        Command::Init(args) => return init::run(&environment, args),
+        Command::Init(args) => return init::run(global, &environment, args),
         Command::Config(command) => return config::run(global, command, &environment),
         Command::Doctor(args) => return doctor::run(global, args, &environment),
         _ => {}

@@ -3,6 +3,7 @@
 mod keys;
 mod layers;
 mod mcp;
+mod providers;
 mod show;
 
 use std::collections::BTreeMap;
@@ -20,6 +21,7 @@ use wharf_protocol::{Mode, Rule};
 pub use keys::known_keys;
 pub use layers::{ConfigError, Flags, Layered, Source, default_path, load};
 pub use mcp::{McpSection, servers as mcp_servers};
+pub use providers::{ProviderSection, profiles};
 pub use show::show;
 
 /// The whole configuration. Every key may stand in the file, in the environment (`server.port` is `WHARF_SERVER_PORT`), and
@@ -30,6 +32,10 @@ pub struct Config {
     /// What new sessions use: `provider/name`. Absent: the first provider that has a key, then a local server, then `demo`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+    /// `provider/name` of a small and cheap model for small work: it writes the titles of sessions that nobody named. Absent: the first words of
+    /// their first prompts are their titles.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub small_model: Option<String>,
     /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
@@ -58,10 +64,13 @@ pub struct Config {
     pub containment: ContainmentSetting,
     /// Further environment variables that commands of the agent may see.
     pub pass_environment: Vec<String>,
+    /// Model providers, by names of your own: `NAME/MODEL` is a model of one.
+    pub providers: BTreeMap<String, ProviderSection>,
     /// MCP servers that every session has, by their names.
     pub mcp: BTreeMap<String, McpSection>,
     /// What is logged: `error`, `warn`, `info`, `debug`, `trace`, or directives like `wharf_engine=debug`.
     pub log: String,
+    pub instructions: InstructionsSection,
     pub server: ServerSection,
     pub client: ClientSection,
     pub turns: TurnsSection,
@@ -76,6 +85,23 @@ pub enum RecoveryChoice {
     Continue,
     /// It ends as `interrupted`.
     Interrupt,
+}
+
+/// What models are told of where a session works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct InstructionsSection {
+    /// `AGENTS.md`, or `CLAUDE.md` where there is none: the user's own beside the configuration, those from the top of the repository down to
+    /// where the session works, and those below once a call works there.
+    pub files: bool,
+    /// The date, and the branch and status of the git repository, with a prompt.
+    pub facts: bool,
+}
+
+impl Default for InstructionsSection {
+    fn default() -> Self {
+        Self { files: true, facts: true }
+    }
 }
 
 /// `wharf serve`.
@@ -182,6 +208,7 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             model: None,
+            small_model: None,
             base_url: None,
             protocol: None,
             api_key_env: None,
@@ -193,8 +220,10 @@ impl Default for Config {
             recovery: RecoveryChoice::Continue,
             containment: ContainmentSetting::None,
             pass_environment: Vec::new(),
+            providers: BTreeMap::new(),
             mcp: BTreeMap::new(),
             log: "warn".to_owned(),
+            instructions: InstructionsSection::default(),
             server: ServerSection::default(),
             client: ClientSection::default(),
             turns: TurnsSection::default(),

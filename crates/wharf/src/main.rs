@@ -7,6 +7,7 @@ mod connect;
 mod descriptors;
 mod failure;
 mod journal;
+mod keys;
 mod logging;
 mod output;
 mod process;

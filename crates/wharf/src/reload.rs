@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use wharf_engine::{Engine, EngineConfig};
@@ -16,12 +17,13 @@ use crate::state::{ReloadVerdict, StateDir};
 use crate::wiring;
 
 /// Keys that a running server takes over, and beginnings of such keys.
-const LIVE: [&str; 18] = [
+const LIVE: [&str; 19] = [
     "model",
     "base_url",
     "protocol",
     "api_key_env",
     "context_tokens",
+    "providers",
     "permission",
     "rules",
     "recovery",
@@ -77,8 +79,12 @@ impl ModelSource for LiveModels {
         self.now().context_tokens(id)
     }
 
-    async fn list(&self) -> ModelList {
-        ModelSource::list(&*self.now()).await
+    async fn window(&self, id: &str) -> Option<u64> {
+        self.now().window(id).await
+    }
+
+    async fn list(&self, wait: Duration) -> ModelList {
+        ModelSource::list(&*self.now(), wait).await
     }
 }
 
@@ -122,6 +128,7 @@ impl Reload {
         let engine = EngineConfig { work_dir: self.engine.config().work_dir.clone(), ..engine };
         self.engine.reconfigure(engine).map_err(|error| error.to_string())?;
         log.set(&next.config.log)?;
+        wiring::say_unready(&models);
         self.models.exchange(models);
         let told = changes(&self.current, &next);
         self.current = next;

@@ -5,36 +5,53 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use wharf_engine::{Engine, EngineConfig, Parts, Recovery};
+use wharf_engine::{Engine, EngineConfig, InstructionsConfig, Parts, Recovery};
 use wharf_exec::supervisor::SupervisorProgram;
 use wharf_mcp::{Mcp, McpConfig};
-use wharf_models::{ApiKey, ModelSource, Models, ModelsConfig};
+use wharf_models::{BadProfile, KeySource, ModelSource, Models, ModelsConfig};
 use wharf_store::{SqliteConfig, SqliteStore, StoreError};
 use wharf_tools::{Toolbox, ToolsConfig};
 
-use crate::config::{Config, RecoveryChoice, default_path, mcp_servers};
+use crate::config::{Config, RecoveryChoice, default_path, mcp_servers, profiles};
 use crate::failure::{Exit, Failure};
+use crate::keys::{VariableKey, at_home};
 use crate::process;
 use crate::state::StateDir;
 
 /// The models that can be used. Connects to nothing.
 pub fn models(config: &Config, environment: &BTreeMap<String, String>) -> anyhow::Result<Models> {
-    let api_key = match &config.api_key_env {
-        Some(name) => Some(environment.get(name).map(ApiKey::new).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("the variable {name}, which api_key_env names, is not set"))
-        })?),
+    let key = match &config.api_key_env {
+        Some(name) => {
+            let key = VariableKey::new("api_key_env".to_owned(), name.clone(), environment);
+            key.look().map_err(|reason| Failure::new(Exit::Usage, reason))?;
+            Some(Arc::new(key) as Arc<dyn KeySource>)
+        }
         None => None,
     };
-    Ok(Models::discover(ModelsConfig {
+    let bad = |bad: BadProfile| {
+        Failure::new(Exit::Usage, bad.to_string())
+            .hint("`wharf config path` names the file, docs/configuration.md has an example")
+    };
+    let config = ModelsConfig {
         model: config.model.clone(),
         base_url: config.base_url.clone(),
         protocol: config.protocol,
-        api_key,
+        key,
+        profiles: profiles(&config.providers, environment).map_err(bad)?,
         context_tokens: config.context_tokens,
         model_idle_ms: config.limits.model_idle_ms,
         environment: environment.clone(),
         ..ModelsConfig::default()
-    }))
+    };
+    config.check().map_err(bad)?;
+    Ok(Models::discover(config))
+}
+
+/// Says which profiles cannot be used as things are. The others can, and what is missing may come.
+pub fn say_unready(models: &Models) {
+    for (name, reason) in models.unready() {
+        tracing::warn!("the models of providers.{name} cannot be used yet: {reason}");
+    }
 }
 
 /// The built-in tools.
@@ -96,14 +113,26 @@ pub fn work_dir(config: &Config) -> anyhow::Result<PathBuf> {
 }
 
 /// What is ours beside the state, so that no agent reads it: the configuration, in its directory or where it was named, and a
-/// key for another server.
+/// keys for other servers and for providers.
 fn masked(config: &Config, config_file: Option<&Path>, environment: &BTreeMap<String, String>) -> Vec<PathBuf> {
     let usual = default_path(environment);
     let named = config_file.and_then(|path| std::path::absolute(path).ok());
     let key = config.client.key_file.as_ref().and_then(|path| std::path::absolute(path).ok());
+    let keys = config.providers.values().filter_map(|provider| provider.api_key_file.as_ref());
+    let keys = keys.map(|path| at_home(path, environment));
     // The file beside its directory: it may be a link to another place.
     let directory = usual.as_deref().and_then(Path::parent).map(Path::to_owned);
-    [directory, usual, named, key].into_iter().flatten().collect()
+    [directory, usual, named, key].into_iter().flatten().chain(keys).collect()
+}
+
+/// What models are told of where a session works. The user's own file lies beside the configuration, where that usually is.
+fn instructions(config: &Config, environment: &BTreeMap<String, String>) -> InstructionsConfig {
+    let directory = default_path(environment).and_then(|path| path.parent().map(Path::to_owned));
+    InstructionsConfig {
+        files: config.instructions.files,
+        facts: config.instructions.facts,
+        own_file: directory.map(|directory| directory.join("AGENTS.md")),
+    }
 }
 
 /// An engine with everything it needs, at work. A server takes up all that was left unfinished.
@@ -147,6 +176,8 @@ pub fn engine_config(
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),
         masked: masked(config, config_file, environment),
+        instructions: instructions(config, environment),
+        small_model: config.small_model.clone(),
         // With a base URL the models know best what its default is.
         default_model: config.model.clone().filter(|_| config.base_url.is_none()),
         default_mode: config.permission,

@@ -87,7 +87,8 @@ class Request:
         return found
 
     def prompts(self):
-        return self.content("user")
+        """What the user wrote, without the server's own note in front of it."""
+        return [content.rpartition("</workspace-note>\n\n")[2] for content in self.content("user")]
 
     def results(self):
         return self.content("tool")

@@ -36,8 +36,7 @@ fn files() -> Result<Vec<PathBuf>> {
 fn complaints_about(path: &Path, text: &str) -> Vec<String> {
     let mut complaints = Vec::new();
     let shown = path.display();
-    // The tests of a module stand beside it; its own first line speaks for them.
-    if !text.starts_with("//!") && !path.ends_with("tests.rs") {
+    if !text.starts_with("//!") {
         complaints.push(format!("{shown}: begins without a `//!` line"));
     }
     let lines = text.lines().count();

@@ -1,3 +1,5 @@
+//! The server's codes as a client's errors, with what they bring along.
+
 use serde_json::json;
 use wharf_protocol::{ApiError, ErrorCode, Seq};
 

@@ -3,13 +3,15 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use wharf_protocol::event::AnyEvent;
 use wharf_protocol::rest::CreateSession;
 use wharf_protocol::{EventKind, Seq, SessionId};
 
-use crate::{Auth, Client, ClientError, ConnectionState, Follow, RemoteOptions, Retry, Timeouts};
+use crate::{Auth, Client, ClientError, ConnectionState, Follow, Located, RemoteOptions, Retry, Timeouts};
 
 enum Then {
     Close,
@@ -132,6 +134,50 @@ async fn a_lost_stream_goes_on_where_it_was() {
     assert_eq!(*state.borrow(), ConnectionState::Ended);
     let path = "GET /api/v1/sessions/s/events?after=";
     assert_eq!(fake.lines(), [0, 2, 2, 3].map(|after| format!("{path}{after} HTTP/1.1")));
+}
+
+#[tokio::test]
+async fn what_a_newer_server_says_counts_and_is_shown_as_it_came() {
+    let renamed = message(2, "agent.idling", r#"{"mood":"fine"}"#);
+    let changed = message(4, "session.status_changed", r#"{"status":"cosy","previous":"idle"}"#);
+    let fake = Fake::start(vec![
+        (stream(&[connected(9), idle(1), renamed, idle(3), changed]), Then::Close),
+        (stream(&[connected(9), idle(5), message(6, "session.deleted", "{}")]), Then::Close),
+    ])
+    .await;
+    let mut events = fake.client().events(&session(), Follow::start()).await.unwrap();
+    let mut seen = Vec::new();
+    while let Some(located) = events.next_located().await {
+        let Located { position, event } = located.unwrap();
+        let unknown = match &event {
+            AnyEvent::Known(_) => None,
+            AnyEvent::Unknown(event) => {
+                let json: serde_json::Value = serde_json::from_str(&event.json).unwrap();
+                assert_eq!(json["type"], event.r#type.as_str());
+                Some(json["payload"].clone())
+            }
+        };
+        assert_eq!(position, event.seq().0);
+        seen.push((position, unknown));
+    }
+    let renamed = (2, Some(json!({ "mood": "fine" })));
+    let changed = (4, Some(json!({ "status": "cosy", "previous": "idle" })));
+    assert_eq!(seen, [(1, None), renamed, (3, None), changed, (5, None), (6, None)]);
+    let path = "GET /api/v1/sessions/s/events?after=";
+    assert_eq!(
+        fake.lines(),
+        [0, 4].map(|after| format!("{path}{after} HTTP/1.1")),
+        "it goes on behind the unknown one"
+    );
+}
+
+#[tokio::test]
+async fn the_first_event_is_one_that_is_known() {
+    let fake =
+        Fake::start(vec![(stream(&[connected(3), message(1, "x.y", "{}"), idle(2), idle(3)]), Then::Hold)]).await;
+    let mut events = fake.client().events(&session(), Follow::start().once()).await.unwrap();
+    assert_eq!(events.next_located().await.unwrap().unwrap().position, 2);
+    assert!(events.next_located().await.is_none());
 }
 
 #[tokio::test]

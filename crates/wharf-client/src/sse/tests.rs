@@ -1,3 +1,5 @@
+//! Streams that are cut anywhere, with every line end, and streams that are refused.
+
 use super::*;
 
 type Parsed = (String, Option<String>, String);

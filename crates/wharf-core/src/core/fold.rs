@@ -2,11 +2,11 @@
 
 use wharf_protocol::content::text_of;
 use wharf_protocol::event::{
-    AgentThinking, CompactReason, ContextCompacted, ContextCompacting, MessageChunk, MessageComplete, MessageError,
-    PermissionRequested, PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress, ToolCallResumed,
-    ToolCallStart,
+    AgentThinking, CompactReason, ContextCompacted, ContextCompacting, ContextNoted, MessageChunk, MessageComplete,
+    MessageError, PermissionRequested, PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress,
+    ToolCallResumed, ToolCallStart,
 };
-use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId};
+use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId, StopReason};
 
 use super::Core;
 use crate::defect;
@@ -57,6 +57,7 @@ impl Core {
             EventBody::ContextCompacting(begun) => self.fold_compacting(event, begun),
             EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
             EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
+            EventBody::ContextNoted(noted) => self.fold_noted(noted),
             // Another provider counts in another way.
             EventBody::SessionUpdated(changed) if changed.model.is_some() => self.measure = Measure::default(),
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
@@ -84,7 +85,10 @@ impl Core {
             EventBody::MessageStart(start) => open_reply(turn, &start.message_id).is_started = true,
             EventBody::MessageChunk(chunk) => fold_chunk(turn, chunk),
             EventBody::AgentThinking(reasoning) => fold_reasoning(turn, reasoning),
-            EventBody::UsageUpdated(usage) => turn.usage = usage.turn,
+            EventBody::UsageUpdated(usage) => {
+                turn.usage = usage.turn;
+                turn.cost = usage.cost.map_or(turn.cost, |cost| cost.turn);
+            }
             EventBody::ModelRetrying(retrying) => turn.attempt = retrying.attempt,
             _ => {}
         }
@@ -107,6 +111,13 @@ impl Core {
         if let Some(turn) = self.turn.as_mut().filter(|_| started.steered) {
             turn.prompts.push(prompt.message_id);
             turn.next = Next::AskModel;
+        }
+    }
+
+    fn fold_noted(&mut self, noted: &ContextNoted) {
+        self.shown.note(noted);
+        if let Some(turn) = &mut self.turn {
+            turn.notes += 1;
         }
     }
 
@@ -138,6 +149,9 @@ impl Core {
         turn.steps += 1;
         turn.overflows = 0;
         turn.defects = 0;
+        let is_cut_off = complete.stop_reason == StopReason::MaxTokens && !complete.tool_calls.is_empty();
+        turn.cut_offs = if is_cut_off { turn.cut_offs + 1 } else { 0 };
+        turn.is_refused = complete.stop_reason == StopReason::Refusal && complete.content.trim().is_empty();
         turn.is_summed_up = false;
         turn.repeats.proposed(&complete.tool_calls);
         turn.next = if complete.tool_calls.is_empty() { Next::Finish(complete.stop_reason) } else { Next::AskModel };
@@ -180,6 +194,10 @@ impl Core {
     }
 
     fn fold_call_start(&mut self, event: &Event, start: &ToolCallStart) {
+        start.locations.iter().for_each(|location| self.touched.path(&location.path, start.kind));
+        if !start.read_only {
+            self.touched.anything();
+        }
         let stage = CallStage::Begun { at: event.timestamp, read_only: start.read_only, attempt: 1 };
         self.call_or_direct(event, &start.call_id, || (start.tool_name.clone(), start.arguments.clone())).stage = stage;
     }

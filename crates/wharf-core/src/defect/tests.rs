@@ -10,6 +10,11 @@ fn calls_in_the_text() {
         "<function=read_file><parameter=path>a</parameter></function>",
         r#"[TOOL_CALLS] [{"name": "read_file", "arguments": {}}]"#,
         "<|python_tag|>{}",
+        "<｜DSML｜function_calls>\n<｜DSML｜invoke name=\"bash\"><｜DSML｜parameter name=\"command\" string=\"true\">ls",
+        "<minimax:tool_call><invoke name=\"bash\"></invoke></minimax:tool_call>",
+        "<|tool_call_start|>[bash(command=\"ls\")]<|tool_call_end|>",
+        "<|START_ACTION|>[{\"tool_name\": \"bash\"}]<|END_ACTION|>",
+        "<tool_call>bash<arg_key>command</arg_key><arg_value>ls</arg_value></tool_call>",
         "<｜tool▁calls▁begin｜><｜tool▁call▁begin｜>x<｜tool▁calls▁end｜>",
         r#"I look.\n<tool_call>{"name": "read_file", "arguments": {}}</tool_call>"#,
     ] {

@@ -95,7 +95,7 @@ impl<'a> Script<'a> {
             is_used
                 || (guesses
                     && uses::guessed(command).into_iter().any(|path| {
-                        let used = Use { path: self.from_session(&path), way: Way::Read, is_deep: false };
+                        let used = Use { path: self.beneath_start(&path), way: Way::Read, is_deep: false };
                         self.path_forms(&used).iter().any(|form| is_match(pattern, form))
                     }))
         })
@@ -170,7 +170,7 @@ impl<'a> Script<'a> {
         }
         let used = uses::of_reads(command, &reads).ok_or("where it runs is not known")?;
         for used in used {
-            let used = Use { path: self.from_session(&used.path), ..used };
+            let used = Use { path: self.beneath_start(&used.path), ..used };
             self.is_inside(&used)?;
             if used.is_deep && keeps_files(allowing.rules) {
                 return Err("rules keep files from being read, and some may lie below".to_owned());
@@ -205,10 +205,10 @@ impl<'a> Script<'a> {
                 uses::of_reads(command, &reads).unwrap_or_default().into_iter().filter(|used| used.way == Way::Enter),
             );
         }
-        Some(all.into_iter().map(|used| Use { path: self.from_session(&used.path), ..used }).collect())
+        Some(all.into_iter().map(|used| Use { path: self.beneath_start(&used.path), ..used }).collect())
     }
 
-    fn from_session(&self, path: &str) -> String {
+    fn beneath_start(&self, path: &str) -> String {
         uses::beneath(&self.start, path)
     }
 
@@ -324,7 +324,7 @@ impl<'a> Script<'a> {
                 .into_iter()
                 .filter(|path| path.starts_with(['/', '~']) || path.starts_with(".."));
             for path in known.chain(guessed) {
-                let absolute = normalize(self.cwd, &self.from_session(&path));
+                let absolute = normalize(self.cwd, &self.beneath_start(&path));
                 let is_inside = !path.starts_with('~')
                     && (absolute.starts_with(normalize(self.cwd, ""))
                         || further.iter().any(|further| absolute.starts_with(further)));

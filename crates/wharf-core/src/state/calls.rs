@@ -5,7 +5,7 @@ use wharf_foreign::json;
 use wharf_foreign::nesting::Bounds;
 use wharf_protocol::event::{CallErrorReason, Decision, PermissionResolved, ToolCallProgress};
 use wharf_protocol::permission::Preview;
-use wharf_protocol::{CallId, PermissionId, Seen, Timestamp, TurnId};
+use wharf_protocol::{CallId, PermissionId, Seen, Timestamp, ToolError, TurnId};
 
 use crate::describe;
 use crate::seen::Bound;
@@ -161,6 +161,22 @@ impl From<Refusal> for CallEnd {
     fn from(refusal: Refusal) -> Self {
         let Refusal { decision, told } = refusal;
         Self { decision: Some(decision), ..Self::new(CallErrorReason::Denied, told) }
+    }
+}
+
+impl From<ToolError> for CallEnd {
+    fn from(error: ToolError) -> Self {
+        let (reason, told, output) = match error {
+            ToolError::Failed(told) => (CallErrorReason::Failed, told, String::new()),
+            ToolError::Stopped { output } => {
+                (CallErrorReason::Cancelled, "stopped, with everything it had started".to_owned(), output)
+            }
+            ToolError::TimedOut { after_ms, output } => {
+                let told = format!("timed out after {after_ms} ms and was stopped, with everything it had started");
+                (CallErrorReason::TimedOut, told, output)
+            }
+        };
+        Self { output, ..Self::new(reason, told) }
     }
 }
 

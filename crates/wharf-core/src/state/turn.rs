@@ -1,7 +1,7 @@
 //! The turn that runs: what it answers, how far it has come, its time.
 
 use wharf_protocol::event::TurnStarted;
-use wharf_protocol::{MessageId, StopReason, Timestamp, TurnId, Usage};
+use wharf_protocol::{Cost, MessageId, StopReason, Timestamp, TurnId, Usage};
 
 use super::repeats::Repeats;
 use super::reply::{ModelState, OpenReply};
@@ -20,6 +20,7 @@ pub(crate) struct OpenTurn {
     pub(crate) attempt: u32,
     pub(crate) resumes: u32,
     pub(crate) usage: Usage,
+    pub(crate) cost: Cost,
     /// The last text that the agent said.
     pub(crate) response: String,
     /// What the model is saying.
@@ -31,10 +32,16 @@ pub(crate) struct OpenTurn {
     pub(crate) overflows: u32,
     /// So many replies in a row could not be used.
     pub(crate) defects: u32,
+    /// So many replies in a row were cut off in their calls.
+    pub(crate) cut_offs: u32,
+    /// The last reply was refused, without a word.
+    pub(crate) is_refused: bool,
     /// A summary was asked for since the last reply.
     pub(crate) is_summed_up: bool,
-    /// So many summaries in a row came to nothing.
+    /// So many summaries in a row failed.
     pub(crate) failed_summaries: u32,
+    /// So often the model was told of its workspace.
+    pub(crate) notes: u32,
 
     // What follows is this process's alone and not on the log.
     pub(crate) model: ModelState,
@@ -55,6 +62,7 @@ impl OpenTurn {
             attempt: 0,
             resumes: 0,
             usage: Usage::default(),
+            cost: Cost::default(),
             response: String::new(),
             reply: None,
             cancel: None,
@@ -62,8 +70,11 @@ impl OpenTurn {
             repeats: Repeats::default(),
             overflows: 0,
             defects: 0,
+            cut_offs: 0,
+            is_refused: false,
             is_summed_up: false,
             failed_summaries: 0,
+            notes: 0,
             model: ModelState::Idle,
             ending: None,
             held: String::new(),

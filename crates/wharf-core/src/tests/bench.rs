@@ -5,10 +5,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use wharf_protocol::event::SessionCreated;
-use wharf_protocol::{CallId, Event, EventBody, Message, Mode, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec};
+use wharf_protocol::{
+    CallId, Event, EventBody, Message, Mode, RecordedCall, Rule, Seq, Session, Timestamp, ToolKind, ToolSpec,
+};
 
 use crate::core::Core;
-use crate::{CoreConfig, Effect, Fork, Input, Outcome, RecordedCall, Recovery, SubjectsOf};
+use crate::{CoreConfig, Effect, Fork, Input, Outcome, Recovery, SubjectsOf};
 
 pub(crate) struct Bench {
     pub(crate) core: Core,
@@ -57,6 +59,7 @@ pub(crate) fn config() -> CoreConfig {
         stop_grace_ms: 3_000,
         recovery: Recovery::Continue,
         max_resumes: 3,
+        asks_for_titles: false,
         other_agents: Arc::new([]),
     }
 }
@@ -93,7 +96,7 @@ impl Bench {
             mode,
             thinking: None,
             tool_location: None,
-            title: Some("test".to_owned()),
+            title: (!config.asks_for_titles).then(|| "test".to_owned()),
             recovery: wharf_protocol::RecoveryPolicy::Server,
             forked_from: None,
         };
@@ -161,7 +164,7 @@ impl Bench {
                     assert_eq!(self.ask.take(), Some(*ask), "stopped a model call that does not run");
                 }
                 Effect::RunCall { call_id, .. } => self.running.push(call_id.clone()),
-                Effect::LookAtCall { .. } => {}
+                Effect::LookAtCall { .. } | Effect::AskTitle { .. } => {}
                 Effect::StopCall { call_id } => {
                     assert!(self.running.contains(call_id), "stopped a call that does not run");
                 }
@@ -208,7 +211,9 @@ impl Bench {
         self.lost_chunks |= drop_old_chunks;
         let view = self.view();
         let limit = self.core.context_limit;
+        let around = self.core.surroundings.take();
         self.core = Core::load(view, events, self.config.clone(), self.entropy);
+        self.core.set_surroundings(around);
         self.ask = None;
         self.running.clear();
         // The engine says what the model takes and who is there before it lets the session go on.
@@ -285,7 +290,7 @@ fn durable(core: &Core) -> String {
         (
             (&turn.turn_id, &turn.prompts, turn.next, turn.steps, turn.attempt, turn.resumes),
             (turn.usage, &turn.response, &turn.cancel, &turn.time, &turn.repeats, turn.overflows, turn.defects),
-            (turn.is_summed_up, turn.failed_summaries),
+            (turn.is_summed_up, turn.failed_summaries, turn.notes, turn.cut_offs, turn.is_refused),
         )
     });
     let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();
@@ -301,6 +306,7 @@ fn durable(core: &Core) -> String {
             calls,
             grants,
             core.commands(),
+            &core.shown.notes,
             (core.deleted, &core.told_window, core.measure),
             core.compaction.as_ref().map(|open| (&open.begun, &open.turn_id, open.at)),
         )

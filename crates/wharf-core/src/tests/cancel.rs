@@ -67,7 +67,7 @@ fn cancelling_in_the_middle_of_a_thought() {
 #[test]
 fn cancelling_waits_for_calls_to_stop() {
     check(
-        "quiet; prompt m1; calls bash one / bash two; loud; cancel; cancel; error a cancelled terminated; cancel",
+        "quiet; prompt m1; calls bash one / bash two; loud; cancel; cancel; error a cancelled; cancel",
         expect![[r#"
         > cancel
           t1 turn.cancel_requested by Some("ann") force false
@@ -76,8 +76,8 @@ fn cancelling_waits_for_calls_to_stop() {
           = cancelling t1
         > cancel
           = cancelling t1
-        > error a cancelled terminated
-          t1 tool.call_error a Cancelled "terminated"
+        > error a cancelled
+          t1 tool.call_error a Cancelled "stopped, with everything it had started"
           t1 turn.cancelled "" by Some("ann"), 0 ms
           session.status_changed busy -> cancelled
           agent.idle
@@ -90,7 +90,7 @@ fn cancelling_waits_for_calls_to_stop() {
 #[test]
 fn a_call_that_was_done_stays_done() {
     check(
-        "quiet; prompt m1; calls read a / read b; loud; cancel; finish a ok; error b cancelled stopped",
+        "quiet; prompt m1; calls read a / read b; loud; cancel; finish a ok; error b cancelled",
         expect![[r#"
         > cancel
           t1 turn.cancel_requested by Some("ann") force false
@@ -99,8 +99,8 @@ fn a_call_that_was_done_stays_done() {
           = cancelling t1
         > finish a ok
           t1 tool.call_complete a "ok" 0 ms
-        > error b cancelled stopped
-          t1 tool.call_error b Cancelled "stopped"
+        > error b cancelled
+          t1 tool.call_error b Cancelled "stopped, with everything it had started"
           t1 turn.cancelled "" by Some("ann"), 0 ms
           session.status_changed busy -> cancelled
           agent.idle
@@ -131,7 +131,7 @@ fn a_call_that_does_not_stop_is_left_behind() {
 #[test]
 fn cancelling_closes_open_questions() {
     check(
-        "config mode=ask; quiet; prompt m1; calls bash one / read b; loud; cancel; answer p1 allow_once; error b cancelled stopped",
+        "config mode=ask; quiet; prompt m1; calls bash one / read b; loud; cancel; answer p1 allow_once; error b cancelled",
         expect![[r#"
         > cancel
           t1 turn.cancel_requested by Some("ann") force false
@@ -144,7 +144,7 @@ fn cancelling_closes_open_questions() {
           = cancelling t1
         > answer p1 allow_once
           = refused: p1 is Cancelled by None
-        > error b cancelled stopped
+        > error b cancelled
     "#]],
     );
 }
@@ -203,7 +203,7 @@ fn the_queue_can_be_cleared_with_it() {
 #[test]
 fn force_also_stops_direct_calls() {
     check(
-        "config mode=ask; rule allow bash one; quiet; execute bash one; execute bash two; prompt m1; prompt m2; loud; cancel force; cancel force; error a cancelled stopped",
+        "config mode=ask; rule allow bash one; quiet; execute bash one; execute bash two; prompt m1; prompt m2; loud; cancel force; cancel force; error a cancelled",
         expect![[r#"
         > cancel force
           t1 turn.cancel_requested by Some("ann") force true
@@ -218,8 +218,8 @@ fn force_also_stops_direct_calls() {
           = cancelling t1
         > cancel force
           = nothing to cancel
-        > error a cancelled stopped
-          tool.call_error a Cancelled "stopped"
+        > error a cancelled
+          tool.call_error a Cancelled "stopped, with everything it had started"
     "#]],
     );
 }

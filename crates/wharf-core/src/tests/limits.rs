@@ -79,13 +79,13 @@ fn time_with_the_model() {
 #[test]
 fn time_with_calls() {
     check(
-        "config turn_ms=1000; quiet; prompt m1; calls bash one / bash two; loud; wait 1000; error a cancelled stopped",
+        "config turn_ms=1000; quiet; prompt m1; calls bash one / bash two; loud; wait 1000; error a cancelled",
         expect![[r#"
         > wait 1000
           t1 tool.call_error b TimedOut "the turn's time was up"
           -> stop a
-        > error a cancelled stopped
-          t1 tool.call_error a TimedOut "stopped"
+        > error a cancelled
+          t1 tool.call_error a TimedOut "stopped, with everything it had started"
           t1 turn.failed TimedOut TIMEOUT "the turn took longer than 1000 ms" after ""
           session.status_changed busy -> error
           agent.idle
@@ -124,13 +124,13 @@ fn time_while_waiting_to_retry() {
 #[test]
 fn cancelling_a_turn_whose_time_is_up() {
     check(
-        "config turn_ms=1000; quiet; prompt m1; calls bash one; wait 1000; loud; cancel; error a cancelled stopped",
+        "config turn_ms=1000; quiet; prompt m1; calls bash one; wait 1000; loud; cancel; error a cancelled",
         expect![[r#"
         > cancel
           t1 turn.cancel_requested by Some("ann") force false
           = cancelling t1
-        > error a cancelled stopped
-          t1 tool.call_error a TimedOut "stopped"
+        > error a cancelled
+          t1 tool.call_error a TimedOut "stopped, with everything it had started"
           t1 turn.cancelled "" by Some("ann"), 1000 ms
           session.status_changed busy -> cancelled
           agent.idle

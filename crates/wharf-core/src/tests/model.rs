@@ -275,6 +275,29 @@ fn a_refusal_ends_the_turn_saying_so() {
 }
 
 #[test]
+fn a_refusal_without_a_word_names_a_way_out_and_runs_nothing() {
+    check(
+        "quiet; prompt m1; loud; empty refusal; quiet; prompt m2; think Hm; loud; filtered bash ls",
+        expect![[r#"
+            > empty refusal
+              t1 message.start r1
+              t1 message.complete r1 ""
+              t1 usage.updated turn 110, session 110, context 110
+              t1 turn.failed Refusal MODEL_REPLY_UNUSABLE "demo/one refused to answer, or its provider's content filter stopped the reply, without saying why. The same request would be refused again: say it in other words or leave out what may be objected to (what was said before is sent along; `/clear` begins anew), or use another model." after ""
+              session.status_changed busy -> error
+              agent.idle
+            > filtered bash ls
+              t2 message.start r2
+              t2 message.complete r2 "" thought "Hm"
+              t2 usage.updated turn 110, session 220, context 110
+              t2 turn.failed Refusal MODEL_REPLY_UNUSABLE "demo/one refused to answer, or its provider's content filter stopped the reply, without saying why. The same request would be refused again: say it in other words or leave out what may be objected to (what was said before is sent along; `/clear` begins anew), or use another model." after ""
+              session.status_changed busy -> error
+              agent.idle
+        "#]],
+    );
+}
+
+#[test]
 fn a_failed_call_is_repeated_with_growing_waits() {
     check(
         "quiet; prompt m1; loud; fail overloaded; wait 499; wait 1; fail overloaded; wait 1000; fail overloaded",

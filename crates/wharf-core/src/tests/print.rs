@@ -117,6 +117,13 @@ impl Names {
                 let form = if *is_quoted { " quoted" } else { "" };
                 format!("ask for a summary{form} {ask}: {}", Self::without_instructions(&messages.join(" | ")))
             }
+            Effect::AskTitle { message, .. } => {
+                let text = text_of(&message.content);
+                format!(
+                    "ask for a title: {}",
+                    text.split_once("\n\n").map_or("", |(_, quoted)| quoted).replace('\n', "⏎")
+                )
+            }
             Effect::StopModel { ask } => format!("stop model {ask}"),
             Effect::RunCall { call_id, tool_name, arguments, .. } => {
                 format!("run {}: {tool_name} {}", self.call(call_id), subject(arguments))
@@ -244,6 +251,7 @@ impl Names {
                 format!("{:?} {} tokens before {from}, attempt {}{limit}{focus}", e.reason, e.tokens, e.attempt)
             }
             EventBody::ContextCompactionFailed(e) => e.error.clone(),
+            EventBody::ContextNoted(e) => noted(e, &self.message(&e.message_id)),
             EventBody::ContextCompacted(e) => {
                 let left_out = e.left_out;
                 let mut out = format!(
@@ -283,6 +291,16 @@ impl Names {
         let allowed = if decision.allowed { "" } else { "no: " };
         format!("{asked}{allowed}{}", decision.reason)
     }
+}
+
+fn noted(e: &wharf_protocol::event::ContextNoted, message: &str) -> String {
+    let facts = e.facts.as_ref().map(|facts| format!(" {facts:?}")).unwrap_or_default();
+    let files = e.files.iter().map(|file| {
+        let left_out =
+            if file.left_out_bytes > 0 { format!(" without {}", file.left_out_bytes) } else { String::new() };
+        format!(" {:?} {}{left_out}", file.change, file.path)
+    });
+    format!("in {message}{facts}{}", files.collect::<String>())
 }
 
 fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {

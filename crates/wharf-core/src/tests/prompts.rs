@@ -230,18 +230,18 @@ fn a_steered_prompt_without_a_turn_is_a_prompt() {
 #[test]
 fn a_steered_prompt_queues_behind_a_turn_that_is_being_cancelled() {
     check(
-        "quiet; prompt m1; calls bash ls; cancel; loud; prompt m2 steer; error a cancelled stopped",
+        "quiet; prompt m1; calls bash ls; cancel; loud; prompt m2 steer; error a cancelled",
         expect![[r#"
         > prompt m2 steer
           t2 prompt.received m2
           t2 prompt.queued m2 at 1 Normal
           = t2, seq 11, position 1
-        > error a cancelled stopped
-          t1 tool.call_error a Cancelled "stopped"
+        > error a cancelled
+          t1 tool.call_error a Cancelled "stopped, with everything it had started"
           t1 turn.cancelled "" by Some("ann"), 0 ms
           t2 prompt.started m2
           t2 turn.started m2 demo/one
-          -> call model 2: user do m1 | agent [a] | a! stopped | user do m2
+          -> call model 2: user do m1 | agent [a] | a! stopped, with everything it had started | user do m2
     "#]],
     );
 }
@@ -322,7 +322,7 @@ fn an_interrupting_prompt_is_next() {
 #[test]
 fn of_two_interrupting_prompts_the_later_is_first() {
     check(
-        "quiet; prompt m1; calls bash ls; loud; prompt m2 interrupt; prompt m3 interrupt; queue; error a cancelled stopped",
+        "quiet; prompt m1; calls bash ls; loud; prompt m2 interrupt; prompt m3 interrupt; queue; error a cancelled",
         expect![[r#"
         > prompt m2 interrupt
           t2 prompt.received m2
@@ -337,12 +337,12 @@ fn of_two_interrupting_prompts_the_later_is_first() {
         > queue
           1 m3 Normal
           2 m2 Normal
-        > error a cancelled stopped
-          t1 tool.call_error a Cancelled "stopped"
+        > error a cancelled
+          t1 tool.call_error a Cancelled "stopped, with everything it had started"
           t1 turn.cancelled "" by Some("ann"), 0 ms
           t3 prompt.started m3
           t3 turn.started m3 demo/one
-          -> call model 2: user do m1 | agent [a] | a! stopped | user do m3
+          -> call model 2: user do m1 | agent [a] | a! stopped, with everything it had started | user do m3
     "#]],
     );
 }

@@ -458,15 +458,15 @@ fn a_read_that_was_done_at_the_second_time_is_done() {
 #[test]
 fn a_read_that_runs_again_can_be_cancelled() {
     check(
-        "quiet; prompt m1; calls read one / read two; crash; loud; cancel; error a cancelled stopped",
+        "quiet; prompt m1; calls read one / read two; crash; loud; cancel; error a cancelled",
         expect![[r#"
             > cancel
               t1 turn.cancel_requested by Some("ann") force false
               t1 tool.call_error b Cancelled "cancelled"
               -> stop a
               = cancelling t1
-            > error a cancelled stopped
-              t1 tool.call_error a Cancelled "stopped"
+            > error a cancelled
+              t1 tool.call_error a Cancelled "stopped, with everything it had started"
               t1 turn.cancelled "" by Some("ann"), 0 ms
               session.status_changed busy -> cancelled
               agent.idle

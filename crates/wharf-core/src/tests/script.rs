@@ -2,11 +2,13 @@
 //!
 //! `quiet` (leaves out what follows, up to `loud`) · `config KEY=VALUE ...` (first) · `rule ACTION TOOL [PATTERN]` (first) · `prompt ID [STRATEGY] [PRIORITY] [#HASH] [was=#HASH]` (what the store knows of its id) ·
 //! `text TEXT` · `think TEXT` · `stale TEXT` · `done [STOP_REASON]` (says `ok` first if nothing was said) · `empty [STOP_REASON]` · `nocall` · `calls TOOL SUBJECT / TOOL SUBJECT` (`TOOL !RAW` for arguments that cannot
-//! be read) · `cut ...` (the same, out of tokens) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
+//! be read) · `cut ...` (the same, out of tokens) · `filtered ...` (the same, refused) · `fail KIND [RETRY_AFTER_MS]` · `fail overflow [LIMIT/ASKED]` · `progress CALL TEXT` · `finish CALL TEXT` · `error CALL REASON TEXT` · `plan CALL` ·
 //! `answer PERMISSION OPTION [BY] [MESSAGE]` · `answerers N` · `cancel [force] [clear] [TURN]` · `withdraw ID` ·
 //! `priority ID PRIORITY` · `execute TOOL SUBJECT` · `start CALL COMMAND` · `crowd CALL COMMAND` (no place is left) · `stop COMMAND [BY]` · `ended COMMAND STATUS [CODE]` · `commands` · `set KEY=VALUE ...` · `clear` · `delete` · `drain` · `tools NAME ...` · `agent STEPS NAME ...` · `configured KEY=VALUE ...` · `wait MS` · `later MS` (no
 //! tick) · `recorded CALL exit|output TEXT` (what the next owner finds) · `crash [MS] [skip=SEQ]` · `context TOKENS` · `queue` · `repeat N COMMAND` ·
 //! `window TOKENS` (told before the request is sent) · `compact [FOCUS]` · `summary TEXT` · `summary bytes=N` · `summary! STOP_REASON|calls TEXT` (unusable) · `nosummary KIND [LIMIT/ASKED]` ·
+//! `around off` · `around [git=TEXT] [PATH=TEXT] [user:PATH=TEXT] [below:PATH=bytes:N] ...` (what the engine sees) · `touched` · `shown` (the messages in whole) ·
+//! `title TEXT` (what the small model wrote) ·
 //! `fork [SEQ]` (how a copy up to there ends) · `forks` (checks a copy up to each event)
 
 use std::fmt::Write;
@@ -14,16 +16,20 @@ use std::sync::Arc;
 
 use expect_test::Expect;
 use serde_json::{Value, json};
+use wharf_protocol::event::{CallErrorReason, InstructionOrigin};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
-use wharf_protocol::{Mode, PromptContent, Seq, StopReason, Timestamp, ToolSpec, Usage};
+use wharf_protocol::{
+    CallOutcome, CommandEnd, Mode, PromptContent, RecordedCall, Seq, StopReason, Timestamp, ToolError, ToolOutput,
+    ToolSpec, Usage,
+};
 
 use super::bench::{Bench, config, rule};
 use super::print::Names;
 use crate::{
-    Answer, CallOutcome, CommandEnd, CoreConfig, EarlierPrompt, Input, NewCommand, NewPrompt, Outcome, RecordedCall,
-    Recovery,
+    Again, Answer, CoreConfig, EarlierPrompt, Facts, Input, InstructionFile, NewCommand, NewPrompt, Outcome, Recovery,
+    Surroundings,
 };
 
 /// Runs a script and compares everything that came of it.
@@ -62,6 +68,7 @@ fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
             "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
             "queue" => config.queue_limit = value.parse().unwrap(),
             "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "titles" => config.asks_for_titles = value == "asked",
             "other" => config.other_agents = [(value.to_owned(), 1)].into(),
             "resumes" => config.max_resumes = value.parse().unwrap(),
             key => panic!("unknown setting {key}"),
@@ -108,6 +115,22 @@ impl Script {
                 let known = Input::WindowKnown { tokens: Some(rest.parse().unwrap()), ask: None };
                 let told = self.bench.handle(known);
                 assert_eq!((told.events, told.effects), (Vec::new(), Vec::new()));
+                Vec::new()
+            }
+            "around" => {
+                self.bench.core.set_surroundings(around(rest));
+                Vec::new()
+            }
+            "touched" => {
+                let wants = self.bench.core.wants_a_look();
+                writeln!(out, "  {} (looks: {wants})", self.bench.core.take_touched().join(" ")).unwrap();
+                Vec::new()
+            }
+            "shown" => {
+                for message in self.bench.core.messages() {
+                    let blocks: Vec<_> = message.content.iter().filter_map(|block| block.as_text()).collect();
+                    writeln!(out, "  {:?} {:?}", message.role, blocks.join("")).unwrap();
+                }
                 Vec::new()
             }
             "commands" => {
@@ -186,8 +209,11 @@ impl Script {
             "cut" => {
                 Input::ModelFinished { ask, reply: reply("max_tokens", rest.split(" / ").map(proposed).collect()) }
             }
+            "filtered" => {
+                Input::ModelFinished { ask, reply: reply("refusal", rest.split(" / ").map(proposed).collect()) }
+            }
             "calls" => Input::ModelFinished { ask, reply: reply("", rest.split(" / ").map(proposed).collect()) },
-            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "fail" => Input::ModelFailed { ask, error: failure(word(), word()), again: Again::default() },
             "progress" | "finish" | "error" | "plan" => self.call_input(verb, rest),
             "answer" => Input::Answer {
                 permission_id: self.names.id(word()).parse().unwrap(),
@@ -252,7 +278,7 @@ impl Script {
                 };
                 Input::SummaryWritten { ask, text: text.to_owned(), reply }
             }
-            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), jitter: 0 },
+            "nosummary" => Input::SummaryFailed { ask, error: failure(word(), word()), again: Again::default() },
             "delete" => Input::Delete { by: None },
             "drain" => Input::Drain,
             "tools" => Input::ToolsChanged(self.tools(words)),
@@ -264,6 +290,10 @@ impl Script {
                 let (mut config, mut mode) = (self.bench.config.clone(), Mode::Full);
                 configure(&mut config, &mut mode, &format!("config {rest}"));
                 Input::Configured(Box::new(config))
+            }
+            "title" => {
+                let ask = self.bench.core.titling.as_ref().and_then(|titling| titling.ask).unwrap_or_default();
+                Input::TitleWritten { ask, text: rest.replace('_', "\n") }
             }
             "tick" => Input::Tick,
             verb => panic!("unknown command {verb}"),
@@ -283,8 +313,7 @@ impl Script {
             "progress" => return Input::CallProgress { call_id, output: text.to_owned(), omitted: 0 },
             "error" => {
                 let (reason, error) = text.split_once(' ').unwrap_or((text, ""));
-                let error = error.to_owned();
-                CallOutcome::Error { error, reason: from_word(reason), output: String::new() }
+                Err(failed(from_word(reason), error))
             }
             "plan" => {
                 let entry: PlanEntry = serde_json::from_value(json!({ "content": "step" })).unwrap();
@@ -297,6 +326,42 @@ impl Script {
         };
         Input::CallFinished { call_id, outcome }
     }
+}
+
+/// What the engine sees of a workspace.
+pub(crate) fn around(rest: &str) -> Option<Surroundings> {
+    if rest == "off" {
+        return None;
+    }
+    let mut seen = Surroundings { facts: Some(Facts::default()), files: Vec::new() };
+    for pair in rest.split_whitespace() {
+        let (path, text) = pair.split_once('=').unwrap();
+        if path == "git" {
+            seen.facts = Some(Facts { git: Some(format!("Git branch: {text}")) });
+            continue;
+        }
+        let (origin, path, is_below) = match path.split_once(':') {
+            Some(("user", path)) => (InstructionOrigin::User, path, false),
+            Some((_, path)) => (InstructionOrigin::Workspace, path, true),
+            None => (InstructionOrigin::Workspace, path, false),
+        };
+        let text = match text.strip_prefix("bytes:") {
+            Some(bytes) => "y".repeat(bytes.parse().unwrap()),
+            None => text.replace('_', " "),
+        };
+        let digest = format!("{}{}", text.len(), text.chars().next().unwrap_or(' ')).into();
+        let (path, bytes) = (path.to_owned(), text.len() as u64);
+        seen.files.push(InstructionFile {
+            path,
+            origin,
+            is_below,
+            text: text.into(),
+            digest,
+            bytes,
+            left_out_bytes: 0,
+        });
+    }
+    Some(seen)
 }
 
 fn from_word<T: serde::de::DeserializeOwned>(word: &str) -> T {
@@ -335,22 +400,22 @@ pub(crate) fn prompt(rest: &str) -> Input {
 }
 
 pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOutcome {
-    CallOutcome::Completed {
-        result,
-        content: Vec::new(),
-        diffs: Vec::new(),
-        locations: Vec::new(),
-        exit_code: None,
-        truncated: false,
-        output_file: None,
-        plan,
+    Ok(ToolOutput { plan, ..ToolOutput::text(result) })
+}
+
+/// `told` is what a failed call says; of the others the core knows it.
+pub(crate) fn failed(reason: CallErrorReason, told: &str) -> ToolError {
+    match reason {
+        CallErrorReason::Cancelled => ToolError::stopped(),
+        CallErrorReason::TimedOut => ToolError::TimedOut { after_ms: 1_000, output: String::new() },
+        _ => ToolError::Failed(told.to_owned()),
     }
 }
 
 pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
     let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
     let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110, ..Usage::default() };
-    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), provider_data: None }
+    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), cost: None, provider_data: None }
 }
 
 pub(crate) fn proposed(call: &str) -> ProposedCall {

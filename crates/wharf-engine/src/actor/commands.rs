@@ -2,14 +2,14 @@
 
 use tokio::time::Instant;
 use wharf_core::{Answer, Input, NewCommand, Rejected};
-use wharf_exec::commands::{CommandOver, Launch, keep_outputs};
+use wharf_exec::commands::{Launch, keep_outputs};
 use wharf_exec::{forget_command, recorded_command};
 use wharf_failpoints::point;
-use wharf_protocol::{CallId, CommandId, CommandStatus};
+use wharf_protocol::{CallId, CommandEnd, CommandId, CommandStatus};
 
 use super::Actor;
 use crate::EngineError;
-use crate::commands::{CommandStart, end_of};
+use crate::commands::CommandStart;
 
 impl Actor {
     /// A running call wants a command that outlives it.
@@ -48,8 +48,7 @@ impl Actor {
     }
 
     /// A command is over, and so is everything below it.
-    pub(super) async fn end_command(&mut self, command_id: CommandId, over: CommandOver) -> Result<(), EngineError> {
-        let end = end_of(over);
+    pub(super) async fn end_command(&mut self, command_id: CommandId, end: CommandEnd) -> Result<(), EngineError> {
         self.handle(Input::CommandEnded { command_id: command_id.clone(), end }).await?.ok();
         point("engine.after_command_end");
         self.commands.forget(&command_id);
@@ -70,9 +69,9 @@ impl Actor {
         for command_id in self.core.open_commands() {
             let wanted = command_id.clone();
             let look = move |dir: &std::path::Path, _| Some(recorded_command(dir, &wanted));
-            let Some(over) = self.in_outputs(look).await else { return Err(EngineError::Stopping) };
+            let Some(end) = self.in_outputs(look).await else { return Err(EngineError::Stopping) };
             point("recovery.before_command_end");
-            self.end_command(command_id, over).await?;
+            self.end_command(command_id, end).await?;
         }
         Ok(())
     }
@@ -80,11 +79,11 @@ impl Actor {
     /// Waits for the commands that were asked to end. What does not reach the log now does at the next start.
     pub(super) async fn end_commands(&mut self, until: Instant) {
         while !self.commands.is_empty() {
-            let Ok((command_id, mut over)) = tokio::time::timeout_at(until, self.commands.next()).await else { return };
-            if over.status == CommandStatus::Stopped {
-                over = CommandOver::interrupted("the server was stopped", over.output_bytes);
+            let Ok((command_id, mut end)) = tokio::time::timeout_at(until, self.commands.next()).await else { return };
+            if end.status == CommandStatus::Stopped {
+                end = CommandEnd::interrupted("the server was stopped", end.output_bytes);
             }
-            if let Err(error) = self.end_command(command_id, over).await {
+            if let Err(error) = self.end_command(command_id, end).await {
                 tracing::warn!(session.id = %self.session, %error, "a command's end comes onto the log at the next start");
                 return;
             }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio::sync::watch;
 use wharf_core::{Bound, Input};
 use wharf_protocol::{CallId, McpServer, SeenPath, Session, Timestamp, ToolLocation, ToolSpec};
-use wharf_tools::{CallContext, ClientTool, Guard, Home, PathRules, Progress, Tool, Workspace};
+use wharf_tools::{CallContext, ClientTool, FileRules, Guard, Home, Progress, Tool, Workspace};
 
 use super::Actor;
 use crate::instructions::Addressee;
@@ -191,7 +191,7 @@ impl Actor {
     /// What binds a call: the rules about paths, and what was judged and shown.
     fn guard(&self, spec: Arc<ToolSpec>, bound: Bound) -> Arc<Guard> {
         let rules = self.core.path_rules(spec, bound.is_approved);
-        let rules = (!rules.is_empty()).then(|| Box::new(KeptPaths(rules)) as Box<dyn PathRules>);
+        let rules = (!rules.is_empty()).then(|| Box::new(KeptPaths(rules)) as Box<dyn FileRules>);
         Guard::new(rules, bound.paths, bound.digest)
     }
 
@@ -221,10 +221,13 @@ impl Actor {
 
     /// The directories that have the session's names now: each call looks for itself, as others make, move and replace directories.
     fn workspace(&self) -> std::io::Result<Arc<Workspace>> {
+        Workspace::open_in(&self.home(), &self.core.session().additional_directories, &self.masked())
+    }
+
+    /// Wharf's own files and directories, which no tool opens.
+    pub(super) fn masked(&self) -> Vec<PathBuf> {
         let config = self.shared.config();
-        let masked: Vec<PathBuf> = config.masked.iter().chain([&config.state_dir]).cloned().collect();
-        let session = self.core.session();
-        Workspace::open_in(&self.home(), &session.additional_directories, &masked)
+        config.masked.iter().chain([&config.state_dir]).cloned().collect()
     }
 
     /// Takes over the tools of the session's MCP servers and clients, where they have changed.
@@ -299,7 +302,7 @@ impl Actor {
 /// The session's rules, as tools ask them.
 struct KeptPaths(wharf_core::PathRules);
 
-impl PathRules for KeptPaths {
+impl FileRules for KeptPaths {
     fn denied(&self, name: &str, absolute: &str) -> Option<String> {
         self.0.denied(&SeenPath { name: name.to_owned(), absolute: absolute.to_owned() })
     }

@@ -6,12 +6,13 @@ use std::sync::Arc;
 
 use wharf_core::{Core, Input};
 use wharf_exec::forget;
+use wharf_exec::recorded;
 use wharf_failpoints::{point, point_for};
 use wharf_protocol::{CallId, Seq, Timestamp};
 use wharf_store::Lease;
-use wharf_tools::recorded;
 
 use super::equipment::Equipment;
+use super::surroundings::SeenAround;
 use super::{Actor, Idleness, News};
 use crate::append::OpenLog;
 use crate::commands::RunningCommands;
@@ -19,7 +20,7 @@ use crate::entropy::entropy;
 use crate::feed::Feed;
 use crate::live::Shared;
 use crate::progress::Budget;
-use crate::run::{self, RunningCalls};
+use crate::run::RunningCalls;
 use crate::{EngineError, seal};
 
 impl Actor {
@@ -78,7 +79,9 @@ impl Actor {
             core,
             log,
             equipment,
+            around: SeenAround::default(),
             model: None,
+            title: None,
             calls: RunningCalls::new(Budget::of_session(&shared.progress)),
             commands,
             starting: None,
@@ -105,10 +108,12 @@ impl Actor {
         if !begun.is_empty() {
             let calls = begun.clone();
             let look = move |dir: &Path, limit| {
-                let found = calls.into_iter().filter_map(|id| Some((recorded(dir, &id, limit)?, id)));
-                found.map(|(call, id)| (id, run::recorded(call))).collect()
+                calls.into_iter().filter_map(|id| Some((id.clone(), recorded(dir, &id, limit)?))).collect()
             };
             known = self.in_outputs(look).await;
+        }
+        if !self.core.is_between_turns() {
+            self.look_around(true).await;
         }
         let outcome = self.core.recover(Timestamp::now(), skip_to, known);
         let before = self.log.last();

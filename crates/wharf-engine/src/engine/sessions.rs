@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use wharf_core::{Core, Input};
 use wharf_protocol::event::SessionCreated;
-use wharf_protocol::rest::{CreateSession, SessionCounts, SessionPage, SessionQuery, UpdateSession};
+use wharf_protocol::rest::{
+    CreateSession, SessionCounts, SessionPage, SessionQuery, UpdateSession, UsageQuery, UsageReport,
+};
 use wharf_protocol::{Session, SessionId, Timestamp};
 use wharf_store::AppendError;
 
@@ -146,6 +148,14 @@ impl Access {
         let total = self.shared.store.session_count().await?;
         let (busy, idle) = self.shared.counts();
         Ok(SessionCounts { total, busy, idle, max: self.shared.config().limits.live_sessions as u64 })
+    }
+
+    /// What model calls took and cost, of all sessions.
+    pub async fn usage(&self, query: UsageQuery) -> Result<UsageReport, EngineError> {
+        if let Some(field) = query.wrong_field() {
+            return Err(EngineError::Invalid { field, reason: "a day is written as YYYY-MM-DD".to_owned() });
+        }
+        Ok(self.shared.store.usage(&query).await?)
     }
 
     /// A client has closed the session: where nobody watches it and nothing runs, what it holds is given back now.

@@ -1,3 +1,5 @@
+//! Readers inside the tail and behind it, its bounds, and who is counted as watching.
+
 use bytes::Bytes;
 
 use super::*;

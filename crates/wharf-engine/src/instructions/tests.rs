@@ -35,12 +35,21 @@ fn session(additional_directories: &[&str]) -> Session {
 fn the_agent_comes_first_and_then_the_workspace() {
     let agent = Agent { instructions: "Be brief.".to_owned(), ..builtin_agents().remove(0) };
     let os = std::env::consts::OS;
-    let text = |session: &Session| Instructions::default().text(&Addressee { agent: &agent, session });
-    assert_eq!(*text(&session(&[])), format!("Be brief.\n\nWorkspace: /repo\nOperating system: {os}"));
+    let text =
+        |session: &Session| Instructions::new(Some("/bin/bash".into())).text(&Addressee { agent: &agent, session });
+    assert_eq!(
+        *text(&session(&[])),
+        format!("Be brief.\n\nWorkspace: /repo\nOperating system: {os}\nShell: /bin/bash")
+    );
     let further = format!(
-        "Be brief.\n\nWorkspace: /repo\nFurther directories, by absolute paths: /a, /b\nOperating system: {os}"
+        "Be brief.\n\nWorkspace: /repo\nFurther directories, by absolute paths: /a, /b\nOperating system: {os}\nShell: /bin/bash"
     );
     assert_eq!(*text(&session(&["/a", "/b"])), further);
+    // An agent that runs no commands has no shell.
+    let explorer = builtin_agents().remove(1);
+    let told =
+        Instructions::new(Some("/bin/bash".into())).text(&Addressee { agent: &explorer, session: &session(&[]) });
+    assert!(told.ends_with(&format!("Operating system: {os}")), "{told}");
 }
 
 #[test]

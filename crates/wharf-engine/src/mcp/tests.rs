@@ -1,3 +1,5 @@
+//! The files beside the log that hold a session's servers.
+
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, SystemTime};
 

@@ -30,6 +30,7 @@ async fn every_declared_event_is_emitted() {
 
     let test = TestEngine::supervised(Arc::clone(&home), open("first"), |config| {
         config.unattended_permission_timeout_ms = 20;
+        config.instructions.facts = true;
     })
     .await;
     let session = test.session().await.id;

@@ -2,13 +2,15 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::json;
+use tokio::sync::Semaphore;
 use wharf_engine::EngineError;
-use wharf_protocol::rest::{SessionPage, SessionQuery};
+use wharf_protocol::rest::{SessionPage, SessionQuery, UsageQuery, UsageReport};
 use wharf_protocol::{
-    EncodedEvent, EventKind, MessageId, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus,
+    EncodedEvent, EventKind, MessageId, Prompt, Seq, Session, SessionId, Timestamp, Turn, TurnId, TurnStatus,
 };
 use wharf_store::memory::MemoryStore;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
@@ -19,10 +21,19 @@ use wharf_store::{
 
 use crate::support::{Step, TestEngine};
 
-/// A store whose disk can be made to refuse data.
+/// A store whose disk can be made to refuse data, and to take its time.
 struct Faulty {
     inner: Arc<MemoryStore>,
     is_full: AtomicBool,
+    /// An append takes one of these, and gives it back.
+    turns: Semaphore,
+}
+
+impl Faulty {
+    fn new() -> Arc<Self> {
+        let turns = Semaphore::new(Semaphore::MAX_PERMITS);
+        Arc::new(Self { inner: MemoryStore::new(), is_full: AtomicBool::new(false), turns })
+    }
 }
 
 #[async_trait]
@@ -82,6 +93,10 @@ impl Logs for Faulty {
 
     async fn session_count(&self) -> Result<u64, StoreError> {
         self.inner.session_count().await
+    }
+
+    async fn usage(&self, query: &UsageQuery) -> Result<UsageReport, StoreError> {
+        self.inner.usage(query).await
     }
 
     async fn turn(&self, session: &SessionId, turn: &TurnId) -> Result<Option<Turn>, StoreError> {
@@ -148,6 +163,7 @@ impl Store for Faulty {
     }
 
     async fn append(&self, append: Append) -> Result<Position, AppendError> {
+        let _turn = self.turns.acquire().await.unwrap();
         if self.is_full.load(Ordering::SeqCst) {
             return Err(StoreError::Full("no space".to_owned()).into());
         }
@@ -157,7 +173,7 @@ impl Store for Faulty {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_full_disk_acknowledges_nothing_and_the_turn_goes_on_when_it_is_over() {
-    let store = Arc::new(Faulty { inner: MemoryStore::new(), is_full: AtomicBool::new(false) });
+    let store = Faulty::new();
     let test = TestEngine::with(Arc::clone(&store) as Arc<dyn Store>, |_| {}).await;
     let session = test.session().await.id;
     let gate = Arc::new(tokio::sync::Notify::new());
@@ -176,6 +192,58 @@ async fn a_full_disk_acknowledges_nothing_and_the_turn_goes_on_when_it_is_over()
     let log = test.log(&session).await;
     let refused = log.iter().filter(|event| event.kind() == EventKind::PromptReceived).count();
     assert_eq!(refused, 1, "what was refused is not there");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_is_asked_while_the_disk_is_slow_and_nothing_of_its_answer_is_shown_before_the_prompt() {
+    let store = Faulty::new();
+    let test = TestEngine::with(Arc::clone(&store) as Arc<dyn Store>, |_| {}).await;
+    let session = test.session().await.id;
+    let before = test.log(&session).await.len();
+    test.model.say([Step::Text("early"), Step::Call("bash", json!({"command": "touch a"}))]);
+    let slow = store.turns.forget_permits(Semaphore::MAX_PERMITS);
+    let prompting = test.access.prompt(&session, Prompt::new("talk"));
+    tokio::pin!(prompting);
+    tokio::select! {
+        early = &mut prompting => panic!("acknowledged before it was on disk: {early:?}"),
+        () = test.model.asked(1) => {}
+    }
+    let look = tokio::time::timeout(Duration::from_millis(50), &mut prompting).await;
+    assert!(look.is_err(), "acknowledged before it was on disk: {look:?}");
+    assert_eq!(test.log(&session).await.len(), before, "shown before it was on disk");
+    assert!(!test.work_dir().join("a").exists(), "a call ran before the prompt was on disk");
+    store.turns.add_permits(slow);
+    let accepted = prompting.await.unwrap();
+    assert_eq!(test.access.wait_turn(&session, &accepted.turn_id).await.unwrap().status, TurnStatus::Completed);
+    let kinds = test.kinds(&session).await;
+    let place = |kind: &str| kinds.iter().position(|one| *one == kind).unwrap();
+    assert!(place("prompt.received") < place("message.chunk") && place("message.chunk") < place("tool.call_start"));
+    assert!(test.work_dir().join("a").exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_model_answers_to_a_prompt_that_the_disk_refused_is_seen_by_nobody() {
+    let store = Faulty::new();
+    let test = TestEngine::with(Arc::clone(&store) as Arc<dyn Store>, |_| {}).await;
+    let session = test.session().await.id;
+    let before = test.kinds(&session).await;
+    store.is_full.store(true, Ordering::SeqCst);
+    test.model.say([Step::Text("to nothing")]);
+    let refused = test.prompt(&session, "talk").await;
+    assert!(matches!(refused, Err(EngineError::Storage(_))), "{refused:?}");
+    store.is_full.store(false, Ordering::SeqCst);
+    assert_eq!(test.kinds(&session).await, before);
+    // Until the session is taken up again, whoever comes hears of the disk once more.
+    let accepted = loop {
+        match test.prompt(&session, "again").await {
+            Ok(accepted) => break accepted,
+            Err(error) => assert!(matches!(error, EngineError::Storage(_)), "{error:?}"),
+        }
+    };
+    let turn = test.access.wait_turn(&session, &accepted.turn_id).await.unwrap();
+    assert_eq!(turn.status, TurnStatus::Completed);
+    let texts = test.log(&session).await.iter().filter(|event| event.kind() == EventKind::PromptReceived).count();
+    assert_eq!(texts, 1, "what was refused is not there");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

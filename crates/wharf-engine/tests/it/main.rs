@@ -17,4 +17,6 @@ mod permissions;
 mod sealing;
 mod sessions;
 mod support;
+mod surroundings;
+mod titles;
 mod turns;

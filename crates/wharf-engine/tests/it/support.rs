@@ -50,6 +50,16 @@ impl TestModel {
     pub fn request_count(&self) -> usize {
         self.requests.lock().unwrap().len()
     }
+
+    /// Waits until it has been asked so many times.
+    pub async fn asked(&self, count: usize) {
+        let asked = async {
+            while self.request_count() < count {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), asked).await.expect("the model is not asked");
+    }
 }
 
 #[derive(Clone, Default)]
@@ -61,8 +71,13 @@ impl ModelSource for TestModels {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
-        ModelList { default: "test/model".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
+    async fn list(&self, _: std::time::Duration) -> ModelList {
+        ModelList {
+            default: "test/model".to_owned(),
+            reason: "a test".to_owned(),
+            catalogue_as_of: None,
+            providers: Vec::new(),
+        }
     }
 }
 
@@ -106,6 +121,7 @@ impl Model for TestModels {
                             announces_call: false,
                             tool_calls,
                             usage: Some(usage),
+                            cost: None,
                             provider_data: None,
                         };
                         return Some((Ok(Delta::Finished(finished)), (steps, calls, true)));

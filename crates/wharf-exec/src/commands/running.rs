@@ -1,20 +1,18 @@
 //! A background command below the supervisor: begun, listened to, written to.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::path::Path;
 use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use wharf_protocol::{CallId, CommandId, TerminalSize};
+use wharf_protocol::{CallId, CommandEnd, CommandId, TerminalSize};
 
-use super::{Ask, CommandOver};
+use super::{Ask, end_of};
 use crate::environment::in_terminal;
 use crate::run::Execution;
 use crate::supervisor::Supervisor;
-use crate::wire::{self, Background, Ended, Frames, Request};
+use crate::wire::{self, Background, CommandRequest, EndReport, Frames};
 
 const READ_BYTES: usize = 4 * 1024;
 
@@ -49,7 +47,7 @@ impl Launch {
         if self.terminal.is_some() {
             in_terminal(&mut environment);
         }
-        let request = Request {
+        let request = CommandRequest {
             id: id.to_string(),
             program: self.execution.program.into_os_string(),
             arguments: self.execution.arguments,
@@ -60,16 +58,9 @@ impl Launch {
             contained: self.execution.contained,
             background: Some(Background { terminal: self.terminal, takes_input: self.takes_input }),
         };
-        let request = wire::json_frame(wire::REQUEST, &request)?;
-        let (supervisor, directory) = (self.supervisor, self.execution.directory);
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            wire::send_with(&keeper, &request, directory.as_fd())?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-        Ok(RunningCommand { control: UnixStream::from_std(control)?, frames: Frames::default(), total: 0 })
+        let control =
+            self.supervisor.begin(wire::json_frame(wire::REQUEST, &request)?, vec![self.execution.directory]).await?;
+        Ok(RunningCommand { control, frames: Frames::default(), total: 0 })
     }
 }
 
@@ -82,19 +73,19 @@ pub struct RunningCommand {
 
 /// What a running command tells.
 #[derive(Debug, PartialEq, Eq)]
-pub enum News {
+pub enum CommandNews {
     Begun,
     /// So many bytes of output are in its file.
     Grew(u64),
     /// So many bytes of input were taken, in all.
     Taken(u64),
     /// It has ended, and everything below it.
-    Over(CommandOver),
+    Over(CommandEnd),
 }
 
 impl RunningCommand {
     /// The next news; after the end there is none. Safe to drop at any await.
-    pub async fn next(&mut self) -> News {
+    pub async fn next(&mut self) -> CommandNews {
         let mut buffer = [0; READ_BYTES];
         loop {
             match self.frames.next() {
@@ -123,28 +114,29 @@ impl RunningCommand {
         self.control.write_all(&frame).await
     }
 
-    fn news(&mut self, kind: u8, body: &[u8]) -> Option<News> {
+    fn news(&mut self, kind: u8, body: &[u8]) -> Option<CommandNews> {
         let number = || body.try_into().map(u64::from_le_bytes).ok();
         Some(match kind {
-            wire::BEGUN => News::Begun,
+            wire::BEGUN => CommandNews::Begun,
             wire::GREW => {
                 self.total = number()?;
-                News::Grew(self.total)
+                CommandNews::Grew(self.total)
             }
-            wire::TAKEN => News::Taken(number()?),
-            wire::ENDED => match serde_json::from_slice::<Ended>(body) {
-                Ok(ended) => News::Over(CommandOver::from_ended(&ended)),
+            wire::TAKEN => CommandNews::Taken(number()?),
+            wire::ENDED => match serde_json::from_slice::<EndReport>(body) {
+                Ok(ended) => CommandNews::Over(end_of(&ended)),
                 Err(_) => self.lost(),
             },
-            wire::NOT_STARTED => {
-                News::Over(CommandOver::failed(format!("it could not be run: {}", String::from_utf8_lossy(body)), 0))
-            }
+            wire::NOT_STARTED => CommandNews::Over(CommandEnd::failed(
+                format!("it could not be run: {}", String::from_utf8_lossy(body)),
+                0,
+            )),
             _ => return None,
         })
     }
 
     /// The keeper is gone. The supervisor ends what is left.
-    fn lost(&self) -> News {
-        News::Over(CommandOver::failed("its supervisor was killed, and the command with it", self.total))
+    fn lost(&self) -> CommandNews {
+        CommandNews::Over(CommandEnd::failed("its supervisor was killed, and the command with it", self.total))
     }
 }

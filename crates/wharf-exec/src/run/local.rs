@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::outbox::Outbox;
 use super::tree::{self, Tree};
-use super::{End, Execution, Finished, OUTBOX_BYTES, until};
+use super::{Execution, ExecutionEnd, Finished, OUTBOX_BYTES, until};
 use crate::capture::Capture;
 use crate::context::RunContext;
 use crate::limits::{DRAIN, DRAIN_BYTES, GRACE};
@@ -88,7 +88,7 @@ impl Running {
             if let Some((status, _)) = exit
                 && (self.at_end || self.outbox.bytes >= DRAIN_BYTES)
             {
-                break End::Exited(status);
+                break ExecutionEnd::Exited(status);
             }
             let room = if exit.is_some() { DRAIN_BYTES } else { OUTBOX_BYTES };
             let wakeup = tokio::select! {
@@ -103,23 +103,23 @@ impl Running {
             match (wakeup, exit) {
                 // The command had ended by itself: that is its outcome.
                 (Wakeup::Cancelled | Wakeup::TimedOut | Wakeup::Drained, Some((status, _))) => {
-                    break End::Exited(status);
+                    break ExecutionEnd::Exited(status);
                 }
-                (Wakeup::Cancelled, None) => break End::Cancelled,
-                (Wakeup::TimedOut, None) => break End::TimedOut,
+                (Wakeup::Cancelled, None) => break ExecutionEnd::Cancelled,
+                (Wakeup::TimedOut, None) => break ExecutionEnd::TimedOut,
                 (Wakeup::Exited(status), _) => exit = Some((status?, Instant::now() + DRAIN)),
                 (Wakeup::Read(read), _) => self.take(read, &buffer).await,
                 (Wakeup::Sent | Wakeup::Drained, _) => {}
             }
         };
         let ended = match end {
-            End::Exited(_) => self.tree.kill().await,
-            End::Cancelled | End::TimedOut => self.terminate(context, &mut buffer).await,
+            ExecutionEnd::Exited(_) => self.tree.kill().await,
+            ExecutionEnd::Cancelled | ExecutionEnd::TimedOut => self.terminate(context, &mut buffer).await,
         };
         let rest = self.decoder.finish();
         self.outbox.push(rest);
         // After a cancel nobody waits for what a slow engine has not taken yet.
-        if let End::Exited(_) = end {
+        if let ExecutionEnd::Exited(_) = end {
             self.outbox.flush(context, deadline).await;
         }
         let captured = self.capture.finish().await;
@@ -128,7 +128,7 @@ impl Running {
 
     /// Asks every process of the tree to end, waits, kills. Reads on meanwhile: a process that writes its last words
     /// into a full pipe would never end.
-    async fn terminate(&mut self, context: &RunContext, buffer: &mut [u8]) -> tree::Ended {
+    async fn terminate(&mut self, context: &RunContext, buffer: &mut [u8]) -> tree::LeftBehind {
         self.outbox.abandon(context);
         self.tree.ask().await;
         let patience = Instant::now() + GRACE;

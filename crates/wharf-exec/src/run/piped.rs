@@ -1,8 +1,7 @@
 //! A program that is spoken with for long, on pipes of its own; below the supervisor where there is one.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream as StdUnixStream;
+use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::sync::Arc;
@@ -18,7 +17,7 @@ use super::local;
 use super::tree::{self, Tree};
 use crate::limits::GRACE;
 use crate::supervisor::Supervisor;
-use crate::wire::{self, End, Frames, Serve};
+use crate::wire::{self, Frames, HowEnded, Serve};
 
 /// How long it may take to start a process.
 const START_LIMIT: Duration = Duration::from_secs(10);
@@ -72,16 +71,9 @@ impl Program {
     async fn start_below(self, supervisor: Arc<Supervisor>, theirs: [OwnedFd; 3]) -> io::Result<Below> {
         let Self { program, arguments, environment, directory } = self;
         let serve = Serve { program: program.into_os_string(), arguments, environment };
-        let frame = wire::json_frame(wire::SERVE, &serve)?;
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            let [stdin, stdout, stderr] = &theirs;
-            wire::send_all(&keeper, &frame, &[directory.as_fd(), stdin.as_fd(), stdout.as_fd(), stderr.as_fd()])?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
-        let mut process = Below::Kept { control: UnixStream::from_std(control)?, frames: Frames::default() };
+        let descriptors = std::iter::once(directory).chain(theirs).collect();
+        let control = supervisor.begin(wire::json_frame(wire::SERVE, &serve)?, descriptors).await?;
+        let mut process = Below::Kept { control, frames: Frames::default() };
         match process.next_frame().await? {
             Some((wire::SERVING, _)) => Ok(process),
             Some((_, why)) => Err(io::Error::other(String::from_utf8_lossy(&why).into_owned())),
@@ -120,6 +112,11 @@ impl PipedProcess {
         self.0.ended().await
     }
 
+    /// Waits for the same end; what went wrong, if something did. Safe to drop.
+    pub async fn failure(&mut self) -> Option<String> {
+        self.0.failure().await
+    }
+
     /// Asks everything to end, waits, kills.
     pub async fn stop(self) {
         self.0.stop().await;
@@ -128,17 +125,18 @@ impl PipedProcess {
 
 impl Below {
     async fn ended(&mut self) -> String {
+        self.failure().await.unwrap_or_else(|| "it ended".to_owned())
+    }
+
+    async fn failure(&mut self) -> Option<String> {
         match self {
             Self::Kept { .. } => match self.next_frame().await {
-                Ok(Some((wire::ENDED, body))) => match serde_json::from_slice::<End>(&body) {
-                    Ok(end) => told(end),
-                    Err(_) => "it ended".to_owned(),
-                },
-                _ => "it was killed along with its keeper".to_owned(),
+                Ok(Some((wire::ENDED, body))) => serde_json::from_slice::<HowEnded>(&body).ok().and_then(told),
+                _ => Some("it was killed along with its keeper".to_owned()),
             },
             Self::Own { child, .. } => match child.wait().await {
-                Ok(status) => crate::status::describe(status).1.unwrap_or_else(|| "it ended".to_owned()),
-                Err(error) => error.to_string(),
+                Ok(status) => crate::status::describe(status).1,
+                Err(error) => Some(error.to_string()),
             },
         }
     }
@@ -176,12 +174,9 @@ impl Below {
     }
 }
 
-fn told(end: End) -> String {
+fn told(end: HowEnded) -> Option<String> {
     match end.status() {
-        Some(status) => match crate::status::describe(status) {
-            (_, Some(words)) => format!("it ended: {words}"),
-            _ => "it ended".to_owned(),
-        },
-        None => "it was stopped".to_owned(),
+        Some(status) => crate::status::describe(status).1.map(|words| format!("it ended: {words}")),
+        None => Some("it was stopped".to_owned()),
     }
 }

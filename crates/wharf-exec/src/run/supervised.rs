@@ -1,8 +1,6 @@
 //! One command below the supervisor: this process only asks for it and listens.
 
 use std::io;
-use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream as StdUnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +9,13 @@ use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use super::outbox::Outbox;
-use super::{End, Execution, Finished, OUTBOX_BYTES, until};
+use super::{Execution, ExecutionEnd, Finished, OUTBOX_BYTES, until};
 use crate::capture::Excerpt;
 use crate::context::RunContext;
 use crate::output::OUTPUT_FILE_MAX_BYTES;
 use crate::supervisor::Supervisor;
 use crate::utf8::Utf8Stream;
-use crate::wire::{self, Ended, Frames, Request};
+use crate::wire::{self, CommandRequest, EndReport, Frames};
 
 /// After a cancel: how long a keeper may take to say that its tree is dead. Then its socket is closed, which makes it kill
 /// at once; the turn's end comes within 3 s of the cancel.
@@ -29,7 +27,7 @@ impl Execution {
     pub(super) async fn run_below(self, supervisor: &Arc<Supervisor>, context: &RunContext) -> io::Result<Finished> {
         let mut environment = self.environment;
         environment.push(("WHARF_CALL".to_owned(), context.call_id.to_string()));
-        let request = Request {
+        let request = CommandRequest {
             id: context.call_id.to_string(),
             program: self.program.into_os_string(),
             arguments: self.arguments,
@@ -40,18 +38,10 @@ impl Execution {
             background: None,
             contained: self.contained,
         };
-        let request = wire::json_frame(wire::REQUEST, &request)?;
-        let supervisor = Arc::clone(supervisor);
-        let directory = self.directory;
-        let start = move || -> io::Result<StdUnixStream> {
-            let keeper = supervisor.keeper()?;
-            wire::send_with(&keeper, &request, directory.as_fd())?;
-            keeper.set_nonblocking(true)?;
-            Ok(keeper)
-        };
-        let control = tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??;
+        let control =
+            Arc::clone(supervisor).begin(wire::json_frame(wire::REQUEST, &request)?, vec![self.directory]).await?;
         let listening = Listening {
-            control: UnixStream::from_std(control)?,
+            control,
             frames: Frames::default(),
             decoder: Utf8Stream::default(),
             excerpt: Excerpt::new(context.output_limit),
@@ -111,12 +101,8 @@ impl Listening {
         let rest = self.decoder.finish();
         self.outbox.push(rest);
         let Some(ended) = ended else { return self.lost() };
-        let end = match ended.end.status() {
-            Some(status) => End::Exited(status),
-            None if ended.end == wire::End::TimedOut => End::TimedOut,
-            None => End::Cancelled,
-        };
-        if let End::Exited(_) = end {
+        let end = ExecutionEnd::of(ended.end).unwrap_or(ExecutionEnd::Cancelled);
+        if let ExecutionEnd::Exited(_) = end {
             self.outbox.flush(context, None).await;
         }
         let file = context.output_dir.join(&ended.output);
@@ -125,7 +111,7 @@ impl Listening {
     }
 
     /// Takes the frames that are whole; the last one is the command's end.
-    fn take(&mut self) -> io::Result<Option<Ended>> {
+    fn take(&mut self) -> io::Result<Option<EndReport>> {
         while let Some((kind, body)) = self.frames.next()? {
             match kind {
                 wire::OUTPUT => {
@@ -145,7 +131,7 @@ impl Listening {
     fn lost(self) -> io::Result<Finished> {
         if self.stop_until.is_some() {
             let captured = self.excerpt.finish(None);
-            return Ok(Finished { end: End::Cancelled, captured, strays: 0, survivors: 0 });
+            return Ok(Finished { end: ExecutionEnd::Cancelled, captured, strays: 0, survivors: 0 });
         }
         let output = self.excerpt.finish(None).text;
         Err(io::Error::other(format!("its supervisor was killed, and the command with it; output so far:\n{output}")))

@@ -50,7 +50,7 @@ pub fn adopt_orphans() {
 
 /// How many processes a call left behind.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Ended {
+pub(crate) struct LeftBehind {
     pub(crate) killed: usize,
     pub(crate) survivors: usize,
 }
@@ -106,7 +106,7 @@ impl Tree {
     }
 
     /// Kills what is left, and waits until it is gone.
-    pub(crate) async fn kill(&mut self) -> Ended {
+    pub(crate) async fn kill(&mut self) -> LeftBehind {
         let members = Arc::clone(&self.members);
         match tokio::task::spawn_blocking(move || members.kill()).await {
             Ok(ended) => {
@@ -114,7 +114,7 @@ impl Tree {
                 ended
             }
             // The runtime is shutting down: `drop` does it.
-            Err(_) => Ended::default(),
+            Err(_) => LeftBehind::default(),
         }
     }
 }
@@ -136,9 +136,9 @@ impl Drop for Tree {
 }
 
 impl Members {
-    fn kill(&self) -> Ended {
+    fn kill(&self) -> LeftBehind {
         if wharf_failpoints::mistake("leave_child") {
-            return Ended::default();
+            return LeftBehind::default();
         }
         let deadline = Instant::now() + KILL_LIMIT;
         let mut killed: HashSet<(i32, u64)> = HashSet::new();
@@ -150,7 +150,7 @@ impl Members {
                 living.iter().filter(|process| !untouchable.contains(&(process.pid, process.start))).collect();
             if left.is_empty() || Instant::now() >= deadline {
                 let killed = killed.iter().filter(|it| Some(**it) != main).count();
-                return Ended { killed, survivors: living.len() };
+                return LeftBehind { killed, survivors: living.len() };
             }
             // The group dies in one step, which no fork in it outruns.
             if let Some((group, _)) = main

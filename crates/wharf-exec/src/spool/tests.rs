@@ -31,9 +31,9 @@ fn only_its_owner_reads_a_spool() {
     let dir = tempfile::tempdir().unwrap();
     let dir = dir.path().join("out");
     let spool = Spool::create(&dir, CALL, 100).unwrap();
-    let status = Status { id: CALL.into(), started_ms: 1_000, output: "call.txt".into(), ended: None };
+    let status = StatusFile { id: CALL.into(), started_ms: 1_000, output: "call.txt".into(), ended: None };
     status.write(&dir, true).unwrap();
     let mode = |path: &std::path::Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir), 0o700);
-    assert_eq!((mode(&dir.join(spool.name())), mode(&Status::path(&dir, CALL))), (0o600, 0o600));
+    assert_eq!((mode(&dir.join(spool.name())), mode(&StatusFile::path(&dir, CALL))), (0o600, 0o600));
 }

@@ -26,8 +26,8 @@ use super::cgroup::Cgroup;
 use super::signals::Children;
 use super::{control, descendants, piped, terminal};
 use crate::limits::{DRAIN, DRAIN_BYTES};
-use crate::spool::{Spool, Status};
-use crate::wire::{self, End, Ended, Request};
+use crate::spool::{Spool, StatusFile};
+use crate::wire::{self, CommandRequest, EndReport, HowEnded};
 
 const READ_BYTES: usize = 32 * 1024;
 /// Output that waits for the server. At the limit the pipe is not read: the command waits.
@@ -70,11 +70,11 @@ struct Keeper {
     /// Input that the server knows to be taken.
     told_taken: u64,
     directory: PathBuf,
-    status: Status,
+    status: StatusFile,
 }
 
 impl Keeper {
-    fn begin(request: &Request, control: &UnixStream, children: Children) -> io::Result<Self> {
+    fn begin(request: &CommandRequest, control: &UnixStream, children: Children) -> io::Result<Self> {
         let started = Instant::now();
         let directory = PathBuf::from(&request.output_dir);
         let sink = match request.background {
@@ -82,7 +82,7 @@ impl Keeper {
             None => Sink::Call(Spool::create(&directory, &request.id, request.output_max_bytes)?),
         };
         let output = sink.name().to_owned();
-        let status = Status { id: request.id.clone(), started_ms: now_ms(), output, ended: None };
+        let status = StatusFile { id: request.id.clone(), started_ms: now_ms(), output, ended: None };
         status.write(&directory, false)?;
         let mut server = Server::new(control)?;
         point("keeper.before_spawn");
@@ -115,9 +115,9 @@ impl Keeper {
         self.finish(end, strays, killed.survivors)
     }
 
-    fn finish(mut self, end: End, strays: usize, survivors: usize) -> io::Result<()> {
+    fn finish(mut self, end: HowEnded, strays: usize, survivors: usize) -> io::Result<()> {
         let kept_bytes = self.sink.finish();
-        let ended = Ended {
+        let ended = EndReport {
             at_ms: now_ms(),
             end,
             bytes: self.sink.total(),

@@ -1,11 +1,13 @@
 //! The server's end: starts the supervisor when the first command comes, and again where it was killed.
 
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+
+use tokio::net::UnixStream as Control;
 
 use super::{SUPERVISE, SupervisorProgram};
 use crate::wire;
@@ -51,6 +53,18 @@ impl Supervisor {
         let fresh = link.insert(self.start()?);
         fresh.send(&theirs)?;
         Ok(ours)
+    }
+
+    /// Starts a keeper with its first frame, and what goes with it; gives the keeper's control socket.
+    pub(crate) async fn begin(self: Arc<Self>, first: Vec<u8>, descriptors: Vec<OwnedFd>) -> io::Result<Control> {
+        let start = move || -> io::Result<UnixStream> {
+            let keeper = self.keeper()?;
+            let descriptors: Vec<BorrowedFd<'_>> = descriptors.iter().map(AsFd::as_fd).collect();
+            wire::send_all(&keeper, &first, &descriptors)?;
+            keeper.set_nonblocking(true)?;
+            Ok(keeper)
+        };
+        Control::from_std(tokio::task::spawn_blocking(start).await.map_err(io::Error::other)??)
     }
 
     fn start(&self) -> io::Result<Link> {

@@ -16,7 +16,7 @@ use super::cgroup::Cgroup;
 use super::descendants;
 use super::signals::{self, Children};
 use crate::limits::GRACE;
-use crate::wire::{self, End, First, Frames, Serve};
+use crate::wire::{self, First, Frames, HowEnded, Serve};
 
 /// Once the server is gone: between the request to end and the kill.
 const LAST_GRACE: Duration = Duration::from_millis(200);
@@ -78,15 +78,15 @@ struct Watch {
     main: i32,
     exit: Option<WaitStatus>,
     /// Why the tree was asked to end, and when it is killed.
-    ending: Option<(End, Instant)>,
+    ending: Option<(HowEnded, Instant)>,
 }
 
 impl Watch {
     /// `Some` once everything may be killed.
-    fn step(&mut self) -> Option<End> {
+    fn step(&mut self) -> Option<HowEnded> {
         if self.control.is_none() {
             match &mut self.ending {
-                None => self.end(End::Abandoned, LAST_GRACE),
+                None => self.end(HowEnded::Abandoned, LAST_GRACE),
                 Some((_, kill_at)) => *kill_at = (*kill_at).min(Instant::now() + LAST_GRACE),
             }
         }
@@ -96,14 +96,14 @@ impl Watch {
                 is_over.then_some(why)
             }
             (None, Some(exit)) => Some(match exit.terminating_signal() {
-                Some(signal) => End::Signalled { signal },
-                None => End::Exited { code: exit.exit_status().unwrap_or_default() },
+                Some(signal) => HowEnded::Signalled { signal },
+                None => HowEnded::Exited { code: exit.exit_status().unwrap_or_default() },
             }),
             (None, None) => None,
         }
     }
 
-    fn end(&mut self, why: End, grace: Duration) {
+    fn end(&mut self, why: HowEnded, grace: Duration) {
         descendants::ask(None);
         self.ending = Some((why, Instant::now() + grace));
     }
@@ -141,7 +141,7 @@ impl Watch {
         }
         while let Ok(Some((kind, _))) = self.frames.next() {
             if kind == wire::STOP && self.ending.is_none() {
-                self.end(End::Cancelled, GRACE);
+                self.end(HowEnded::Cancelled, GRACE);
             }
         }
     }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal};
 use tempfile::TempDir;
-use wharf_exec::{Recorded, recorded};
+use wharf_exec::recorded;
 use wharf_protocol::CallId;
 use wharf_testkit::process::processes_with;
 
@@ -92,7 +92,7 @@ impl Server {
         Instant::now()
     }
 
-    pub fn recorded(&self) -> Option<Recorded> {
+    pub fn recorded(&self) -> Option<wharf_protocol::RecordedCall> {
         recorded(&self.dir.path().join("out"), &CallId::from_bits(1), 30_000)
     }
 

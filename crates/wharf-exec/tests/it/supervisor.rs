@@ -35,7 +35,7 @@ fn nothing_survives_a_killed_server() {
     assert!(took < DEAD_WITHIN, "{took:?}");
     let recorded = server.recorded().unwrap();
     // The shell may still have told of a child that ended before it.
-    assert!(recorded.finished.is_none() && recorded.output.starts_with("ready\n"), "{recorded:?}");
+    assert!(recorded.outcome.is_none() && recorded.output.starts_with("ready\n"), "{recorded:?}");
 }
 
 #[test]
@@ -72,13 +72,12 @@ fn what_a_command_came_to_is_known_though_its_server_hung_and_died() {
     let (_, keeper) = server.helpers();
     server.signal(Signal::STOP);
     std::fs::write(server.work("go"), "").unwrap();
-    wait_for("the end to be written down", || server.recorded().is_some_and(|recorded| recorded.finished.is_some()));
+    wait_for("the end to be written down", || server.recorded().is_some_and(|recorded| recorded.outcome.is_some()));
     server.signal(Signal::KILL);
     let since = server.dead();
     server.all_gone(since, &[keeper]);
-    let finished = server.recorded().unwrap().finished.unwrap();
-    let wharf_exec::End::Exited(status) = finished.end else { panic!("{finished:?}") };
-    assert_eq!((finished.captured.text.as_str(), status.code()), ("ready\ndone\n", Some(3)));
+    let output = server.recorded().unwrap().outcome.unwrap().unwrap();
+    assert_eq!((output.result.as_str(), output.exit_code), ("ready\ndone\n[exit code 3]", Some(3)));
 }
 
 #[test]
@@ -91,7 +90,7 @@ fn a_killed_keeper_leaves_nothing_and_is_told() {
     let rest = server.read_all();
     assert!(rest.contains("its supervisor was killed") && rest.contains("ready"), "{rest}");
     server.all_gone(since, &[keeper]);
-    assert!(server.recorded().unwrap().finished.is_none());
+    assert!(server.recorded().unwrap().outcome.is_none());
 }
 
 #[test]

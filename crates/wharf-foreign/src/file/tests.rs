@@ -1,3 +1,5 @@
+//! Regular files up to a limit; pipes, devices, links and huge files refused.
+
 use std::path::PathBuf;
 
 use rustix::fs::{FileType, Mode};

@@ -6,7 +6,7 @@ use proptest::sample::{Index, select};
 use serde_json::Value;
 
 use super::super::catalogue::{Catalogue, TOOLS_MAX};
-use super::super::event_stream::EventStream;
+use super::super::event_stream::SseReader;
 use super::super::message;
 use wharf_tools::remote::result;
 
@@ -91,9 +91,9 @@ proptest! {
     #[test]
     fn events_are_the_same_wherever_they_are_cut(text in "(data: ?|event: ?|: |[ab\u{feff}]{0,3}|\r\n|\r|\n){0,30}", cut in any::<Index>()) {
         let bytes = text.as_bytes();
-        let whole = EventStream::default().push(bytes);
+        let whole = SseReader::default().push(bytes);
         let (before, after) = bytes.split_at(cut.index(bytes.len() + 1));
-        let mut stream = EventStream::default();
+        let mut stream = SseReader::default();
         let mut events = stream.push(before).unwrap();
         events.extend(stream.push(after).unwrap());
         prop_assert_eq!(Ok(events), whole);

@@ -8,9 +8,11 @@ use tempfile::TempDir;
 use wharf_protocol::mcp::{McpServer, McpServerState, McpStatus, NamedValue};
 use wharf_testkit::{wait_until, within};
 
+use wharf_protocol::{CallOutcome, ToolError};
+
 use super::super::{Mcp, McpConfig, McpSet, Remembered};
 use crate::testing::{Bench, program};
-use wharf_tools::{Home, Tool, ToolError, ToolOutput};
+use wharf_tools::{Home, Tool};
 
 const LIMIT: Duration = Duration::from_secs(20);
 
@@ -65,7 +67,7 @@ impl Lab {
         self.log().lines().filter(|line| line.starts_with("start ")).count()
     }
 
-    async fn call(&self, set: &McpSet, tool: &str, arguments: Value) -> Result<ToolOutput, ToolError> {
+    async fn call(&self, set: &McpSet, tool: &str, arguments: Value) -> CallOutcome {
         let (context, mut pieces, _cancel) = self.bench.context();
         let tool = tool_of(set, tool);
         let drain = async { while pieces.recv().await.is_some() {} };

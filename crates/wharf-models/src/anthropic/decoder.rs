@@ -118,6 +118,7 @@ impl Wire for Events {
             provider_data: provider_data.filter(|_| stop_reason != StopReason::Refusal),
             tool_calls,
             usage: said.usage,
+            cost: None,
         }
     }
 }

@@ -3,7 +3,6 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
-use wharf_protocol::content::text_of;
 use wharf_protocol::{Message, Role};
 
 /// Longest quotation of a tool's result.
@@ -131,7 +130,7 @@ pub(super) fn conversation(messages: &[Arc<Message>]) -> String {
     let mut text = "Summary by Wharf's demo model, which can only quote. The user asked, in this order:".to_owned();
     let prompts: Vec<&Arc<Message>> = messages.iter().filter(|message| message.role == Role::User).collect();
     for message in &prompts[prompts.len().saturating_sub(MAX_PROMPTS)..] {
-        let prompt = text_of(&message.content);
+        let prompt = super::said(message);
         let line: String = prompt.lines().next().unwrap_or_default().chars().take(200).collect();
         let _ = write!(text, "\n- {line}");
     }

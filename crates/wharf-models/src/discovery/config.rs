@@ -2,13 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::Arc;
 
 use reqwest::Url;
 
 use super::ResolveError;
-use super::providers::{HOSTED, Hosted, LOCAL};
+use super::presets::{PRESETS, Preset};
+use super::profile::{BadProfile, KeySource, PROFILES_MAX, Profile};
 use crate::demo::DemoModel;
-use crate::key::ApiKey;
 use wharf_protocol::model::Protocol;
 
 /// What discovery goes by. Libraries read no environment: it is passed in.
@@ -20,7 +21,10 @@ pub struct ModelsConfig {
     pub base_url: Option<String>,
     /// What the server of `base_url` speaks, or the provider of `model`; absent: chat completions, or what the provider is known for.
     pub protocol: Option<Protocol>,
-    pub api_key: Option<ApiKey>,
+    /// For the server of `base_url`, or the provider of `model`.
+    pub key: Option<Arc<dyn KeySource>>,
+    /// Providers that the user described, by their names.
+    pub profiles: BTreeMap<String, Profile>,
     /// In place of what is known of a model.
     pub context_tokens: Option<u64>,
     /// Longest time without anything of the reply, in milliseconds. Comments and empty chunks are nothing of it.
@@ -41,17 +45,20 @@ pub struct LocalServer {
 
 impl Default for ModelsConfig {
     fn default() -> Self {
-        let server =
-            |&(name, base_url): &(&str, &str)| LocalServer { name: name.to_owned(), base_url: base_url.to_owned() };
+        let server = |preset: &Preset| {
+            let base_url = preset.base_url.filter(|_| preset.is_local())?;
+            Some(LocalServer { name: preset.name.to_owned(), base_url: base_url.to_owned() })
+        };
         Self {
             model: None,
             base_url: None,
             protocol: None,
-            api_key: None,
+            key: None,
+            profiles: BTreeMap::new(),
             context_tokens: None,
             model_idle_ms: 300_000,
             environment: BTreeMap::new(),
-            local_servers: LOCAL.iter().map(server).collect(),
+            local_servers: PRESETS.iter().filter_map(server).collect(),
         }
     }
 }
@@ -63,7 +70,8 @@ impl fmt::Debug for ModelsConfig {
             .field("model", &self.model)
             .field("base_url", &self.base_url.as_ref().map(|_| "..."))
             .field("protocol", &self.protocol)
-            .field("api_key", &self.api_key)
+            .field("key", &self.key.as_ref().map(|key| key.setting()))
+            .field("profiles", &self.profiles)
             .field("context_tokens", &self.context_tokens)
             .field("model_idle_ms", &self.model_idle_ms)
             .field("local_servers", &self.local_servers)
@@ -72,6 +80,15 @@ impl fmt::Debug for ModelsConfig {
 }
 
 impl ModelsConfig {
+    /// Whether every profile can be used as it is written. Keys are not looked at: one may come later.
+    pub fn check(&self) -> Result<(), BadProfile> {
+        if self.profiles.len() > PROFILES_MAX {
+            let name = self.profiles.keys().nth(PROFILES_MAX).cloned().unwrap_or_default();
+            return Err(BadProfile { name, field: None, reason: format!("is one too many: {PROFILES_MAX} at most") });
+        }
+        self.profiles.iter().try_for_each(|(name, profile)| profile.check(name))
+    }
+
     /// The local servers, Ollama's where its own variable puts it.
     pub(super) fn servers(&self) -> Vec<LocalServer> {
         let mut servers = self.local_servers.clone();
@@ -91,18 +108,17 @@ impl ModelsConfig {
 
 /// The model or the server that somebody set.
 #[derive(Debug, Clone)]
-pub(super) struct Explicit {
+pub(super) struct Set {
     pub provider: String,
     pub name: Option<String>,
     pub base_url: Option<Url>,
     pub protocol: Option<Protocol>,
-    pub key: Option<ApiKey>,
 }
 
 /// What a server is called that was set by its URL alone.
 const UNNAMED: &str = "custom";
 
-impl Explicit {
+impl Set {
     pub(super) fn of(config: &ModelsConfig) -> Result<Option<Self>, ResolveError> {
         let model = config.model.as_deref().map(str::trim).filter(|model| !model.is_empty());
         let protocol = config.protocol;
@@ -122,23 +138,7 @@ impl Explicit {
                 _ => (model, None),
             },
         };
-        // A provider's own key follows its name to another URL: both were named on purpose.
-        let key = config.api_key.clone().or_else(|| {
-            let hosted = HOSTED.iter().find(|hosted| hosted.name == provider)?;
-            config.variable(hosted.key_variable).map(ApiKey::new)
-        });
-        Ok(Some(Self { provider: provider.to_owned(), name: name.map(str::to_owned), base_url, protocol, key }))
-    }
-}
-
-/// Where a provider's requests go: `<NAME>_BASE_URL`, or its own place.
-pub(super) fn hosted_base_url(hosted: &Hosted, protocol: Protocol, config: &ModelsConfig) -> Result<Url, ResolveError> {
-    let variable = format!("{}_BASE_URL", hosted.name.to_uppercase());
-    match config.variable(&variable) {
-        Some(url) => {
-            parse_base_url(url, protocol).map_err(|error| ResolveError::Misconfigured(format!("{variable}: {error}")))
-        }
-        None => parse_base_url(hosted.base_url, protocol).map_err(ResolveError::Misconfigured),
+        Ok(Some(Self { provider: provider.to_owned(), name: name.map(str::to_owned), base_url, protocol }))
     }
 }
 

@@ -1,6 +1,5 @@
 //! Which models there are, with servers that answer on this machine.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -10,9 +9,12 @@ use axum::routing::get;
 use expect_test::expect;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
+use wharf_protocol::model::Protocol;
 
 use super::config::parse_base_url;
+use super::profile::Variable;
 use super::*;
+use crate::key::ApiKey;
 
 /// A local server that lists `body`, and how often it was asked.
 async fn serving(tasks: &mut JoinSet<()>, status: StatusCode, body: &'static str) -> (String, Arc<AtomicUsize>) {
@@ -54,6 +56,8 @@ async fn id_of(models: &Models, id: Option<&str>) -> String {
     }
 }
 
+const WAIT: Duration = Duration::from_secs(5);
+
 const OLLAMA: &str =
     r#"{"object":"list","data":[{"id":"nomic-embed-text:latest"},{"id":"qwen3:latest"},{"id":"gpt-oss:20b"}]}"#;
 
@@ -63,7 +67,7 @@ async fn without_anything_there_is_the_demo() {
     let models = Models::discover(ModelsConfig { local_servers: vec![server("ollama", &gone)], ..config(&[]) });
     assert_eq!(id_of(&models, None).await, "demo/demo");
     assert_eq!(id_of(&models, Some("demo")).await, "demo/demo");
-    let list = models.list().await;
+    let list = models.list(WAIT).await;
     let rows: Vec<String> = list
         .providers
         .iter()
@@ -81,6 +85,10 @@ async fn without_anything_there_is_the_demo() {
         mistral false 0: MISTRAL_API_KEY is not set
         xai false 0: XAI_API_KEY is not set
         gemini false 0: GEMINI_API_KEY is not set
+        together false 0: TOGETHER_API_KEY is not set
+        fireworks false 0: FIREWORKS_API_KEY is not set
+        azure false 0: providers.azure.base_url: every customer has an address of their own: set it, or the variable AZURE_BASE_URL
+        github false 0: GITHUB_TOKEN is not set
         ollama false 0: nothing listens on HOST
         demo true 1: built in; not a language model
     "#]]
@@ -95,7 +103,7 @@ async fn keys_come_before_local_servers() {
     let with_key = config(&[("GROQ_API_KEY", "gsk"), ("OPENAI_API_KEY", " ")]);
     let models = Models::discover(ModelsConfig { local_servers: local_servers.clone(), ..with_key });
     let default = models.default_model().await.unwrap();
-    assert_eq!((default.id.as_str(), default.reason.as_str()), ("groq/llama-3.3-70b-versatile", "GROQ_API_KEY is set"));
+    assert_eq!((default.id.as_str(), default.reason.as_str()), ("groq/openai/gpt-oss-120b", "GROQ_API_KEY is set"));
     assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(131_072));
     assert_eq!(id_of(&models, Some("groq/any/name")).await, "groq/any/name");
     assert_eq!(id_of(&models, Some("openai/gpt-5")).await, "error: openai needs a key: set OPENAI_API_KEY");
@@ -166,9 +174,9 @@ async fn what_was_set_comes_first() {
         Models::discover(ModelsConfig {
             model: model.map(str::to_owned),
             base_url: base_url.map(str::to_owned),
-            api_key: Some(ApiKey::new("sk-hidden")),
+            key: Some(Arc::new(Variable { name: "KEY".to_owned(), value: Some(ApiKey::new("sk-hidden")) })),
             context_tokens: Some(77),
-            ..config(&[("MISTRAL_API_KEY", "mistral-secret")])
+            ..config(&[("MISTRAL_API_KEY", "mistral-secret"), ("MISTRAL_BASE_URL", &gone)])
         })
     };
     let models = set(Some("openai/tiny"), Some(&gone));
@@ -177,7 +185,7 @@ async fn what_was_set_comes_first() {
     assert_eq!(id_of(&models, Some("openai")).await, "openai/tiny");
     assert_eq!(id_of(&models, Some("mistral")).await, "mistral/mistral-small-latest");
     assert_eq!(models.resolve(None).await.unwrap().context_tokens(), Some(77));
-    let list = models.list().await;
+    let list = models.list(WAIT).await;
     assert_eq!(list.providers.iter().filter(|row| row.name == "openai").count(), 1);
     assert_eq!(list.providers[0].base_url.as_deref(), Some(format!("{gone}/v1").as_str()));
     assert!(list.providers[0].models[0].is_default && list.providers[0].available);
@@ -185,7 +193,7 @@ async fn what_was_set_comes_first() {
     assert!(!shown.contains("sk-hidden") && !shown.contains("mistral-secret"), "{shown}");
 
     assert_eq!(id_of(&set(Some("tiny"), Some(&gone)), None).await, "custom/tiny");
-    assert_eq!(id_of(&set(Some("xai"), None), None).await, "xai/grok-4-1-fast-non-reasoning");
+    assert_eq!(id_of(&set(Some("xai"), None), None).await, "xai/grok-4.7");
     assert_eq!(id_of(&set(Some("demo"), None), None).await, "demo/demo");
     assert!(
         id_of(&set(Some("nonsense"), None), None)
@@ -244,38 +252,6 @@ fn ollama_is_where_its_variable_says() {
     assert_eq!(at("https://box/"), "https://box/v1");
 }
 
-#[test]
-fn sizes_of_well_known_families() {
-    let sizes: BTreeMap<&str, Option<u64>> =
-        ["gpt-5-mini", "openai/gpt-4o", "o1", "o1x", "gpt-5000", "gemini-2.5-flash", "gpt-oss:120b", "qwen3:8b"]
-            .into_iter()
-            .map(|name| (name, context::of(name)))
-            .collect();
-    expect![[r#"
-        {
-            "gemini-2.5-flash": Some(
-                1048576,
-            ),
-            "gpt-5-mini": Some(
-                400000,
-            ),
-            "gpt-5000": None,
-            "gpt-oss:120b": Some(
-                131072,
-            ),
-            "o1": Some(
-                200000,
-            ),
-            "o1x": None,
-            "openai/gpt-4o": Some(
-                128000,
-            ),
-            "qwen3:8b": None,
-        }
-    "#]]
-    .assert_debug_eq(&sizes);
-}
-
 #[tokio::test]
 async fn gemini_lists_its_models_in_its_own_way() {
     let list = r#"{"models": [
@@ -293,8 +269,7 @@ async fn gemini_lists_its_models_in_its_own_way() {
 fn openai_itself_is_asked_by_responses_and_a_stand_in_is_not() {
     let spoken = |variables: &[(&str, &str)], protocol: Option<Protocol>| {
         let set = ModelsConfig { model: Some("openai/gpt-5".to_owned()), protocol, ..config(variables) };
-        let openai = super::HOSTED.iter().find(|hosted| hosted.name == "openai").unwrap();
-        Models::discover(set).hosted_protocol(openai)
+        Models::discover(set).account("openai").unwrap().protocol
     };
     let elsewhere = [("OPENAI_BASE_URL", "http://127.0.0.1:8000/v1")];
     assert_eq!(spoken(&[], None), Protocol::Responses);
@@ -302,4 +277,101 @@ fn openai_itself_is_asked_by_responses_and_a_stand_in_is_not() {
     assert_eq!(spoken(&elsewhere, None), Protocol::Openai);
     assert_eq!(spoken(&elsewhere, Some(Protocol::Responses)), Protocol::Responses);
     assert_eq!(spoken(&[], Some(Protocol::Openai)), Protocol::Openai);
+}
+
+fn profile(base_url: &str, preset: Option<&str>) -> Profile {
+    Profile { base_url: Some(base_url.to_owned()), preset: preset.map(str::to_owned), ..Profile::default() }
+}
+
+fn with(profiles: Vec<(&str, Profile)>, environment: &[(&str, &str)]) -> Models {
+    let profiles = profiles.into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
+    Models::discover(ModelsConfig { profiles, ..config(environment) })
+}
+
+#[test]
+fn a_provider_that_was_not_reached_is_shown_by_what_is_known_of_it() {
+    let models = Models::discover(config(&[("ANTHROPIC_API_KEY", "x"), ("XAI_API_KEY", "x")]));
+    let row = models.row(models.account("anthropic").unwrap(), None, "anthropic/claude-sonnet-5-5");
+    let shown: Vec<String> = row
+        .models
+        .iter()
+        .filter(|model| model.id.contains("sonnet-5-5") || model.id.contains("haiku-5-5"))
+        .map(|model| {
+            let price = model.price.map(|price| (price.input, price.above.map(|step| step.prompt_tokens)));
+            format!("{} {} {:?} {price:?} {:?}", model.id, model.is_default, model.context_tokens, model.origin)
+        })
+        .collect();
+    expect![[r#"
+        anthropic/claude-sonnet-5-5 true Some(1000000) Some((2000000, None)) Some(Catalogue)
+        anthropic/claude-haiku-5-5 false Some(1000000) Some((100000, Some(100000))) Some(Catalogue)"#]]
+    .assert_eq(&shown.join("\n"));
+    assert!(row.available && row.listed_at.is_none() && row.models.len() > 10);
+    // What is asked of a model stays below the step from which on all of a request costs more.
+    let window = |id: &str| ModelSource::context_tokens(&models, id);
+    assert_eq!(window("anthropic/claude-sonnet-5-5"), Some(1_000_000));
+    assert_eq!(window("anthropic/claude-haiku-5-5"), Some(100_000));
+    assert_eq!(window("xai/grok-4.7"), Some(200_000));
+    // Elsewhere the price is another; the model is the same.
+    assert_eq!(window("openrouter/x-ai/grok-4.7"), Some(500_000));
+    assert!(models.account("openrouter").unwrap().price("x-ai/grok-4.7").is_none());
+}
+
+#[tokio::test]
+async fn a_routers_list_says_what_its_models_take_and_cost() {
+    let list = r#"{"data": [
+        {"id": "maker/large", "context_length": 1000000, "architecture": {"input_modalities": ["text", "image"]},
+         "top_provider": {"context_length": 200000, "max_completion_tokens": 32000},
+         "pricing": {"prompt": "0.0000025", "completion": "0.00001", "input_cache_read": "0.000000015"}},
+        {"id": "maker/auto", "context_length": 2000000, "pricing": {"prompt": "-1", "completion": "-1"}},
+        {"id": "maker/odd", "context_length": "many", "pricing": {"prompt": 3}, "top_provider": null}
+    ]}"#;
+    let mut tasks = JoinSet::new();
+    let (url, asked) = serving(&mut tasks, StatusCode::OK, list).await;
+    let said = ModelSettings { context_tokens: Some(64_000), ..ModelSettings::default() };
+    let profile = Profile {
+        models: [("maker/odd".to_owned(), said)].into(),
+        key: Some(Arc::new(Variable { name: "KEY".to_owned(), value: Some(ApiKey::new("x")) })),
+        ..profile(&format!("{url}/v1"), Some("openrouter"))
+    };
+    let models = with(vec![("router", profile)], &[]);
+    let row = models.list(WAIT).await.providers.remove(0);
+    assert!(row.listed_at.is_some() && row.available, "{row:?}");
+    let shown: Vec<String> = row
+        .models
+        .iter()
+        .map(|model| {
+            let price = model.price.map(|price| (price.input, price.output, price.cache_read, price.source));
+            let ModelInfo { id, context_tokens, output_tokens, images, origin, .. } = model;
+            format!("{id} {context_tokens:?} {output_tokens:?} {images:?} {price:?} {origin:?}")
+        })
+        .collect();
+    expect![[r#"
+        router/openrouter/auto None None None None Some(Configuration)
+        router/maker/odd Some(64000) None None None Some(Listed)
+        router/maker/large Some(200000) Some(32000) Some(true) Some((2500000, 10000000, Some(15000), Provider)) Some(Listed)
+        router/maker/auto Some(2000000) None None None Some(Listed)"#]].assert_eq(&shown.join("\n"));
+    models.list(WAIT).await;
+    assert_eq!(asked.load(Ordering::Relaxed), 1, "a list is kept for a while");
+    assert_eq!(models.window("router/maker/large").await, Some(200_000));
+    assert_eq!(models.window("router/maker/odd").await, Some(64_000));
+}
+
+#[tokio::test]
+async fn a_window_is_the_users_word_then_the_servers_then_what_is_known() {
+    let mut tasks = JoinSet::new();
+    let (url, _) = serving(&mut tasks, StatusCode::OK, r#"{"data":[{"id":"gpt-5","max_model_len":9000}]}"#).await;
+    let gone = nowhere().await;
+    let stated = Profile { context_tokens: Some(5_000), ..profile(&url, None) };
+    let profiles = vec![("plain", profile(&url, None)), ("stated", stated), ("gone", profile(&gone, None))];
+    let all = ModelsConfig { context_tokens: Some(77), ..config(&[]) };
+    let profiles = profiles.into_iter().map(|(name, profile)| (name.to_owned(), profile)).collect();
+    let models = Models::discover(ModelsConfig { profiles, ..all });
+    assert_eq!(models.window("plain/gpt-5").await, Some(9_000));
+    assert_eq!(models.window("stated/gpt-5").await, Some(5_000));
+    assert_eq!(models.window("gone/gpt-5").await, Some(272_000));
+    assert_eq!(
+        models.window("gone/unheard-of").await,
+        None,
+        "what is set for the implicit provider is no word on a profile"
+    );
 }

@@ -5,7 +5,7 @@
 //! request above its window loses its beginning without a word.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -15,10 +15,11 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::{Instant, timeout};
 
-use super::config::Explicit;
-use super::probe::Probes;
-use crate::http::{Endpoint, Transport, read_at_most};
-use crate::remote::{bearer, below};
+use super::account::Account;
+use crate::catalogue;
+use crate::http::{Endpoint, read_at_most};
+use crate::key::ApiKey;
+use crate::remote::below;
 
 /// For all questions about one model together. A server that takes longer is not waited for.
 const LIMIT: Duration = Duration::from_millis(1_500);
@@ -66,15 +67,21 @@ impl Windows {
         self.kept.lock().unwrap_or_else(PoisonError::into_inner).get(id).and_then(|kept| kept.tokens)
     }
 
-    /// What the server at `base_url` says of its model `name`; asked again only once the last answer is old.
-    pub(super) async fn ask(&self, id: &str, server: Server<'_>, name: &str) -> Option<u64> {
+    /// What the provider says of its model `name`; asked again only once the last answer is old.
+    pub(super) async fn ask(&self, id: &str, account: &Account, name: &str) -> Option<u64> {
         {
             let kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
             if let Some(kept) = kept.get(id).filter(|kept| kept.until > Instant::now()) {
                 return kept.tokens;
             }
         }
-        let told = timeout(LIMIT, server.told(name)).await.unwrap_or(None);
+        let told = async {
+            let base_url = account.base_url.as_ref().ok()?;
+            // Only what is at hand: asked for its window, a provider has its key already, or wants none.
+            let key = account.key(None).await.ok()?;
+            Server { account, base_url, key: key.as_ref() }.told(name).await
+        };
+        let told = timeout(LIMIT, told).await.unwrap_or(None);
         let holds = if told.is_some_and(|told| !told.is_settled) { UNSETTLED_FOR } else { FRESH_FOR };
         let tokens = told.map(|told| told.tokens);
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -88,12 +95,10 @@ impl Windows {
 
 /// A model server that can be asked.
 #[derive(Clone, Copy)]
-pub(super) struct Server<'a> {
-    pub(super) transport: &'a Arc<Transport>,
-    pub(super) probes: &'a Probes,
-    pub(super) base_url: &'a Url,
-    /// Where it was set, and not found on this machine: its list of models has not been looked at.
-    pub(super) set: Option<&'a Explicit>,
+struct Server<'a> {
+    account: &'a Account,
+    base_url: &'a Url,
+    key: Option<&'a ApiKey>,
 }
 
 impl Server<'_> {
@@ -106,16 +111,20 @@ impl Server<'_> {
                 false => (None, None, None),
             }
         };
-        let (listed, (slot, ollama, studio)) = tokio::join!(self.listed(name), near);
+        let (listed, (slot, ollama, studio)) = tokio::join!(self.listed(name, is_near), near);
         let settled = |tokens| Told { tokens, is_settled: true };
         // What says how it was started says more than a list.
         let told = slot.map(settled).or(ollama).or(studio.map(settled)).or(listed.map(settled));
         told.filter(|told| WINDOWS.contains(&told.tokens))
     }
 
-    async fn listed(self, name: &str) -> Option<u64> {
-        let found = self.probes.explicit(self.set?, self.base_url).await.ok()?;
-        found.model(name)?.context_tokens
+    async fn listed(self, name: &str, is_near: bool) -> Option<u64> {
+        // A long way for what is known: a new session's first words would wait for it.
+        let listed = match is_near || catalogue::window(name).is_none() {
+            true => self.account.list().await,
+            false => self.account.last_list()?,
+        };
+        listed.outcome.ok()?.model(name)?.context_tokens
     }
 
     /// llama.cpp, of each of its slots.
@@ -146,13 +155,13 @@ impl Server<'_> {
     }
 
     async fn get<T: DeserializeOwned>(self, path: &[&str]) -> Option<T> {
-        let response = self.transport.get(&self.endpoint(path)?, LIMIT).await.ok()?;
+        let response = self.account.transport.get(&self.endpoint(path)?, LIMIT).await.ok()?;
         read(response).await
     }
 
     async fn post<T: DeserializeOwned>(self, path: &[&str], name: &str) -> Option<T> {
         let body = Bytes::from(json!({ "model": name }).to_string());
-        let response = self.transport.post(&self.endpoint(path)?, body, LIMIT).await.ok()?;
+        let response = self.account.transport.post(&self.endpoint(path)?, body, LIMIT).await.ok()?;
         read(response).await
     }
 
@@ -167,8 +176,8 @@ impl Server<'_> {
         {
             segments.pop();
         }
-        let key = bearer(self.set.and_then(|set| set.key.as_ref())).ok()?;
-        Some(Endpoint::new(below(&root, path), key))
+        let headers = self.account.headers(self.key).ok()?;
+        Some(Endpoint::new(below(&root, path), headers))
     }
 }
 

@@ -94,7 +94,7 @@ impl Wire for Chunks {
         let tools = said.calls.tools();
         let calls = calls.into_iter().enumerate();
         let tool_calls = calls.map(|(at, call)| proposed(call, cut && at == last, tools)).collect();
-        ModelReply { stop_reason, announces_call, tool_calls, usage: said.usage, provider_data }
+        ModelReply { stop_reason, announces_call, tool_calls, usage: said.usage, cost: None, provider_data }
     }
 }
 

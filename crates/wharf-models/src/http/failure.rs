@@ -83,6 +83,20 @@ pub(crate) fn chain(error: &reqwest::Error) -> String {
     one_line(&text, MAX_MESSAGE_CHARS)
 }
 
+/// Why a proxy opens no way to the server, where that is what failed and asking again is of no use.
+pub(crate) fn tunnel(error: &reqwest::Error) -> Option<&'static str> {
+    let mut next = std::error::Error::source(error);
+    while let Some(cause) = next {
+        // The library's own words: it shows no other sign of it.
+        match cause.to_string().strip_prefix("tunnel error: ") {
+            Some("proxy authorization required") => return Some("it wants a user and a password"),
+            Some("unsuccessful") => return Some("it does not let the connection through"),
+            _ => next = cause.source(),
+        }
+    }
+    None
+}
+
 /// The provider's wish, in milliseconds: `retry-after-ms`, or `Retry-After` in seconds or as a date.
 pub(crate) fn retry_after_ms(headers: &HeaderMap, now: Timestamp) -> Option<u64> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
@@ -226,6 +240,28 @@ impl Report {
         ModelErrorKind::ContextOverflow { limit, asked: asked.filter(|asked| limit.is_none_or(|limit| *asked > limit)) }
     }
 
+    /// Whether it is the model that is not there, and not what the request says.
+    fn is_unknown_model(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_lowercase();
+        let is_missing = ["not found", "does not exist", "not exist", "end of its life"];
+        self.has_code(&["model_not_found", "invalid_model"])
+            || (self.has_code(&["not_found_error"]) && message.starts_with("model:"))
+            || (message.contains("model") && is_missing.iter().any(|words| message.contains(words)))
+            || ["invalid model", "is not a valid model", "unknown model", "supported api model names are"]
+                .iter()
+                .any(|words| message.contains(words))
+    }
+
+    /// Whether nothing of an API is there at all: what web servers say of a path that they do not know.
+    fn is_no_api(&self) -> bool {
+        let message = self.message.as_deref().unwrap_or_default().to_lowercase();
+        message.is_empty()
+            || message.trim_end_matches('.') == "not found"
+            || ["404", "no such path", "cannot post", "no route", "resource not found"]
+                .iter()
+                .any(|words| message.contains(words))
+    }
+
     fn is_key_refused(&self) -> bool {
         self.has_code(&["invalid_api_key", "api_key_invalid", "authentication_error", "permission_denied"])
             || self.says(&["incorrect api key", "invalid api key", "api key not valid", "api key is invalid"])
@@ -272,6 +308,8 @@ fn kind_of_status(status: u16, report: &Report) -> ModelErrorKind {
         501 => ModelErrorKind::Refused,
         400..=499 if report.is_overflow(Some(status)) => report.overflow(),
         400..=499 if report.is_key_refused() => ModelErrorKind::Unauthorized,
+        400 | 404 if report.is_unknown_model() => ModelErrorKind::NoSuchModel,
+        404 | 405 if report.is_no_api() => ModelErrorKind::NoApi,
         500..=599 if report.is_overflow(Some(status)) => report.overflow(),
         500..=599 if report.is_never_taken() => ModelErrorKind::Refused,
         500..=599 => ModelErrorKind::Overloaded,

@@ -94,6 +94,7 @@ impl Wire for Chunks {
             announces_call: matches!(reason, "tool_calls" | "function_call" | "tool_use"),
             tool_calls: said.calls.finish(stop_reason == StopReason::MaxTokens),
             usage: said.usage,
+            cost: said.cost,
             provider_data: (!provider_data.is_empty()).then_some(Value::Object(provider_data)),
         }
     }
@@ -113,6 +114,7 @@ impl Chunks {
         if chunk.choices.0.is_none() && (chunk.object.0 == "error" || chunk.kind.0 == "error") {
             return Err(failure::in_stream(chunk.message.map_or("", RawValue::get)));
         }
+        said.cost = chunk.usage.and_then(wire::WireUsage::cost).or(said.cost);
         if let Some(usage) = chunk.usage.and_then(wire::WireUsage::counted) {
             said.counted(usage);
         }

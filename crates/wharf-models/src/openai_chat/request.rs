@@ -34,7 +34,7 @@ impl Serialize for Body<'_> {
         let Self { origin, model, request, dialect, images, effort } = *self;
         let mut body = serializer.serialize_struct("Body", 7)?;
         body.serialize_field("model", model)?;
-        body.serialize_field("messages", &Messages { origin, request, images })?;
+        body.serialize_field("messages", &Messages { origin, request, images, reasoning: dialect.reasoning })?;
         if !request.tools.is_empty() {
             body.serialize_field("tools", &Tools(&request.tools))?;
         }
@@ -62,6 +62,8 @@ struct Messages<'a> {
     origin: &'a Origin,
     request: &'a ModelRequest,
     images: bool,
+    /// With each of the model's messages, also where it is empty.
+    reasoning: bool,
 }
 
 impl Serialize for Messages<'_> {
@@ -84,7 +86,7 @@ impl Serialize for Messages<'_> {
                     list.serialize_element(&WireMessage { content: Some(content), ..WireMessage::of("user") })?;
                 }
                 Role::Assistant => {
-                    if let Some(message) = assistant(message, self.origin) {
+                    if let Some(message) = assistant(message, self.origin, self.reasoning) {
                         list.serialize_element(&message)?;
                     }
                 }
@@ -112,7 +114,7 @@ fn from_tools<'a>(images: &'a [&'a ContentBlock]) -> WireMessage<'a> {
 }
 
 /// `None` for a message that says nothing: some providers refuse it.
-fn assistant<'a>(message: &'a Message, origin: &Origin) -> Option<WireMessage<'a>> {
+fn assistant<'a>(message: &'a Message, origin: &Origin, reasoning: bool) -> Option<WireMessage<'a>> {
     let says_something = message.content.iter().any(|block| block.as_text().is_none_or(|text| !text.is_empty()));
     if !says_something && message.tool_calls.is_empty() {
         return None;
@@ -125,7 +127,7 @@ fn assistant<'a>(message: &'a Message, origin: &Origin) -> Option<WireMessage<'a
     let wants_reasoning = ours.and_then(|data| data.get("reasoning_content")).is_some();
     Some(WireMessage {
         content,
-        reasoning_content: wants_reasoning.then_some(message.reasoning.as_str()),
+        reasoning_content: wants_reasoning.then_some(message.reasoning.as_str()).or(reasoning.then_some("")),
         reasoning_details: ours.and_then(|data| data.get("reasoning_details")),
         tool_calls: message.tool_calls.iter().map(|call| WireCall::of(call, origin)).collect(),
         ..WireMessage::of("assistant")

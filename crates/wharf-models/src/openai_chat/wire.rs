@@ -9,7 +9,8 @@ use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
-use wharf_protocol::Usage;
+use wharf_protocol::cost::PriceSource;
+use wharf_protocol::{CallCost, Usage};
 
 use crate::reply::lenient::{Count, Id, Index, Text, no_map, no_value, null_is_default, object_or_default};
 
@@ -110,6 +111,21 @@ pub(super) struct WireUsage {
     /// DeepSeek's and Moonshot's names for the cached ones.
     prompt_cache_hit_tokens: Count,
     cached_tokens: Count,
+    /// OpenRouter's: dollars.
+    cost: Dollars,
+}
+
+/// Money in billionths, where it is a number that can be some.
+#[derive(Debug, Default, Clone, Copy)]
+struct Dollars(Option<u64>);
+
+impl<'de> Deserialize<'de> for Dollars {
+    fn deserialize<D: serde::Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let dollars = Value::deserialize(from)?.as_f64().filter(|dollars| (0.0..1e6).contains(dollars));
+        // Below a million dollars every billionth is a whole number.
+        let nano_usd = dollars.map(|dollars| (dollars * 1e9).round() as u64);
+        Ok(Self(nano_usd))
+    }
 }
 
 #[derive(Debug, Default, Clone, Copy, Deserialize)]
@@ -126,6 +142,10 @@ struct CompletionDetails {
 }
 
 impl WireUsage {
+    pub(super) fn cost(self) -> Option<CallCost> {
+        self.cost.0.map(|nano_usd| CallCost { nano_usd, source: PriceSource::Provider })
+    }
+
     /// `None` where the server only filled in the field.
     pub(super) fn counted(self) -> Option<Usage> {
         let (prompt_tokens, completion_tokens) = (self.prompt_tokens.0, self.completion_tokens.0);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use wharf_foreign::json::Joined;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
-use wharf_protocol::{ToolSpec, Usage};
+use wharf_protocol::{CallCost, ToolSpec, Usage};
 
 use super::MAX_REPLY_BYTES;
 use super::calls::{Calls, MAX_CALLS, Piece, TooManyCalls};
@@ -28,6 +28,8 @@ pub(crate) struct Said {
     pub(crate) progress: Progress,
     pub(crate) calls: Calls,
     pub(crate) usage: Option<Usage>,
+    /// What the provider says that it takes for the reply.
+    pub(crate) cost: Option<CallCost>,
     /// Text, reasoning or a call came.
     pub(crate) something: bool,
     /// The model said why it stopped.

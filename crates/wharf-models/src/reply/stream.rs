@@ -59,7 +59,7 @@ struct Running<W> {
 }
 
 /// How the body came to its end.
-enum End {
+enum BodyEnd {
     /// As HTTP ends one, or behind `[DONE]`.
     Complete,
     /// Before that.
@@ -104,7 +104,7 @@ impl<W: Wire> ReplyStream<W> {
     /// The connection's own task hands over one piece at a time, even where one read of the socket brought many. So
     /// whoever got a piece lets that task run once before it delivers: a fast server's deltas then leave together, and
     /// a slow one's are held for one pass of the scheduler.
-    fn read(&mut self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<End> {
+    fn read(&mut self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<BodyEnd> {
         let before = self.gathered;
         while self.gathered < MAX_PIECES_AT_ONCE {
             match running.body.as_mut().poll_next(cx) {
@@ -112,20 +112,20 @@ impl<W: Wire> ReplyStream<W> {
                     self.gathered += 1;
                     running.moved = true;
                     if let Err(error) = running.decoder.feed(&piece, &mut self.ready) {
-                        return Some(End::Bad(error));
+                        return Some(BodyEnd::Bad(error));
                     }
                 }
                 Poll::Ready(Some(Err(error))) => {
                     let message = format!("the connection to {} broke: {}", self.place, failure::chain(&error));
-                    return Some(End::Broken(failed(ModelErrorKind::Connection, message)));
+                    return Some(BodyEnd::Broken(failed(ModelErrorKind::Connection, message)));
                 }
-                Poll::Ready(None) => return Some(End::Complete),
+                Poll::Ready(None) => return Some(BodyEnd::Complete),
                 Poll::Pending if self.gathered > before => {
                     cx.waker().wake_by_ref();
                     return None;
                 }
                 // The end of the body was looked for, so that the connection can serve the next request.
-                Poll::Pending if running.decoder.progress() == Progress::Done => return Some(End::Complete),
+                Poll::Pending if running.decoder.progress() == Progress::Done => return Some(BodyEnd::Complete),
                 Poll::Pending if self.ready.is_empty() => {
                     self.gathered = 0;
                     return self.wait(running, cx);
@@ -143,7 +143,7 @@ impl<W: Wire> ReplyStream<W> {
         None
     }
 
-    fn wait(&self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<End> {
+    fn wait(&self, running: &mut Running<W>, cx: &mut Context<'_>) -> Option<BodyEnd> {
         let steps = running.decoder.steps();
         let moved = std::mem::take(&mut running.moved);
         let has_advanced = std::mem::replace(&mut running.steps, steps) != steps;
@@ -154,15 +154,15 @@ impl<W: Wire> ReplyStream<W> {
         }
         running.deadline.as_mut().poll(cx).is_ready().then(|| {
             let message = format!("{} sent nothing of the reply for {} ms", self.place, self.idle.as_millis());
-            End::Broken(failed(ModelErrorKind::Timeout, message))
+            BodyEnd::Broken(failed(ModelErrorKind::Timeout, message))
         })
     }
 
-    fn finish(&mut self, running: Running<W>, end: End) -> Result<Delta, ModelError> {
+    fn finish(&mut self, running: Running<W>, end: BodyEnd) -> Result<Delta, ModelError> {
         let outcome = match end {
-            End::Complete => running.decoder.end(&mut self.ready),
-            End::Broken(cause) => running.decoder.broken(cause),
-            End::Bad(error) => Err(error),
+            BodyEnd::Complete => running.decoder.end(&mut self.ready),
+            BodyEnd::Broken(cause) => running.decoder.broken(cause),
+            BodyEnd::Bad(error) => Err(error),
         };
         match outcome {
             Ok(mut reply) => {

@@ -73,7 +73,7 @@ impl Wire for Events {
             _ => StopReason::EndTurn,
         };
         let (tool_calls, provider_data) = finished(self.items, said.calls.tools(), reason.is_some());
-        ModelReply { stop_reason, announces_call: false, tool_calls, usage: said.usage, provider_data }
+        ModelReply { stop_reason, announces_call: false, tool_calls, usage: said.usage, cost: None, provider_data }
     }
 }
 

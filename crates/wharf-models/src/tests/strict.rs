@@ -45,7 +45,11 @@ pub(super) async fn place((protocol, name): (Protocol, &str)) -> Place {
         name: name.to_owned(),
         base_url: server.url().parse().unwrap(),
         key: Some(ApiKey::new(KEY)),
+        key_header: None,
+        headers: reqwest::header::HeaderMap::new(),
         context_tokens: None,
+        output_tokens: None,
+        images: true,
         idle: Duration::from_secs(20),
     };
     let transport = Arc::new(Transport::default());

@@ -10,9 +10,9 @@ use crate::permission::{Grant, Permission, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
-    ApiError, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, ForkedFrom, MessageId, Mode,
-    PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus, StopReason,
-    TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
+    ApiError, CallCost, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Cost, ForkedFrom,
+    MessageId, Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus,
+    StopReason, TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -511,6 +511,27 @@ pub struct UsageUpdated {
     pub context_tokens: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub context_limit: Option<u64>,
+    /// The call alone; absent where its provider does not count, and in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<Usage>,
+    /// Which model was called.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<String>,
+    /// Absent in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<UsageCost>,
+}
+
+/// What model calls have cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UsageCost {
+    /// The call alone; absent where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub call: Option<CallCost>,
+    /// This turn so far.
+    pub turn: Cost,
+    /// This session so far.
+    pub session: Cost,
 }
 
 /// The model is asked to sum up what stands before a message, so that the summary can take its place. Nothing is left out yet.
@@ -539,6 +560,60 @@ pub struct ContextCompacting {
     /// That model.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub model: Option<String>,
+}
+
+/// What the model is told of its workspace beside what was said: facts, and instruction files that it was not shown yet or that have
+/// changed. As the model is shown it, it is a part of another message.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct ContextNoted {
+    /// The prompt or the result that it is a part of.
+    pub message_id: MessageId,
+    /// What the model is shown, to the byte.
+    pub text: String,
+    /// The facts in it; absent where the model was told the same before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub facts: Option<String>,
+    /// The files in it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<NotedFile>,
+}
+
+/// An instruction file as the model is told of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct NotedFile {
+    /// Absolute.
+    pub path: String,
+    pub origin: InstructionOrigin,
+    pub change: FileChange,
+    /// Of the file.
+    #[serde(default)]
+    pub bytes: u64,
+    /// So many of them the model is not shown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub left_out_bytes: u64,
+    /// Of what the model is shown.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub digest: String,
+}
+
+/// Whose words an instruction file has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstructionOrigin {
+    /// The user's own, from the directory of the configuration.
+    User,
+    /// Of the workspace: whoever writes there.
+    Workspace,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum FileChange {
+    /// The model is not shown it yet, or not any more.
+    New,
+    Changed,
+    /// It is not there any more.
+    Gone,
 }
 
 /// No summary came of it, and nothing is left out.

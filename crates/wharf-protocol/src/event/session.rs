@@ -1,12 +1,18 @@
 //! How events change the view of a session.
 
 use super::{Event, EventBody};
-use crate::{Seal, Session, SessionStatus, Usage};
+use crate::{Cost, Seal, Session, SessionStatus, Usage};
 
 /// Longest title made from a prompt, in characters.
 const TITLE_MAX_CHARS: usize = 80;
 
 impl Session {
+    /// The title of a session that nobody gave one, from its first prompt; `None` where the prompt says nothing.
+    #[must_use]
+    pub fn title_from(prompt: &str) -> Option<String> {
+        title_from(prompt)
+    }
+
     /// The view after `session.created`; `None` for any other event.
     #[must_use]
     pub fn from_created(event: &Event) -> Option<Self> {
@@ -27,6 +33,7 @@ impl Session {
             status: SessionStatus::Idle,
             message_count: 0,
             token_usage: Usage::default(),
+            cost: Cost::default(),
             queued_count: 0,
             running_commands: 0,
             last_seq: event.seq,
@@ -102,7 +109,10 @@ impl Session {
             EventBody::MessageComplete(_) | EventBody::MessageError(_) => self.message_count += 1,
             EventBody::CommandStarted(_) => self.running_commands += 1,
             EventBody::CommandEnded(_) => self.running_commands = self.running_commands.saturating_sub(1),
-            EventBody::UsageUpdated(usage) => self.token_usage = usage.session,
+            EventBody::UsageUpdated(usage) => {
+                self.token_usage = usage.session;
+                self.cost = usage.cost.map_or(self.cost, |cost| cost.session);
+            }
             _ => {}
         }
     }

@@ -77,6 +77,23 @@ fn a_malformed_event_is_an_error() {
 }
 
 #[test]
+fn an_event_of_a_newer_version_keeps_its_place_and_its_words() {
+    for line in [
+        json!({"seq": 3, "type": "no.such", "session_id": "a", "turn_id": "t", "timestamp": "2026-11-20T12:00:00Z", "payload": {}}),
+        json!({"seq": 3, "type": "turn.started", "session_id": "a", "turn_id": "t", "timestamp": "2026-11-20T12:00:00Z", "payload": {}}),
+    ] {
+        let text = line.to_string();
+        let event = AnyEvent::from_json(text.as_bytes()).unwrap();
+        assert_eq!((event.seq(), event.turn_id().map(TurnId::as_str), event.kind()), (Seq(3), Some("t"), None));
+        assert!(matches!(event, AnyEvent::Unknown(event) if event.json == text));
+    }
+    let known = EncodedEvent::new(&event(1, samples().remove(0)));
+    let read = AnyEvent::from_json(&known.json).unwrap();
+    assert_eq!((read.seq(), read.into_known()), (Seq(1), Some(known.decode().unwrap())));
+    assert!(AnyEvent::from_json(b"{\"seq\": 1}").is_err());
+}
+
+#[test]
 fn the_schema_names_every_type() {
     let schema = schemars::schema_for!(Event);
     let text = serde_json::to_string(&schema).unwrap();
@@ -110,6 +127,12 @@ fn command_id() -> CommandId {
 
 fn permission_id() -> PermissionId {
     "perm-a".parse().unwrap()
+}
+
+fn usage_cost() -> crate::event::UsageCost {
+    let source = crate::cost::PriceSource::Catalogue;
+    let sum = crate::Cost { nano_usd: 12_000, priced_calls: 1, unpriced_calls: 2 };
+    crate::event::UsageCost { call: Some(crate::CallCost { nano_usd: 12_000, source }), turn: sum, session: sum }
 }
 
 fn usage() -> Usage {
@@ -354,7 +377,16 @@ fn samples() -> Vec<EventBody> {
             }],
         }
         .into(),
-        UsageUpdated { turn: usage(), session: usage(), context_tokens: 900, context_limit: Some(8_192) }.into(),
+        UsageUpdated {
+            turn: usage(),
+            session: usage(),
+            context_tokens: 900,
+            context_limit: Some(8_192),
+            call: Some(usage()),
+            model: Some("test/model".to_owned()),
+            cost: Some(usage_cost()),
+        }
+        .into(),
         ContextCompacted {
             tokens_before: 9_000,
             tokens_after: 4_000,
@@ -407,5 +439,19 @@ fn samples() -> Vec<EventBody> {
         }
         .into(),
         ContextCompactionFailed { error: "the model wrote none".to_owned() }.into(),
+        ContextNoted {
+            message_id: "message-b".parse().unwrap(),
+            text: "<workspace-note>\n".to_owned(),
+            facts: Some("Date: 2026-11-30 (UTC)".to_owned()),
+            files: vec![NotedFile {
+                path: "/repo/AGENTS.md".to_owned(),
+                origin: InstructionOrigin::Workspace,
+                change: FileChange::New,
+                bytes: 40_000,
+                left_out_bytes: 7_232,
+                digest: "0011223344556677".to_owned(),
+            }],
+        }
+        .into(),
     ]
 }

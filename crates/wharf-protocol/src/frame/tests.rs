@@ -1,3 +1,5 @@
+//! The frames of every kind of event, pinned; each end of a turn is its last.
+
 use expect_test::expect;
 use serde_json::json;
 

@@ -150,6 +150,7 @@ impl Transcript {
             // prompts and calls.
             EventBody::SessionStatusChanged(_)
             | EventBody::AgentIdle(_)
+            | EventBody::ContextNoted(_)
             | EventBody::MessageStart(_)
             | EventBody::MessageChunk(_)
             | EventBody::MessageComplete(_)

@@ -11,8 +11,8 @@ use wharf_protocol::{Mode, Session, Thinking, ToolLocation};
 
 use super::rpc::RpcError;
 
-/// An editor waits for its session meanwhile: a provider that is slow to answer is left out.
-const MODELS_WAIT: Duration = Duration::from_secs(2);
+/// An editor waits for its session meanwhile: of a provider that is slow to answer only what is known of it is shown.
+pub(super) const MODELS_WAIT: Duration = Duration::from_secs(2);
 /// Models that one list offers.
 const MODELS_SHOWN: usize = 200;
 
@@ -70,13 +70,11 @@ fn mode(session: &Session) -> acp::SessionConfigOption {
 
 async fn model(access: &Access, session: &Session) -> acp::SessionConfigOption {
     let mut models = vec![session.model.clone()];
-    if let Ok(list) = tokio::time::timeout(MODELS_WAIT, access.models()).await {
-        let known =
-            list.providers.into_iter().filter(|provider| provider.available).flat_map(|provider| provider.models);
-        for model in known.take(MODELS_SHOWN) {
-            if !models.contains(&model.id) {
-                models.push(model.id);
-            }
+    let list = access.models(MODELS_WAIT).await;
+    let known = list.providers.into_iter().filter(|provider| provider.available).flat_map(|provider| provider.models);
+    for model in known.take(MODELS_SHOWN) {
+        if !models.contains(&model.id) {
+            models.push(model.id);
         }
     }
     let models: Vec<_> = models.iter().map(|id| value(id, id)).collect();

@@ -342,7 +342,11 @@ fn plan(entries: &[PlanEntry]) -> acp::SessionUpdate {
 /// Where the size of the model's context is not known, there is nothing to show.
 fn usage_update(usage: &UsageUpdated) -> Option<Effect> {
     let size = usage.context_limit?;
-    Some(update(acp::SessionUpdate::UsageUpdate(acp::UsageUpdate::new(usage.context_tokens, size))))
+    let told = acp::UsageUpdate::new(usage.context_tokens, size);
+    // A sum that lacks calls would be taken for all of it.
+    let sum = usage.cost.map(|cost| cost.session).filter(|cost| cost.priced_calls > 0 && cost.unpriced_calls == 0);
+    let cost = sum.map(|sum| acp::Cost::new(sum.nano_usd as f64 / 1e9, "USD"));
+    Some(update(acp::SessionUpdate::UsageUpdate(told.cost(cost))))
 }
 
 fn compacted(seq: Seq) -> acp::SessionUpdate {

@@ -1,3 +1,5 @@
+//! Small bodies always fit, large ones leave room, strangers have a share.
+
 use super::*;
 
 const MIB: usize = 1 << 20;

@@ -1,3 +1,5 @@
+//! Characters that split lines, and sequences that are cut.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Keys in quotes, parameters without a value, marks before JSON.
+
 use serde_json::Value;
 
 use super::*;

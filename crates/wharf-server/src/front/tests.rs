@@ -28,8 +28,8 @@ impl ModelSource for NoModels {
         Err(ResolveError::Misconfigured("none".to_owned()))
     }
 
-    async fn list(&self) -> ModelList {
-        ModelList { default: String::new(), reason: String::new(), providers: Vec::new() }
+    async fn list(&self, _: std::time::Duration) -> ModelList {
+        ModelList { default: String::new(), reason: String::new(), catalogue_as_of: None, providers: Vec::new() }
     }
 }
 

@@ -1,3 +1,5 @@
+//! Hosts, origins and sites that are answered, and those that are not.
+
 use http::header::HeaderName;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Bursts, rates, and the bound of the table.
+
 use std::net::Ipv4Addr;
 
 use super::*;

@@ -15,6 +15,7 @@ mod sessions;
 mod status;
 mod tickets;
 mod tools;
+mod usage;
 
 use std::sync::Arc;
 
@@ -36,6 +37,7 @@ pub(crate) fn operations() -> Vec<Operation> {
         connections::operation(),
         metrics::operation(),
         models::operation(),
+        usage::operation(),
         tickets::operation(),
     ];
     operations.extend(sessions::operations());

@@ -1,3 +1,5 @@
+//! Who makes room for whom, and that nobody gets past the limit.
+
 use super::*;
 
 async fn take(slots: &Arc<Slots>) -> Option<Slot> {

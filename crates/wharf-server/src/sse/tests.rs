@@ -1,3 +1,5 @@
+//! Events as lines, and which turn they are told for.
+
 use wharf_protocol::event::{AgentIdle, MessageChunk};
 use wharf_protocol::{Event, EventBody, Role, Seq};
 

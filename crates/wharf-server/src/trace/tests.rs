@@ -1,3 +1,5 @@
+//! What a trace shows, to whom, and how large it gets.
+
 use serde_json::json;
 
 use super::*;

@@ -60,6 +60,7 @@ async fn idle_connections_make_room_for_whoever_has_a_key() {
     }
     for _ in 0..3 {
         // A new connection each time.
+        wharf_tls::choose_provider();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         let answer = http.get(server.url("/api/v1/info")).bearer_auth(KEY).send().await.unwrap();
         assert_eq!(answer.status(), 200);

@@ -47,8 +47,13 @@ impl ModelSource for Obedient {
         Ok(Arc::new(self.clone()))
     }
 
-    async fn list(&self) -> ModelList {
-        ModelList { default: "test/obedient".to_owned(), reason: "a test".to_owned(), providers: Vec::new() }
+    async fn list(&self, _: std::time::Duration) -> ModelList {
+        ModelList {
+            default: "test/obedient".to_owned(),
+            reason: "a test".to_owned(),
+            catalogue_as_of: None,
+            providers: Vec::new(),
+        }
     }
 }
 
@@ -84,6 +89,7 @@ impl Model for Obedient {
                             total_tokens: 5,
                             ..Usage::default()
                         }),
+                        cost: None,
                         provider_data: None,
                     };
                     return Some((Ok(Delta::Finished(finished)), (steps, calls, gate, true)));
@@ -135,6 +141,7 @@ impl Builder {
         let address = server.local_addr();
         let shutdown = CancellationToken::new();
         let serving = tokio::spawn(server.serve(shutdown.clone()));
+        wharf_tls::choose_provider();
         let http = reqwest::Client::builder().no_proxy().build().unwrap();
         TestServer { address, engine, gate, shutdown, serving, http, _home: home }
     }

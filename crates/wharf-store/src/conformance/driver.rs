@@ -118,14 +118,15 @@ pub fn new_log(id: &str, now: Timestamp, cwd: &str) -> (NewLog, Session) {
 
 /// Payloads of events. The prompt of turn `t` is `p-t`, its answer `m-t`.
 pub mod bodies {
+    use wharf_protocol::cost::PriceSource;
     use wharf_protocol::event::{
         CommandEnded, CommandStarted, MessageChunk, MessageComplete, PromptReceived, PromptStarted, PromptWithdrawn,
         SessionCleared, SessionDeleted, SessionSealed, SessionStatusChanged, SessionUpdated, TurnCancelled,
-        TurnCompleted, TurnFailed, TurnStarted,
+        TurnCompleted, TurnFailed, TurnStarted, UsageCost, UsageUpdated,
     };
     use wharf_protocol::{
-        ApiError, CommandStatus, ConflictStrategy, ErrorCode, EventBody, MessageId, Priority, Role, SealReason,
-        SessionStatus, StopReason, Usage,
+        ApiError, CallCost, CommandStatus, ConflictStrategy, Cost, ErrorCode, EventBody, MessageId, Priority, Role,
+        SealReason, SessionStatus, StopReason, Usage,
     };
 
     pub const USAGE: Usage = Usage {
@@ -136,6 +137,22 @@ pub mod bodies {
         cache_write_tokens: 1,
         reasoning_tokens: 3,
     };
+
+    /// A model call that cost so much, or nobody knows how much.
+    pub fn spent(model: &str, nano_usd: Option<u64>) -> EventBody {
+        let call = nano_usd.map(|nano_usd| CallCost { nano_usd, source: PriceSource::Catalogue });
+        let cost = UsageCost { call, turn: Cost::default(), session: Cost::default() };
+        usage(Some(USAGE), Some(model.to_owned()), Some(cost))
+    }
+
+    /// One as logs of earlier versions have it.
+    pub fn spent_before() -> EventBody {
+        usage(None, None, None)
+    }
+
+    fn usage(call: Option<Usage>, model: Option<String>, cost: Option<UsageCost>) -> EventBody {
+        UsageUpdated { turn: USAGE, session: USAGE, context_tokens: 7, context_limit: None, call, model, cost }.into()
+    }
 
     pub fn prompt_id(turn: &str) -> MessageId {
         format!("p-{turn}").parse().unwrap()

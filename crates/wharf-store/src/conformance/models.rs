@@ -1,10 +1,11 @@
 //! Turns, lists and search: what follows from the events.
 
-use wharf_protocol::rest::SessionQuery;
+use wharf_protocol::rest::{SessionQuery, UsageBy, UsageQuery, UsageReport, UsageRow};
 use wharf_protocol::{Seq, SessionStatus, StopReason, Timestamp, TurnStatus};
 
 use super::{Backend, Driver, bodies};
 use crate::QueryError;
+use crate::spending::{DAYS, OTHERS, PAIRS_OF_A_DAY};
 
 pub async fn a_turn_runs_and_ends_once(backend: &dyn Backend) {
     let store = backend.open();
@@ -202,4 +203,60 @@ pub async fn unfinished_sessions(backend: &dyn Backend) {
     }
     let ids: Vec<String> = store.unfinished().await.unwrap().iter().map(ToString::to_string).collect();
     assert_eq!(ids, ["commands", "queued", "running"]);
+}
+
+pub async fn what_was_spent_is_counted_once(backend: &dyn Backend) {
+    let store = backend.open();
+    let mut driver = Driver::create(&store, "s").await;
+    let spend = |model: &str, nano_usd: Option<u64>| (None, bodies::spent(model, nano_usd));
+    driver.append(vec![spend("a/one", Some(300)), spend("a/two", None)]).await.unwrap();
+    driver.append(vec![spend("a/one", Some(50))]).await.unwrap();
+    // A log of an earlier version says less.
+    driver.append(vec![(None, bodies::spent_before())]).await.unwrap();
+    let ask = async |by: UsageBy| store.usage(&UsageQuery { by, ..UsageQuery::default() }).await.unwrap();
+    let told = |report: &UsageReport| -> Vec<(String, u64, u64, u64)> {
+        let row =
+            |row: &UsageRow| (row.key.clone(), row.usage.total_tokens, row.cost.nano_usd, row.cost.unpriced_calls);
+        report.rows.iter().map(row).collect()
+    };
+    let tokens = bodies::USAGE.total_tokens;
+    let report = ask(UsageBy::Model).await;
+    assert_eq!(told(&report), [("a/one".to_owned(), 2 * tokens, 350, 0), ("a/two".to_owned(), tokens, 0, 1)]);
+    assert_eq!((report.total_usage.total_tokens, report.total_cost.nano_usd), (3 * tokens, 350));
+    assert_eq!((report.total_cost.priced_calls, report.total_cost.unpriced_calls, report.more), (2, 1, false));
+    let days = ask(UsageBy::Day).await;
+    assert_eq!(told(&days)[0].0, driver.now.to_string()[..10]);
+    assert_eq!(told(&ask(UsageBy::Workspace).await).len(), 1);
+    let none = UsageQuery { since: Some("2000-01-01".to_owned()), ..UsageQuery::default() };
+    assert!(store.usage(&none).await.unwrap().rows.is_empty());
+
+    // It was paid for, whatever becomes of the session.
+    let id = driver.id().clone();
+    driver.append(vec![(None, bodies::deleted())]).await.unwrap();
+    store.delete(&id, driver.fence).await.unwrap();
+    assert_eq!(ask(UsageBy::Model).await, report);
+}
+
+pub async fn a_day_tells_so_many_apart_and_so_many_days_are_kept(backend: &dyn Backend) {
+    let store = backend.open();
+    let mut driver = Driver::create(&store, "s").await;
+    let models = PAIRS_OF_A_DAY + 5;
+    for from in (0..models).step_by(500) {
+        let some = (from..models.min(from + 500)).map(|number| (None, bodies::spent(&format!("m/{number}"), Some(1))));
+        driver.append(some.collect()).await.unwrap();
+    }
+    let by_model = UsageQuery { by: UsageBy::Model, ..UsageQuery::default() };
+    let report = store.usage(&by_model).await.unwrap();
+    assert_eq!((report.rows.len(), report.more), (1_000, true));
+    assert_eq!((report.rows[0].key.as_str(), report.rows[0].cost.nano_usd), (OTHERS, 5));
+    assert_eq!(report.total_cost.nano_usd, models as u64);
+
+    let first = driver.now.to_string()[..10].to_owned();
+    for _ in 0..DAYS {
+        driver.now = driver.now.after_ms(24 * 3_600_000);
+        driver.append(vec![(None, bodies::spent("m/x", Some(1)))]).await.unwrap();
+    }
+    let days = store.usage(&UsageQuery::default()).await.unwrap().rows;
+    assert_eq!(days.len(), DAYS);
+    assert!(days.iter().all(|day| day.key > first), "the oldest is forgotten");
 }

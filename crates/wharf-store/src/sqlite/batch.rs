@@ -9,8 +9,9 @@ use wharf_protocol::{EventKind, Seq, Session, SessionId};
 use super::error::{count, damaged, int};
 use super::request::{Write, Written};
 use super::visibility::{Visibility, position};
-use super::{kind, model, owner, sum};
+use super::{kind, model, owner, spending, sum};
 use crate::memory::in_order;
+use crate::spending::Spent;
 use crate::{Append, Entry, Lease, NewLog, StoreError};
 
 /// How far a session's chunks may run ahead of the last sync. So many seqs are left out after a power cut.
@@ -191,6 +192,9 @@ impl Batch<'_> {
         if !chunks {
             model::update(self.connection, key, &append.session)?;
             self.project(key, &append.entries)?;
+            // Here alone: what is copied or built anew was paid for once.
+            let spent = append.entries.iter().filter_map(|entry| Spent::of(&entry.event, &append.session.cwd));
+            spent.into_iter().try_for_each(|spent| spending::add(self.connection, &spent))?;
         }
         Ok(self.after_sync(key, &append.entries, Written::Appended(position(self.next_id - 1))))
     }

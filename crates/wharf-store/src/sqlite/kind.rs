@@ -40,6 +40,7 @@ pub(super) fn code(kind: EventKind) -> i64 {
         EventKind::ModelRetrying => 73,
         EventKind::ContextCompacting => 74,
         EventKind::ContextCompactionFailed => 75,
+        EventKind::ContextNoted => 76,
         EventKind::MessageStart => 100,
         EventKind::MessageChunk => 101,
         EventKind::AgentThinking => 102,

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::http::HeaderMap;
 
 use super::schema::Schema;
-use super::wire::{Ended, Wire};
+use super::wire::{Wire, WireEnd};
 use crate::wait::within;
 
 /// One connection, all of whose lines are checked.
@@ -47,7 +47,7 @@ impl Peer {
     }
 
     /// Closes the client's side; how the agent's came to its end.
-    pub async fn close(self) -> Ended {
+    pub async fn close(self) -> WireEnd {
         within("the agent's end", self.wire.close()).await
     }
 

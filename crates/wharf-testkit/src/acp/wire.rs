@@ -31,7 +31,7 @@ pub(super) struct Pipe {
 
 /// How a connection came to its end.
 #[derive(Debug, Default)]
-pub struct Ended {
+pub struct WireEnd {
     /// Of a process.
     pub status: Option<ExitStatus>,
     /// What the process wrote to standard error.
@@ -104,8 +104,8 @@ impl Wire {
     }
 
     /// Closes the client's side, and reads the agent's to its end.
-    pub(super) async fn close(mut self) -> Ended {
-        let mut ended = Ended::default();
+    pub(super) async fn close(mut self) -> WireEnd {
+        let mut ended = WireEnd::default();
         match &mut self {
             Self::Socket(socket) => ended.handshake = (**socket).close(None).await.is_ok(),
             Self::Pipe(pipe) => drop(pipe.input.take()),

@@ -11,6 +11,8 @@ pub struct Recorded {
     /// Names in lower case.
     pub headers: Vec<(String, String)>,
     pub body: Value,
+    /// The body as it came, to the byte.
+    pub raw: String,
 }
 
 impl Recorded {

@@ -81,7 +81,8 @@ async fn answer(stream: &mut TcpStream, request: Request, shared: &Shared) -> Re
     let encoder = wire.encoder(&request.path, &body, Arc::clone(&shared.issued));
     shared.replying.send_modify(|count| *count += 1);
     let _replying = Replying(shared);
-    shared.record(Recorded { path: request.path, headers: request.headers, body }, &chat);
+    let raw = String::from_utf8_lossy(&request.body).into_owned();
+    shared.record(Recorded { path: request.path, headers: request.headers, body, raw }, &chat);
     match &reply.body {
         Some(error) => whole(stream, reply.status, &reply.headers, error).await,
         None if streamed => stream_reply(stream, &reply, wire, encoder).await,

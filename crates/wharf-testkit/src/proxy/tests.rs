@@ -1,3 +1,5 @@
+//! What gets through with each fault; the seed decides which.
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 

@@ -74,7 +74,9 @@ fn an_error_names_the_field_and_what_would_be_right() {
     let unknown = told(json!({"path": "a", "paht": 1}));
     assert!(unknown.contains("unknown field `paht`") && unknown.ends_with(all), "{unknown}");
     let number = told(json!({"path": "a", "limit": "many"}));
-    assert!(number.contains("expected a whole number of at least 0, got \"many\""), "{number}");
+    assert!(number.contains("limit: expected a whole number of at least 0, got \"many\""), "{number}");
+    let path = told(json!({"file_path": ["a"]}));
+    assert!(path.contains("file_path: invalid type: sequence, expected a string"), "{path}");
     assert!(told(json!({"path": "a", "limit": -1})).contains("whole number"));
     assert!(told(json!([1])).contains("expected an object, got an array"));
     assert!(told(json!("no json")).contains("got a text"));
@@ -128,17 +130,22 @@ fn lists_and_objects_may_be_json_text() {
 fn what_has_more_than_one_meaning_is_refused() {
     let spec = ToolSpec { parameters: schema::<Lists>(), ..spec() };
     let told = |sent: Value| parse::<Lists>(&spec, sent).unwrap_err().to_string();
-    for sent in [
-        json!({"todos": "a, b"}),
-        json!({"todos": "[{\"content\":"}),
-        json!({"todos": [], "options": "x"}),
-        json!({"todos": [], "options": {"x": 1}}),
-        json!({"todos": [{"content": {"a": 1}}]}),
-        json!({"todos": "[".repeat(100_000)}),
+    for (sent, place) in [
+        (json!({"todos": "a, b"}), "todos"),
+        (json!({"todos": "[{\"content\":"}), "todos"),
+        (json!({"todos": [], "options": "x"}), "options"),
+        (json!({"todos": [], "options": {"x": 1}}), "options"),
+        (json!({"todos": [{"content": "b"}, {"content": {"a": 1}}]}), "todos[1].content"),
+        (json!({"todos": "[".repeat(100_000)}), "todos"),
     ] {
         let told = told(sent);
-        assert!(told.starts_with("t: these arguments cannot be used: invalid type"), "{told}");
+        assert!(told.starts_with(&format!("t: these arguments cannot be used: {place}: invalid type")), "{told}");
+        assert!(told.len() < 1_000, "{}", told.len());
     }
+    let missing = told(json!({"todos": [{"content": "a"}, {}]}));
+    assert!(missing.contains(": todos[1]: missing field `content`. "), "{missing}");
+    let unknown = told(json!({"todos": [{"content": "a", "x": 1}]}));
+    assert!(unknown.contains("todos[0].x: unknown field `x`, expected one of"), "{unknown}");
     // A text stays one, whatever it looks like.
     let text = json!({"path": "[1]"});
     assert_eq!(parse::<Arguments>(&self::spec(), text).unwrap().path, "[1]");

@@ -7,11 +7,11 @@ use async_trait::async_trait;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use wharf_protocol::tool::ToolSource;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolSpec};
 
 use super::{ClientHost, HostError};
 use crate::remote::{self, description, names};
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use crate::{CallContext, Tool};
 use wharf_foreign::visible;
 
 /// Tools of one client. What it lists beyond them is left out.
@@ -138,12 +138,8 @@ impl Tool for ClientTool {
         &self.spec
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let answer = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            answer = self.host.call(&context.call_id, &self.name, arguments) => answer,
-        };
+    async fn run(&self, arguments: Value, context: CallContext) -> CallOutcome {
+        let answer = context.unless_cancelled(self.host.call(&context.call_id, &self.name, arguments)).await?;
         let answer = answer.map_err(|error| ToolError::Failed(self.failed(&error)))?;
         remote::outcome(&shaped(answer), &context).await
     }

@@ -3,11 +3,13 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use wharf_protocol::ToolError;
+
 use super::{BUFFER_MAX_BYTES, Buffer, content, style};
+use crate::Workspace;
 use crate::blocking::change;
 use crate::diff::file_diff;
 use crate::workspace::PathError;
-use crate::{ToolError, Workspace};
 
 /// Most bytes of a difference that the model is told.
 const DIFFERENCE_MAX_BYTES: usize = 4_000;
@@ -82,7 +84,7 @@ impl Buffer {
 fn put(workspace: &Workspace, rel: &Path, found: &[u8], meant: &str) -> Result<(), ToolError> {
     let mut place = workspace.locate_named(rel)?;
     if place.read(BUFFER_MAX_BYTES as u64)? != found {
-        return Err(PathError::Changed { path: crate::tools::shown(rel) }.into());
+        return Err(PathError::Changed { path: crate::name::of(rel) }.into());
     }
     let mut prepared = place.prepare(meant.as_bytes(), None)?;
     prepared.commit()?;

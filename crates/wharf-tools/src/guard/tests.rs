@@ -10,7 +10,7 @@ use crate::{Seen, Tool};
 
 struct NoEnv;
 
-impl PathRules for NoEnv {
+impl FileRules for NoEnv {
     fn denied(&self, name: &str, absolute: &str) -> Option<String> {
         (name.ends_with(".env") || absolute.ends_with(".env")).then(|| "rule deny * `*.env`".to_owned())
     }

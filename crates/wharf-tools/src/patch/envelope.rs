@@ -1,6 +1,6 @@
 //! The notation between `*** Begin Patch` and `*** End Patch`.
 
-use super::{Action, FilePatch, Hunk, Line, Malformed, joined};
+use super::{FileAction, FilePatch, Hunk, Line, Malformed, joined};
 
 const BEGIN: &str = "*** Begin Patch";
 const END: &str = "*** End Patch";
@@ -28,7 +28,7 @@ pub(super) fn parse(lines: &[&str]) -> Result<Vec<FilePatch>, Malformed> {
             at = section_end(lines, start);
             files.push(FilePatch { path: name(path, start - 1)?, action: added(&lines[start..at], start)? });
         } else if let Some(path) = line.strip_prefix(DELETE) {
-            files.push(FilePatch { path: name(path, at)?, action: Action::Delete });
+            files.push(FilePatch { path: name(path, at)?, action: FileAction::Delete });
             at += 1;
         } else if let Some(path) = line.strip_prefix(UPDATE) {
             let start = at + 1;
@@ -72,7 +72,7 @@ fn section_end(lines: &[&str], start: usize) -> usize {
     lines[start..].iter().position(ends).map_or(lines.len(), |offset| start + offset)
 }
 
-fn added(lines: &[&str], start: usize) -> Result<Action, Malformed> {
+fn added(lines: &[&str], start: usize) -> Result<FileAction, Malformed> {
     let mut text = Vec::with_capacity(lines.len());
     let mut is_ended = true;
     let last = lines.iter().rposition(|line| !line.trim().is_empty()).map_or(0, |at| at + 1);
@@ -91,10 +91,10 @@ fn added(lines: &[&str], start: usize) -> Result<Action, Malformed> {
     if !is_ended {
         text.pop();
     }
-    Ok(Action::Create { text, mode: None })
+    Ok(FileAction::Create { text, mode: None })
 }
 
-fn updated(lines: &[&str], start: usize) -> Result<Action, Malformed> {
+fn updated(lines: &[&str], start: usize) -> Result<FileAction, Malformed> {
     let mut rename_to = None;
     let mut hunks: Vec<Hunk> = Vec::new();
     let mut hunk = Hunk::default();
@@ -137,5 +137,5 @@ fn updated(lines: &[&str], start: usize) -> Result<Action, Malformed> {
     if hunks.is_empty() && rename_to.is_none() {
         return Err(Malformed::at(start.saturating_sub(1), "there is no change below it"));
     }
-    Ok(Action::Update { rename_to, hunks, mode: None })
+    Ok(FileAction::Update { rename_to, hunks, mode: None })
 }

@@ -5,7 +5,7 @@ use super::*;
 fn update(patch: &str, text: &str) -> Result<String, String> {
     let files = parse(patch).map_err(|error| error.to_string())?;
     match &files[..] {
-        [FilePatch { action: Action::Update { hunks, .. }, .. }] => apply(text, hunks).map(|applied| applied.text),
+        [FilePatch { action: FileAction::Update { hunks, .. }, .. }] => apply(text, hunks).map(|applied| applied.text),
         other => panic!("{other:?}"),
     }
 }
@@ -21,9 +21,9 @@ fn a_git_diff_of_several_files_is_read() {
     let told: Vec<String> = files
         .iter()
         .map(|file| match &file.action {
-            Action::Create { text, mode } => format!("create {} {text:?} {mode:?}", file.path),
-            Action::Delete => format!("delete {}", file.path),
-            Action::Update { rename_to, hunks, mode } => {
+            FileAction::Create { text, mode } => format!("create {} {text:?} {mode:?}", file.path),
+            FileAction::Delete => format!("delete {}", file.path),
+            FileAction::Update { rename_to, hunks, mode } => {
                 format!("update {} {rename_to:?} {} {mode:?}", file.path, hunks.len())
             }
         })
@@ -90,8 +90,8 @@ fn the_other_notation_is_read_too() {
     let patch = "```\n*** Begin Patch\n*** Update File: a.py\n*** Move to: b.py\n@@ class B\n@@ def f\n-    return 1\n+    return 2\n*** Add File: n.txt\n+one\n+\n+two\n*** Delete File: gone\n*** End Patch\n```";
     let files = parse(patch).unwrap();
     assert_eq!(files.len(), 3);
-    assert_eq!(files[1].action, Action::Create { text: "one\n\ntwo\n".into(), mode: None });
-    let Action::Update { rename_to, hunks, .. } = &files[0].action else { panic!("{files:?}") };
+    assert_eq!(files[1].action, FileAction::Create { text: "one\n\ntwo\n".into(), mode: None });
+    let FileAction::Update { rename_to, hunks, .. } = &files[0].action else { panic!("{files:?}") };
     assert_eq!(rename_to.as_deref(), Some("b.py"));
     let text = "class A\n  def f\n    return 1\nclass B\n  def f\n    return 1\n";
     assert_eq!(apply(text, hunks).unwrap().text, "class A\n  def f\n    return 1\nclass B\n  def f\n    return 2\n");
@@ -176,7 +176,7 @@ fn blank_lines_between_files_belong_to_none() {
                 let patch = format!("--- a/f\n+++ b/f\n@@ {counts} @@\n a\n-b\n+c\n{blank}{next}").replace('\n', end);
                 let files = parse(&patch).unwrap_or_else(|error| panic!("{error}: {patch}"));
                 assert_eq!(files.len(), 2, "{patch}");
-                let Action::Update { hunks, .. } = &files[0].action else { panic!("{patch}") };
+                let FileAction::Update { hunks, .. } = &files[0].action else { panic!("{patch}") };
                 assert_eq!(apply("a\nb\n", hunks).unwrap().text, "a\nc\n", "{patch}");
             }
         }
@@ -196,7 +196,7 @@ fn what_stands_around_a_diff_is_passed_over() {
     let plain = "diff --git a/f b/f\n@@ -1,2 +1,1 @@\n-a\n+b\n";
     assert_eq!(update(plain, "a\n").unwrap(), "b\n");
     let empty = parse("diff --git a/new b/new\nnew file mode 100644\nindex 0000000..e69de29\n").unwrap();
-    assert_eq!(empty[0].action, Action::Create { text: String::new(), mode: Some(0o644) });
+    assert_eq!(empty[0].action, FileAction::Create { text: String::new(), mode: Some(0o644) });
     let both = "--- a/f\n+++ b/f\n@@ -1 +1 @@\n-a\n\\ No newline at end of file\n+b\n\\ No newline at end of file\n";
     assert_eq!(update(both, "a").unwrap(), "b");
 }
@@ -223,7 +223,7 @@ mod fuzz {
         ) {
             if let Ok(files) = parse(&lines.join("\n")) {
                 for file in files {
-                    if let Action::Update { hunks, .. } = file.action {
+                    if let FileAction::Update { hunks, .. } = file.action {
                         let _ = apply(&text, &hunks);
                     }
                 }

@@ -1,6 +1,6 @@
 //! Unified diffs, as `diff -u` and git write them, and as models write them: with wrong counts and bare blank lines.
 
-use super::{Action, FilePatch, Hunk, Line, Malformed};
+use super::{FileAction, FilePatch, Hunk, Line, Malformed};
 
 pub(super) fn parse(lines: &[&str]) -> Result<Vec<FilePatch>, Malformed> {
     let mut reader = Reader { lines, at: 0 };
@@ -226,17 +226,17 @@ impl Header {
             if unended {
                 text.pop();
             }
-            return Ok(FilePatch { path, action: Action::Create { text, mode: self.mode } });
+            return Ok(FilePatch { path, action: FileAction::Create { text, mode: self.mode } });
         }
         let path = self.rename_from.or(old).or_else(|| new.clone()).or(self.git_name).ok_or_else(missing)?;
         if deleted {
-            return Ok(FilePatch { path, action: Action::Delete });
+            return Ok(FilePatch { path, action: FileAction::Delete });
         }
         let rename_to = self.rename_to.or(new).filter(|new| *new != path);
         if hunks.is_empty() && rename_to.is_none() && self.mode.is_none() {
             return Err(Malformed::at(at, format!("no change of {path} follows")));
         }
-        Ok(FilePatch { path, action: Action::Update { rename_to, hunks, mode: self.mode } })
+        Ok(FilePatch { path, action: FileAction::Update { rename_to, hunks, mode: self.mode } })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use expect_test::expect;
+use expect_test::{expect, expect_file};
 use serde_json::json;
 
 use super::*;
@@ -48,6 +48,17 @@ fn specs_are_sorted_and_complete() {
     "#]]
     .assert_eq(&table);
     assert!(toolbox.get("nothing").is_none());
+}
+
+/// What every request shows a model of the built-in tools: each word of it is paid for with every call, and a change of it makes
+/// providers forget what they have cached.
+#[test]
+fn descriptions_and_parameters_stay_as_they_are() {
+    let mut text = String::new();
+    for spec in Toolbox::builtin(ToolsConfig::default()).specs().iter() {
+        writeln!(text, "{}: {:?}\n{}\n", spec.name, spec.description, spec.parameters).unwrap();
+    }
+    expect_file!["tests/shown.txt"].assert_eq(&text);
 }
 
 #[test]

@@ -6,22 +6,21 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::edit_file::{decode, of_buffer};
-use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
-use crate::blocking::{Stop, change, seeing};
+use super::typed::{About, TypedTool};
+use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
+use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
 use crate::editor::Buffer;
-use crate::patch::{Action, FilePatch, apply, parse};
+use crate::patch::{FileAction, FilePatch, apply, parse};
 use crate::text::Text;
 use crate::workspace::{Place, Prepared};
-use crate::{CallContext, ClientHost, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, ClientHost, Workspace, name, seen};
 use rewrite::{Rewrite, Written, buffers, saved};
 
 /// All files of one patch, before and after, are held in memory.
@@ -29,19 +28,19 @@ const TOTAL_MAX_BYTES: usize = 128 * 1024 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The patch.
     #[serde(alias = "input", alias = "patch_text", alias = "diff", alias = "patchText")]
     patch: String,
 }
 
-pub(super) struct ApplyPatch {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct ApplyPatch;
 
-impl ApplyPatch {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for ApplyPatch {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "apply_patch",
             description: "Change several files at once, all or nothing. Takes a unified diff, or:\n*** Begin Patch\n*** Update File: src/a.rs\n@@ fn main() {\n context line\n-old line\n+new line\n*** Add File: src/b.rs\n+whole content\n*** Delete File: src/c.rs\n*** End Patch",
             category: "files",
@@ -50,42 +49,28 @@ impl ApplyPatch {
             // It names several files: rules see the call as a whole.
             subject: None,
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for ApplyPatch {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
     /// Every file that the patch names.
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        let files = arguments.ok().and_then(|arguments| parse(&arguments.patch).ok()).unwrap_or_default();
+    fn subjects(&self, Arguments { patch }: &Arguments) -> Vec<String> {
+        let files = parse(patch).unwrap_or_default();
         let names = |file: FilePatch| {
             let target = match file.action {
-                Action::Update { rename_to, .. } => rename_to,
-                Action::Create { .. } | Action::Delete => None,
+                FileAction::Update { rename_to, .. } => rename_to,
+                FileAction::Create { .. } | FileAction::Delete => None,
             };
             [Some(file.path), target].into_iter().flatten()
         };
         files.into_iter().flat_map(names).collect()
     }
 
-    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
-        let Ok(Arguments { patch }) = crate::arguments::parse(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let (workspace, paths) = (Arc::clone(&context.workspace), self.subjects(arguments));
-        let seen = seeing(move || seen::writing(&workspace, paths.iter().map(String::as_str))).await;
-        if preview { seen::with_preview(seen, diffs(&patch, context).await) } else { seen }
+    async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
+        let seen = seen::writing(context, self.subjects(&arguments)).await;
+        if preview { seen::with_preview(seen, diffs(&arguments.patch, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let Arguments { patch } = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, Arguments { patch }: Arguments, context: CallContext) -> CallOutcome {
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
         let files = parse(&patch).map_err(|error| ToolError::Failed(format!("{error}. Nothing was changed")))?;
@@ -163,7 +148,7 @@ impl Planned {
     fn diff(&self, workspace: &Workspace, rel: &Path) -> FileDiff {
         let text = |text: &Option<Text>| text.as_ref().map(|text| text.text.clone());
         let (before, after) = (text(&self.old), text(&self.new));
-        let mut diff = file_diff(workspace.absolute_text(rel), &shown(rel), before.as_deref(), after.as_deref());
+        let mut diff = file_diff(workspace.absolute_text(rel), &name::of(rel), before.as_deref(), after.as_deref());
         if let Some(mode) = self.new_mode() {
             diff.patch.insert_str(0, &format!("new mode 100{mode:o}\n"));
         }
@@ -194,10 +179,10 @@ impl Plan {
     fn add(&mut self, workspace: &Workspace, file: FilePatch) -> Result<(), ToolError> {
         let FilePatch { path, action } = file;
         let rel = self.look_at(workspace, &path)?;
-        let name = shown(&rel);
+        let name = name::of(&rel);
         let missing = || ToolError::Failed(format!("{path}: not found"));
         match action {
-            Action::Create { text, mode } => {
+            FileAction::Create { text, mode } => {
                 let planned = self.files.get_mut(&rel).ok_or_else(missing)?;
                 if planned.new.is_some() {
                     let text = format!("{path}: the file exists already; update it, or delete it first");
@@ -207,12 +192,12 @@ impl Plan {
                 planned.mode = mode;
                 self.summary.push(format!("A {name}"));
             }
-            Action::Delete => {
+            FileAction::Delete => {
                 let planned = self.files.get_mut(&rel).filter(|planned| planned.new.is_some()).ok_or_else(missing)?;
                 planned.new = None;
                 self.summary.push(format!("D {name}"));
             }
-            Action::Update { rename_to, hunks, mode } => {
+            FileAction::Update { rename_to, hunks, mode } => {
                 let planned = self.files.get_mut(&rel).ok_or_else(missing)?;
                 let mut text = planned.new.clone().ok_or_else(missing)?;
                 let applied =
@@ -236,7 +221,7 @@ impl Plan {
                         }
                         planned.new = Some(text);
                         planned.mode = mode;
-                        self.summary.push(format!("R {name} -> {}{notes}", shown(&rel)));
+                        self.summary.push(format!("R {name} -> {}{notes}", name::of(&rel)));
                     }
                 }
             }
@@ -264,7 +249,7 @@ impl Plan {
             let old = match &buffer {
                 Some(Buffer { exists: false, text, .. }) if text.is_empty() => None,
                 Some(buffer) => Some(of_buffer(buffer)?),
-                None if place.exists() => Some(decode(&place.read(FILE_MAX_BYTES)?, &shown(&rel))?),
+                None if place.exists() => Some(decode(&place.read(FILE_MAX_BYTES)?, &name::of(&rel))?),
                 None => None,
             };
             let planned = Planned { place, new: old.clone(), old, mode: None, buffer };
@@ -290,7 +275,7 @@ impl Plan {
             output.diffs.push(planned.diff(workspace, &rel));
             let mode = planned.new_mode();
             let Planned { mut place, old, new, buffer, .. } = planned;
-            let name = shown(&rel);
+            let name = name::of(&rel);
             output.locations.push(location(workspace, &rel, None));
             let prepared = match (new, buffer) {
                 // An editor changes texts; it removes nothing and sets no mode.

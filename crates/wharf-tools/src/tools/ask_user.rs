@@ -1,19 +1,17 @@
 //! `ask_user`: a question to the person at an attached client, with a form for the answer.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind, ToolOutput};
 
-use super::About;
+use super::typed::{About, TypedTool};
 use crate::arguments::lenient;
 use crate::question::{Field, FieldKind, Question, Reply};
-use crate::{CallContext, HostError, Tool, ToolError, ToolOutput};
+use crate::{CallContext, HostError};
 
 /// How long a person may take.
 const ANSWER_TIMEOUT_MS: u64 = 600_000;
@@ -27,7 +25,7 @@ const ANSWER_MAX_BYTES: usize = 16 * 1024;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// What to ask.
     #[serde(alias = "question", alias = "prompt", alias = "text")]
     message: String,
@@ -67,13 +65,13 @@ enum Kind {
     Choices,
 }
 
-pub(super) struct AskUser {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct AskUser;
 
-impl AskUser {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for AskUser {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "ask_user",
             description: "Ask the user something that you cannot find out and need to go on. Not for permissions. Fails where nobody can be asked: then decide yourself and say so.",
             category: "planning",
@@ -82,30 +80,18 @@ impl AskUser {
             read_only: true,
             subject: None,
             timeout_ms: ANSWER_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for AskUser {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let question = question(crate::arguments::parse(&self.spec, arguments)?)?;
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
+        let question = question(arguments)?;
         let Some(host) = context.clients.that(|offers| offers.forms) else {
             let text = "no attached client can ask the user. Decide yourself and say what you assumed";
             return Err(ToolError::Failed(text.into()));
         };
         let limit = Duration::from_millis(context.timeout_ms);
-        let reply = tokio::select! {
-            biased;
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-            reply = host.ask(&context.call_id, &question, limit) => reply,
-        };
-        let result = match reply {
+        let asking = host.ask(&context.call_id, &question, limit);
+        let result = match context.unless_cancelled(asking).await? {
             Ok(Reply::Answered(values)) => answer(&question, &values)?,
             Ok(Reply::Declined) => "The user declined to answer.".to_owned(),
             Ok(Reply::Dismissed) => "The user closed the question without an answer.".to_owned(),
@@ -114,7 +100,7 @@ impl Tool for AskUser {
             }
             Err(error) => return Err(ToolError::Failed(format!("the user could not be asked: {error}"))),
         };
-        Ok(ToolOutput { result, ..ToolOutput::default() })
+        Ok(ToolOutput::text(result))
     }
 }
 

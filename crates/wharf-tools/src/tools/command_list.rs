@@ -1,28 +1,24 @@
 //! `command_list`: the background commands of the session.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandStatus, ToolKind};
 
-use super::About;
 use super::bash::{ending, unavailable};
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {}
+pub(super) struct Arguments {}
 
-pub(super) struct CommandList {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct CommandListTool;
 
-impl CommandList {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for CommandListTool {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "command_list",
             description: "List the background commands of this session: those that run, and the last ones that have ended.",
             category: "shell",
@@ -30,24 +26,12 @@ impl CommandList {
             read_only: true,
             subject: None,
             timeout_ms: 10_000,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for CommandList {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let Arguments {} = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, Arguments {}: Arguments, context: CallContext) -> CallOutcome {
         let commands = context.commands.as_deref().ok_or_else(unavailable)?;
-        let list = tokio::select! {
-            list = commands.list() => list?,
-            () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-        };
+        let list = context.unless_cancelled(commands.list()).await??;
         let lines: Vec<String> = list
             .commands
             .iter()

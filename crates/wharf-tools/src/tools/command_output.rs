@@ -1,19 +1,16 @@
 //! `command_output`: what a background command has put out, and waiting for more.
 
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use wharf_protocol::command::CommandOutputQuery;
-use wharf_protocol::{CommandId, CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandId, CommandStatus, ToolKind, ToolOutput};
 
-use super::About;
 use super::bash::{ending, unavailable};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 use crate::arguments::lenient;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
 use wharf_exec::commands::{OUTPUT_DEFAULT_BYTES, OUTPUT_WAIT_MOST_MS};
 
 /// Longest wait of one call.
@@ -23,7 +20,7 @@ const NOTES_BYTES: usize = 512;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Which command.
     #[serde(alias = "id", alias = "command")]
     command_id: CommandId,
@@ -43,13 +40,13 @@ struct Arguments {
     until_end: bool,
 }
 
-pub(super) struct CommandOutput {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct CommandOutputTool;
 
-impl CommandOutput {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for CommandOutputTool {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "command_output",
             description: "Read what a background command has put out, from a byte offset or the newest; can wait for more, or for the command's end.",
             category: "shell",
@@ -57,27 +54,15 @@ impl CommandOutput {
             read_only: true,
             subject: None,
             timeout_ms: WAIT_MOST_MS + 10_000,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for CommandOutput {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
-        tokio::select! {
-            output = read(arguments, &context) => output,
-            () = context.cancel.cancelled() => Err(ToolError::stopped()),
         }
     }
+
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
+        context.unless_cancelled(read(arguments, &context)).await?
+    }
 }
 
-async fn read(arguments: Arguments, context: &CallContext) -> Result<ToolOutput, ToolError> {
+async fn read(arguments: Arguments, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     let Arguments { command_id, offset, limit, wait_ms, until_end } = arguments;
     let room = context.output_limit.saturating_sub(NOTES_BYTES).max(1);
@@ -109,5 +94,5 @@ async fn read(arguments: Arguments, context: &CallContext) -> Result<ToolOutput,
     };
     let (from, to, total) = (piece.offset, piece.next_offset, piece.total_bytes);
     text.push_str(&format!("[{how}; bytes {from}..{to} of {total}; next offset {to}]"));
-    Ok(ToolOutput { result: text, ..ToolOutput::default() })
+    Ok(ToolOutput::text(text))
 }

@@ -1,36 +1,32 @@
 //! `command_stop`: the end of a background command.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use wharf_protocol::command::CommandOutputQuery;
-use wharf_protocol::{CommandId, CommandStatus, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, CommandId, CommandStatus, ToolError, ToolKind, ToolOutput};
 
-use super::About;
 use super::bash::{ending, unavailable};
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 
 /// A command gets 2 s to end by itself before it is killed.
 const WAIT_MS: u64 = 5_000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Which command.
     #[serde(alias = "id")]
     command_id: CommandId,
 }
 
-pub(super) struct CommandStop {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct CommandStopTool;
 
-impl CommandStop {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for CommandStopTool {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "command_stop",
             description: "Stop a background command, with everything that it has started.",
             category: "shell",
@@ -38,27 +34,15 @@ impl CommandStop {
             read_only: false,
             subject: None,
             timeout_ms: 2 * WAIT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for CommandStop {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let Arguments { command_id } = crate::arguments::parse(&self.spec, arguments)?;
-        tokio::select! {
-            ended = stop(&command_id, &context) => ended,
-            () = context.cancel.cancelled() => Err(ToolError::stopped()),
         }
     }
+
+    async fn run(&self, Arguments { command_id }: Arguments, context: CallContext) -> CallOutcome {
+        context.unless_cancelled(stop(&command_id, &context)).await?
+    }
 }
 
-async fn stop(id: &CommandId, context: &CallContext) -> Result<ToolOutput, ToolError> {
+async fn stop(id: &CommandId, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     commands.stop(id).await?;
     let mut offset = 0;
@@ -72,7 +56,7 @@ async fn stop(id: &CommandId, context: &CallContext) -> Result<ToolOutput, ToolE
         if piece.status != CommandStatus::Running {
             let command = commands.get(id).await?;
             let result = format!("{id}: {}", ending(&command));
-            return Ok(ToolOutput { result, ..ToolOutput::default() });
+            return Ok(ToolOutput::text(result));
         }
         offset = piece.total_bytes;
     }

@@ -5,26 +5,25 @@ mod matching;
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
-use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, change, seeing};
+use crate::blocking::{Stop, change};
 use crate::diff::file_diff;
 use crate::editor::{Buffer, Want};
 use crate::text::{NotText, Text};
 use crate::workspace::{PathError, Place};
-use crate::{CallContext, Guard, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Guard, Workspace, name, seen};
 use matching::{Edited, Mismatch};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
@@ -39,47 +38,29 @@ struct Arguments {
     replace_all: bool,
 }
 
-pub(super) struct EditFile {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct EditFile;
 
-impl EditFile {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for EditFile {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "edit_file",
             description: "Replace old_string, which must be found exactly once unless replace_all is set. Read the file first.",
             category: "files",
             kind: ToolKind::Edit,
             read_only: false,
-            subject: Some("path"),
+            subject: Some(Subject { name: "path", of: |arguments| &arguments.path }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for EditFile {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
-        let seen = seeing(move || seen::writing(&workspace, [path.as_str()])).await;
+    async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
+        let seen = seen::writing(context, vec![arguments.path.clone()]).await;
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
         let (guard, limit) = (Arc::clone(&context.guard), context.output_limit);
@@ -88,7 +69,7 @@ impl Tool for EditFile {
         };
         let (rel, file) = (buffer.rel.clone(), of_buffer(&buffer)?);
         let (new, output) = change(move || {
-            let change = Change::make(file, &shown(&rel), &arguments)?;
+            let change = Change::make(file, &name::of(&rel), &arguments)?;
             let new = change.file.encode(&change.edited.text);
             let new = String::from_utf8(new).map_err(|error| ToolError::Failed(error.to_string()))?;
             let output = change.report(&workspace, &rel, limit);
@@ -109,7 +90,7 @@ async fn diffs(arguments: Arguments, context: &CallContext) -> Result<Vec<FileDi
     change(move || {
         let (rel, change) = match buffer {
             Some(buffer) => {
-                let change = Change::make(of_buffer(&buffer)?, &shown(&buffer.rel), &arguments)?;
+                let change = Change::make(of_buffer(&buffer)?, &name::of(&buffer.rel), &arguments)?;
                 (buffer.rel, change)
             }
             None => {
@@ -132,18 +113,12 @@ fn on_disk(workspace: &Workspace, arguments: &Arguments) -> Result<(Place, Chang
             missing.map_or_else(|| format!("{}: not found", arguments.path), |error: PathError| error.to_string());
         return Err(ToolError::Failed(format!("{text} (write_file creates files)")));
     }
-    let name = shown(place.rel());
+    let name = name::of(place.rel());
     let change = Change::make(decode(&place.read(FILE_MAX_BYTES)?, &name)?, &name, arguments)?;
     Ok((place, change))
 }
 
-fn edit(
-    workspace: &Workspace,
-    arguments: &Arguments,
-    limit: usize,
-    guard: &Guard,
-    stop: &Stop,
-) -> Result<ToolOutput, ToolError> {
+fn edit(workspace: &Workspace, arguments: &Arguments, limit: usize, guard: &Guard, stop: &Stop) -> CallOutcome {
     let (place, change) = on_disk(workspace, arguments)?;
     let (rel, new) = (place.rel().to_path_buf(), change.file.encode(&change.edited.text));
     let output = change.report(workspace, &rel, limit);
@@ -174,7 +149,7 @@ impl Change {
 
     fn report(self, workspace: &Workspace, rel: &Path, limit: usize) -> ToolOutput {
         let Self { file, edited: Edited { text, lines, how }, new_lines } = self;
-        let name = shown(rel);
+        let name = name::of(rel);
         let count = lines.len();
         let first = lines.first().copied().unwrap_or(1);
         let mut result = match count {
@@ -202,7 +177,7 @@ pub(super) fn decode(bytes: &[u8], name: &str) -> Result<Text, ToolError> {
 
 /// The same, of a file that an editor has.
 pub(super) fn of_buffer(buffer: &Buffer) -> Result<Text, ToolError> {
-    let file = buffer.file().map_err(|error| not_text(&shown(&buffer.rel), error))?;
+    let file = buffer.file().map_err(|error| not_text(&name::of(&buffer.rel), error))?;
     Ok(file.unwrap_or_else(|| Text::plain(String::new())))
 }
 

@@ -1,36 +1,40 @@
 //! `glob`: files by the pattern of their path, newest first.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::paths::Paths;
-use super::{About, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_TIMEOUT_MS, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::workspace::{Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Workspace, name, seen};
 
 const FILES_DEFAULT: u64 = 200;
 const FILES_MAX: u64 = 5000;
 /// Matches held while they are sorted.
 const FOUND_MAX: usize = 200_000;
-const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// For example `src/**/*.{ts,tsx}`; without a slash: names at any depth.
     #[serde(alias = "glob", alias = "glob_pattern", alias = "query")]
     pattern: String,
     /// Directory; default: the workspace.
-    #[serde(default = "here", alias = "dir", alias = "directory", alias = "target_directory")]
+    #[serde(
+        default = "lenient::here",
+        alias = "dir",
+        alias = "directory",
+        alias = "target_directory",
+        deserialize_with = "lenient::directory"
+    )]
+    #[schemars(with = "String")]
     path: String,
     /// Most results; default 200.
     #[serde(default, alias = "max_results", alias = "head_limit", deserialize_with = "lenient::number")]
@@ -38,69 +42,40 @@ struct Arguments {
     limit: Option<u64>,
 }
 
-fn here() -> String {
-    ".".into()
-}
+pub(super) struct Glob;
 
-pub(super) struct Glob {
-    spec: Arc<ToolSpec>,
-}
+impl TypedTool for Glob {
+    type Arguments = Arguments;
 
-impl Glob {
-    pub(super) fn new() -> Self {
-        let about = About {
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "glob",
             description: "Find files by a pattern, newest first; what .gitignore names is left out.",
             category: "search",
             kind: ToolKind::Search,
             read_only: true,
-            subject: Some("pattern"),
+            subject: Some(Subject { name: "pattern", of: |arguments| &arguments.pattern }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Glob {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [start(&workspace, &arguments).as_str()])).await
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
-        if arguments.path.is_empty() {
-            arguments.path = here();
         }
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let found = look(&context.cancel, move || find(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(found.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+    }
+
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
+        seen::reading(context, vec![start(&context.workspace, &arguments)]).await
+    }
+
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
+        searched(&context, move |workspace, stop| find(workspace, &arguments, stop)).await
     }
 }
 
 /// The directory of the search: an absolute pattern says itself where to look, where no path does.
 fn start(workspace: &Workspace, arguments: &Arguments) -> String {
-    let path = if arguments.path.is_empty() { here() } else { arguments.path.clone() };
-    let top = workspace.further_top(Path::new(arguments.pattern.trim())).filter(|_| path == here());
-    top.map_or(path, |top| top.to_string_lossy().into_owned())
+    let top = workspace.further_top(Path::new(arguments.pattern.trim()));
+    let top = top.filter(|_| arguments.path == lenient::here());
+    top.map_or_else(|| arguments.path.clone(), |top| top.to_string_lossy().into_owned())
 }
 
-fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let limit = arguments.limit.unwrap_or(FILES_DEFAULT).clamp(1, FILES_MAX) as usize;
     let pattern = arguments.pattern.trim();
     let start = workspace.open_dir(&start(workspace, arguments))?;
@@ -126,9 +101,9 @@ fn find(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
     found.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     let total = found.len();
     found.truncate(limit);
-    let mut lines: Vec<String> = found.iter().map(|(_, rel)| shown(rel)).collect();
+    let mut lines: Vec<String> = found.iter().map(|(_, rel)| name::of(rel)).collect();
     if total == 0 {
-        lines.push(format!("no file matches {} in {}/", arguments.pattern, shown(&base)));
+        lines.push(format!("no file matches {} in {}/", arguments.pattern, name::of(&base)));
     }
     let truncated = total > limit || end != WalkEnd::Complete;
     if total > limit {

@@ -5,10 +5,8 @@ mod excerpt;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
-use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use async_trait::async_trait;
 use grep_matcher::Matcher;
 use grep_regex::{RegexMatcher, RegexMatcherBuilder};
 use grep_searcher::{BinaryDetection, Searcher, SearcherBuilder, Sink, SinkContext, SinkMatch};
@@ -18,15 +16,16 @@ use serde::Deserialize;
 use serde_json::Value;
 use wharf_foreign::pattern::REGEX;
 use wharf_protocol::tool::Location;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::paths::Paths;
-use super::{About, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_TIMEOUT_MS, SEARCH_LIMIT, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::text::{Encoding, binary_kind};
 use crate::workspace::{Closed, Missed, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Workspace, name, seen};
 
 const MATCHES_DEFAULT: u64 = 200;
 const MATCHES_MAX: u64 = 5000;
@@ -43,23 +42,29 @@ const LOCATIONS_MAX: usize = 20;
 /// Nobody looks at the clock while a piece of a file is searched: the pieces are small where the pattern is slow.
 const PIECE_MIN_BYTES: usize = 4 * 1024;
 const PIECE_SLOW: Duration = Duration::from_millis(50);
-const TIME_LIMIT: Duration = Duration::from_secs(30);
 
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Regular expression, Rust syntax.
     #[serde(alias = "regex", alias = "query", alias = "search")]
     pattern: String,
     /// Directory or file; default: the workspace.
-    #[serde(default = "here", alias = "dir", alias = "directory", alias = "file_path")]
+    #[serde(
+        default = "lenient::here",
+        alias = "dir",
+        alias = "directory",
+        alias = "file_path",
+        deserialize_with = "lenient::directory"
+    )]
+    #[schemars(with = "String")]
     path: String,
     /// Only files that match, e.g. `src/**/*.ts`; `!` negates.
     #[serde(default, alias = "include", alias = "include_pattern", alias = "file_pattern")]
     glob: Option<String>,
     /// `content` (default): lines; `files`: names; `count`: numbers.
     #[serde(default, alias = "output_mode")]
-    mode: Mode,
+    mode: OutputMode,
     /// Ignore case.
     #[serde(default, alias = "-i", alias = "ignore_case", deserialize_with = "lenient::flag")]
     case_insensitive: bool,
@@ -88,7 +93,7 @@ struct Arguments {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Mode {
+enum OutputMode {
     #[default]
     Content,
     #[serde(alias = "files_with_matches", alias = "file")]
@@ -96,59 +101,29 @@ enum Mode {
     Count,
 }
 
-fn here() -> String {
-    ".".into()
-}
+pub(super) struct Grep;
 
-pub(super) struct Grep {
-    spec: Arc<ToolSpec>,
-}
+impl TypedTool for Grep {
+    type Arguments = Arguments;
 
-impl Grep {
-    pub(super) fn new() -> Self {
-        let about = About {
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "grep",
             description: "Search file contents with a regular expression; binary files and what .gitignore names are left out.",
             category: "search",
             kind: ToolKind::Search,
             read_only: true,
-            subject: Some("pattern"),
+            subject: Some(Subject { name: "pattern", of: |arguments| &arguments.pattern }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Grep {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.pattern]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let workspace = Arc::clone(&context.workspace);
-        let path = if arguments.path.is_empty() { here() } else { arguments.path };
-        seeing(move || seen::reading(&workspace, [path.as_str()])).await
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
-        if arguments.path.is_empty() {
-            arguments.path = here();
         }
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let found = look(&context.cancel, move || search(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(found.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || found.truncated, locations: found.locations, ..bounded })
+    }
+
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
+        seen::reading(context, vec![arguments.path]).await
+    }
+
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
+        searched(&context, move |workspace, stop| search(workspace, &arguments, stop)).await
     }
 }
 
@@ -159,7 +134,7 @@ struct Filter<'a> {
     wanted: bool,
 }
 
-fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let matcher = matcher(arguments)?;
     let filter = match arguments.glob.as_deref().map(str::trim).filter(|glob| !glob.is_empty()) {
         Some(glob) => Some(match glob.strip_prefix('!') {
@@ -170,8 +145,8 @@ fn search(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<T
     };
     let lines = |lines: Option<u64>| lines.or(arguments.context).unwrap_or(0).min(CONTEXT_MAX) as usize;
     let (before, after) = match arguments.mode {
-        Mode::Content => (lines(arguments.before), lines(arguments.after)),
-        Mode::Files | Mode::Count => (0, 0),
+        OutputMode::Content => (lines(arguments.before), lines(arguments.after)),
+        OutputMode::Files | OutputMode::Count => (0, 0),
     };
     let mut searcher = SearcherBuilder::new()
         .line_number(true)
@@ -257,7 +232,7 @@ fn matcher(arguments: &Arguments) -> Result<RegexMatcher, ToolError> {
 /// What a search has found so far.
 #[derive(Debug, Default)]
 struct Found {
-    mode: Mode,
+    mode: OutputMode,
     limit: u64,
     text: String,
     /// Matching lines, or files.
@@ -293,7 +268,7 @@ impl Found {
             return self.missed.binary.add(rel);
         }
         self.searched += 1;
-        let name = shown(rel);
+        let name = name::of(rel);
         let before = self.text.len();
         let mut hits = Hits { found: self, matcher, lines: 0, first: None };
         let file = Interruptible::new(io::Cursor::new(start).chain(file), stop);
@@ -312,15 +287,15 @@ impl Found {
             self.locations.push(location(workspace, rel, first));
         }
         match self.mode {
-            Mode::Content => {
+            OutputMode::Content => {
                 let separator = if before == 0 { "" } else { "\n" };
                 self.text.insert_str(before, &format!("{separator}{name}\n"));
             }
-            Mode::Files => {
+            OutputMode::Files => {
                 self.shown += 1;
                 self.text.push_str(&format!("{name}\n"));
             }
-            Mode::Count => {
+            OutputMode::Count => {
                 self.shown += 1;
                 self.text.push_str(&format!("{name}: {lines}\n"));
             }
@@ -338,17 +313,17 @@ impl Found {
                 let glob: String = glob.chars().take(200).collect();
                 result = format!("no match for {cut}: no file that could be searched matches {glob}\n");
             }
-        } else if self.mode != Mode::Files || truncated {
+        } else if self.mode != OutputMode::Files || truncated {
             let lines = plural(self.matches, "matching line", "matching lines");
             let files = plural(self.files, "file", "files");
             let more = if end == WalkEnd::Enough { "; there are more: raise limit or narrow the search" } else { "" };
             match self.mode {
-                Mode::Files => result.push_str(&format!("[{files}{more}]\n")),
-                Mode::Content | Mode::Count => result.push_str(&format!("\n[{lines} in {files}{more}]\n")),
+                OutputMode::Files => result.push_str(&format!("[{files}{more}]\n")),
+                OutputMode::Content | OutputMode::Count => result.push_str(&format!("\n[{lines} in {files}{more}]\n")),
             }
         }
         if matches!(end, WalkEnd::Stopped(_)) {
-            let seconds = TIME_LIMIT.as_secs();
+            let seconds = SEARCH_LIMIT.as_secs();
             result.push_str(&format!("[the search was stopped after {seconds} s; narrow it by path or glob]\n"));
         }
         result.push_str(&self.missed.notes(self.matches == 0));
@@ -397,9 +372,9 @@ impl Sink for Hits<'_> {
         self.lines += hit.lines().count() as u64;
         self.first = self.first.or(hit.line_number());
         match self.found.mode {
-            Mode::Files => Ok(false),
-            Mode::Count => Ok(true),
-            Mode::Content => {
+            OutputMode::Files => Ok(false),
+            OutputMode::Count => Ok(true),
+            OutputMode::Content => {
                 self.found.shown += 1;
                 self.push(hit.line_number(), ':', hit.bytes());
                 Ok(!self.found.full())
@@ -408,14 +383,14 @@ impl Sink for Hits<'_> {
     }
 
     fn context(&mut self, _: &Searcher, context: &SinkContext<'_>) -> Result<bool, io::Error> {
-        if self.found.mode == Mode::Content {
+        if self.found.mode == OutputMode::Content {
             self.push(context.line_number(), '-', context.bytes());
         }
         Ok(true)
     }
 
     fn context_break(&mut self, _: &Searcher) -> Result<bool, io::Error> {
-        if self.found.mode == Mode::Content {
+        if self.found.mode == OutputMode::Content {
             self.found.text.push_str("--\n");
         }
         Ok(true)

@@ -2,31 +2,35 @@
 
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStrExt;
-use std::sync::Arc;
 
-use async_trait::async_trait;
 use rustix::fs::{AtFlags, FileType};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
-use super::{About, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_TIMEOUT_MS, SEARCH_LIMIT, location, searched};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why};
 use crate::workspace::{Entry, PathError, Shown, Step, Walk, WalkEnd, Walked};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Workspace, name, seen};
 
 const DEPTH_MAX: u64 = 8;
 const ENTRIES_MAX: usize = 2000;
-/// What was not listed by then is left out, and the result says so.
-const TIME_LIMIT: std::time::Duration = std::time::Duration::from_secs(30);
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Default: the workspace.
-    #[serde(default = "here", alias = "dir", alias = "directory", alias = "dir_path", alias = "file_path")]
+    #[serde(
+        default = "lenient::here",
+        alias = "dir",
+        alias = "directory",
+        alias = "dir_path",
+        alias = "file_path",
+        deserialize_with = "lenient::directory"
+    )]
+    #[schemars(with = "String")]
     path: String,
     /// 1 (default) to 8.
     #[serde(default, deserialize_with = "lenient::number")]
@@ -34,63 +38,33 @@ struct Arguments {
     depth: Option<u64>,
 }
 
-fn here() -> String {
-    ".".into()
-}
+pub(super) struct ListDir;
 
-pub(super) struct ListDir {
-    spec: Arc<ToolSpec>,
-}
+impl TypedTool for ListDir {
+    type Arguments = Arguments;
 
-impl ListDir {
-    pub(super) fn new() -> Self {
-        let about = About {
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "list_dir",
             description: "List a directory, with sizes.",
             category: "files",
             kind: ToolKind::Read,
             read_only: true,
-            subject: Some("path"),
+            subject: Some(Subject { name: "path", of: |arguments| &arguments.path }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for ListDir {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
-    }
-
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let workspace = Arc::clone(&context.workspace);
-        let path = if arguments.path.is_empty() { here() } else { arguments.path };
-        seeing(move || seen::reading(&workspace, [path.as_str()])).await
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let mut arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
-        if arguments.path.is_empty() {
-            arguments.path = here();
         }
-        let stop = Stop::new(&context.cancel).within(TIME_LIMIT);
-        let workspace = Arc::clone(&context.workspace);
-        let listed = look(&context.cancel, move || list(&workspace, &arguments, &stop)).await?;
-        let bounded = crate::output::bounded(listed.result, &context).await;
-        Ok(ToolOutput { truncated: bounded.truncated || listed.truncated, locations: listed.locations, ..bounded })
+    }
+
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
+        seen::reading(context, vec![arguments.path]).await
+    }
+
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
+        searched(&context, move |workspace, stop| list(workspace, &arguments, stop)).await
     }
 }
 
-fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> CallOutcome {
     let depth = arguments.depth.unwrap_or(1).clamp(1, DEPTH_MAX) as usize;
     let start = workspace.open_dir(&arguments.path).map_err(|error| match error {
         PathError::Kind { what: "a regular file", .. } => ToolError::Failed(format!("{error}; read_file shows a file")),
@@ -109,7 +83,7 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
     if end == WalkEnd::Stopped(Why::Cancelled) {
         return Err(ToolError::stopped());
     }
-    let mut result = format!("{}/", shown(&rel));
+    let mut result = format!("{}/", name::of(&rel));
     if lines.is_empty() && end == WalkEnd::Complete && missed.is_nothing() {
         result.push_str(" is empty");
     }
@@ -121,7 +95,7 @@ fn list(workspace: &Workspace, arguments: &Arguments, stop: &Stop) -> Result<Too
         result.push_str(&format!("\n[only the first {ENTRIES_MAX} entries; list a subdirectory, or use glob]"));
     }
     if end == WalkEnd::Stopped(Why::OutOfTime) {
-        let seconds = TIME_LIMIT.as_secs();
+        let seconds = SEARCH_LIMIT.as_secs();
         result.push_str(&format!("\n[the listing ended after {seconds} s; list a subdirectory]"));
     }
     for note in missed.notes(false).lines() {

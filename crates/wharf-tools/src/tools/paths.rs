@@ -4,8 +4,7 @@ use std::path::Path;
 
 use globset::{GlobBuilder, GlobSet, GlobSetBuilder};
 use wharf_foreign::pattern::GLOB;
-
-use crate::ToolError;
+use wharf_protocol::ToolError;
 
 /// Which paths a glob is about, relative to the directory of a search. Without a `/` it is about names at any depth.
 #[derive(Debug)]

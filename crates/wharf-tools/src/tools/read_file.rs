@@ -4,20 +4,19 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{ContentBlock, Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ContentBlock, Seen, ToolError, ToolKind, ToolOutput};
 
-use super::{About, FILE_TIMEOUT_MS, location, shown};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
-use crate::blocking::{Stop, Why, look, seeing};
+use crate::blocking::{Stop, Why, look};
 use crate::editor::{Buffer, Want};
 use crate::text::{Encoding, binary_kind, image_type, utf16};
 use crate::workspace::{OpenFile, PathError};
-use crate::{CallContext, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Workspace, name, seen};
 
 const LINES_DEFAULT: u64 = 2000;
 /// Longer lines are cut.
@@ -32,7 +31,7 @@ const NOTES_BYTES: usize = 400;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
@@ -46,46 +45,28 @@ struct Arguments {
     limit: Option<u64>,
 }
 
-pub(super) struct ReadFile {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct ReadFile;
 
-impl ReadFile {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for ReadFile {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "read_file",
             description: "Read a file: text with line numbers (not part of the file), or an image.",
             category: "files",
             kind: ToolKind::Read,
             read_only: true,
-            subject: Some("path"),
+            subject: Some(Subject { name: "path", of: |arguments| &arguments.path }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for ReadFile {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
+    async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
+        seen::reading(context, vec![arguments.path]).await
     }
 
-    async fn look(&self, arguments: &Value, context: &CallContext, _: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let workspace = Arc::clone(&context.workspace);
-        seeing(move || seen::reading(&workspace, [arguments.path.as_str()])).await
-    }
-
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
         let (workspace, limit) = (Arc::clone(&context.workspace), context.output_limit);
         let stop = Stop::new(&context.cancel);
         if let Some(Buffer { rel, text, .. }) = Buffer::open(&context, &arguments.path, Want::Look).await? {
@@ -95,14 +76,14 @@ impl Tool for ReadFile {
     }
 }
 
-fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop) -> CallOutcome {
     let mut open = workspace.open_file(&arguments.path).map_err(|error| match error {
         PathError::Kind { what: "a directory", .. } => {
             ToolError::Failed(format!("{error}; list_dir shows what is in a directory"))
         }
         error => error.into(),
     })?;
-    let name = shown(&open.rel);
+    let name = name::of(&open.rel);
     let failed = |error: io::Error| ToolError::Failed(format!("{name}: {error}"));
     let size = u64::try_from(open.stat.st_size).unwrap_or(0);
     let mut start = Vec::new();
@@ -151,25 +132,19 @@ fn listed(
     arguments: &Arguments,
     limit: usize,
     stop: &Stop,
-) -> Result<ToolOutput, ToolError> {
+) -> CallOutcome {
     if text.is_empty() {
         return Ok(empty(workspace, rel));
     }
     let encoding = Encoding::of(text.as_bytes());
     let range = Range::of(arguments, limit);
     let listing = range.list(&text.as_bytes()[encoding.mark_len()..], stop);
-    let listing = listing.map_err(|error| ToolError::Failed(format!("{}: {error}", shown(rel))))?;
+    let listing = listing.map_err(|error| ToolError::Failed(format!("{}: {error}", name::of(rel))))?;
     range.output(listing, workspace, rel, arguments, (encoding, limit), stop)
 }
 
-fn image(
-    workspace: &Workspace,
-    open: OpenFile,
-    start: Vec<u8>,
-    media_type: &str,
-    kind: &str,
-) -> Result<ToolOutput, ToolError> {
-    let name = shown(&open.rel);
+fn image(workspace: &Workspace, open: OpenFile, start: Vec<u8>, media_type: &str, kind: &str) -> CallOutcome {
+    let name = name::of(&open.rel);
     let mut bytes = start;
     open.file
         .take((IMAGE_MAX_BYTES + 1).saturating_sub(bytes.len() as u64))
@@ -228,12 +203,12 @@ impl Range {
         arguments: &Arguments,
         (encoding, limit): (Encoding, usize),
         stop: &Stop,
-    ) -> Result<ToolOutput, ToolError> {
+    ) -> CallOutcome {
         if stop.reached() == Some(Why::Cancelled) {
             return Err(ToolError::stopped());
         }
         if listing.shown.is_none() {
-            let (name, first, lines) = (shown(rel), self.first, listing.lines);
+            let (name, first, lines) = (name::of(rel), self.first, listing.lines);
             let s = if lines == 1 { "" } else { "s" };
             let text = format!("{name}: offset {first} is beyond the end, the file has {lines} line{s}");
             return Err(ToolError::Failed(text));

@@ -1,31 +1,27 @@
 //! `think`: room for the model to put a thought down; nothing happens.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolKind, ToolOutput};
 
-use super::About;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The thought.
     #[serde(alias = "thoughts", alias = "text", alias = "content", alias = "reasoning")]
     thought: String,
 }
 
-pub(super) struct Think {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct Think;
 
-impl Think {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for Think {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "think",
             description: "Write down a thought. Nothing is looked up or changed.",
             category: "planning",
@@ -33,20 +29,11 @@ impl Think {
             read_only: true,
             subject: None,
             timeout_ms: 1_000,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Think {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    async fn run(&self, arguments: Value, _: CallContext) -> Result<ToolOutput, ToolError> {
-        let Arguments { thought } = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, Arguments { thought }: Arguments, _: CallContext) -> CallOutcome {
         let result = if thought.trim().is_empty() { "The thought was empty." } else { "Noted." };
-        Ok(ToolOutput { result: result.into(), ..ToolOutput::default() })
+        Ok(ToolOutput::text(result))
     }
 }

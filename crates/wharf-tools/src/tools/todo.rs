@@ -1,23 +1,20 @@
 //! `todo`: the agent's plan, replaced as a whole.
 
-use std::sync::Arc;
-
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use wharf_protocol::tool::{PlanEntry, PlanPriority, PlanStatus};
-use wharf_protocol::{ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, ToolError, ToolKind};
 
-use super::About;
-use crate::{CallContext, Tool, ToolError, ToolOutput};
+use super::typed::{About, TypedTool};
+use crate::CallContext;
 
 const ENTRIES_MAX: usize = 100;
 const CONTENT_MAX_BYTES: usize = 1000;
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// Replaces the list before.
     #[serde(alias = "items", alias = "entries", alias = "plan", alias = "tasks")]
     todos: Vec<Item>,
@@ -30,9 +27,9 @@ struct Item {
     #[serde(alias = "text", alias = "title", alias = "task", alias = "step", alias = "description")]
     content: String,
     #[serde(default)]
-    status: Status,
+    status: ItemStatus,
     #[serde(default)]
-    priority: Level,
+    priority: ItemPriority,
     // Sent by models that know another tool of this kind; the plan has no place for them.
     #[serde(default, rename = "activeForm", alias = "active_form")]
     #[schemars(skip)]
@@ -44,7 +41,7 @@ struct Item {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Status {
+enum ItemStatus {
     #[default]
     #[serde(alias = "todo", alias = "open", alias = "not_started")]
     Pending,
@@ -56,7 +53,7 @@ enum Status {
 
 #[derive(Debug, Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Level {
+enum ItemPriority {
     High,
     #[default]
     #[serde(alias = "normal")]
@@ -64,13 +61,13 @@ enum Level {
     Low,
 }
 
-pub(super) struct Todo {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct Todo;
 
-impl Todo {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for Todo {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "todo",
             description: "Keep the plan of a task. Send the whole list each time; one entry is in_progress.",
             category: "planning",
@@ -78,19 +75,10 @@ impl Todo {
             read_only: true,
             subject: None,
             timeout_ms: 1_000,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for Todo {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let Arguments { todos } = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, Arguments { todos }: Arguments, context: CallContext) -> CallOutcome {
         if todos.len() > ENTRIES_MAX {
             return Err(ToolError::Failed(format!("the list has {} entries; at most {ENTRIES_MAX}", todos.len())));
         }
@@ -111,14 +99,14 @@ fn entry((index, item): (usize, Item)) -> Result<PlanEntry, ToolError> {
         )));
     }
     let status = match item.status {
-        Status::Pending => PlanStatus::Pending,
-        Status::InProgress => PlanStatus::InProgress,
-        Status::Completed => PlanStatus::Completed,
+        ItemStatus::Pending => PlanStatus::Pending,
+        ItemStatus::InProgress => PlanStatus::InProgress,
+        ItemStatus::Completed => PlanStatus::Completed,
     };
     let priority = match item.priority {
-        Level::High => PlanPriority::High,
-        Level::Medium => PlanPriority::Medium,
-        Level::Low => PlanPriority::Low,
+        ItemPriority::High => PlanPriority::High,
+        ItemPriority::Medium => PlanPriority::Medium,
+        ItemPriority::Low => PlanPriority::Low,
     };
     Ok(PlanEntry { content: content.to_owned(), priority, status })
 }

@@ -3,24 +3,24 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use async_trait::async_trait;
 use schemars::JsonSchema;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use wharf_protocol::tool::FileDiff;
-use wharf_protocol::{Seen, ToolKind, ToolSpec};
+use wharf_protocol::{CallOutcome, Seen, ToolError, ToolKind, ToolOutput};
 
-use super::{About, FILE_MAX_BYTES, FILE_TIMEOUT_MS, location, shown};
-use crate::blocking::{Stop, change, seeing};
+use super::typed::{About, Subject, TypedTool};
+use super::{FILE_MAX_BYTES, FILE_TIMEOUT_MS, location};
+use crate::blocking::{Stop, change};
 use crate::diff::{binary_diff, file_diff};
 use crate::editor::{Buffer, Want, make_parents};
 use crate::text::Text;
 use crate::workspace::{PathError, Place};
-use crate::{CallContext, Guard, Tool, ToolError, ToolOutput, Workspace, seen};
+use crate::{CallContext, Guard, Workspace, name, seen};
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-struct Arguments {
+pub(super) struct Arguments {
     /// The file, in the workspace.
     #[serde(alias = "file_path", alias = "filename", alias = "file", alias = "filePath", alias = "target_file")]
     path: String,
@@ -39,47 +39,29 @@ fn content<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Erro
     }
 }
 
-pub(super) struct WriteFile {
-    spec: Arc<ToolSpec>,
-}
+pub(super) struct WriteFile;
 
-impl WriteFile {
-    pub(super) fn new() -> Self {
-        let about = About {
+impl TypedTool for WriteFile {
+    type Arguments = Arguments;
+
+    fn about(&self) -> About<Arguments> {
+        About {
             name: "write_file",
             description: "Create a file or replace its whole content.",
             category: "files",
             kind: ToolKind::Edit,
             read_only: false,
-            subject: Some("path"),
+            subject: Some(Subject { name: "path", of: |arguments| &arguments.path }),
             timeout_ms: FILE_TIMEOUT_MS,
-        };
-        Self { spec: about.with_arguments::<Arguments>() }
-    }
-}
-
-#[async_trait]
-impl Tool for WriteFile {
-    fn spec(&self) -> &Arc<ToolSpec> {
-        &self.spec
+        }
     }
 
-    fn subjects(&self, arguments: &Value) -> Vec<String> {
-        let arguments = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone());
-        arguments.map(|arguments| vec![arguments.path]).unwrap_or_default()
-    }
-
-    async fn look(&self, arguments: &Value, context: &CallContext, preview: bool) -> Seen {
-        let Ok(arguments) = crate::arguments::parse::<Arguments>(&self.spec, arguments.clone()) else {
-            return Seen::default();
-        };
-        let (workspace, path) = (Arc::clone(&context.workspace), arguments.path.clone());
-        let seen = seeing(move || seen::writing(&workspace, [path.as_str()])).await;
+    async fn look(&self, arguments: Arguments, context: &CallContext, preview: bool) -> Seen {
+        let seen = seen::writing(context, vec![arguments.path.clone()]).await;
         if preview { seen::with_preview(seen, diffs(arguments, context).await) } else { seen }
     }
 
-    async fn run(&self, arguments: Value, context: CallContext) -> Result<ToolOutput, ToolError> {
-        let arguments: Arguments = crate::arguments::parse(&self.spec, arguments)?;
+    async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
         let stop = Stop::new(&context.cancel);
         let workspace = Arc::clone(&context.workspace);
         let path = &arguments.path;
@@ -152,7 +134,7 @@ fn of_buffer(buffer: &Buffer) -> Old {
     }
 }
 
-fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> Result<ToolOutput, ToolError> {
+fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Stop) -> CallOutcome {
     let (place, old) = on_disk(workspace, &arguments.path)?;
     let bytes = old.encode(&arguments.content);
     let rel = place.rel().to_path_buf();
@@ -167,7 +149,7 @@ fn write(workspace: &Workspace, arguments: &Arguments, guard: &Guard, stop: &Sto
 }
 
 /// Writes the file where an editor has it, or is to have it.
-async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> Result<ToolOutput, ToolError> {
+async fn in_editor(context: &CallContext, buffer: Buffer, arguments: Arguments) -> CallOutcome {
     let old = of_buffer(&buffer);
     if !matches!(old, Old::Nothing) {
         buffer.check(&context.workspace, &context.cancel).await?;
@@ -201,7 +183,7 @@ impl Old {
 }
 
 fn report(workspace: &Workspace, rel: &Path, content: &str, old: &Old, size: usize) -> ToolOutput {
-    let name = shown(rel);
+    let name = name::of(rel);
     let lines = content.lines().count();
     let path = workspace.absolute_text(rel);
     let folded = content.replace("\r\n", "\n");

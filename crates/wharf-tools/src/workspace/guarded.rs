@@ -7,8 +7,7 @@ use std::sync::Arc;
 
 use super::{PathError, Workspace, stat_entry};
 use crate::guard::{Barred, Guard};
-use crate::name::{quoted, shown};
-use crate::seen;
+use crate::name::{self, quoted, shown};
 use wharf_protocol::{GuardedPath, SeenPath};
 
 /// Directories whose files start programs of editors, agents and git hooks when somebody opens the workspace, commits, or trusts it.
@@ -80,7 +79,7 @@ impl Workspace {
     /// Whether the call may use the file `rel`, which was opened or would be made.
     pub(super) fn admit(&self, rel: &Path, path: &str) -> Result<(), PathError> {
         let Some(guard) = &self.guard else { return Ok(()) };
-        let SeenPath { name, absolute } = seen::path(rel, &self.absolute(rel));
+        let SeenPath { name, absolute } = judged(rel, &self.absolute(rel));
         guard.admit(&name, &absolute).map_err(|barred| {
             let path = quoted(path);
             match barred {
@@ -93,7 +92,7 @@ impl Workspace {
     /// Whether a walk passes over the entry `rel`, because a rule keeps it from the call.
     pub(super) fn passes_over(&self, rel: &Path) -> bool {
         let Some(guard) = self.guard.as_ref().filter(|guard| guard.has_rules()) else { return false };
-        let SeenPath { name, absolute } = seen::path(rel, &self.absolute(rel));
+        let SeenPath { name, absolute } = judged(rel, &self.absolute(rel));
         guard.passes_over(&name, &absolute)
     }
 
@@ -102,7 +101,7 @@ impl Workspace {
         let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
         let absolute = self.resolve(path).ok()?;
         let name = absolute.strip_prefix(&self.cwd.real).unwrap_or(&absolute);
-        Some(seen::path(name, &absolute))
+        Some(judged(name, &absolute))
     }
 
     /// Which of these files another program runs or trusts.
@@ -192,4 +191,10 @@ fn by_name(rel: &Path) -> Option<(String, &'static str)> {
 pub(super) fn may_be_named(workspace: &Workspace, path: &Path) -> bool {
     let path: PathBuf = path.components().filter(|component| *component != Component::CurDir).collect();
     !workspace.passes_over(&path)
+}
+
+/// A path in the form that rules judge.
+fn judged(relative: &Path, absolute: &Path) -> SeenPath {
+    let judged = |path: &Path| name::judged(path.as_os_str().as_bytes());
+    SeenPath { name: judged(relative), absolute: judged(absolute) }
 }

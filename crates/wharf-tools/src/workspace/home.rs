@@ -29,6 +29,12 @@ impl Home {
         &self.path
     }
 
+    /// The directory `path`, which may lead where this one may.
+    #[must_use]
+    pub fn at(&self, path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), allowed: Arc::clone(&self.allowed) }
+    }
+
     /// Opens the directory that has the name now. What was opened is judged, not the name: no link that is swapped in meanwhile
     /// leads elsewhere.
     pub fn open(&self) -> io::Result<(OwnedFd, PathBuf)> {

@@ -70,7 +70,7 @@ impl Workspace {
 
     /// Where to write the file that the workspace named `rel`.
     pub(crate) fn locate_named(&self, rel: &Path) -> Result<Place, PathError> {
-        self.locate_found(self.find_named(rel)?, &crate::tools::shown(rel))
+        self.locate_found(self.find_named(rel)?, &crate::name::of(rel))
     }
 
     fn locate_found(&self, (root, mut rel): (&Root, PathBuf), path: &str) -> Result<Place, PathError> {

@@ -1,6 +1,7 @@
 //! `wharf debug`: what goes on inside.
 
-use wharf_protocol::context::{Context as Shown, ContextQuery, MessageCost, Tokens, ToolCost, WindowSource};
+use wharf_protocol::context::{Context as Shown, ContextQuery, MessageCost, NoteCost, Tokens, ToolCost, WindowSource};
+use wharf_protocol::event::FileChange;
 use wharf_protocol::{Role, SessionId};
 
 use super::{print_json, session};
@@ -34,7 +35,7 @@ async fn show_context(context: &Context, id: &SessionId, full: bool, args: &List
 }
 
 fn in_words(shown: &Shown) -> String {
-    let Shown { instructions, tools, messages, .. } = shown;
+    let Shown { instructions, tools, messages, notes, .. } = shown;
     let of_tools: u64 = tools.iter().map(|tool| tool.cost.tokens).sum();
     let of_messages: u64 = messages.iter().map(|message| message.cost.tokens).sum();
     let window = match (shown.window, shown.window_from) {
@@ -66,6 +67,9 @@ fn in_words(shown: &Shown) -> String {
         row("tools", Tokens::estimated(of_tools), format!("{}", tools.len())),
     ];
     parts.extend(tools.iter().map(|ToolCost { name, cost }| row("", *cost, clean(name))));
+    let of_notes: u64 = notes.iter().map(|note| note.cost.tokens).sum();
+    parts.push(row("workspace", Tokens::estimated(of_notes), format!("{}", notes.len())));
+    parts.extend(notes.iter().map(|note| row("", note.cost, told_in(note))));
     parts.push(row("messages", Tokens::estimated(of_messages), format!("{}", messages.len())));
     parts.extend(messages.iter().map(|message| row("", message.cost, line_of(message))));
     text.push_str(&table(&parts));
@@ -75,6 +79,18 @@ fn in_words(shown: &Shown) -> String {
 fn row(what: &str, cost: Tokens, about: String) -> Vec<String> {
     let how = if cost.counted { "counted" } else { "estimated" };
     vec![what.to_owned(), cost.tokens.to_string(), how.to_owned(), about]
+}
+
+/// What a note tells.
+fn told_in(note: &NoteCost) -> String {
+    let facts = note.facts.then(|| "facts".to_owned());
+    let files = note.files.iter().map(|file| {
+        let left_out =
+            if file.left_out_bytes > 0 { format!(" ({} bytes left out)", file.left_out_bytes) } else { String::new() };
+        let gone = if file.change == FileChange::Gone { " (gone)" } else { "" };
+        format!("{}{gone}{left_out}", clean(&file.path))
+    });
+    facts.into_iter().chain(files).collect::<Vec<_>>().join(", ")
 }
 
 fn line_of(message: &MessageCost) -> String {

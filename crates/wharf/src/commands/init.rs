@@ -1,16 +1,17 @@
-//! `wharf init`: editors that start `wharf acp`. Their settings are edited where they are data; where they are code, a file of
+//! `wharf init`: model providers, and editors that start `wharf acp`. Their settings are edited where they are data; where they are code, a file of
 //! our own is written and the user adds one line.
 
 mod change;
 mod editor;
 mod entry;
 mod launch;
+mod model;
 mod own_file;
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use crate::cli::{Editor, InitArgs};
+use crate::cli::{Editor, Global, InitArgs, InitCommand};
 use crate::failure::{Exit, Failure};
 use crate::output;
 use crate::terminal::{Style, clean, table};
@@ -19,7 +20,10 @@ use editor::Home;
 use entry::Entry;
 use launch::Launch;
 
-pub fn run(environment: &BTreeMap<String, String>, args: &InitArgs) -> anyhow::Result<Exit> {
+pub fn run(global: &Global, environment: &BTreeMap<String, String>, args: &InitArgs) -> anyhow::Result<Exit> {
+    if let Some(InitCommand::Model(args)) = &args.command {
+        return model::run(global, environment, args);
+    }
     let home = Home::new(environment)?;
     let launch = Launch::find(environment)?;
     match args.editor {

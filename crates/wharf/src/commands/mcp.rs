@@ -8,8 +8,8 @@ use tokio_util::sync::CancellationToken;
 use wharf_mcp::{McpSet, Remembered};
 use wharf_protocol::mcp::{McpServerState, McpStatus};
 use wharf_protocol::rest::ToolList;
-use wharf_protocol::{CallId, SessionId, ToolSpec};
-use wharf_tools::{CallContext, Clients, Home, Progress, ToolError, Workspace};
+use wharf_protocol::{CallId, SessionId, ToolError, ToolSpec};
+use wharf_tools::{CallContext, Clients, Home, Progress, Workspace};
 
 use super::{print_json, tools};
 use crate::cli::{ListArgs, McpCommand};

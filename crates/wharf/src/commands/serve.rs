@@ -53,7 +53,9 @@ pub async fn run(
         }
         AuthChoice::None => (Auth::None, None),
     };
-    let models = LiveModels::new(wiring::models(&context.config, &context.environment)?);
+    let models = wiring::models(&context.config, &context.environment)?;
+    wiring::say_unready(&models);
+    let models = LiveModels::new(models);
     check_model(context, &*models).await?;
     let source = Arc::clone(&models);
     let Context { config, config_file, environment, state, .. } = context;
@@ -98,11 +100,14 @@ async fn check_model(context: &Context, models: &dyn ModelSource) -> anyhow::Res
     let Some(model) = context.config.model.as_deref() else { return Ok(()) };
     match models.resolve(Some(model)).await {
         Ok(_) => Ok(()),
-        Err(error @ (ResolveError::NotRunning { .. } | ResolveError::NoSuchModel { .. })) => {
+        // A key may come later, too; only where nobody asked for this one provider, it is no reason to be missing.
+        Err(
+            error @ (ResolveError::NotRunning { .. } | ResolveError::NoSuchModel { .. } | ResolveError::NoKey { .. }),
+        ) => {
             note(&format!("{} {error}", Style::for_stderr().error("warning:")));
             Ok(())
         }
-        Err(error @ (ResolveError::Unknown { .. } | ResolveError::NoKey { .. } | ResolveError::Misconfigured(_))) => {
+        Err(error @ (ResolveError::Unknown { .. } | ResolveError::Misconfigured(_))) => {
             let failure = Failure::new(Exit::Usage, format!("cannot use the model {model:?}: {error}"));
             Err(match model.strip_prefix("local:").and_then(|url| url.rsplit_once('/')) {
                 Some((url, name)) => {

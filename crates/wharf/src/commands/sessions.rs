@@ -136,6 +136,7 @@ async fn show(context: &Context, id: &SessionId, args: &ListArgs) -> anyhow::Res
             format!("{} with {}, mode {}", clean(&session.agent_name), clean(&session.model), session.mode),
         ],
         vec!["tokens".to_owned(), session.token_usage.total_tokens.to_string()],
+        vec!["cost".to_owned(), if session.cost.is_empty() { String::new() } else { session.cost.to_string() }],
         vec!["changed".to_owned(), session.updated_at.to_string()],
     ];
     let is_said = |row: &Vec<String>| row.iter().all(|cell| !cell.is_empty());

@@ -31,15 +31,32 @@ pub fn show(layered: &Layered, as_json: bool) -> String {
 
 fn of(layered: &Layered, name: &str) -> (Json, String) {
     match layered.values.get(name) {
-        Some((value, source)) if name == "mcp" => (without_secrets(&json!(value)), source.to_string()),
+        Some((value, source)) if name == "mcp" => (shown_alone(&json!(value), MCP_SHOWN), source.to_string()),
+        Some((value, source)) if name == "providers" => {
+            (shown_alone(&json!(value), PROVIDERS_SHOWN), source.to_string())
+        }
         Some((value, source)) => (redacted(&json!(value)), source.to_string()),
         None => (Json::Null, "default".to_owned()),
     }
 }
 
-/// MCP servers are the one place of the configuration where secrets are meant to stand: in arguments, variables, headers
-/// and addresses.
-fn without_secrets(servers: &Json) -> Json {
+/// What is shown of MCP servers and providers. They are where secrets may stand: in arguments, variables, headers and addresses.
+const MCP_SHOWN: &[&str] = &["type", "command", "enabled", "trust_annotations"];
+const PROVIDERS_SHOWN: &[&str] = &[
+    "preset",
+    "protocol",
+    "api_key_env",
+    "api_key_file",
+    "ca_file",
+    "model",
+    "context_tokens",
+    "connect_ms",
+    "idle_ms",
+    "attempts",
+    "models",
+];
+
+fn shown_alone(servers: &Json, fields_shown: &[&str]) -> Json {
     let Json::Object(servers) = servers else { return Json::Null };
     let hidden = |value: &Json| match value {
         Json::Object(map) => Json::Object(map.keys().map(|name| (name.clone(), json!("…"))).collect()),
@@ -50,7 +67,8 @@ fn without_secrets(servers: &Json) -> Json {
         let Json::Object(fields) = server else { return Json::Null };
         let field = |(name, value): (&String, &Json)| {
             let shown = match name.as_str() {
-                "type" | "command" | "enabled" | "trust_annotations" => value.clone(),
+                "base_url" => redacted(value),
+                name if fields_shown.contains(&name) => value.clone(),
                 _ => hidden(value),
             };
             (name.clone(), shown)

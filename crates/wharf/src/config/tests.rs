@@ -1,3 +1,5 @@
+//! Layers of the configuration, its mistakes, and secrets that it does not show.
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 

@@ -1,5 +1,8 @@
 //! A turn in words: the agent's text, and a line for each thing that happens.
 
+use std::collections::BTreeSet;
+
+use wharf_protocol::event::UnknownEvent;
 use wharf_protocol::transcript::{
     CallEntry, CallState, Change, CommandEntry, DiffEntry, EntryBody, Notice, PlanChange, QuestionEntry, Settings,
     TurnEntry, TurnOutcome,
@@ -12,6 +15,9 @@ use super::{Style, clean, one_line};
 const DIFF_LINES: usize = 8;
 /// Longest line of what a call came to.
 const SUMMARY_CHARS: usize = 100;
+
+/// So many kinds of unknown events are told; further ones are passed over.
+const UNKNOWN_KINDS: usize = 32;
 
 /// What an event says to somebody who watches.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -30,11 +36,13 @@ pub struct Narrator {
     transcript: Transcript,
     /// Also tells when a call begins.
     tells_starts: bool,
+    /// Kinds of events that it does not know and has told.
+    unknown: BTreeSet<String>,
 }
 
 impl Narrator {
     pub fn new(style: Style) -> Self {
-        Self { style, transcript: Transcript::new(), tells_starts: false }
+        Self { style, transcript: Transcript::new(), tells_starts: false, unknown: BTreeSet::new() }
     }
 
     pub fn telling_starts(mut self) -> Self {
@@ -50,6 +58,19 @@ impl Narrator {
     /// A question that was open before the first event.
     pub fn ask(&mut self, permission: &Permission) {
         self.transcript.ask(permission);
+    }
+
+    /// An event of a newer server, which this version does not know: each kind is told once.
+    pub fn tell_unknown(&mut self, event: &UnknownEvent) -> Told {
+        let mut told = Told::default();
+        let is_news = !self.transcript.apply_unknown(event).is_empty();
+        self.transcript.keep(0);
+        if is_news && self.unknown.len() < UNKNOWN_KINDS && self.unknown.insert(event.r#type.clone()) {
+            let what = one_line(&event.r#type, SUMMARY_CHARS);
+            told.notes
+                .push(self.style.dim(&format!("the server says `{what}`, which this version of wharf does not know")));
+        }
+        told
     }
 
     pub fn tell(&mut self, event: &Event) -> Told {

@@ -1,3 +1,5 @@
+//! Foreign text that cannot steer the terminal; styles.
+
 use super::*;
 
 #[test]

@@ -15,6 +15,7 @@ mod hidden;
 mod init;
 mod listing;
 mod mcp;
+mod newer;
 mod refusals;
 mod serve;
 mod signals;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use wharf_client::{Auth, AutoConfig, Client, ClientError, EventStream, Follow, RemoteOptions, Resource, Timeouts};
-use wharf_engine::{Caller, Engine, EngineConfig, Parts};
+use wharf_engine::{Caller, Engine, EngineConfig, InstructionsConfig, Parts};
 use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::mcp::McpStatus;
 use wharf_protocol::rest::{AnswerPermission, Cancel, CreateSession};
@@ -44,7 +44,10 @@ async fn an_engine_in_this_process_does_what_a_server_does() {
         }),
         mcp: Mcp::default(),
     };
-    let engine = Engine::start(EngineConfig::new(home.workspace(), &state), parts).await.unwrap();
+    // As the program has it by itself.
+    let instructions = InstructionsConfig { files: true, facts: true, own_file: None };
+    let config = EngineConfig { instructions, ..EngineConfig::new(home.workspace(), &state) };
+    let engine = Engine::start(config, parts).await.unwrap();
     let embedded = Client::embedded(engine, Caller::owner("test"), Timeouts::default());
     for client in [&sse, &embedded] {
         let session = session(client, &home, Mode::Full).await.id;

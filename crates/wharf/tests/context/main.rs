@@ -1,9 +1,11 @@
-//! A session that outgrows its model's window, against servers that count and refuse as real ones do.
+//! What a model is sent: requests that begin as those before them did, and a session that outgrows its model's window, against servers that
+//! count and refuse as real ones do.
 
 #![allow(clippy::disallowed_methods, reason = "tests own what they spawn, and are programs")]
 #![allow(clippy::unwrap_used)]
 
 mod long;
+mod prefixes;
 mod refusals;
 
 use std::sync::Arc;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use wharf_client::{Auth, Client, Follow, RemoteOptions, Timeouts};
-use wharf_engine::{Caller, Engine, EngineConfig, Parts};
+use wharf_engine::{Caller, Engine, EngineConfig, InstructionsConfig, Parts};
 use wharf_mcp::Mcp;
 use wharf_models::{Models, ModelsConfig};
 use wharf_protocol::frame::Frame;
@@ -274,6 +274,8 @@ impl Embedded {
         let models = ModelsConfig {
             model: Some("openai/scripted".to_owned()),
             base_url: Some(model.url()),
+            // As the servers of the other doors have it: an error names it.
+            environment: [("OPENAI_API_KEY".to_owned(), "sk-test".to_owned())].into(),
             ..ModelsConfig::default()
         };
         let environment = std::env::vars().filter(|(name, _)| name == "PATH").collect();
@@ -285,6 +287,8 @@ impl Embedded {
         };
         let mut config = EngineConfig::new(workspace.path(), state.path());
         config.default_mode = Mode::Ask;
+        // As the program has it by itself.
+        config.instructions = InstructionsConfig { files: true, facts: true, own_file: None };
         let engine = Engine::start(config, parts).await.unwrap();
         let client = Client::embedded(engine, Caller::owner("owner"), Timeouts::default());
         let workspace = workspace.path().to_str().unwrap().to_owned();

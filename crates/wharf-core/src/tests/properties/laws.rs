@@ -150,7 +150,7 @@ fn cancelled_turns_start_nothing(run: &Run) {
     for (seq, effect) in &run.bench.effects {
         let turn_id = match effect {
             Effect::CallModel { turn_id, .. } | Effect::AskSummary { turn_id: Some(turn_id), .. } => Some(turn_id),
-            Effect::AskSummary { turn_id: None, .. } => None,
+            Effect::AskSummary { turn_id: None, .. } | Effect::AskTitle { .. } => None,
             Effect::RunCall { call_id, .. } => turn_of.get(call_id).copied(),
             Effect::StopModel { .. }
             | Effect::LookAtCall { .. }

@@ -8,13 +8,13 @@ use wharf_protocol::event::CallErrorReason;
 use wharf_protocol::model::ProposedCall;
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::{
-    CallId, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority, PromptContent, Seq,
-    TurnId,
+    CallId, CallOutcome, ConflictStrategy, EventBody, MessageId, Mode, PermissionId, PermissionOption, Priority,
+    PromptContent, Seq, TurnId,
 };
 
 use crate::tests::bench::{Bench, config, rule};
-use crate::tests::script::{completed, failure, proposed, reply};
-use crate::{Answer, CallOutcome, CoreConfig, Effect, Input, NewPrompt, Recovery};
+use crate::tests::script::{around, completed, failed, failure, proposed, reply};
+use crate::{Again, Answer, CoreConfig, Effect, Input, NewPrompt, Recovery};
 
 #[derive(Debug, Clone)]
 pub(crate) struct Setup {
@@ -94,6 +94,8 @@ pub(crate) enum Op {
     Compact,
     Summary(usize),
     Answerers(usize),
+    /// What the engine sees of the workspace: the length of an instruction file, and a branch.
+    Around(usize, u8),
     Wait(u64),
     Drain,
     Crash {
@@ -142,6 +144,7 @@ pub(crate) fn any_op() -> impl Strategy<Value = Op> {
         2 => Just(Op::Compact),
         3 => prop::sample::select(vec![0_usize, 20, 200, 2_000]).prop_map(Op::Summary),
         1 => (0_usize..2).prop_map(Op::Answerers),
+        2 => (prop::sample::select(vec![0_usize, 30, 900]), 0_u8..3).prop_map(|(size, git)| Op::Around(size, git)),
         3 => prop::sample::select(vec![0_u64, 100, 600, 3_000, 20_000]).prop_map(Op::Wait),
         1 => Just(Op::Drain),
         1 => (prop::option::of(0_u64..20), any::<bool>()).prop_map(|(skip, drop_old_chunks)| Op::Crash {
@@ -181,6 +184,10 @@ impl Run {
         let ask = self.bench.core.last_ask;
         let input = match op {
             Op::Prompt { id, hash, strategy, priority } => return self.prompt(id, hash, strategy, priority),
+            Op::Around(size, git) => {
+                let file = if size == 0 { String::new() } else { format!("/repo/AGENTS.md=bytes:{size}") };
+                return self.bench.core.set_surroundings(around(&format!("git=b{git} {file}")));
+            }
             Op::Wait(ms) => {
                 self.bench.wait(ms);
                 return;
@@ -199,7 +206,7 @@ impl Run {
             Op::Empty => self.finished(Vec::new()),
             Op::Fail(kind, wish) if self.bench.is_summing_up => {
                 self.bench.ask = None;
-                Input::SummaryFailed { ask, error: failure(kind, wish), jitter: 77 }
+                Input::SummaryFailed { ask, error: failure(kind, wish), again: Again { jitter: 77, attempts: None } }
             }
             Op::Summary(bytes) => {
                 if self.bench.is_summing_up {
@@ -210,7 +217,7 @@ impl Run {
             Op::Compact => Input::Compact { focus: None, by: None },
             Op::Fail(kind, wish) => {
                 self.bench.ask = None;
-                Input::ModelFailed { ask, error: failure(kind, wish), jitter: 77 }
+                Input::ModelFailed { ask, error: failure(kind, wish), again: Again { jitter: 77, attempts: None } }
             }
             Op::Stale(age) => Input::ModelText { ask: ask.saturating_sub(age + 1), text: "stale".to_owned() },
             Op::Progress(at) => match self.running(at) {
@@ -346,6 +353,6 @@ fn answer(permission_id: PermissionId, option: PermissionOption) -> Input {
 fn outcome(reason: CallErrorReason, ok: bool, at: usize) -> CallOutcome {
     match ok {
         true => completed("result ".repeat(at * 60), None),
-        false => CallOutcome::Error { error: "it went wrong".to_owned(), reason, output: String::new() },
+        false => Err(failed(reason, "it went wrong")),
     }
 }

@@ -8,7 +8,7 @@ use rustix::process::WaitStatus;
 use crate::limits::{DRAIN, GRACE};
 use crate::supervisor::descendants;
 use crate::supervisor::signals::{self, Children};
-use crate::wire::End;
+use crate::wire::HowEnded;
 
 /// Once the server is gone: between the request to end and the kill.
 const LAST_GRACE: Duration = Duration::from_millis(200);
@@ -36,7 +36,7 @@ enum Stage {
     },
     /// The tree was asked to end.
     Ending {
-        why: End,
+        why: HowEnded,
         kill_at: Instant,
     },
 }
@@ -70,15 +70,15 @@ impl Life {
 
     /// Moves on as far as time and the main process say; `Some` once the tree may be killed. `is_drained`: no more output
     /// is wanted of a process that has ended.
-    pub(super) fn step(&mut self, server_is_gone: bool, is_drained: bool) -> Option<End> {
+    pub(super) fn step(&mut self, server_is_gone: bool, is_drained: bool) -> Option<HowEnded> {
         let now = Instant::now();
         if let Stage::Running = self.stage {
             if self.exit.is_some() {
                 self.stage = Stage::Draining { until: now + DRAIN };
             } else if server_is_gone {
-                self.end(End::Abandoned, LAST_GRACE);
+                self.end(HowEnded::Abandoned, LAST_GRACE);
             } else if self.deadline.is_some_and(|deadline| now >= deadline) {
-                self.end(End::TimedOut, GRACE);
+                self.end(HowEnded::TimedOut, GRACE);
             }
         }
         if let Stage::Ending { kill_at, .. } = &mut self.stage
@@ -91,8 +91,8 @@ impl Life {
             Stage::Draining { until } => {
                 let exit = self.exit.filter(|_| is_drained || now >= until)?;
                 Some(match exit.terminating_signal() {
-                    Some(signal) => End::Signalled { signal },
-                    None => End::Exited { code: exit.exit_status().unwrap_or_default() },
+                    Some(signal) => HowEnded::Signalled { signal },
+                    None => HowEnded::Exited { code: exit.exit_status().unwrap_or_default() },
                 })
             }
             Stage::Ending { why, kill_at } => {
@@ -105,11 +105,11 @@ impl Life {
     /// The server wants the end. What has ended by itself, or is ending, is not ended again.
     pub(super) fn stop(&mut self) {
         if self.is_running() && self.exit.is_none() {
-            self.end(End::Cancelled, GRACE);
+            self.end(HowEnded::Cancelled, GRACE);
         }
     }
 
-    fn end(&mut self, why: End, grace: Duration) {
+    fn end(&mut self, why: HowEnded, grace: Duration) {
         descendants::ask(self.main_is_asked_last.then_some(self.main));
         self.stage = Stage::Ending { why, kill_at: Instant::now() + grace };
     }

@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 
 use super::input::Input;
 use crate::supervisor::terminal;
-use crate::wire::{Background, Request};
+use crate::wire::{Background, CommandRequest};
 
 /// A command that has begun.
 pub(super) struct Spawned {
@@ -18,7 +18,7 @@ pub(super) struct Spawned {
     pub(super) input: Option<Input>,
 }
 
-pub(super) fn spawn(request: &Request) -> io::Result<Spawned> {
+pub(super) fn spawn(request: &CommandRequest) -> io::Result<Spawned> {
     match &request.background {
         Some(Background { terminal: Some(size), .. }) => {
             let (ours, theirs) = terminal::open(*size)?;
@@ -49,7 +49,7 @@ pub(super) fn spawn(request: &Request) -> io::Result<Spawned> {
 
 /// Consumes the command, so that our copies of its ends are closed.
 #[expect(clippy::disallowed_methods, reason = "a keeper is a program of its own: it stands in its command's directory")]
-fn start(mut command: Command, request: &Request) -> io::Result<i32> {
+fn start(mut command: Command, request: &CommandRequest) -> io::Result<i32> {
     let environment = request.environment.iter().map(|(name, value)| (OsStr::new(name), OsStr::new(value)));
     if request.contained {
         // By itself it would go elsewhere where the directory has no name any more.

@@ -322,7 +322,11 @@ fn model(name: &str) -> Anthropic {
         name: name.to_owned(),
         base_url: "http://models.test/v1".parse().unwrap(),
         key: None,
+        key_header: None,
+        headers: reqwest::header::HeaderMap::new(),
         context_tokens: None,
+        output_tokens: None,
+        images: true,
         idle: std::time::Duration::from_secs(1),
     };
     Anthropic::new(settings, Arc::new(Transport::default())).unwrap()

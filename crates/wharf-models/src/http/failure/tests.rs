@@ -46,17 +46,44 @@ fn recorded_errors_are_understood() {
     expect![[r#"
         {
             "400 ContextOverflow { limit: Some(512), asked: Some(2009) }": 1,
-            "400 Refused": 44,
+            "400 NoSuchModel": 11,
+            "400 Refused": 33,
             "400 Unauthorized": 2,
             "401 Unauthorized": 8,
             "403 Unauthorized": 2,
-            "404 Refused": 17,
+            "404 NoSuchModel": 17,
             "500 ContextOverflow { limit: None, asked: Some(4002) }": 1,
             "500 Refused": 4,
             "501 Refused": 3,
         }
         xai 400 Unauthorized: Incorrect API key provided. You can obtain an API key from https://console.x.ai. (HTTP 400)
+        xai 400 NoSuchModel: Model not found: grok-nonexistent-model-for-identity-edge (HTTP 400)
+        doubleword 404 NoSuchModel: The model `no-such-embedding-model` does not exist or you do not have access to it. (HTTP 404)
+        doubleword 404 NoSuchModel: The model `Qwen/Qwen4-Embedding-Unreleased` does not exist or you do not have access to it. (HTTP 404)
+        doubleword 404 NoSuchModel: The model `rig/definitely-not-a-doubleword-model` does not exist or you do not have access to it. (HTTP 404)
+        mistral 400 NoSuchModel: Invalid model: no-such-embedding-model (HTTP 400)
+        mistral 400 NoSuchModel: Invalid model: definitely-not-a-model (HTTP 400)
         gemini 400 Unauthorized: API key not valid. Please pass a valid API key. (HTTP 400)
+        gemini 404 NoSuchModel: models/gemini-nonexistent-model-for-identity-edge is not found for API version v1beta, or is not supported for generateContent. Call ModelService.ListModels to see the list of available models and their supported methods. (HTTP 404)
+        gemini 404 NoSuchModel: models/no-such-embedding-model is not found for API version v1beta, or is not supported for embedContent. Call ModelService.ListModels to see the list of available models and their supported methods. (HTTP 404)
+        gemini 404 NoSuchModel: models/gemini-nonexistent-rig-test is not found for API version v1beta, or is not supported for generateContent. Call ModelService.ListModels to see the list of available models and their supported methods. (HTTP 404)
+        groq 404 NoSuchModel: The model `groq-nonexistent-model-for-identity-edge` does not exist or you do not have access to it. (HTTP 404)
+        bedrock 404 NoSuchModel: This model version has reached the end of its life. Please refer to the AWS documentation for more details. (HTTP 404)
+        venice 404 NoSuchModel: Specified model not found: no-such-embedding-model. Did you mean: text-embedding-bge-m3, text-embedding-bge-en-icl, text-embedding-qwen3-8b? (HTTP 404)
+        venice 404 NoSuchModel: Specified model not found: venice-nonexistent-rig-test. Did you mean: venice-uncensored-1-2, venice-uncensored-role-play? (HTTP 404)
+        anthropic 404 NoSuchModel: model: claude-nonexistent-model-for-error-edge (HTTP 404)
+        anthropic 404 NoSuchModel: model: claude-nonexistent-model-for-identity-edge (HTTP 404)
+        anthropic 404 NoSuchModel: model: claude-nonexistent-rig-test (HTTP 404)
+        deepseek 400 NoSuchModel: The supported API model names are deepseek-v4-pro or deepseek-v4-flash, but you passed deepseek-v9-nonexistent. (HTTP 400)
+        openai 404 NoSuchModel: The model `text-embedding-nonexistent-model` does not exist or you do not have access to it. (HTTP 404)
+        openai 400 NoSuchModel: The requested model 'gpt-nonexistent-model-for-error-edge' does not exist. (HTTP 400)
+        openai 404 NoSuchModel: The model `no-such-embedding-model` does not exist or you do not have access to it. (HTTP 404)
+        openai 400 NoSuchModel: The model 'rig-nonexistent-image-model' does not exist. (HTTP 400)
+        openai 400 NoSuchModel: The model 'dall-e-3' does not exist. (HTTP 400)
+        openai 400 NoSuchModel: The requested model 'gpt-nonexistent-model-for-identity-edge' does not exist. (HTTP 400)
+        openai 400 NoSuchModel: The requested model 'gpt-4o-mini-nonexistent-rig-test' does not exist. (HTTP 400)
+        openrouter 400 NoSuchModel: Model no-such/embedding-model does not exist (HTTP 400)
+        openrouter 400 NoSuchModel: openai/gpt-nonexistent-routed-model is not a valid model ID (HTTP 400)
         llamacpp 500 Refused: Cannot use both json_schema and grammar (HTTP 500)
         llamacpp 500 Refused: image input is not supported - hint: if this is unexpected, you may need to provide the mmproj (HTTP 500)
         llamacpp 500 Refused: error: cannot make GET request (HTTP 500)
@@ -66,6 +93,8 @@ fn recorded_errors_are_understood() {
         llamacpp 501 Refused: This server does not support reranking. Start it with `--reranking` (HTTP 501)
         llamacpp 500 Refused: tools param requires --jinja flag (HTTP 500)
         llamacpp 501 Refused: The current model does not support audio input. (HTTP 501)
+        cohere 404 NoSuchModel: model 'no-such-embedding-model' not found, make sure the correct model ID was used and that you have access to the model. (HTTP 404)
+        cohere 404 NoSuchModel: model 'command-does-not-exist' not found, make sure the correct model ID was used and that you have access to the model. (HTTP 404)
     "#]].assert_eq(&format!("{kinds:#?}\n{unusual}"));
 }
 
@@ -113,7 +142,7 @@ fn bodies_of_many_shapes() {
         Overloaded: loading model (HTTP 503)
         Overloaded: Overloaded (HTTP 529)
         Timeout: HTTP 408
-        Refused: HTTP 404
+        NoApi: HTTP 404
         Refused: [[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[[
         512 bytes
     "#]]

@@ -127,7 +127,11 @@ fn model(server: &Server, idle: Duration) -> OpenAiChat {
         name: "tiny".to_owned(),
         base_url: server.base_url.parse().unwrap(),
         key: Some(ApiKey::new(KEY)),
+        key_header: None,
+        headers: reqwest::header::HeaderMap::new(),
         context_tokens: None,
+        output_tokens: None,
+        images: true,
         idle,
     };
     OpenAiChat::new(settings, Arc::new(Transport::default())).unwrap()

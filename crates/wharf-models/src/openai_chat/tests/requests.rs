@@ -43,7 +43,7 @@ fn request(messages: Vec<Message>) -> ModelRequest {
 }
 
 fn written(request: &ModelRequest, images: bool) -> Value {
-    let dialect = Dialect { max_completion_tokens: false, stream_options: true };
+    let dialect = Dialect { max_completion_tokens: false, stream_options: true, reasoning: false };
     let body = Body { origin: &origin(), model: "tiny", request, dialect, images, effort: None };
     serde_json::from_slice(&serde_json::to_vec(&body).unwrap()).unwrap()
 }
@@ -180,7 +180,7 @@ fn tools_limits_and_options() {
 
 #[test]
 fn a_longer_conversation_begins_with_the_same_bytes() {
-    let dialect = Dialect { max_completion_tokens: false, stream_options: true };
+    let dialect = Dialect { max_completion_tokens: false, stream_options: true, reasoning: false };
     let bytes = |request: &ModelRequest| {
         let body = Body { origin: &origin(), model: "tiny", request, dialect, images: true, effort: None };
         serde_json::to_string(&body).unwrap()

@@ -18,7 +18,13 @@ fn event(seq: u64, kind: &str, payload: Value) -> Event {
 }
 
 fn idle_notice(seq: u64, name: &str) -> UnknownEvent {
-    UnknownEvent { seq: Seq(seq), r#type: name.to_owned(), turn_id: None, timestamp: crate::Timestamp(0) }
+    UnknownEvent {
+        seq: Seq(seq),
+        r#type: name.to_owned(),
+        turn_id: None,
+        timestamp: crate::Timestamp(0),
+        json: String::new(),
+    }
 }
 
 fn call(seq: u64, id: &str) -> Event {

@@ -7,6 +7,7 @@ use wharf_protocol::{ContentBlock, MessageId, Session};
 
 use super::Attached;
 use crate::acp::content::text_block;
+use crate::acp::options::MODELS_WAIT;
 use crate::acp::outbox::{self, Gone};
 use crate::acp::rpc::{Id, RpcError};
 use crate::random::random_bits;
@@ -70,7 +71,7 @@ impl Attached {
             }
             SessionSlash::Agents => list(access.agents().iter().map(|agent| (&*agent.name, &*agent.description))),
             SessionSlash::Models => {
-                let models = access.models().await;
+                let models = access.models(MODELS_WAIT).await;
                 let usable = models.providers.iter().filter(|provider| provider.available);
                 list(usable.flat_map(|provider| &provider.models).map(|model| (&*model.id, "")))
             }
@@ -126,7 +127,7 @@ fn help() -> String {
 }
 
 fn status(session: &Session) -> String {
-    let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, queued_count, .. } = session;
+    let Session { id, agent_name, model, mode, thinking, cwd, status, token_usage, cost, queued_count, .. } = session;
     let further = session.additional_directories.iter().map(|path| ("further directory", path.display().to_string()));
     let mut rows = vec![("session", id.to_string()), ("directory", cwd.display().to_string())];
     rows.extend(further);
@@ -138,6 +139,7 @@ fn status(session: &Session) -> String {
         ("status", status.as_str().to_owned()),
         ("waiting prompts", queued_count.to_string()),
         ("tokens", token_usage.total_tokens.to_string()),
+        ("cost", cost.to_string()),
     ]);
     rows.iter().map(|(name, value)| format!("* {name}: `{value}`\n")).collect()
 }

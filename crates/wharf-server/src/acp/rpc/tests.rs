@@ -1,3 +1,5 @@
+//! What may stand before a message.
+
 use super::*;
 
 #[test]

@@ -1,3 +1,5 @@
+//! Frames spliced from encoded events say what frames built from values say.
+
 use schemars::SchemaGenerator;
 use wharf_protocol::event::{AgentIdle, Decision, MessageChunk, ModelRetrying, ToolCallStart};
 use wharf_protocol::{Event, EventBody, Role, Seq, ToolKind};

@@ -1,3 +1,5 @@
+//! Requests that are read, errors that name the field, and any bytes.
+
 use super::*;
 
 fn outcome(frame: &str) -> String {

@@ -1,7 +1,7 @@
 //! What is acknowledged and shown, before and after the disk has it.
 
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 
 use tokio::task::JoinSet;
@@ -11,23 +11,36 @@ use super::*;
 use crate::Position;
 use crate::sqlite::sync::SyncFile;
 
-/// A disk whose syncs wait until they are let through.
+/// A disk whose syncs wait until they are let through, once it is held up.
 struct SlowDisk {
+    is_held_up: Arc<AtomicBool>,
     /// Says that a sync has begun.
     begun: tokio::sync::mpsc::UnboundedReceiver<()>,
     let_through: mpsc::Sender<()>,
 }
 
+impl SlowDisk {
+    /// From here on, syncs wait. Nothing may be on its way to the disk.
+    fn hold_up(&mut self) {
+        while self.begun.try_recv().is_ok() {}
+        self.is_held_up.store(true, Ordering::SeqCst);
+    }
+}
+
 fn slow_disk() -> (SlowDisk, SyncFile) {
+    let is_held_up = Arc::new(AtomicBool::new(false));
+    let holding = Arc::clone(&is_held_up);
     let (begin, begun) = tokio::sync::mpsc::unbounded_channel();
     let (let_through, gate) = mpsc::channel();
     let gate = Mutex::new(gate);
     let sync: SyncFile = Arc::new(move |_| {
         let _ = begin.send(());
-        let _ = gate.lock().unwrap().recv();
+        if holding.load(Ordering::SeqCst) {
+            let _ = gate.lock().unwrap().recv();
+        }
         Ok(())
     });
-    (SlowDisk { begun, let_through }, sync)
+    (SlowDisk { is_held_up, begun, let_through }, sync)
 }
 
 fn open_with(place: &Place, sync: SyncFile) -> Arc<dyn Store> {
@@ -37,17 +50,11 @@ fn open_with(place: &Place, sync: SyncFile) -> Arc<dyn Store> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn chunks_never_wait_for_a_sync_and_nothing_is_shown_before_its_own() {
     let place = Place::new();
-    drop(place.sqlite());
     let (mut disk, sync) = slow_disk();
-    // Opening syncs what an earlier process may have left.
-    disk.let_through.send(()).unwrap();
     let store = open_with(&place, sync);
-    for _ in 0..2 {
-        disk.let_through.send(()).unwrap();
-    }
     let mut streaming = Driver::create(&store, "streaming").await;
     let mut prompted = Driver::create(&store, "prompted").await;
-    while disk.begun.try_recv().is_ok() {}
+    disk.hold_up();
 
     let append = prompted.plan(vec![(None, bodies::title("x"))]);
     let waiting = tokio::spawn({
@@ -74,13 +81,10 @@ async fn chunks_never_wait_for_a_sync_and_nothing_is_shown_before_its_own() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_chunk_after_an_unsynced_event_of_its_session_waits_with_it() {
     let place = Place::new();
-    drop(place.sqlite());
     let (mut disk, sync) = slow_disk();
-    disk.let_through.send(()).unwrap();
     let store = open_with(&place, sync);
-    disk.let_through.send(()).unwrap();
     let mut driver = Driver::create(&store, "s").await;
-    while disk.begun.try_recv().is_ok() {}
+    disk.hold_up();
     let mut tasks = JoinSet::new();
     for body in [bodies::title("x"), bodies::chunk("t", 0)] {
         let append = driver.plan(vec![(None, body)]);

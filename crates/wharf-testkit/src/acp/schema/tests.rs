@@ -1,3 +1,5 @@
+//! Messages off the schema, or not advertised, are caught.
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::*;

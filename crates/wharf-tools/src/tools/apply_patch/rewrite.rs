@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use wharf_protocol::ToolError;
+
 use super::{decode, nothing_changed};
 use crate::blocking::change;
 use crate::editor::{Buffer, Want, make_parents};
-use crate::patch::{Action, FilePatch};
+use crate::name;
+use crate::patch::{FileAction, FilePatch};
 use crate::text::Text;
-use crate::tools::{FILE_MAX_BYTES, shown};
+use crate::tools::FILE_MAX_BYTES;
 use crate::workspace::Place;
-use crate::{CallContext, ToolError, Workspace};
+use crate::{CallContext, Workspace};
 
 /// One file that is rewritten in an editor.
 pub(super) struct Rewrite {
@@ -27,7 +30,7 @@ pub(super) async fn buffers(
     let mut buffers = BTreeMap::new();
     for file in files {
         // A new file is nobody's; whether its place is free, the disk says.
-        if matches!(file.action, Action::Create { .. }) {
+        if matches!(file.action, FileAction::Create { .. }) {
             continue;
         }
         if let Some(buffer) = Buffer::open(context, &file.path, Want::Change).await? {
@@ -59,7 +62,7 @@ impl Written {
         let (mut written, mut notes) = (Self(Vec::new()), Vec::new());
         for rewrite in rewrites {
             match write_one(context, &rewrite).await {
-                Ok(more) => notes.extend(more.iter().map(|note| format!("{}: {note}", shown(&rewrite.buffer.rel)))),
+                Ok(more) => notes.extend(more.iter().map(|note| format!("{}: {note}", name::of(&rewrite.buffer.rel)))),
                 Err(error) => return Err(written.take_back(context, error).await),
             }
             written.0.push(rewrite);
@@ -81,7 +84,7 @@ impl Written {
                 change(move || remove(&workspace, &rel)).await
             };
             if back.is_err() {
-                left.push(shown(&buffer.rel));
+                left.push(name::of(&buffer.rel));
             }
         }
         match error {

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use wharf_protocol::command::CommandOutputQuery;
-use wharf_protocol::{Command, CommandId, CommandStatus};
+use wharf_protocol::{CallOutcome, Command, CommandId, CommandStatus, ToolError, ToolOutput};
 
+use crate::CallContext;
 use crate::commands::Commands;
-use crate::{CallContext, ToolError, ToolOutput};
 use wharf_exec::Excerpt;
 use wharf_exec::commands::{Launch, OUTPUT_WAIT_MOST_MS};
 
@@ -22,7 +22,7 @@ pub(in crate::tools) fn unavailable() -> ToolError {
 }
 
 /// Starts the command and leaves it.
-pub(super) async fn start(launch: Launch, context: &CallContext) -> Result<ToolOutput, ToolError> {
+pub(super) async fn start(launch: Launch, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     let id = begin(commands, launch, context).await?;
     let until = Instant::now() + FIRST_LOOK;
@@ -55,7 +55,7 @@ pub(super) async fn start(launch: Launch, context: &CallContext) -> Result<ToolO
 }
 
 /// Runs the command to its end, as an object that clients may write to meanwhile.
-pub(super) async fn follow(launch: Launch, context: &CallContext) -> Result<ToolOutput, ToolError> {
+pub(super) async fn follow(launch: Launch, context: &CallContext) -> CallOutcome {
     let commands = context.commands.as_deref().ok_or_else(unavailable)?;
     let id = begin(commands, launch, context).await?;
     let mut excerpt = Excerpt::new(context.output_limit);
@@ -111,10 +111,7 @@ pub(super) async fn follow(launch: Launch, context: &CallContext) -> Result<Tool
 }
 
 async fn begin(commands: &dyn Commands, launch: Launch, context: &CallContext) -> Result<CommandId, ToolError> {
-    tokio::select! {
-        id = commands.start(&context.call_id, launch) => id,
-        () = context.cancel.cancelled() => Err(ToolError::stopped()),
-    }
+    context.unless_cancelled(commands.start(&context.call_id, launch)).await?
 }
 
 fn query(offset: u64, limit: usize, wait_ms: u64) -> CommandOutputQuery {

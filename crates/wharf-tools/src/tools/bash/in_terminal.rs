@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
-use crate::{
-    CallContext, ClientHost, HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput, ToolError, ToolOutput,
-};
+use wharf_protocol::{CallOutcome, ToolError, ToolOutput};
+
+use crate::{CallContext, ClientHost, HostError, Terminal, TerminalCommand, TerminalExit, TerminalOutput};
 use wharf_exec::{Capture, Captured};
 
 /// Between two looks at the output: while it grows, and at most.
@@ -23,7 +23,7 @@ const OVERLAP_BYTES: usize = 1 << 10;
 const LAST_OUTPUT: Duration = Duration::from_millis(500);
 
 /// Why the watching ended.
-enum End {
+enum TerminalEnd {
     Exited(TerminalExit),
     Cancelled,
     TimedOut,
@@ -36,13 +36,9 @@ pub(super) async fn run(
     command: TerminalCommand,
     limit: Option<Duration>,
     context: &CallContext,
-) -> Result<ToolOutput, ToolError> {
+) -> CallOutcome {
     let started = Instant::now();
-    let opened = tokio::select! {
-        biased;
-        () = context.cancel.cancelled() => return Err(ToolError::stopped()),
-        opened = host.open_terminal(&context.call_id, command) => opened,
-    };
+    let opened = context.unless_cancelled(host.open_terminal(&context.call_id, command)).await?;
     let terminal = opened.map_err(|error| {
         ToolError::Failed(match error {
             HostError::Refused(words) => format!("the editor could not open a terminal: {words}"),
@@ -53,15 +49,15 @@ pub(super) async fn run(
     let end = watched.until_over(limit.map(|limit| started + limit), context).await;
     let after_ms = limit.map_or(context.timeout_ms, |limit| u64::try_from(limit.as_millis()).unwrap_or(u64::MAX));
     match end {
-        End::Exited(exit) => {
+        TerminalEnd::Exited(exit) => {
             let last = watched.terminal.output().await;
             let last = last.unwrap_or_else(|_| TerminalOutput { text: watched.seen.clone(), truncated: false });
             watched.tell(&last, context).await;
             Ok(result(&last, &exit, context).await)
         }
-        End::Cancelled => Err(ToolError::Stopped { output: watched.stop(context).await }),
-        End::TimedOut => Err(ToolError::TimedOut { after_ms, output: watched.stop(context).await }),
-        End::Lost(error) => {
+        TerminalEnd::Cancelled => Err(ToolError::Stopped { output: watched.stop(context).await }),
+        TerminalEnd::TimedOut => Err(ToolError::TimedOut { after_ms, output: watched.stop(context).await }),
+        TerminalEnd::Lost(error) => {
             let seen = captured(&watched.seen, context).await.text;
             let text = format!("the editor's terminal: {error}. Whether the command still runs is not known");
             Err(ToolError::Failed(if seen.is_empty() { text } else { format!("{text}. Its output so far:\n{seen}") }))
@@ -76,7 +72,7 @@ struct Watched<'a> {
 }
 
 impl Watched<'_> {
-    async fn until_over(&mut self, deadline: Option<Instant>, context: &CallContext) -> End {
+    async fn until_over(&mut self, deadline: Option<Instant>, context: &CallContext) -> TerminalEnd {
         let terminal = self.terminal;
         let exit = terminal.exit();
         tokio::pin!(exit);
@@ -88,15 +84,15 @@ impl Watched<'_> {
             };
             tokio::select! {
                 biased;
-                () = context.cancel.cancelled() => return End::Cancelled,
-                () = until(deadline) => return End::TimedOut,
-                exit = &mut exit => return exit.map_or_else(End::Lost, End::Exited),
+                () = context.cancel.cancelled() => return TerminalEnd::Cancelled,
+                () = until(deadline) => return TerminalEnd::TimedOut,
+                exit = &mut exit => return exit.map_or_else(TerminalEnd::Lost, TerminalEnd::Exited),
                 look = look => match look {
                     Ok(output) => {
                         let grew = self.tell(&output, context).await;
                         pause = if grew { LOOK_FIRST } else { (pause * 2).min(LOOK_LONGEST) };
                     }
-                    Err(error) => return End::Lost(error),
+                    Err(error) => return TerminalEnd::Lost(error),
                 },
             }
         }

@@ -63,7 +63,7 @@ fn look_up(workspace: &Workspace, used: &Use) -> SeenUse {
         return seen;
     }
     if is_written_to {
-        let of_file = seen::writing(workspace, [used.path.as_str()]);
+        let of_file = seen::written(workspace, std::slice::from_ref(&used.path));
         // Where a file tool would not write, a redirection is asked.
         seen.path = of_file.paths.into_iter().next().filter(|_| workspace.locate(&used.path).is_ok());
         seen.guarded = of_file.guarded.into_iter().next();

@@ -4,7 +4,8 @@ use std::time::Instant;
 
 use serde_json::json;
 
-use super::*;
+use wharf_protocol::{CallOutcome, ToolError};
+
 use crate::testing::Bench;
 
 /// Runs each test below a supervisor and, as in programs that embed the engine, without one.
@@ -116,7 +117,7 @@ fn our_zombies() -> Vec<String> {
 }
 
 /// Cancels the call as soon as the command has put out `ready`.
-async fn cancelled(bench: &Bench, command: String) -> (Result<ToolOutput, ToolError>, std::time::Duration) {
+async fn cancelled(bench: &Bench, command: String) -> (CallOutcome, std::time::Duration) {
     let (context, mut receiver, cancel) = bench.context();
     let tool = bench.toolbox.get("bash").unwrap();
     let run = tool.run(json!({ "command": command }), context);

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::tools::shown;
+use crate::name;
 
 /// Names that a note gives as examples.
 const NAMES_MAX: usize = 3;
@@ -46,7 +46,7 @@ impl Few {
     pub(crate) fn add_with(&mut self, rel: &Path, more: &str) {
         self.count += 1;
         if self.names.len() < NAMES_MAX {
-            self.names.push(format!("{}{more}", shown(rel)));
+            self.names.push(format!("{}{more}", name::of(rel)));
         }
     }
 

@@ -6,6 +6,7 @@ use anyhow::Context as _;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use wharf_client::{Client, ClientError, ConnectionState, TurnStream};
+use wharf_protocol::event::{AnyEvent, UnknownEvent};
 use wharf_protocol::permission::Resolution;
 use wharf_protocol::rest::{AnswerPermission, Cancel};
 use wharf_protocol::{ErrorCode, Event, EventBody, PermissionId};
@@ -52,7 +53,7 @@ pub struct Follower<'a> {
 
 /// What woke the follower.
 enum Wakeup {
-    Event(Option<Box<Result<Event, ClientError>>>),
+    Event(Option<Result<AnyEvent, ClientError>>),
     Typed(String),
     Interrupted,
     TimeUp,
@@ -94,7 +95,7 @@ impl<'a> Follower<'a> {
         let mut timed_out = false;
         loop {
             let wakeup = tokio::select! {
-                event = self.turn.next() => Wakeup::Event(event.map(Box::new)),
+                event = self.turn.next_any() => Wakeup::Event(event),
                 () = signals.stop() => Wakeup::Interrupted,
                 line = typed(&mut self.terminal), if self.asked.is_some() => Wakeup::Typed(line),
                 () = &mut time_up, if !timed_out => Wakeup::TimeUp,
@@ -102,7 +103,10 @@ impl<'a> Follower<'a> {
             };
             match wakeup {
                 Wakeup::Event(None) => return Ok(self.ended()),
-                Wakeup::Event(Some(event)) => self.show(&(*event)?),
+                Wakeup::Event(Some(event)) => match event? {
+                    AnyEvent::Known(event) => self.show(&event),
+                    AnyEvent::Unknown(event) => self.show_unknown(&event),
+                },
                 Wakeup::Typed(line) => self.answer(&line).await?,
                 Wakeup::Connection => self.show_connection(&connection),
                 Wakeup::TimeUp => {
@@ -139,6 +143,16 @@ impl<'a> Follower<'a> {
         let body = Cancel { turn_id: Some(accepted.turn_id.clone()), ..Cancel::default() };
         self.client.cancel(&accepted.session_id, body).await?;
         Ok(())
+    }
+
+    fn show_unknown(&mut self, event: &UnknownEvent) {
+        if self.shape == Shape::Events {
+            // Breaks stand between the words of JSON only: within texts they are escaped.
+            self.print(&(clean_json(&event.json.replace(['\n', '\r'], " ")) + "\n"));
+        }
+        for line in self.narrator.tell_unknown(event).notes {
+            self.note(&line);
+        }
     }
 
     fn show(&mut self, event: &Event) {

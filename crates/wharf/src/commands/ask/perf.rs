@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use wharf_protocol::{Event, EventBody, Usage};
+use wharf_protocol::{Cost, Event, EventBody, Usage};
 
 /// Points in time of one question.
 pub struct Perf {
@@ -13,6 +13,7 @@ pub struct Perf {
     first_text: Option<Duration>,
     end: Option<Duration>,
     usage: Usage,
+    cost: Cost,
 }
 
 impl Perf {
@@ -25,6 +26,7 @@ impl Perf {
             first_text: None,
             end: None,
             usage: Usage::default(),
+            cost: Cost::default(),
         }
     }
 
@@ -43,6 +45,7 @@ impl Perf {
             EventBody::MessageChunk(_) => {
                 self.first_text.get_or_insert(now);
             }
+            EventBody::UsageUpdated(usage) => self.cost = usage.cost.map_or(self.cost, |cost| cost.turn),
             EventBody::TurnCompleted(done) => self.ended(now, done.usage),
             EventBody::TurnCancelled(done) => self.ended(now, done.usage),
             EventBody::TurnFailed(failed) => self.ended(now, failed.usage),
@@ -68,7 +71,16 @@ impl Perf {
             .into_iter()
             .filter_map(|(name, time)| Some(format!("{name} {:.1} ms", time?.as_secs_f64() * 1_000.0)))
             .collect();
-        let Usage { prompt_tokens, completion_tokens, .. } = self.usage;
-        format!("perf: {} · {prompt_tokens} tokens in, {completion_tokens} out", times.join(" · "))
+        let Usage { prompt_tokens, completion_tokens, cached_tokens, cache_write_tokens, reasoning_tokens, .. } =
+            self.usage;
+        let part = |count: u64, what: &str| if count > 0 { format!(" ({count} {what})") } else { String::new() };
+        format!(
+            "perf: {} · {prompt_tokens} tokens in{}{}, {completion_tokens} out{} · cost {}",
+            times.join(" · "),
+            part(cached_tokens, "cached"),
+            part(cache_write_tokens, "written to the cache"),
+            part(reasoning_tokens, "reasoning"),
+            self.cost
+        )
     }
 }

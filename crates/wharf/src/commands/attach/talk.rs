@@ -4,8 +4,8 @@ use std::collections::HashSet;
 
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
-use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow};
-use wharf_protocol::event::PromptReceived;
+use wharf_client::{Client, ClientError, ConnectionState, EventStream, Follow, Located};
+use wharf_protocol::event::{AnyEvent, PromptReceived, UnknownEvent};
 use wharf_protocol::rest::{AnswerPermission, Cancel, CompactSession, ForkSession, SessionQuery, UpdateSession};
 use wharf_protocol::slash::{SessionSlash, Slash, TerminalSlash};
 use wharf_protocol::{Event, EventBody, MessageId, PermissionId, Prompt, Session};
@@ -41,7 +41,7 @@ pub struct Talk<'a> {
 }
 
 enum Wakeup {
-    Event(Option<Box<Result<Event, ClientError>>>),
+    Event(Option<Result<Located, ClientError>>),
     Typed(Typed),
     Connection,
     Signal,
@@ -88,13 +88,16 @@ impl<'a> Talk<'a> {
             // Piped lines are a script: the next one is for after this one.
             let takes_input = !ended && (self.screen.is_interactive() || self.open.is_empty());
             let wakeup = tokio::select! {
-                event = self.events.next() => Wakeup::Event(event.map(Box::new)),
+                event = self.events.next_located() => Wakeup::Event(event),
                 typed = input.next(), if takes_input => Wakeup::Typed(typed),
                 Ok(()) = self.connection.changed() => Wakeup::Connection,
                 () = received(&mut terminate) => Wakeup::Signal,
             };
             match wakeup {
-                Wakeup::Event(Some(event)) => self.show(&(*event)?),
+                Wakeup::Event(Some(located)) => match located?.event {
+                    AnyEvent::Known(event) => self.show(&event),
+                    AnyEvent::Unknown(event) => self.note_unknown(&event),
+                },
                 Wakeup::Event(None) => break,
                 Wakeup::Connection => self.show_connection(),
                 Wakeup::Signal => break,
@@ -183,11 +186,11 @@ impl<'a> Talk<'a> {
             SessionSlash::Help => self.screen.answer(&slash::help()),
             SessionSlash::Status => {
                 self.session = self.client.session(&self.session.id).await?;
-                let Session { id, status, agent_name, model, mode, thinking, token_usage, .. } = &self.session;
+                let Session { id, status, agent_name, model, mode, thinking, token_usage, cost, .. } = &self.session;
                 let (agent, model, status) = (clean(agent_name), clean(model), status.as_str());
                 let tokens = token_usage.total_tokens;
                 let text = format!(
-                    "{id}  {status}\nagent {agent}  model {model}  mode {mode}  thinking {thinking}\ntokens {tokens}\n"
+                    "{id}  {status}\nagent {agent}  model {model}  mode {mode}  thinking {thinking}\ntokens {tokens}  cost {cost}\n"
                 );
                 self.screen.answer(&text);
             }
@@ -324,6 +327,12 @@ impl<'a> Talk<'a> {
         }
         self.screen.note(&self.screen.style.dim("Ctrl-C once more, or Ctrl-D, to leave"));
         Ok(Next::Stay)
+    }
+
+    fn note_unknown(&mut self, event: &UnknownEvent) {
+        for line in self.narrator.tell_unknown(event).notes {
+            self.screen.note(&line);
+        }
     }
 
     fn show(&mut self, event: &Event) {

@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::time::Duration;
 
 use rustix::fs::{StatVfsMountFlags, statvfs};
-use wharf_models::ModelSource;
 
 use super::findings::Findings;
 use crate::config::Config;
@@ -13,6 +13,9 @@ use crate::wiring;
 /// Below this the store will soon take nothing more.
 const ROOM_LEAST: u64 = 64 << 20;
 const ROOM_LITTLE: u64 = 1 << 30;
+
+/// For servers that are asked which models they have.
+const MODELS_WAIT: Duration = Duration::from_secs(5);
 
 pub fn examine_disk(directory: &Path, findings: &mut Findings) {
     const ABOUT: &str = "disk";
@@ -56,7 +59,7 @@ pub async fn examine_models(config: &Config, environment: &BTreeMap<String, Stri
             return;
         }
     };
-    let list = ModelSource::list(&models).await;
+    let list = models.list(MODELS_WAIT).await;
     let details: Vec<String> = list
         .providers
         .iter()

@@ -1,3 +1,5 @@
+//! Files that are replaced, made, linked, changed meanwhile, or refused.
+
 use std::os::unix::fs::symlink;
 
 use super::*;

@@ -1,3 +1,5 @@
+//! Settings of editors that keep their comments, order and layout.
+
 use std::path::PathBuf;
 
 use expect_test::expect;

@@ -1,3 +1,5 @@
+//! The files that are written whole, as their programs read them.
+
 use std::path::PathBuf;
 use std::process::Command;
 
