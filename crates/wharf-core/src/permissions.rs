@@ -3,13 +3,17 @@
 use serde_json::Value;
 use wharf_foreign::visible;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
-use wharf_protocol::permission::{Preview, Resolution};
+use wharf_protocol::permission::{DecidingRule, Preview, Resolution};
 use wharf_protocol::{Permission, PermissionId, PermissionOption, Seen, ToolSpec};
 
 use crate::core::Core;
 use crate::describe;
 use crate::outcome::{Answer, Rejected};
+use crate::policy::Why;
 use crate::state::{Proposal, Refusal};
+
+/// A longer reason is cut.
+const WHY_MAX_BYTES: usize = 1_024;
 
 /// How a question was closed.
 struct Closing {
@@ -27,10 +31,10 @@ impl Closing {
 
 impl Core {
     /// `seen` is what the call would touch and change, where it was looked at.
-    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str, seen: Option<Seen>) {
+    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, why: Why, seen: Option<Seen>) {
         let Some(spec) = self.tool(&proposal.tool_name) else { return };
         let subjects = self.subjects(&spec, &proposal.arguments);
-        let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, reason);
+        let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, &why.reason);
         let wait_ms = match self.answerers {
             0 => self.config.unattended_permission_timeout_ms,
             _ => self.config.permission_timeout_ms,
@@ -42,6 +46,8 @@ impl Core {
             arguments: proposal.arguments.clone(),
             cwd: self.session.cwd.clone(),
             question,
+            why: visible::line(&why.reason, WHY_MAX_BYTES),
+            rule: why.rule.as_ref().map(|rule| Box::new(DecidingRule::from(rule))),
             preview: self.preview(&spec, &proposal.arguments, &subjects, seen),
             definition: describe::definition(&spec),
             options: PermissionOption::ALL.to_vec(),

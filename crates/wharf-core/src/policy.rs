@@ -41,12 +41,21 @@ pub(crate) struct Policy<'a> {
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum Verdict {
     Allow(String),
-    Ask(String),
+    Ask(Why),
     Deny {
         reason: String,
         /// What the model should make of it.
         advice: &'static str,
     },
+}
+
+/// Why a call is asked.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Why {
+    /// In words.
+    pub(crate) reason: String,
+    /// The rule that says so; else it is the mode.
+    pub(crate) rule: Option<Rule>,
 }
 
 /// What is weighed: a call's subjects as they were written, and what it would touch.
@@ -61,7 +70,7 @@ struct Case<'a> {
 }
 
 impl Policy<'_> {
-    /// A rule that denies wins over everything; then an answer that was to be remembered; then plan mode over what is not a
+    /// A rule that denies, or may deny what cannot be read of a command, wins over everything; then an answer that was to be remembered; then plan mode over what is not a
     /// read; then rules that ask, rules that allow, and at last the mode. `seen` is what the call would touch, where it was
     /// looked at.
     pub(crate) fn judge(
@@ -73,7 +82,13 @@ impl Policy<'_> {
     ) -> Verdict {
         let case = self.case(spec, arguments, subjects, seen);
         if let Some(rule) = self.rule(RuleAction::Deny, &case) {
-            return deny(rule, "Do it another way, or say what is missing.");
+            return deny(in_words(rule), "Do it another way, or say what is missing.");
+        }
+        if let Some((rule, doubt)) = self.rule_unread(RuleAction::Deny, &case) {
+            return deny(
+                format!("{}, which may cover what cannot be read of it: {doubt}", in_words(rule)),
+                "Write each command out, or do it another way.",
+            );
         }
         let grant = self.grant(spec, arguments);
         if let Some(grant) = grant.filter(|grant| !grant.allowed) {
@@ -93,14 +108,15 @@ impl Policy<'_> {
             return Verdict::Allow(remembered("allow_always", grant));
         }
         if let Some(rule) = self.rule(RuleAction::Ask, &case) {
-            return Verdict::Ask(rule);
+            return Verdict::Ask(Why { reason: in_words(rule), rule: Some(rule.clone()) });
         }
-        if let Some(rule) = self.rule_in_doubt(&case) {
-            return Verdict::Ask(rule);
+        if let Some((rule, doubt)) = self.rule_unread(RuleAction::Ask, &case).or_else(|| self.rule_in_doubt(&case)) {
+            let reason = format!("{}, which may cover a part of it: {doubt}", in_words(rule));
+            return Verdict::Ask(Why { reason, rule: Some(rule.clone()) });
         }
         if self.mode != Mode::Plan {
             if let Some(rule) = self.rule(RuleAction::Allow, &case) {
-                return Verdict::Allow(rule);
+                return Verdict::Allow(in_words(rule));
             }
             if let Some(Allowed { reason, only_reads: false }) = weighed {
                 return Verdict::Allow(reason);
@@ -156,16 +172,23 @@ impl Policy<'_> {
         })
     }
 
-    /// A rule about commands that asks or denies, where it is not known whether it covers one of them.
-    fn rule_in_doubt(&self, case: &Case) -> Option<String> {
+    /// A rule about commands that may cover one that is not read, or that is known only when it runs; and why it is not.
+    fn rule_unread(&self, action: RuleAction, case: &Case) -> Option<(&Rule, String)> {
         let script = case.script.as_ref()?;
-        let is_in_doubt = |rule: &&Rule| {
-            let pattern = rule.pattern.as_deref().map(str::trim).filter(|pattern| *pattern != "*");
-            rule.action != RuleAction::Allow
-                && names_tool(&rule.tool, &case.spec.name)
-                && pattern.is_some_and(|pattern| script.may_be_touched_by(pattern))
-        };
-        self.rules.iter().find(is_in_doubt).map(|rule| format!("{}, which may cover a part of it", in_words(rule)))
+        self.rules.iter().filter(|rule| rule.action == action).find_map(|rule| {
+            let is_about = names_tool(&rule.tool, &case.spec.name) || case.types_for(rule);
+            let doubt = script.may_be_touched_by(pattern_of(rule)?).filter(|_| is_about)?;
+            Some((rule, doubt))
+        })
+    }
+
+    /// A rule that asks or denies and may be about the call in another way.
+    fn rule_in_doubt(&self, case: &Case) -> Option<(&Rule, String)> {
+        let script = case.script.as_ref()?;
+        self.rules.iter().filter(|rule| rule.action != RuleAction::Allow).find_map(|rule| {
+            let doubt = script.may_concern(rule, pattern_of(rule)?, case.spec)?;
+            Some((rule, doubt))
+        })
     }
 
     fn case<'a>(
@@ -208,6 +231,9 @@ impl Policy<'_> {
         };
         let runs = table::without_sandbox(self.mode, action) == Answer::Runs;
         if runs {
+            if action == Action::ReadingCommand && self.mode != Mode::Full {
+                reason.push_str(", it only reads");
+            }
             return Verdict::Allow(reason);
         }
         // The asked should know what is special about it.
@@ -217,7 +243,7 @@ impl Policy<'_> {
         if let Some(foreign) = case.seen.and_then(|seen| seen.foreign.as_ref()) {
             reason.push_str(&format!(", {foreign}"));
         }
-        Verdict::Ask(reason)
+        Verdict::Ask(Why { reason, rule: None })
     }
 
     /// A remembered answer holds for the same tool, described as it was then, with the same arguments in the same directory, and for nothing else.
@@ -233,9 +259,9 @@ impl Policy<'_> {
         named.find(|grant| !grant.allowed || grant.definition == definition)
     }
 
-    /// The first rule of this action that matches, in words.
-    fn rule(&self, action: RuleAction, case: &Case) -> Option<String> {
-        self.rules.iter().find(|rule| rule.action == action && case.matches(rule)).map(in_words)
+    /// The first rule of this action that matches.
+    fn rule(&self, action: RuleAction, case: &Case) -> Option<&Rule> {
+        self.rules.iter().find(|rule| rule.action == action && case.matches(rule))
     }
 }
 
@@ -258,6 +284,11 @@ fn in_words(rule: &Rule) -> String {
     }
 }
 
+/// A pattern that does not cover everything.
+fn pattern_of(rule: &Rule) -> Option<&str> {
+    rule.pattern.as_deref().map(str::trim).filter(|pattern| *pattern != "*")
+}
+
 fn deny(reason: String, advice: &'static str) -> Verdict {
     Verdict::Deny { reason, advice }
 }
@@ -270,12 +301,11 @@ impl Case<'_> {
     /// A rule that allows has to cover everything that the call is about and touches; one that asks or denies, any of it.
     fn matches(&self, rule: &Rule) -> bool {
         let names = names_tool(&rule.tool, &self.spec.name);
-        let pattern = rule.pattern.as_deref().map(str::trim).filter(|pattern| *pattern != "*");
+        let pattern = pattern_of(rule);
         if rule.action == RuleAction::Allow {
             return names && pattern.is_none_or(|pattern| self.is_allowed_by(pattern));
         }
-        // What is typed into a command is run by it: what a rule keeps from the shell is not typed into one either.
-        let types = self.spec.name == COMMAND_INPUT && rule.tool == SHELL;
+        let types = self.types_for(rule);
         let Some(pattern) = pattern else { return names || types };
         if (names || types) && self.is_touched_by(pattern) {
             return true;
@@ -285,6 +315,11 @@ impl Case<'_> {
         }
         paths::concerns(rule, self.spec)
             && self.subjects.iter().chain(&self.touched).any(|subject| subject.is_path_touched_by(pattern))
+    }
+
+    /// What is typed into a command is run by it: what a rule keeps from the shell is not typed into one either.
+    fn types_for(&self, rule: &Rule) -> bool {
+        self.spec.name == COMMAND_INPUT && rule.tool == SHELL
     }
 
     fn is_touched_by(&self, pattern: &str) -> bool {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::tool::FileDiff;
-use crate::{CallId, PermissionId, SessionId, Timestamp, TurnId};
+use crate::{CallId, PermissionId, Rule, RuleAction, SessionId, Timestamp, TurnId};
 
 /// What can be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +74,12 @@ pub struct Permission {
     pub cwd: PathBuf,
     /// In words: what would run, and why it is asked.
     pub question: String,
+    /// Why it is asked, in words; empty in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The rule that asks; absent: the mode does, or a repetition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<DecidingRule>>,
     /// What it would touch and change; absent where nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
@@ -84,6 +90,21 @@ pub struct Permission {
     pub requested_at: Timestamp,
     /// Refused when nobody has answered by then.
     pub expires_at: Timestamp,
+}
+
+/// The rule that decided about a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecidingRule {
+    pub action: RuleAction,
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+impl From<&Rule> for DecidingRule {
+    fn from(rule: &Rule) -> Self {
+        Self { action: rule.action, tool: rule.tool.clone(), pattern: rule.pattern.clone() }
+    }
 }
 
 /// What an asked call would touch and change, as it was when it was asked. The approval holds for this and nothing else.

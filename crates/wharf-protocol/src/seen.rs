@@ -30,11 +30,15 @@ pub struct SeenScript {
 }
 
 /// A path of a script.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct SeenUse {
     /// Seen from the session's `cwd`, as the script has it.
     pub written: String,
     pub is_written_to: bool,
+    /// It is a directory.
+    pub is_directory: bool,
+    /// What belongs to Wharf itself lies below it.
+    pub holds_state: bool,
     /// What it leads to; `None`: out of the session's directories, to what a file tool would leave alone, or nowhere.
     pub path: Option<SeenPath>,
     pub guarded: Option<GuardedPath>,

@@ -38,6 +38,8 @@ impl Reader<'_, '_> {
     fn number_or_name(&mut self) {
         let name = self.name();
         self.at += name.len();
+        // It may be set in many ways.
+        self.found.sets_variable(name);
         let rest = self.rest().trim_start_matches([' ', '\t']);
         if rest.starts_with('=') && !rest.starts_with("==") {
             self.found.sets(name, true);

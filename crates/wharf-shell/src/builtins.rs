@@ -58,10 +58,13 @@ const POWERFUL: [&str; 48] = [
 ];
 
 /// Builtins after which no command is what it seems to be, whatever their words.
-const CONFUSING: [&str; 16] = [
-    "alias", "unalias", "hash", "enable", "shopt", "trap", "source", ".", "bind", "complete", "compgen", "fc",
-    "history", "coproc", "caller", "logout",
-];
+const CONFUSING: [&str; 7] = ["unalias", "enable", "shopt", "source", ".", "caller", "logout"];
+
+/// The same, with commands in their words, or other names for commands.
+const RENAMING: [&str; 9] = ["alias", "hash", "trap", "bind", "complete", "compgen", "fc", "history", "coproc"];
+
+/// Options of `read` that have a value of their own.
+const READ_VALUED: [&str; 6] = ["-d", "-n", "-N", "-p", "-t", "-u"];
 
 impl Reader<'_, '_> {
     /// A simple command is complete.
@@ -106,17 +109,18 @@ impl Found {
         };
         let started = started(&program, &words);
         command.wrapper = match &started {
-            Started::Nothing | Started::Unclear(_) => Wrapper::None,
+            Started::Nothing | Started::Unclear { .. } => Wrapper::None,
             Started::Commands { is_plain: true, .. } | Started::Script { is_plain: true, .. } => Wrapper::Plain,
             Started::Commands { .. } | Started::Script { .. } => Wrapper::Other,
         };
-        if let Started::Unclear(why) = &started {
+        if let Started::Unclear { why, hides } = &started {
             command.doubt.get_or_insert_with(|| (*why).to_owned());
+            command.hides = *hides;
         }
         self.changes(&program, &words);
         let at = self.push(command)?;
         match started {
-            Started::Nothing | Started::Unclear(_) => Ok(()),
+            Started::Nothing | Started::Unclear { .. } => Ok(()),
             Started::Commands { commands, .. } => {
                 // A program that is named like a builtin changes nothing here.
                 let directories = self.directories.clone();
@@ -178,32 +182,52 @@ impl Found {
             }
             "export" | "readonly" | "local" | "declare" | "typeset" => self.declares(operands),
             "read" | "unset" | "getopts" | "wait" | "mapfile" | "readarray" => {
-                if has_index()
-                    || operands
-                        .iter()
-                        .any(|word| word.text.starts_with("-C") || (program != "read" && word.text == "-p"))
-                {
-                    self.distrust(format!("`{program}` evaluates an index"));
+                if has_index() {
+                    self.misses(format!("`{program}` evaluates an index"));
                 }
-                for word in operands.iter().filter_map(Word::known).filter(|word| !word.starts_with('-')) {
-                    self.sets(word, false);
-                    self.sets_variable(word);
-                }
+                self.fills(program, operands);
             }
-            "printf"
-                if operands
-                    .first()
-                    .is_some_and(|word| word.kind != crate::WordKind::Literal || word.text.starts_with("-v")) =>
-            {
-                self.distrust("`printf` sets a variable, and evaluates its index");
+            "printf" if operands.first().is_some_and(sets_by_format) => {
+                self.misses("`printf` sets a variable, and evaluates its index");
             }
             "test" | "[" if operands.iter().any(|word| matches!(word.text.as_str(), "-v" | "-R")) => {
-                self.distrust("a test evaluates an index");
+                self.misses("a test evaluates an index");
             }
-            "let" => self.distrust("`let` evaluates its words"),
+            "let" => self.misses("`let` evaluates its words"),
             "exec" if operands.iter().all(|word| word.text.starts_with('-')) => {}
+            _ if RENAMING.contains(&program) => self.misses(format!("`{program}` changes what commands are")),
             _ if CONFUSING.contains(&program) => self.distrust(format!("`{program}` changes what commands are")),
             _ => {}
+        }
+    }
+
+    /// Variables get values that are known only when it runs.
+    fn fills(&mut self, program: &str, operands: &[Word]) {
+        for name in ["REPLY", "MAPFILE", "OPTARG", "OPTIND"] {
+            self.sets(name, false);
+        }
+        let mut operands = operands.iter();
+        while let Some(word) = operands.next() {
+            let text = word.text.as_str();
+            if !text.starts_with('-') {
+                self.sets(text, false);
+                self.sets_variable(text);
+                continue;
+            }
+            let harmless = match program {
+                "read" => "rs",
+                "unset" => "vf",
+                "wait" => "nf",
+                "mapfile" | "readarray" => "t",
+                _ => "",
+            };
+            let is_valued = program == "read" && READ_VALUED.contains(&text);
+            if is_valued {
+                operands.next();
+            } else if word.known().is_none() || !text[1..].chars().all(|letter| harmless.contains(letter)) {
+                // The value of an option may be the name of a variable, or what is evaluated.
+                self.misses(format!("`{program}` has options that are not read"));
+            }
         }
     }
 
@@ -225,19 +249,37 @@ impl Found {
             if word.text.starts_with('-') {
                 let is_usual = word.known().is_some_and(|text| text[1..].bytes().all(|flag| b"rxgaAp".contains(&flag)));
                 if !is_usual {
-                    self.distrust("a declaration evaluates its values");
+                    self.misses("a declaration evaluates its values");
                 }
                 continue;
             }
             if name.contains('[') || name.contains(UNKNOWN) || name.is_empty() {
-                self.distrust("a declaration names what is not known");
+                self.misses("a declaration names what is not known");
                 continue;
             }
             let value = word.text.split_once('=').map_or("", |(_, value)| value);
+            // Of an array, an index in it is evaluated.
+            if value.starts_with('(') {
+                self.misses("a declaration evaluates its values");
+            }
             self.sets(name, !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()));
             self.sets_variable(name);
         }
     }
+}
+
+/// A format that puts something into a variable: with `-v`, or by `%n`.
+fn sets_by_format(format: &Word) -> bool {
+    let Some(text) = format.known() else { return true };
+    let mut rest = text;
+    while let Some((_, behind)) = rest.split_once('%') {
+        let letter = behind.trim_start_matches(|letter: char| "#-+ '0123456789.*hlLjzt$".contains(letter));
+        if letter.starts_with('n') {
+            return true;
+        }
+        rest = behind.strip_prefix('%').unwrap_or(behind);
+    }
+    text.starts_with('-')
 }
 
 /// A path that is known, also one that begins with the home directory.

@@ -36,7 +36,11 @@ impl Reader<'_, '_> {
                 reader.list()?;
                 reader.body()
             }),
-            "for" | "select" => reader.each(),
+            "for" => reader.each(),
+            "select" => {
+                reader.found.sets("REPLY", false);
+                reader.each()
+            }
             "case" => reader.cases(),
             "[[" => reader.test(),
             "function" => reader.function(),

@@ -24,7 +24,7 @@ mod wrappers;
 
 pub use reader::read;
 pub use reading::{
-    Assignment, Command, Directories, Joint, Reading, Redirect, Target, Word, WordKind, Wrapper, within,
+    Assignment, Command, Directories, Hides, Joint, Reading, Redirect, Target, Word, WordKind, Wrapper, within,
 };
 
 /// A longer script is not read: bash gets few of that size, and each byte costs the reader time.

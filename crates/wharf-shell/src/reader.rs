@@ -45,6 +45,8 @@ pub(crate) struct Found {
     pub(crate) commands: Vec<Command>,
     /// The first reason why nothing in this script is what it seems to be.
     pub(crate) doubt: Option<String>,
+    /// Commands may run that were not found.
+    pub(crate) is_partial: bool,
     pub(crate) uses_bash: bool,
     pub(crate) directories: Directories,
     pub(crate) within: u8,
@@ -84,6 +86,12 @@ impl Found {
         self.doubt.get_or_insert_with(|| why.into());
     }
 
+    /// It may run what was not found.
+    pub(crate) fn misses(&mut self, why: impl Into<String>) {
+        self.is_partial = true;
+        self.distrust(why);
+    }
+
     pub(crate) fn joint(&mut self, joint: Joint) {
         if self.depth == 0 {
             self.joints.push(joint);
@@ -100,13 +108,14 @@ impl Found {
     }
 
     fn close(mut self, stopped: Option<&'static str>) -> Reading {
-        let is_number = |name: &&String| {
-            self.set.get(*name).copied().unwrap_or(false)
-                || matches!(name.as_str(), "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID")
+        // The shell sets `_` to the last word of each command.
+        let is_number = |name: &&String| match self.set.get(*name) {
+            _ if *name == "_" => false,
+            Some(is_number) => *is_number,
+            None => matches!(name.as_str(), "RANDOM" | "SECONDS" | "LINENO" | "UID" | "EUID" | "PPID"),
         };
         if let Some(name) = self.counted.iter().find(|name| !is_number(name)) {
-            let why = format!("arithmetic evaluates {name}, which may be any text");
-            self.doubt.get_or_insert(why);
+            self.misses(format!("arithmetic evaluates {name}, which may be any text"));
         }
         for command in &mut self.commands {
             if command.program().is_some_and(|program| self.functions.contains(program)) {
@@ -120,6 +129,7 @@ impl Found {
         }
         Reading {
             commands: self.commands,
+            is_partial: self.is_partial || stopped.is_some(),
             doubt: stopped.map(str::to_owned).or(self.doubt),
             joints: self.is_chain.then_some(self.joints),
             uses_bash: self.uses_bash,

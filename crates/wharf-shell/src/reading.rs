@@ -10,6 +10,9 @@ pub struct Reading {
     pub commands: Vec<Command>,
     /// Why the script is not understood, or why its commands are not what they seem to be. `None`: it is.
     pub doubt: Option<String>,
+    /// With a doubt: it may run commands that are not among [`Reading::commands`]. Else they are all there, and it is their meaning that
+    /// something in the script changes.
+    pub is_partial: bool,
     /// What stands between the commands of a plain chain; `None`: the script is something else.
     pub joints: Option<Vec<Joint>>,
     /// Another shell than bash would read it differently.
@@ -49,6 +52,19 @@ pub struct Command {
     pub wrapper: Wrapper,
     /// Why it is not known what this command does.
     pub doubt: Option<String>,
+    /// Where a command stands that this one starts, if it is not among [`Reading::commands`].
+    pub hides: Hides,
+}
+
+/// Whether a command starts another one in a way that is not read.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Hides {
+    #[default]
+    Nothing,
+    /// Something in its words: some of them, or one that is a script.
+    InWords,
+    /// What it finds when it runs: its input, the value of a variable.
+    Elsewhere,
 }
 
 /// What a command stands in.
@@ -176,25 +192,45 @@ impl Command {
     }
 }
 
+/// The path without its `..`, where one stands behind a name.
+fn by_text(path: &str) -> Option<String> {
+    let mut kept: Vec<&str> = Vec::new();
+    let mut is_other = false;
+    for part in path.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part == ".." && kept.last().is_some_and(|last| !matches!(*last, ".." | "~")) {
+            kept.pop();
+            is_other = true;
+        } else {
+            kept.push(part);
+        }
+    }
+    let start = if path.starts_with('/') { "/" } else { "" };
+    is_other.then(|| format!("{start}{}", kept.join("/")))
+}
+
 fn join(parts: impl Iterator<Item = String>) -> String {
     parts.collect::<Vec<_>>().join(" ")
 }
 
 impl Directories {
-    /// After `cd path`, which certainly succeeded.
+    /// After `cd path`, which certainly succeeded. Behind a link a shell goes up by the path's text, programs by the directory's own
+    /// parent: both count.
     pub(crate) fn enter(&self, path: &str) -> Self {
         let is_whole = path.starts_with('/') || path.starts_with('~');
-        match self {
-            _ if is_whole => Self::Among(vec![path.to_owned()]),
-            Self::Unknown => Self::Unknown,
-            Self::Start => Self::Among(vec![path.to_owned()]),
-            Self::Among(paths) => Self::Among(
-                paths
-                    .iter()
-                    .map(|above| if above.is_empty() { path.to_owned() } else { format!("{above}/{path}") })
-                    .collect(),
-            ),
-        }
+        let above = match self {
+            _ if is_whole => vec![""],
+            Self::Unknown => return Self::Unknown,
+            Self::Start => vec![""],
+            Self::Among(paths) => paths.iter().map(String::as_str).collect(),
+        };
+        let below = |above: &str| if above.is_empty() { path.to_owned() } else { format!("{above}/{path}") };
+        let entered = above.into_iter().map(below).flat_map(|path| [by_text(&path), Some(path)]).flatten();
+        entered
+            .fold(None, |all: Option<Self>, path| {
+                let one = Self::Among(vec![path]);
+                Some(all.map_or_else(|| one.clone(), |all| all.or(&one)))
+            })
+            .unwrap_or_default()
     }
 
     /// Either of them; past a few it is unknown.

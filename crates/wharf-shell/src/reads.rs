@@ -17,6 +17,8 @@ pub struct Reads {
     pub paths: Vec<String>,
     /// Everything below the directories among them, or below its own where it names none.
     pub is_deep: bool,
+    /// Of a directory it would read what links in it lead to.
+    pub follows: bool,
     /// A builtin of every shell: no program is started.
     pub is_builtin: bool,
 }
@@ -371,7 +373,35 @@ fn builtin(program: &str, words: &[Word]) -> Option<Reads> {
     }
 }
 
+/// Programs that take some words of letters in a way of their own.
+fn is_plain_word(program: &str, letters: &str) -> bool {
+    let is_number = letters.bytes().all(|byte| byte.is_ascii_digit());
+    match program {
+        // `-5c` is `-c 5`, and no value follows.
+        "head" | "tail" => is_number || !letters.starts_with(|letter: char| letter.is_ascii_digit()),
+        // It looks at the first letter alone.
+        "xxd" => {
+            letters.len() == 1
+                || (letters.starts_with(['c', 'g', 'l', 'o', 's'])
+                    && letters[1..].bytes().all(|byte| byte.is_ascii_digit()))
+        }
+        _ => true,
+    }
+}
+
+/// A file that a program opens though no operand is its path.
+fn has_hidden_file(program: &str, words: &[&str]) -> bool {
+    match program {
+        // A program in its language can name further ones.
+        "jq" => words.iter().any(|word| ["import", "include", "modulemeta"].iter().any(|name| word.contains(name))),
+        // A file of options.
+        "strings" => words.iter().any(|word| word.starts_with('@')),
+        _ => false,
+    }
+}
+
 fn by_form(form: &Form, words: &[Word]) -> Option<Reads> {
+    let all = words;
     let mut reads = Reads { is_deep: form.deep.contains(&"*"), ..Reads::default() };
     let (mut operands, mut has_text, mut only_operands) = (Vec::new(), false, false);
     let mut words = words.iter();
@@ -395,6 +425,7 @@ fn by_form(form: &Form, words: &[Word]) -> Option<Reads> {
             reads.is_deep |= form.deep.contains(&name);
             has_text |= name == "--regexp=" || (name == "--files" && form.names[0] == "rg") || name == "--type-list";
         } else {
+            is_plain_word(form.names[0], &text[1..]).then_some(())?;
             for (at, letter) in text.char_indices().skip(1) {
                 if form.valued.contains(letter) {
                     has_text |= letter == 'e' && form.operands == Operands::TextThenPaths && form.names[0] != "fd";
@@ -421,6 +452,8 @@ fn by_form(form: &Form, words: &[Word]) -> Option<Reads> {
         Operands::None if operands.is_empty() => operands,
         Operands::OnePath | Operands::None => return None,
     };
+    (!has_hidden_file(form.names[0], &all.iter().filter_map(Word::known).collect::<Vec<_>>())).then_some(())?;
+    reads.follows = form.names[0] == "diff";
     reads.paths = paths.into_iter().filter(|path| *path != "-").map(str::to_owned).collect();
     // Where it names no file it lists its own directory.
     let lists = matches!(form.names[0], "ls" | "du" | "tree" | "rg" | "fd") || reads.is_deep;

@@ -93,6 +93,11 @@ fn directories() {
     check("cd /a && cd b && c", "cd /a\ncd b in /a\nc in /a/b");
     check("cd && c; cd -; d", "cd\nc in ~\ncd - in |~\nd in ?");
     check("for i in 1 2; do cd a; b; done; c", "cd a in ?\nb in ?\nc in ?");
+    // A shell goes up by a path's text, a program by the directory's own parent.
+    check("cd a/.. && b", "cd a/..\nb in |a/..");
+    check("cd a && cd .. && b", "cd a\ncd .. in a\nb in |a/..");
+    check("cd /a/b/../c && b", "cd /a/b/../c\nb in /a/c|/a/b/../c");
+    check("cd ../a && b", "cd ../a\nb in ../a");
     check("env cd a && b", "env cd a\ncd a <- 0\nb");
     check("command cd a && b", "command cd a\ncd a <- 0\nb in a");
     check("bash -c 'cd a && b' && c", "bash -c 'cd a && b'\ncd a <- 0\nb <- 0 in a\nc");

@@ -10,6 +10,8 @@ pub struct Use {
     pub way: Way,
     /// Also what lies below it.
     pub is_deep: bool,
+    /// Of a directory, what links in it lead to.
+    pub follows: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,13 +29,18 @@ pub fn around(command: &Command) -> Option<Vec<Use>> {
     let mut uses: Vec<Use> = directories
         .iter()
         .filter(|path| !path.is_empty())
-        .map(|path| Use { path: (*path).to_owned(), way: Way::Enter, is_deep: false })
+        .map(|path| Use { path: (*path).to_owned(), way: Way::Enter, is_deep: false, follows: false })
         .collect();
     for redirect in &command.redirects {
         let is_home = redirect.word.kind == WordKind::Glob && redirect.word.text.starts_with('~');
         let text = redirect.word.known().or(is_home.then_some(redirect.word.text.as_str()))?;
         let way = if redirect.target == Target::Read { Way::Read } else { Way::Write };
-        uses.extend(directories.iter().map(|above| Use { path: beneath(above, text), way, is_deep: false }));
+        uses.extend(directories.iter().map(|above| Use {
+            path: beneath(above, text),
+            way,
+            is_deep: false,
+            follows: false,
+        }));
     }
     Some(uses)
 }
@@ -44,7 +51,8 @@ pub fn of_reads(command: &Command, reads: &Reads) -> Option<Vec<Use>> {
     let directories = command.directories.paths()?;
     let way = if command.program() == Some("cd") { Way::Enter } else { Way::Read };
     let of_path = |path: &String| {
-        let of_directory = |above: &&str| Use { path: beneath(above, path), way, is_deep: reads.is_deep };
+        let of_directory =
+            |above: &&str| Use { path: beneath(above, path), way, is_deep: reads.is_deep, follows: reads.follows };
         directories.iter().map(of_directory).collect::<Vec<_>>()
     };
     Some(reads.paths.iter().flat_map(of_path).collect())

@@ -1,6 +1,6 @@
 //! Programs that start the command which stands in their words.
 
-use crate::reading::{Assignment, Word};
+use crate::reading::{Assignment, Hides, Word};
 
 /// What a command starts beside itself.
 pub(crate) enum Started {
@@ -18,7 +18,19 @@ pub(crate) enum Started {
         /// The shell that runs it need not be bash.
         only_posix: bool,
     },
-    Unclear(&'static str),
+    /// Something, in a way that is not read.
+    Unclear {
+        why: &'static str,
+        hides: Hides,
+    },
+}
+
+fn in_words(why: &'static str) -> Started {
+    Started::Unclear { why, hides: Hides::InWords }
+}
+
+fn elsewhere(why: &'static str) -> Started {
+    Started::Unclear { why, hides: Hides::Elsewhere }
 }
 
 /// How a wrapper's own words look before the command begins.
@@ -182,10 +194,10 @@ pub(crate) fn started(program: &str, words: &[Word]) -> Started {
         "sh" | "bash" | "dash" | "ksh" | "ash" | "rbash" => shell(name, operands),
         "eval" => match all_known(operands) {
             Some(script) => Started::Script { script, is_plain: true, stays: true, only_posix: false },
-            None => Started::Unclear("what `eval` evaluates is not known"),
+            None => in_words("what `eval` evaluates is not known"),
         },
         "git" => by_git(operands),
-        _ if STARTERS.contains(&name) => Started::Unclear("it starts another command, in a way that is not read"),
+        _ if STARTERS.contains(&name) => in_words("it starts another command, in a way that is not read"),
         _ => Started::Nothing,
     }
 }
@@ -195,7 +207,7 @@ fn one(words: &[Word], is_plain: bool) -> Started {
         return Started::Nothing;
     }
     if words[0].text.starts_with('-') {
-        return Started::Unclear("it has options that are not read");
+        return in_words("it has options that are not read");
     }
     Started::Commands { commands: vec![(Vec::new(), words.to_vec())], is_plain }
 }
@@ -227,18 +239,18 @@ fn options_end(form: &Form, words: &[Word]) -> Option<usize> {
 
 fn behind(form: &Form, operands: &[Word]) -> Started {
     let Some(mut at) = options_end(form, operands) else {
-        return Started::Unclear("it starts a command, and has options that are not read");
+        return in_words("it starts a command, and has options that are not read");
     };
     let own = operands.get(at..at + form.operands);
     if own.is_some_and(|own| own.iter().any(|word| word.splits)) {
-        return Started::Unclear("it starts a command that is not known");
+        return in_words("it starts a command that is not known");
     }
     at += form.operands;
     let mut assignments = Vec::new();
     if matches!(form.name, "env" | "sudo" | "doas") {
         while let Some((name, value)) = operands.get(at).and_then(|word| word.text.split_once('=')) {
             if operands[at].kind == crate::WordKind::Unknown && name.contains(crate::UNKNOWN) {
-                return Started::Unclear("it sets what is not known");
+                return in_words("it sets what is not known");
             }
             let value = Word { text: value.to_owned(), ..operands[at].clone() };
             assignments.push(Assignment { name: name.to_owned(), value });
@@ -248,14 +260,14 @@ fn behind(form: &Form, operands: &[Word]) -> Started {
     let inner = operands.get(at..).unwrap_or_default();
     match inner.first() {
         None => Started::Nothing,
-        Some(word) if word.text.starts_with('-') => Started::Unclear("it has options that are not read"),
+        Some(word) if word.text.starts_with('-') => in_words("it has options that are not read"),
         Some(_) => Started::Commands { commands: vec![(assignments, inner.to_vec())], is_plain: form.is_plain },
     }
 }
 
 fn through_xargs(operands: &[Word]) -> Started {
     let Some(at) = options_end(&XARGS, operands) else {
-        return Started::Unclear("it starts a command, and has options that are not read");
+        return in_words("it starts a command, and has options that are not read");
     };
     let replaced = operands[..at].iter().enumerate().find_map(|(place, word)| match word.text.strip_prefix("-I") {
         Some("") => operands.get(place + 1).map(|next| next.text.clone()),
@@ -288,7 +300,7 @@ fn with_exec(operands: &[Word], marks: &[&str]) -> Started {
         let end = behind.iter().position(|word| word.text == ";" || (word.text == "+")).unwrap_or(behind.len());
         let mut inner = behind[..end].to_vec();
         if inner.is_empty() {
-            return Started::Unclear("it starts a command that is not read");
+            return in_words("it starts a command that is not read");
         }
         replace(&mut inner, "{}");
         if marks[0] == "-x" && !behind[..end].iter().any(|word| word.text.contains('{')) {
@@ -300,7 +312,7 @@ fn with_exec(operands: &[Word], marks: &[&str]) -> Started {
     if commands.is_empty() {
         let is_unclear = operands.iter().any(|word| word.kind == crate::WordKind::Unknown && word.splits);
         return if is_unclear {
-            Started::Unclear("its options are not known, and may start a command")
+            in_words("its options are not known, and may start a command")
         } else {
             Started::Nothing
         };
@@ -310,13 +322,19 @@ fn with_exec(operands: &[Word], marks: &[&str]) -> Started {
 
 fn shell(name: &str, operands: &[Word]) -> Started {
     for (at, word) in operands.iter().enumerate() {
-        let Some(text) = word.known() else { return Started::Unclear("what the shell runs is not known") };
-        if !text.starts_with(['-', '+']) || text == "-" || text == "--" {
+        let Some(text) = word.known() else { return in_words("what the shell runs is not known") };
+        if text == "-" || text == "--" {
+            return in_words("the shell has options that are not read");
+        }
+        // A file of commands.
+        if !text.starts_with(['-', '+']) {
             return Started::Nothing;
         }
         let flags = text.trim_start_matches(['-', '+']);
         if text.starts_with("--") || !flags.bytes().all(|flag| b"ceuxl".contains(&flag)) {
-            return Started::Unclear("the shell has options that are not read");
+            let why = "the shell has options that are not read";
+            let has_file = operands.iter().any(|word| !word.text.starts_with(['-', '+']));
+            return if has_file { in_words(why) } else { elsewhere(why) };
         }
         if flags.contains('c') {
             return match operands.get(at + 1).and_then(Word::known) {
@@ -327,18 +345,18 @@ fn shell(name: &str, operands: &[Word]) -> Started {
                     stays: false,
                     only_posix: !matches!(name, "bash" | "rbash"),
                 },
-                _ => Started::Unclear("what the shell runs is not known"),
+                _ => in_words("what the shell runs is not known"),
             };
         }
     }
-    Started::Nothing
+    elsewhere("the shell runs what it is given as input")
 }
 
 fn by_git(operands: &[Word]) -> Started {
     let texts: Vec<&str> = operands.iter().map(|word| word.text.as_str()).collect();
     let is_alias = |text: &str| text.to_ascii_lowercase().starts_with("alias.");
     if texts.windows(2).any(|pair| matches!(pair[0], "-c" | "--config-env") && is_alias(pair[1])) {
-        return Started::Unclear("git gets an alias, which may start a command");
+        return in_words("git gets an alias, which may start a command");
     }
     let after = |words: [&str; 2]| texts.windows(2).position(|pair| pair == words).map(|at| at + 2);
     if let Some(at) = after(["bisect", "run"]) {
@@ -350,7 +368,7 @@ fn by_git(operands: &[Word]) -> Started {
             Some(script) if !script.is_empty() => {
                 Started::Script { script, is_plain: false, stays: false, only_posix: true }
             }
-            _ => Started::Unclear("it starts a command that is not known"),
+            _ => in_words("it starts a command that is not known"),
         };
     }
     if texts.contains(&"rebase")
@@ -364,7 +382,7 @@ fn by_git(operands: &[Word]) -> Started {
             Some(script) => {
                 Started::Script { script: script.to_owned(), is_plain: false, stays: false, only_posix: true }
             }
-            None => Started::Unclear("it starts a command that is not known"),
+            None => in_words("it starts a command that is not known"),
         };
     }
     Started::Nothing

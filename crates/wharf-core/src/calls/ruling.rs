@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::describe;
 use crate::outcome::Effect;
 use crate::permissions::decision_of;
-use crate::policy::{PathRules, Policy, Verdict};
+use crate::policy::{PathRules, Policy, Verdict, Why};
 use crate::seen::{is_file_tool, is_looked_at, is_previewed};
 use crate::state::{Call, CallEnd, CallStage, Looking, Proposal, Refusal, not_an_object};
 
@@ -23,7 +23,7 @@ pub(super) enum Ruling {
     Look {
         preview: bool,
     },
-    Ask(String),
+    Ask(Why),
     Close(CallEnd),
 }
 
@@ -74,8 +74,11 @@ impl Core {
         let verdict = self.policy().judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
         // Whatever allowed it did not mean this.
         let verdict = match (verdict, repeats) {
-            (Verdict::Allow(reason) | Verdict::Ask(reason), Some(repeats)) => {
-                Verdict::Ask(format!("{reason}; {repeats}"))
+            (Verdict::Allow(reason), Some(repeats)) => {
+                Verdict::Ask(Why { reason: format!("{reason}; {repeats}"), rule: None })
+            }
+            (Verdict::Ask(why), Some(repeats)) => {
+                Verdict::Ask(Why { reason: format!("{}; {repeats}", why.reason), ..why })
             }
             (verdict, _) => verdict,
         };
@@ -84,7 +87,7 @@ impl Core {
             Verdict::Ask(_) if is_previewed(&spec) && call.seen.as_ref().is_some_and(|seen| seen.preview.is_none()) => {
                 Ruling::Look { preview: true }
             }
-            Verdict::Ask(reason) => Ruling::Ask(reason),
+            Verdict::Ask(why) => Ruling::Ask(why),
             Verdict::Deny { reason, advice } => {
                 let told = format!("not allowed ({reason}); it did not run. {advice}");
                 let decision = Decision { allowed: false, reason, permission_id: None };

@@ -6,7 +6,7 @@ use wharf_foreign::visible;
 use wharf_protocol::permission::PlannedCommand;
 use wharf_protocol::{Mode, Rule, RuleAction, Seen, SeenUse, ToolSpec};
 use wharf_shell::uses::{Use, Way};
-use wharf_shell::{Command, Reading, UNKNOWN, Wrapper, reads, uses};
+use wharf_shell::{Command, Hides, Reading, UNKNOWN, WordKind, Wrapper, reads, uses};
 
 use super::in_words;
 use super::paths::{READS, WRITES};
@@ -19,6 +19,9 @@ const LISTED_MAX_BYTES: usize = 1_000;
 
 /// Devices that keep nothing and tell nothing.
 const NOWHERE: [&str; 4] = ["/dev/null", "/dev/stdin", "/dev/stdout", "/dev/stderr"];
+
+/// So many words of a command that starts another one are looked through for it; of one with more, any may be.
+const LOOKED_THROUGH_MAX: usize = 64;
 
 /// What a call to the shell would run.
 pub(super) struct Script<'a> {
@@ -66,15 +69,36 @@ impl<'a> Script<'a> {
         self.reading.commands.iter().flat_map(forms).any(|form| is_match(pattern, &form))
     }
 
-    /// Whether it may cover one that is not known, or that is known only when it runs.
-    pub(super) fn may_be_touched_by(&self, pattern: &str) -> bool {
-        let may = |command: &Command| {
-            command.doubt.is_some()
-                || forms(command)
-                    .iter()
-                    .any(|form| form.contains(UNKNOWN) && wharf_shell::pattern::may_match(pattern, form))
-        };
-        self.reading.doubt.is_some() || self.reading.commands.iter().any(may)
+    /// Whether it may cover one that is not read, or that is known only when it runs. Why, if so.
+    pub(super) fn may_be_touched_by(&self, pattern: &str) -> Option<String> {
+        if self.reading.is_partial {
+            return self.reading.doubt.clone();
+        }
+        self.reading.commands.iter().find_map(|command| {
+            let is_unknown = may_cover(pattern, command, |form| form.contains(UNKNOWN));
+            let hidden = command.doubt.clone().filter(|_| hides(pattern, command));
+            hidden.or_else(|| is_unknown.then(|| "a part of it is known only when it runs".to_owned()))
+        })
+    }
+
+    /// Why a rule that asks or denies may be about this script although it covers none of its commands: they mean something else here,
+    /// or a pattern of file names may stand for a path that the rule is about.
+    pub(super) fn may_concern(&self, rule: &Rule, pattern: &str, spec: &ToolSpec) -> Option<String> {
+        if names_tool(&rule.tool, &spec.name)
+            && let Some(doubt) = &self.reading.doubt
+        {
+            return Some(doubt.clone());
+        }
+        let is_about_paths =
+            names_tool(&rule.tool, READS) || WRITES.into_iter().any(|tool| names_tool(&rule.tool, tool));
+        let of_files = self.reading.commands.iter().flat_map(|command| command.words.iter().skip(1));
+        let mut globs = of_files.filter(|word| word.kind == WordKind::Glob);
+        let may = globs.any(|word| {
+            let text = any_text(&word.text);
+            let name = text.rsplit('/').next().unwrap_or(&text);
+            wharf_shell::pattern::may_match(pattern, &text) || wharf_shell::pattern::may_match(pattern, name)
+        });
+        (is_about_paths && may).then(|| "a pattern of file names may stand for it".to_owned())
     }
 
     /// Whether a rule about paths that asks or denies covers one that a command uses, or may use.
@@ -95,7 +119,8 @@ impl<'a> Script<'a> {
             is_used
                 || (guesses
                     && uses::guessed(command).into_iter().any(|path| {
-                        let used = Use { path: self.beneath_start(&path), way: Way::Read, is_deep: false };
+                        let used =
+                            Use { path: self.beneath_start(&path), way: Way::Read, is_deep: false, follows: false };
                         self.path_forms(&used).iter().any(|form| is_match(pattern, form))
                     }))
         })
@@ -172,8 +197,15 @@ impl<'a> Script<'a> {
         for used in used {
             let used = Use { path: self.beneath_start(&used.path), ..used };
             self.is_inside(&used)?;
+            let found = self.looked_at(&used);
             if used.is_deep && keeps_files(allowing.rules) {
                 return Err("rules keep files from being read, and some may lie below".to_owned());
+            }
+            if used.is_deep && found.is_some_and(|found| found.holds_state) {
+                return Err("Wharf's own state lies below".to_owned());
+            }
+            if used.follows && found.is_some_and(|found| found.is_directory) {
+                return Err("it reads what links in a directory lead to".to_owned());
             }
         }
         Ok(Reason::OnlyReads)
@@ -340,6 +372,56 @@ impl<'a> Script<'a> {
         }
         outside
     }
+}
+
+/// Whether a pattern covers, or may cover, a form of the command among those that are `considered`.
+fn may_cover(pattern: &str, command: &Command, considered: impl Fn(&str) -> bool) -> bool {
+    forms(command).iter().any(|form| considered(form) && wharf_shell::pattern::may_match(pattern, form))
+}
+
+/// Whether a command that is covered by a pattern may stand where this one starts another one unread.
+fn hides(pattern: &str, command: &Command) -> bool {
+    match command.hides {
+        Hides::Nothing => return false,
+        Hides::Elsewhere => return true,
+        Hides::InWords if command.words.len() > LOOKED_THROUGH_MAX => return true,
+        Hides::InWords => {}
+    }
+    let texts: Vec<&str> = command.words.iter().map(|word| word.text.as_str()).collect();
+    // Its words from one of them on, and each of them as a script, also where it is the value of an option.
+    let scripts = texts.iter().skip(1).flat_map(|text| {
+        let of_option = text.strip_prefix('-').and_then(|option| option.get(1..)).unwrap_or_default();
+        [*text, of_option, text.split_once('=').map_or("", |(_, value)| value.trim_start_matches('!'))]
+    });
+    // More words may come from its input.
+    let may_match = |text: &str| {
+        let longer = format!("{text} {UNKNOWN}");
+        [text, longer.as_str()].into_iter().any(|text| wharf_shell::pattern::may_match(pattern, text))
+    };
+    (1..texts.len()).any(|at| may_match(&texts[at..].join(" ")))
+        || scripts.filter(|script| !script.is_empty()).any(|script| {
+            // What is not known of it may be anything.
+            let script = script.replace(UNKNOWN, "$_");
+            let inner = wharf_shell::read(&script);
+            inner.is_partial || inner.commands.iter().any(|inner| may_cover(pattern, inner, |_| true))
+        })
+}
+
+/// A pattern of file names, with what stands for any text as what is not known.
+fn any_text(glob: &str) -> String {
+    let mut text = String::new();
+    let mut letters = glob.chars().peekable();
+    while let Some(letter) = letters.next() {
+        match letter {
+            '*' | '?' => text.push(UNKNOWN),
+            '[' if letters.clone().any(|letter| letter == ']') => {
+                letters.by_ref().find(|letter| *letter == ']');
+                text.push(UNKNOWN);
+            }
+            _ => text.push(letter),
+        }
+    }
+    text
 }
 
 /// The texts of a command that patterns are matched with: its words, and without what hides them.

@@ -64,7 +64,7 @@ impl Subject {
     /// The same for the parts of a shell command that is not understood, as far as its text tells.
     pub(super) fn is_roughly_touched_by(&self, pattern: &str) -> bool {
         self.written
-            .split([';', '&', '|', '\n', '`', '(', ')', '{', '}'])
+            .split([';', '&', '|', '\n', '`', '(', ')', '{', '}', '\'', '"', '='])
             .any(|part| is_match(pattern, part.split_whitespace().collect::<Vec<_>>().join(" ").as_str()))
     }
 

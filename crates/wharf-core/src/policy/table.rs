@@ -7,8 +7,7 @@ use wharf_protocol::Mode;
 pub(super) enum Action {
     /// A tool that only reads.
     Read,
-    /// A shell command that only reads, in the session's directories: everything it runs stands in the table of such commands. It is told
-    /// apart from others, and asked like them until a sandbox can hold what the table has wrong.
+    /// A shell command that only reads, in the session's directories: everything it runs stands in the table of such commands.
     ReadingCommand,
     /// A change of a file in the session's directories.
     Edit,
@@ -31,8 +30,8 @@ pub(super) fn without_sandbox(mode: Mode, action: Action) -> Answer {
     use Action::{Command, Edit, GuardedEdit, Read, ReadingCommand};
     use Answer::{Asks, Refused, Runs};
     match (mode, action) {
-        (_, Read) | (Mode::Full, _) | (Mode::AutoEdit, Edit) => Runs,
-        (Mode::Plan, Edit | GuardedEdit | Command | ReadingCommand) => Refused,
-        (Mode::Ask, Edit) | (Mode::Ask | Mode::AutoEdit, GuardedEdit | Command | ReadingCommand) => Asks,
+        (_, Read | ReadingCommand) | (Mode::Full, _) | (Mode::AutoEdit, Edit) => Runs,
+        (Mode::Plan, Edit | GuardedEdit | Command) => Refused,
+        (Mode::Ask, Edit) | (Mode::Ask | Mode::AutoEdit, GuardedEdit | Command) => Asks,
     }
 }

@@ -42,7 +42,7 @@ fn arguments(tool: &str, subject: &str) -> Value {
 fn print(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(reason) => format!("allow ({reason})"),
-        Verdict::Ask(reason) => format!("ask ({reason})"),
+        Verdict::Ask(why) => format!("ask ({})", why.reason),
         Verdict::Deny { reason, .. } => format!("deny ({reason})"),
     }
 }

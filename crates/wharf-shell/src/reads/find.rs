@@ -48,5 +48,5 @@ pub(super) fn reads(words: &[Word]) -> Option<Reads> {
         };
     }
     let paths = if paths.is_empty() { &["."][..] } else { paths };
-    Some(Reads { paths: paths.iter().map(|path| (*path).to_owned()).collect(), is_deep: true, is_builtin: false })
+    Some(Reads { paths: paths.iter().map(|path| (*path).to_owned()).collect(), is_deep: true, ..Reads::default() })
 }

@@ -27,5 +27,5 @@ pub(super) fn reads(program: &str, words: &[Word]) -> Option<Reads> {
         }
         _ => return None,
     };
-    Some(Reads { paths, is_deep: false, is_builtin: true })
+    Some(Reads { paths, is_builtin: true, ..Reads::default() })
 }

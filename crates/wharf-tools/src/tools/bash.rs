@@ -147,7 +147,7 @@ impl TypedTool for Bash {
         let shell = Shell { path: path.filter(|_| !is_elsewhere), is_bash: self.shell.ends_with("bash") };
         let workspace = Arc::clone(&context.workspace);
         seeing(move || {
-            let seen = seen::running(&workspace, workdir(arguments.workdir.as_deref()));
+            let seen = seen::running(&workspace, found_workdir(&workspace, arguments.workdir.as_deref()));
             script::looked_at(&workspace, &arguments.command, &shell, seen)
         })
         .await
@@ -210,12 +210,14 @@ fn check(command: &str) -> Result<(), ToolError> {
 }
 
 fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, ToolError> {
-    let path = self::workdir(workdir);
-    // A blank beside a path is mostly a slip, and sometimes a part of the name.
-    Ok(workspace.open_dir(path).or_else(|error| match path.trim() {
-        trimmed if trimmed != path => workspace.open_dir(trimmed),
-        _ => Err(error),
-    })?)
+    Ok(workspace.open_dir(found_workdir(workspace, workdir))?)
+}
+
+/// The directory that is meant: a blank beside a path is mostly a slip, and sometimes a part of the name.
+fn found_workdir<'w>(workspace: &Workspace, given: Option<&'w str>) -> &'w str {
+    let (path, trimmed) = (workdir(given), workdir(given).trim());
+    let is_slip = trimmed != path && workspace.open_dir(path).is_err() && workspace.open_dir(trimmed).is_ok();
+    if is_slip { trimmed } else { path }
 }
 
 fn workdir(given: Option<&str>) -> &str {

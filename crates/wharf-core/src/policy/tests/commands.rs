@@ -22,6 +22,8 @@ fn looked_at(command: &str) -> Seen {
             script.uses.push(SeenUse {
                 written: used.path.clone(),
                 is_written_to: used.way == Way::Write,
+                is_directory: inside.as_ref().is_some_and(|path| path == "src" || path.is_empty()),
+                holds_state: false,
                 guarded: inside.as_ref().filter(|path| path.starts_with(".vscode")).map(|path| GuardedPath {
                     path: path.clone(),
                     name: ".vscode".to_owned(),
@@ -107,8 +109,8 @@ fn each_command_of_the_table_gets_its_decision() {
     for (rules, decision, command) in rows {
         let verdict = decide("ask", &rules, &command);
         let found = match &verdict {
+            Verdict::Allow(_) if only_reads(&rules, &command) => "reads",
             Verdict::Allow(_) => "runs",
-            Verdict::Ask(_) if only_reads(&rules, &command) => "reads",
             Verdict::Ask(_) => "asked",
             Verdict::Deny { .. } => "denied",
         };
@@ -128,17 +130,17 @@ fn a_mode_decides_as_its_table_says() {
         }
     }
     expect![[r#"
-        plan | ls: deny (plan mode is on: only reads run)
+        plan | ls: allow (mode plan, it only reads)
         plan | make: deny (plan mode is on: only reads run)
         plan | echo x > a: deny (plan mode is on: only reads run)
         plan | echo x > .vscode/tasks.json: deny (plan mode is on: only reads run)
         plan | cat ../x: deny (plan mode is on: only reads run)
-        ask | ls: ask (mode ask)
+        ask | ls: allow (mode ask, it only reads)
         ask | make: ask (mode ask)
         ask | echo x > a: ask (mode ask)
         ask | echo x > .vscode/tasks.json: ask (mode ask)
         ask | cat ../x: ask (mode ask)
-        auto-edit | ls: ask (mode auto-edit)
+        auto-edit | ls: allow (mode auto-edit, it only reads)
         auto-edit | make: ask (mode auto-edit)
         auto-edit | echo x > a: allow (mode auto-edit)
         auto-edit | echo x > .vscode/tasks.json: ask (mode auto-edit)
@@ -153,12 +155,65 @@ fn a_mode_decides_as_its_table_says() {
 }
 
 #[test]
-fn what_cannot_be_read_is_asked_where_a_rule_might_deny_it() {
+fn what_cannot_be_read_is_denied_where_a_rule_might_deny_it() {
     let rules = [read_rule("deny bash rm *")];
-    assert!(print(&decide("full", &rules, "$x y")).starts_with("ask"));
-    assert!(print(&decide("full", &rules, "coproc x")).starts_with("ask"));
-    assert!(print(&decide("full", &rules, "make $x")).starts_with("allow"));
+    let of = |command| print(&decide("full", &rules, command));
+    for hidden in [
+        "$x y",
+        "git $x; $y z",
+        "coproc x",
+        "trap 'rm x' EXIT",
+        "GIT_PAGER='rm x' git log",
+        "echo 'rm x' | sh",
+        "sh <<< 'rm x'",
+        "ssh host rm x",
+        "ssh host 'cd /; rm x'",
+        "ssh host \"$x\"",
+        "env -S 'rm x'",
+        "su -c 'rm x'",
+        "watch -n 1 'rm x'",
+        "zsh -c 'rm x'",
+        "parallel rm ::: x",
+        "bash --norc -c 'rm x'",
+        "xargs --unknown rm",
+        "find . $x",
+        "git -c alias.x='!rm x' x",
+        "for _ in 1; do : 'a[$(rm x)]'; (( _ )); done",
+    ] {
+        assert!(of(hidden).starts_with("deny"), "{hidden}: {}", of(hidden));
+    }
+    for plain in ["make $x", "ssh host ls", "watch ls", "echo $x", "zsh -c 'ls $x'", "f() { ls; }; f"] {
+        assert!(of(plain).starts_with("allow"), "{plain}: {}", of(plain));
+    }
+    // Every program is read, and means something else.
+    assert!(of("PYTHONPATH=src make").starts_with("ask"));
     assert!(print(&decide("full", &[], "coproc x")).starts_with("allow"), "no rule is in doubt");
+}
+
+#[test]
+fn what_cannot_be_read_is_asked_where_no_rule_denies() {
+    let mut seen = 0;
+    for (rules, _, command) in rows().into_iter().filter(|(_, decision, _)| *decision == "denied") {
+        let rules: Vec<Rule> = rules.into_iter().filter(|rule| rule.action != RuleAction::Deny).collect();
+        let reading = read(&command);
+        if reading.is_partial || reading.commands.iter().any(|command| command.doubt.is_some()) {
+            seen += 1;
+            assert_eq!(strictness(&decide("ask", &rules, &command)), 1, "{command:?}");
+        }
+    }
+    assert!(seen > 30, "{seen}");
+}
+
+#[test]
+fn a_pattern_of_file_names_is_asked_where_it_may_stand_for_a_kept_file() {
+    let rules = [read_rule("deny read_file *.env")];
+    for asked in ["cat *", "cat .e*", "cat .en?", "cat .[e]nv", "head -1 conf/*", "make -f *.en[v]"] {
+        assert!(print(&decide("full", &rules, asked)).starts_with("ask"), "{asked}");
+    }
+    for runs in ["ls *.rs", "make x*.o"] {
+        assert!(print(&decide("full", &rules, runs)).starts_with("allow"), "{runs}");
+    }
+    assert!(print(&decide("full", &rules, "cat .env")).starts_with("deny"));
 }
 
 #[test]
@@ -197,19 +252,25 @@ fn allowed() -> impl Strategy<Value = String> {
     prop::sample::select(runs)
 }
 
+/// A command with the first rules of the table. One that closes what it has not opened would close what it is put into.
+fn added() -> impl Strategy<Value = String> {
+    let closes = |command: &String| read(command).doubt.is_some_and(|doubt| doubt.starts_with("something is closed"));
+    let of_rules = rows().into_iter().filter(|row| !row.0.is_empty()).map(|row| row.2);
+    prop::sample::select(of_rules.filter(|command| !closes(command)).collect::<Vec<_>>())
+}
+
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Chained, wrapped, substituted, redirected, renamed, with another environment: it only becomes stricter than its parts are.
     #[test]
     fn what_is_added_only_makes_it_stricter(
         one in allowed(),
-        other in prop::sample::select(rows().into_iter().filter(|row| !row.0.is_empty()).map(|row| row.2).collect::<Vec<_>>()),
+        other in added(),
         form in 0..22usize,
     ) {
         let rules = rows().remove(0).0;
-        // What only reads needs no rule beside what a rule allows.
-        let of_other = if only_reads(&rules, &other) { 0 } else { strictness(&decide("ask", &rules, &other)) };
+        let of_other = strictness(&decide("ask", &rules, &other));
         let (text, least) = match form {
             0 => (format!("{one}; {other}"), of_other),
             1 => (format!("{one} && {other}"), of_other),
@@ -236,8 +297,8 @@ proptest! {
         };
         let verdict = decide("ask", &rules, &text);
         prop_assert!(strictness(&verdict) >= least.min(1), "{text}: {}", print(&verdict));
-        // Where both are understood, what is denied stays denied.
-        if least == 2 && read(&text).doubt.is_none() {
+        // What is denied stays denied. A part that is not understood may be something else in another one.
+        if least == 2 && read(&other).doubt.is_none() {
             prop_assert_eq!(strictness(&verdict), 2, "{}", text);
         }
     }

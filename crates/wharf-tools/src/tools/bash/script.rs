@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
+use rustix::fs::FileType;
 use wharf_protocol::{Seen, SeenScript, SeenUse};
 use wharf_shell::uses::{self, Use, Way};
 use wharf_shell::{Command, reads};
@@ -58,8 +59,8 @@ fn used(command: &Command) -> Vec<Use> {
 
 fn look_up(workspace: &Workspace, used: &Use) -> SeenUse {
     let is_written_to = used.way == Way::Write;
-    let mut seen = SeenUse { written: used.path.clone(), is_written_to, path: None, guarded: None, foreign: None };
-    if used.path.starts_with('~') {
+    let mut seen = SeenUse { written: used.path.clone(), is_written_to, ..SeenUse::default() };
+    if !is_as_written(workspace, &used.path) {
         return seen;
     }
     if is_written_to {
@@ -69,12 +70,26 @@ fn look_up(workspace: &Workspace, used: &Use) -> SeenUse {
         seen.guarded = of_file.guarded.into_iter().next();
         return seen;
     }
-    seen.path = workspace.seen(&used.path);
+    let kind = workspace.kind(&used.path).ok();
+    seen.is_directory = kind == Some(FileType::Directory);
+    // Who opens a pipe or a device waits, or does something.
+    let is_usual = kind.is_none_or(|kind| matches!(kind, FileType::Directory | FileType::RegularFile));
+    seen.path = workspace.seen(&used.path).filter(|_| is_usual);
+    seen.holds_state = seen.path.as_ref().is_some_and(|path| workspace.holds_masked(Path::new(&path.absolute)));
     if used.way == Way::Enter {
         seen.path = seen.path.filter(|_| workspace.open_dir(&used.path).is_ok());
         seen.foreign = seen.path.as_ref().and_then(|path| workspace.foreign(Path::new(&path.name)));
     }
     seen
+}
+
+/// The workspace finds files whose names are spelled otherwise. A program opens what is written.
+fn is_as_written(workspace: &Workspace, path: &str) -> bool {
+    let absolute = Path::new(path);
+    let is_by_text = absolute.is_relative()
+        || absolute.starts_with(workspace.root())
+        || workspace.further_top(absolute).is_some_and(|top| absolute.starts_with(top));
+    is_by_text && !path.starts_with('~') && !path.contains('\\')
 }
 
 /// The program that a shell would start by this name, and that nothing in the session's directories can have put there.
