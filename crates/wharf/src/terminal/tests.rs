@@ -1,6 +1,5 @@
 //! Foreign text that cannot steer the terminal; styles.
 
-use expect_test::expect;
 use wharf_protocol::permission::PlannedCommand;
 use wharf_protocol::transcript::QuestionEntry;
 
@@ -47,20 +46,17 @@ fn a_question_shows_what_a_command_would_run() {
         question.not_understood = not_understood.map(str::to_owned);
         preview_lines(Style::plain(), &question).join("\n")
     };
-    expect![[r#"
-          | 1 timeout 5 tee a
-          | 2 tee a (no rule allows it, started by 1)
-          | 3 cat b␛[2J"#]]
-    .assert_eq(&shown(
-        vec![
-            planned("timeout 5 tee a", None, None),
-            planned("tee a", Some(0), Some("no rule allows it")),
-            planned("cat b\u{1b}[2J", None, None),
-        ],
-        None,
-    ));
-    expect![[r#"
-          no rule allows it
-          it is not known what it would run: a quote is not closed"#]]
-    .assert_eq(&shown(vec![planned("make", None, Some("no rule allows it"))], Some("a quote is not closed")));
+    let commands = vec![
+        planned("timeout 5 tee a", None, None),
+        planned("tee a", Some(0), Some("no rule allows it")),
+        planned("cat b\u{1b}[2J", None, None),
+    ];
+    assert_eq!(
+        shown(commands, None),
+        "  | 1 timeout 5 tee a\n  | 2 tee a (no rule allows it, started by 1)\n  | 3 cat b␛[2J"
+    );
+    assert_eq!(
+        shown(vec![planned("make", None, Some("no rule allows it"))], Some("a quote is not closed")),
+        "  no rule allows it\n  it is not known what it would run: a quote is not closed"
+    );
 }
