@@ -1,4 +1,4 @@
-"""Row 103: commands that look as if they only read, in a workspace that was made for them."""
+"""Rows 103, 104: commands that look as if they only read, in a workspace that was made for them."""
 
 import os
 import subprocess
@@ -286,36 +286,45 @@ READS = [
 ]
 
 
-@row(103, "no command runs unasked because it looks like one that only reads")
-def looks_like_reading(c):
+@row(103, "in mode ask no command runs because it looks like one that only reads")
+def in_ask(c):
     """Options, links, names of programs, what evaluates a text, and where a command stands; each with a canary or a secret outside."""
+    _judged(c, "ask", ONLY_ASK)
+
+
+@row(104, "in mode auto-edit no command runs because it looks like one that only reads or edits")
+def in_auto_edit(c):
+    """The same, and redirections into what is guarded or outside."""
+    _judged(c, "auto-edit", GUARDED)
+
+
+def _judged(c, mode, more):
     place = c.directory("place")
     work, outside = place / "work", place / "outside"
     work.mkdir()
     outside.mkdir()
     _workspace(work, outside)
-    server = Server(c, work=work, permission="ask", config="[turns]\npermission_ms = 20\nunattended_permission_ms = 20\n")
+    server = Server(c, work=work, permission=mode, config="[turns]\npermission_ms = 20\nunattended_permission_ms = 20\n")
     before = {path: path.read_bytes() for path in (work / "other", outside / "secret")}
-    for mode in ("ask", "auto-edit"):
-        session = server.session(mode=mode)
-        for command in READS:
-            asked = len(server.events(session, "permission.requested"))
-            result = server.tool(session, "bash", command=command)
-            c.want(result.ok and len(server.events(session, "permission.requested")) == asked, f"{mode}: {command!r} does not just run: {result}")
-        session = server.session(mode=mode)
-        commands = _commands(work, outside) + (ONLY_ASK if mode == "ask" else GUARDED)
-        for command in commands:
-            arguments = command if isinstance(command, dict) else {"command": command}
-            result = server.tool_with(session, "bash", arguments)
-            # A command that runs is a success, whatever it ends with.
-            c.want(not result.ok, f"{mode}: {command!r} ran: {result}")
-            made = [path for place in (work, outside) for path in place.rglob("*canary*")]
-            c.want(not made, f"{mode}: {command!r} made {made}")
-            c.want(SECRET not in result.text, f"{mode}: {command!r} shows what lies outside")
-            for path, content in before.items():
-                if not c.want(path.read_bytes() == content, f"{mode}: {command!r} changed {path.name}"):
-                    path.write_bytes(content)
-            for path in made:
-                path.unlink()
-        asked = len(server.events(session, "permission.requested"))
-        c.want(asked == len(commands), f"{mode}: {asked} of {len(commands)} commands were asked about")
+    session = server.session()
+    for command in READS:
+        result = server.tool(session, "bash", command=command)
+        c.want(result.ok, f"{command!r} does not just run: {result}")
+    c.want(not server.events(session, "permission.requested"), "what only reads is asked about")
+    session = server.session()
+    commands = _commands(work, outside) + more
+    for command in commands:
+        arguments = command if isinstance(command, dict) else {"command": command}
+        result = server.tool_with(session, "bash", arguments)
+        # A command that runs is a success, whatever it ends with.
+        c.want(not result.ok, f"{command!r} ran: {result}")
+        made = [path for directory in (work, outside) for path in directory.rglob("*canary*")]
+        c.want(not made, f"{command!r} made {made}")
+        c.want(SECRET not in result.text, f"{command!r} shows what lies outside")
+        for path, content in before.items():
+            if not c.want(path.read_bytes() == content, f"{command!r} changed {path.name}"):
+                path.write_bytes(content)
+        for path in made:
+            path.unlink()
+    asked = len(server.events(session, "permission.requested"))
+    c.want(asked == len(commands), f"{asked} of {len(commands)} commands were asked about")
