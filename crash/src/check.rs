@@ -37,6 +37,7 @@ impl Evidence<'_> {
         self.check_calls(&mut found);
         self.check_commands(&mut found);
         self.check_compactions(&mut found);
+        self.check_notes(&mut found);
         for refusal in &self.recorded.refusals {
             found.add("refused", refusal.clone());
         }
@@ -248,6 +249,38 @@ impl Evidence<'_> {
         if let Some(seq) = open {
             found.add("one_compaction_end", format!("{seq} began and never ended"));
         }
+    }
+
+    /// The model is told of an instruction file once, with something that is on the log; again only when it was left out since. The rounds
+    /// change no such file.
+    fn check_notes(&self, found: &mut Findings<'_>) {
+        let (mut told, mut carriers) = (HashSet::new(), HashSet::new());
+        for event in self.log {
+            match event.kind.as_str() {
+                "prompt.received" | "message.complete" => {
+                    carriers.insert(event.text("message_id"));
+                }
+                "context.compacted" | "session.cleared" => told.clear(),
+                "context.noted" => {
+                    let id = event.text("message_id");
+                    let files = event.fields.get("files").and_then(|files| files.as_array());
+                    for file in files.into_iter().flatten() {
+                        let (path, change) = (&file["path"], &file["change"]);
+                        if change != "new" || !told.insert(path.to_string()) {
+                            found.add("told_once", format!("{} tells of {path} again ({change})", event.seq));
+                        }
+                    }
+                    if !carriers.contains(id) && !self.is_result(id) {
+                        found.add("told_once", format!("{} is a part of {id}, which is not on the log", event.seq));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn is_result(&self, id: &str) -> bool {
+        self.log.iter().any(|event| event.kind.starts_with("tool.call_") && event.text("message_id") == id)
     }
 
     /// Every background command has one end, took effect at most once, and exactly once where it is told to have ended well.

@@ -54,6 +54,7 @@ impl Lab {
         let to_server = FaultProxy::start(CLIENT_FAULTS, seed).await?;
         let home = WharfHome::new();
         fs::write(home.work.path().join("effects.log"), "")?;
+        fs::write(home.work.path().join("AGENTS.md"), "Count what you do.\n")?;
         let mark = format!("crash-{}-{seed:x}", std::process::id());
         Ok(Self { wharf, home, model, to_model, to_server, mark, mistake, starts: 0 })
     }

@@ -21,9 +21,16 @@ pub fn target_dir() -> PathBuf {
     }
 }
 
-/// The cargo that started this program.
+/// The cargo that started this program, without what it told this program about its own package: build scripts (ring's is one)
+/// take a change of these variables for a reason to build again.
 pub fn cargo() -> Command {
-    program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let mut command = program(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in std::env::vars_os() {
+        if name.to_str().is_some_and(|name| name.starts_with("CARGO_PKG_") || name.starts_with("CARGO_MANIFEST_")) {
+            command.env_remove(name);
+        }
+    }
+    command
 }
 
 pub fn program(name: impl AsRef<OsStr>) -> Command {

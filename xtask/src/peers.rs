@@ -14,23 +14,36 @@ use crate::command::{program, root, succeed, succeed_within, target_dir};
 /// A suite that takes longer hangs.
 const SUITE_LIMIT: Duration = Duration::from_secs(600);
 
-/// Suites that run only when they are named: what they install and start takes longer than all the others together.
-const BY_NAME: [&str; 1] = ["wires"];
+/// Suites that are not in the plan of the whole test command: what they install and start takes longer than all the others together.
+const SLOW: [&str; 1] = ["wires"];
 
-/// Runs the suites named, or all but the slow ones, and prints how many passed.
-pub fn run(names: &[String]) -> Result<()> {
+/// Which suites are run.
+pub enum Plan<'a> {
+    /// All but the slow ones.
+    Short,
+    /// Those named; without names all of them.
+    Named(&'a [String]),
+}
+
+/// Runs suites, and prints how many passed.
+pub fn run(plan: &Plan<'_>) -> Result<()> {
+    let names = match plan {
+        Plan::Short => &[],
+        Plan::Named(names) => *names,
+    };
     let all = suites()?;
     if let Some(unknown) = names.iter().find(|name| !all.iter().any(|suite| suite.name == **name)) {
         let known: Vec<&str> = all.iter().map(|suite| suite.name.as_str()).collect();
         bail!("no peer suite {unknown:?}; there are {}", known.join(", "));
     }
-    let is_chosen = |suite: &&Suite| match names {
-        [] => !BY_NAME.contains(&suite.name.as_str()),
-        names => names.contains(&suite.name),
+    let is_chosen = |suite: &&Suite| match plan {
+        Plan::Short => !SLOW.contains(&suite.name.as_str()),
+        Plan::Named([]) => true,
+        Plan::Named(names) => names.contains(&suite.name),
     };
     let chosen: Vec<&Suite> = all.iter().filter(is_chosen).collect();
-    if names.is_empty() {
-        println!("not run unless named: {}", BY_NAME.join(", "));
+    if matches!(plan, Plan::Short) {
+        println!("only with --peers: {}", SLOW.join(", "));
     }
     let mut failed = Vec::new();
     for suite in &chosen {

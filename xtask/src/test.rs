@@ -11,7 +11,7 @@ pub struct Arguments {
     /// Only the workspace's own tests.
     #[arg(long)]
     no_peers: bool,
-    /// Only the peer suites, or those named.
+    /// Only the peer suites, all of them, or those named.
     #[arg(long, value_name = "SUITE", num_args = 0.., conflicts_with = "no_peers")]
     peers: Option<Vec<String>>,
     /// Only the faults that were seen from outside (`tests/faults`).
@@ -25,7 +25,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     check_tools(arguments)?;
     succeed(cargo().args(["build", "--workspace", "--bins"]))?;
     if let Some(suites) = &arguments.peers {
-        return peers::run(suites);
+        return peers::run(&peers::Plan::Named(suites));
     }
     if arguments.faults {
         return faults::run();
@@ -33,7 +33,7 @@ pub fn run(arguments: &Arguments) -> Result<()> {
     // All are run: one failure should not hide the others.
     let outside = match (arguments.no_peers, &arguments.filter) {
         (false, None) => {
-            let peers = peers::run(&[]);
+            let peers = peers::run(&peers::Plan::Short);
             let faults = faults::run();
             peers.and(faults)
         }

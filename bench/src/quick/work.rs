@@ -1,9 +1,12 @@
 //! The work whose cost is measured: each the same in every round.
 
 use std::fs;
+use std::path::Path;
+use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
+use tempfile::TempDir;
 use tokio::task::JoinSet;
 use wharf_store::Logs;
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
@@ -14,7 +17,11 @@ use crate::lab::{Lab, Server};
 use crate::quick::gauge::Gauge;
 use crate::reader::read_turn;
 
+const SAY: &str = "[[say a few words of an answer]]";
 const TURNS: usize = 10;
+const LINE: &str = "* Keep the tests green, and say in the commit why the change is made.\n";
+/// Files in a repository.
+const FILES: usize = 200;
 const TOOL_TURNS: usize = 5;
 const DELTAS: usize = 5_000;
 /// Sessions that stream at the pace of a model, each watched.
@@ -34,6 +41,7 @@ pub struct Workload {
 #[derive(Clone, Copy)]
 enum Work {
     Turns,
+    InstructedTurns,
     ToolTurns,
     Deltas { readers: usize },
     Crowd,
@@ -42,6 +50,7 @@ enum Work {
 
 pub const WORKLOADS: &[Workload] = &[
     Workload { name: "short turn", work: Work::Turns },
+    Workload { name: "short turn in a repository with AGENTS.md", work: Work::InstructedTurns },
     Workload { name: "turn with a tool call", work: Work::ToolTurns },
     Workload { name: "5,000 deltas to one reader", work: Work::Deltas { readers: 1 } },
     Workload { name: "5,000 deltas to ten readers", work: Work::Deltas { readers: 10 } },
@@ -53,10 +62,14 @@ impl Workload {
     /// What one piece of the work costs.
     pub async fn cost(&self, gauge: &mut Gauge) -> Result<f64> {
         match self.work {
-            Work::Turns => turns(gauge, "[[say a few words of an answer]]", TURNS).await,
+            Work::Turns => turns(gauge, None, SAY, TURNS).await,
+            Work::InstructedTurns => {
+                let repository = repository()?;
+                turns(gauge, Some(&repository.path().join("inner")), SAY, TURNS).await
+            }
             Work::ToolTurns => {
                 let call = json!({ "path": "." });
-                turns(gauge, &format!("[[tool list_dir {call}]]"), TOOL_TURNS).await
+                turns(gauge, None, &format!("[[tool list_dir {call}]]"), TOOL_TURNS).await
             }
             Work::Deltas { readers } => deltas(gauge, readers).await,
             Work::Crowd => crowd(gauge).await,
@@ -65,8 +78,11 @@ impl Workload {
     }
 }
 
-async fn turns(gauge: &mut Gauge, prompt: &str, count: usize) -> Result<f64> {
-    let session = gauge.server.create_session().await?;
+async fn turns(gauge: &mut Gauge, cwd: Option<&Path>, prompt: &str, count: usize) -> Result<f64> {
+    let session = match cwd {
+        Some(cwd) => gauge.server.create_session_in(cwd).await?,
+        None => gauge.server.create_session().await?,
+    };
     // The first turn makes what the later ones share.
     gauge.server.turn(&session, prompt).await?;
     gauge.begin()?;
@@ -74,6 +90,28 @@ async fn turns(gauge: &mut Gauge, prompt: &str, count: usize) -> Result<f64> {
         gauge.server.turn(&session, prompt).await?;
     }
     Ok(gauge.end()? / count as f64)
+}
+
+/// A repository as people have them: instructions at its top and below, and some files that git knows.
+fn repository() -> Result<TempDir> {
+    let repository = tempfile::tempdir()?;
+    let inner = repository.path().join("inner");
+    fs::create_dir(&inner)?;
+    for (directory, bytes) in [(repository.path(), 8 << 10), (inner.as_path(), 2 << 10)] {
+        fs::write(directory.join("AGENTS.md"), LINE.repeat(bytes / LINE.len()))?;
+    }
+    for n in 0..FILES {
+        fs::write(inner.join(format!("file-{n}")), "text\n")?;
+    }
+    for words in [
+        &["init", "--quiet", "--initial-branch", "main"] as &[_],
+        &["add", "."],
+        &["-c", "user.name=x", "-c", "user.email=x@example.com", "commit", "--quiet", "--message", "x"],
+    ] {
+        let status = Command::new("git").current_dir(repository.path()).args(words).status().context("run git")?;
+        ensure!(status.success(), "git {words:?}: {status}");
+    }
+    Ok(repository)
 }
 
 async fn deltas(gauge: &mut Gauge, readers: usize) -> Result<f64> {

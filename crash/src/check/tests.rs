@@ -170,6 +170,27 @@ fn calls_have_one_outcome_and_one_effect() {
 }
 
 #[test]
+fn instructions_are_told_once() {
+    let noted = |id: &str, change: &str| {
+        let files = json!([{ "path": "/w/AGENTS.md", "change": change }]);
+        ("context.noted", json!({ "message_id": id, "text": "x", "files": files }))
+    };
+    let of = |payloads: &[(&str, Value)]| {
+        let mut events = sound_log();
+        for (kind, payload) in payloads {
+            events.push(json!({ "type": kind, "session_id": "s", "timestamp": "now", "payload": payload }));
+        }
+        Case::of(events).findings()
+    };
+    let sound: [&str; 0] = [];
+    assert_eq!(of(&[noted("p", "new")]), sound);
+    assert_eq!(of(&[noted("p", "new"), ("context.compacted", json!({})), noted("p", "new")]), sound);
+    assert_eq!(of(&[noted("p", "new"), noted("p", "new")]), ["told_once"]);
+    assert_eq!(of(&[noted("p", "changed")]), ["told_once"], "nobody changed it");
+    assert_eq!(of(&[noted("nobody", "new")]), ["told_once"]);
+}
+
+#[test]
 fn background_commands_have_one_end() {
     let started = json!({ "command_id": "k", "call_id": "c", "command": "echo effect-2 >> effects.log" });
     let ended = |status: &str| json!({ "command_id": "k", "status": status, "exit_code": 0 });

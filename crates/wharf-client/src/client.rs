@@ -13,7 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use wharf_protocol::ToolSpec;
-use wharf_protocol::rest::{AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList};
+use wharf_protocol::rest::{
+    AgentList, ExecuteTool, Health, Info, ModelList, Status, ToolExecuted, ToolList, UsageQuery, UsageReport,
+};
 
 use crate::backend::Backend;
 use crate::remote::{Remote, RemoteOptions, Transport};
@@ -146,6 +148,19 @@ impl Client {
             Backend::Remote(remote) => remote.http.fetch(remote.http.get(&["models"])).await,
             #[cfg(feature = "embedded")]
             Backend::Embedded(embedded) => Ok(embedded.access.models(MODELS_WAIT).await),
+        }
+    }
+
+    /// What model calls took and cost.
+    pub async fn usage(&self, query: UsageQuery) -> Result<UsageReport, ClientError> {
+        match &self.backend {
+            Backend::Remote(remote) => {
+                let UsageQuery { by, since, until } = query;
+                let request = remote.http.get(&["usage"]).query("by", Some(by.as_str()));
+                remote.http.fetch(request.query("since", since).query("until", until)).await
+            }
+            #[cfg(feature = "embedded")]
+            Backend::Embedded(embedded) => Ok(embedded.access.usage(query).await.map_err(crate::embedded::told)?),
         }
     }
 

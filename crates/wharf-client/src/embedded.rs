@@ -115,6 +115,7 @@ impl Embedded {
             position: accepted.position,
             response: None,
             usage: None,
+            cost: None,
             stop_reason: None,
         };
         Ok((answer, accepted.seq))

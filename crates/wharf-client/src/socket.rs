@@ -134,6 +134,7 @@ impl Remote {
             position: None,
             response: None,
             usage: None,
+            cost: None,
             stop_reason: None,
         })
     }

@@ -27,6 +27,8 @@ pub struct CoreConfig {
     /// First wait before a repeated model call; doubles each time.
     pub retry_base_ms: u64,
     pub retry_max_ms: u64,
+    /// What a session goes on with, in this order, when a model fails again and again.
+    pub fallback_models: Arc<[String]>,
     pub queue_limit: usize,
     /// Most background commands of the session that run at a time.
     pub max_commands: usize,

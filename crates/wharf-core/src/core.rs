@@ -10,6 +10,7 @@ use wharf_protocol::event::SessionCreated;
 use wharf_protocol::prompt::QueuedPrompt;
 use wharf_protocol::{
     CallId, Event, EventBody, Message, MessageId, Permission, Seq, Session, SessionId, Timestamp, ToolSpec, TurnId,
+    UnseenImages,
 };
 
 use crate::config::CoreConfig;
@@ -39,6 +40,8 @@ pub struct Core {
     pub(crate) told_window: Option<(String, u64)>,
     pub(crate) compaction: Option<Compaction>,
     pub(crate) measure: Measure,
+    /// Images that the model was not shown, as the log has last told.
+    pub(crate) unseen: UnseenImages,
 
     // What follows is this process's alone and not on the log.
     pub(crate) ids: Ids,
@@ -123,6 +126,7 @@ impl Core {
             told_window: None,
             compaction: None,
             measure: Measure::default(),
+            unseen: UnseenImages::default(),
             ids: Ids::new(entropy),
             is_taken_up: true,
             draining: false,

@@ -1,11 +1,12 @@
-//! What the model is not shown any more so that a request fits: old results first, then old messages; at last head and tail of what
+//! What the model is not shown any more so that a request fits: old images first, old results next, then old messages; at last head and tail of what
 //! is newest have to do. A summary of what is cut off has its place at the cut.
 
 use wharf_protocol::event::{ContextCompacted, LeftOut};
-use wharf_protocol::{Role, Seq};
+use wharf_protocol::{Message, MessageId, Role, Seq};
 
 use crate::shorten::MIN_BYTES;
-use crate::shown::{ShownMessages, trimmable};
+use crate::shown::{ShownMessages, is_image, trimmable};
+use crate::size::block_bytes;
 
 /// So many of the newest results are not left out as long as something else can be.
 const KEPT_RESULTS: usize = 2;
@@ -36,13 +37,13 @@ impl ShownMessages {
         self.counted_out(plan)
     }
 
-    /// The same by leaving out old results alone; `None` also where that does not reach `target`.
+    /// The same by leaving out old images and results alone; `None` also where that does not reach `target`.
     pub(crate) fn plan_by_trimming(&self, target: u64, result_max_bytes: Option<u64>) -> Option<ContextCompacted> {
         let (plan, trial) = self.trimmed(target, result_max_bytes)?;
         if trial.total <= target { self.counted_out(plan) } else { None }
     }
 
-    /// Shortens results that are too long, then leaves out old ones, until the rest fits or the newest are left.
+    /// Shortens results that are too long, then leaves out old images, then old results, until the rest fits or the newest are left.
     fn trimmed(&self, target: u64, result_max_bytes: Option<u64>) -> Option<(ContextCompacted, Self)> {
         let is_long = |max_bytes: u64| self.longest_result > max_bytes.max(MIN_BYTES);
         if self.total <= target && !result_max_bytes.is_some_and(is_long) {
@@ -56,6 +57,10 @@ impl ShownMessages {
             if trial.bytes() == self.bytes() {
                 plan.result_max_bytes = None;
             }
+        }
+        if trial.total > target {
+            plan.images_before = trial.images_before(trial.total - target);
+            trial.compact(&plan);
         }
         if trial.total > target {
             plan.trimmed_through = trial.results_through(trial.total - target);
@@ -74,6 +79,31 @@ impl ShownMessages {
         }
         plan.left_out = self.left_out_by(&plan, trial.left_out - self.left_out);
         Some(plan)
+    }
+
+    /// Before which message images are left out to save `tokens`, or all but those of the newest message that has some.
+    fn images_before(&self, tokens: u64) -> Option<MessageId> {
+        let cost = |message: &Message| {
+            let images = message.content.iter().filter(|block| is_image(block));
+            images.map(block_bytes).sum::<u64>() / 4
+        };
+        let newest = self.messages.iter().rposition(|message| cost(message) > 0)?;
+        let (mut saved, mut before) = (0, None);
+        for (at, message) in self.messages[..newest].iter().enumerate() {
+            if saved >= tokens {
+                break;
+            }
+            let cost = cost(message);
+            if cost > 0 {
+                saved += cost;
+                before = Some(self.messages[at + 1].message_id.clone());
+            }
+        }
+        before
+    }
+
+    fn images(&self) -> u64 {
+        self.messages.iter().flat_map(|message| &message.content).filter(|block| is_image(block)).count() as u64
     }
 
     /// Up to which seq results are left out to save `tokens`, or all but the newest.
@@ -115,11 +145,14 @@ impl ShownMessages {
         let results = self.messages.iter().filter_map(|m| trimmable(m));
         let results = results.filter(|(seq, _)| *seq <= plan.trimmed_through).count() as u64;
         let mut before = self.clone();
+        let only_images = ContextCompacted { images_before: plan.images_before.clone(), ..ContextCompacted::default() };
+        before.compact(&only_images);
+        let images = self.images() - before.images();
         before.compact(&ContextCompacted { result_max_bytes: None, message_max_bytes: None, ..plan.clone() });
         let mut after = before.clone();
         after.compact(plan);
         let pairs = before.messages.iter().zip(&after.messages);
         let shortened = pairs.filter(|(before, after)| before != after).count() as u64;
-        LeftOut { results, messages: messages as u64, shortened }
+        LeftOut { results, messages: messages as u64, shortened, images }
     }
 }

@@ -51,7 +51,7 @@ impl Core {
             Input::ModelFailed { ask, error, again } => self.model_failed(ask, error, again),
             Input::SummaryWritten { ask, text, reply } => self.summary_written(ask, &text, &reply),
             Input::SummaryFailed { ask, error, again } => self.summary_failed(ask, &error, again),
-            Input::TitleWritten { ask, text } => self.title_written(ask, &text),
+            Input::TitleWritten { ask, text, reply } => self.title_written(ask, &text, reply),
             Input::CallSeen { call_id, seen } => self.call_seen(&call_id, seen),
             Input::CallProgress { call_id, output, omitted } => self.call_progress(&call_id, output, omitted),
             Input::CallFinished { call_id, outcome } => self.call_finished(&call_id, outcome),

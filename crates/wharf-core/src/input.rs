@@ -117,10 +117,11 @@ pub enum Input {
         text: String,
         reply: ModelReply,
     },
-    /// What came of the wish for a title; nothing where none came.
+    /// What came of the wish for a title; nothing where none came. `reply`: the model's, and its id.
     TitleWritten {
         ask: u64,
         text: String,
+        reply: Option<(String, ModelReply)>,
     },
     SummaryFailed {
         ask: u64,

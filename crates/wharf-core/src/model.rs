@@ -6,11 +6,11 @@ use serde_json::{Map, Value};
 use wharf_foreign::nesting;
 use wharf_protocol::event::{
     AgentThinking, CallErrorReason, MessageChunk, MessageComplete, MessageError, MessageStart, ModelRetrying,
-    ReplyDefect, UsageCost, UsageUpdated,
+    ReplyDefect, SessionUpdated, UsageCost, UsageUpdated,
 };
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::{
-    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, Usage,
+    ApiError, CallCost, CallId, Cost, ErrorCode, MessageId, Role, StopReason, ToolRequest, TurnId, UnseenImages, Usage,
 };
 
 use crate::core::Core;
@@ -124,7 +124,7 @@ impl Core {
             Some(open) => (open.text.clone(), open.reasoning.clone()),
             None => (String::new(), String::new()),
         };
-        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, cost, provider_data } = reply;
+        let ModelReply { stop_reason, announces_call: _, mut tool_calls, usage, cost, provider_data, unseen } = reply;
         let is_refused = stop_reason == StopReason::Refusal;
         let provider_data = provider_data.filter(|data| is_loggable(data) && !is_refused);
         if is_refused {
@@ -133,6 +133,8 @@ impl Core {
         }
         let Some(turn) = &mut self.turn else { return };
         let turn_id = turn.turn_id.clone();
+        // Told again only where it is another number, or another model.
+        let unseen = if unseen == self.unseen { UnseenImages::default() } else { unseen };
         let (tool_calls, unreadable) = self.read_calls(tool_calls, &turn_id, stop_reason);
         self.emit_in_turn(MessageComplete {
             message_id,
@@ -145,6 +147,7 @@ impl Core {
             usage,
             model: model.clone(),
             provider_data,
+            unseen,
         });
         self.count_call(model, usage, cost);
         // In the same outcome, and so in the same commit: they must never be taken for calls that wait.
@@ -251,28 +254,36 @@ impl Core {
         cost: Option<CallCost>,
         context_tokens: u64,
     ) {
-        let (mut turn, mut session) = (Usage::default(), self.session.token_usage);
-        let (mut turn_cost, mut session_cost) = (Cost::default(), self.session.cost);
-        if let Some(open) = &self.turn {
-            (turn, turn_cost) = (open.usage, open.cost);
-        }
-        for sum in [&mut turn, &mut session] {
-            *sum += call.unwrap_or_default();
-        }
-        for sum in [&mut turn_cost, &mut session_cost] {
-            sum.add(cost);
-        }
+        let (mut turn, mut turn_cost) = self.turn_sums();
+        turn += call.unwrap_or_default();
+        turn_cost.add(cost);
+        let told = self.usage_told((turn, turn_cost), model, call, cost, context_tokens);
+        self.emit_in_turn(told);
+    }
+
+    /// The same of a call that is no part of a turn, whether one runs or not.
+    pub(crate) fn count_beside(&mut self, model: String, call: Option<Usage>, cost: Option<CallCost>) {
+        let told = self.usage_told(self.turn_sums(), model, call, cost, self.expected());
+        self.emit(None, told);
+    }
+
+    fn turn_sums(&self) -> (Usage, Cost) {
+        self.turn.as_ref().map(|open| (open.usage, open.cost)).unwrap_or_default()
+    }
+
+    fn usage_told(
+        &self,
+        (turn, turn_cost): (Usage, Cost),
+        model: String,
+        call: Option<Usage>,
+        cost: Option<CallCost>,
+        context_tokens: u64,
+    ) -> UsageUpdated {
+        let (mut session, mut session_cost) = (self.session.token_usage, self.session.cost);
+        session += call.unwrap_or_default();
+        session_cost.add(cost);
         let cost = Some(UsageCost { call: cost, turn: turn_cost, session: session_cost });
-        let context_limit = self.window();
-        self.emit_in_turn(UsageUpdated {
-            turn,
-            session,
-            context_tokens,
-            context_limit,
-            call,
-            model: Some(model),
-            cost,
-        });
+        UsageUpdated { turn, session, context_tokens, context_limit: self.window(), call, model: Some(model), cost }
     }
 
     pub(crate) fn model_failed(&mut self, ask: u64, error: ModelError, again: Again) {
@@ -281,6 +292,10 @@ impl Core {
         self.forget_ask();
         if is_fresh && let Some(delay_ms) = self.retry_delay(&error, again) {
             return self.retry(&error, delay_ms, again);
+        }
+        if is_fresh && self.fall_back(&error) {
+            // `advance` asks the other model.
+            return;
         }
         if let ModelErrorKind::ContextOverflow { limit, asked } = error.kind {
             // Also where the turn fails: the next prompt is to fit.
@@ -308,6 +323,17 @@ impl Core {
         };
         let retryable = error.kind.is_retryable();
         self.fail_turn(StopReason::Error, ApiError { retryable, ..ApiError::new(code, error.message) });
+    }
+
+    /// The session goes on with the next model, if there is one: the list is gone through once, as nothing goes back in it.
+    fn fall_back(&mut self, error: &ModelError) -> bool {
+        let (models, failed) = (&self.config.fallback_models, &self.session.model);
+        let next = models.iter().position(|model| model == failed).map_or(0, |at| at + 1);
+        let Some(next) = models.get(next).filter(|_| error.kind.is_retryable()) else { return false };
+        let reason = Some(format!("{failed} failed: {}", error.message));
+        let changed = SessionUpdated { model: Some(next.clone()), reason, ..SessionUpdated::default() };
+        self.emit_in_turn(changed);
+        true
     }
 
     fn forget_ask(&mut self) {

@@ -32,6 +32,7 @@ impl Core {
             additional_directories: additional_directories.filter(|all| session.additional_directories != *all),
             archived: archived.filter(|archived| session.archived != *archived),
             recovery: recovery.filter(|recovery| session.recovery != *recovery),
+            reason: None,
             by: None,
         };
         if changed != SessionUpdated::default() {

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use serde_json::{Map, Value};
 use wharf_protocol::{ContentBlock, Message, Role, ToolRequest};
 
-use crate::size::{MEDIA_BYTES, block_bytes, value_bytes};
+use crate::size::{block_bytes, value_bytes};
 
 /// Room for the note in the middle of a text.
 const NOTE_BYTES: usize = 96;
@@ -47,8 +47,10 @@ fn content(blocks: &[ContentBlock], max_bytes: u64) -> Option<Vec<ContentBlock>>
     let mut room = max_bytes;
     for block in blocks {
         let is_media = matches!(block, ContentBlock::Image { .. } | ContentBlock::Audio { .. });
-        if is_media && room >= 2 * MEDIA_BYTES {
-            room -= MEDIA_BYTES;
+        // Half of the room stays for words.
+        let bytes = block_bytes(block);
+        if is_media && room / 2 >= bytes {
+            room -= bytes;
             out.push(block.clone());
             continue;
         }

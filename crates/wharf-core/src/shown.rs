@@ -106,6 +106,9 @@ impl ShownMessages {
     /// Leaves out what a `context.compacted` says. A result is never parted from its call: results are replaced, and what is cut
     /// off begins with a prompt or a reply.
     pub(crate) fn compact(&mut self, by: &ContextCompacted) {
+        if let Some(at) = by.images_before.as_ref().and_then(|id| self.position(id)) {
+            self.messages[..at].iter_mut().for_each(without_images);
+        }
         for message in &mut self.messages {
             if let Some((seq, bytes)) = trimmable(message)
                 && seq <= by.trimmed_through
@@ -298,6 +301,23 @@ pub(crate) fn is_ours(message: &Message) -> bool {
 
 fn is_prompt(message: &Message) -> bool {
     message.role == Role::User && !is_ours(message)
+}
+
+pub(crate) fn is_image(block: &ContentBlock) -> bool {
+    matches!(block, ContentBlock::Image { .. })
+}
+
+/// A word stands for each image, on a line of its own.
+fn without_images(message: &mut Arc<Message>) {
+    if message.content.iter().any(is_image) {
+        let worded = |(at, block): (usize, &ContentBlock)| match block {
+            block if is_image(block) && at > 0 => ContentBlock::text(format!("\n{}", shorten::words(block))),
+            block if is_image(block) => ContentBlock::text(shorten::words(block)),
+            block => block.clone(),
+        };
+        let content = message.content.iter().enumerate().map(worded).collect();
+        *message = Arc::new(Message { content, ..Message::clone(message) });
+    }
 }
 
 /// The seq and size of a result that can be left out.

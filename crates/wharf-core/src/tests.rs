@@ -6,6 +6,7 @@ mod cancel;
 mod commands;
 mod compaction;
 mod fork;
+mod images;
 mod limits;
 mod model;
 mod notes;

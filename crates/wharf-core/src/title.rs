@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use wharf_foreign::visible;
 use wharf_protocol::event::SessionUpdated;
+use wharf_protocol::model::ModelReply;
 use wharf_protocol::{ContentBlock, Message, MessageId, PromptContent, Role, Session};
 
 use crate::core::Core;
@@ -64,8 +65,11 @@ impl Core {
     }
 
     /// The model has written one, or nothing that is one.
-    pub(crate) fn title_written(&mut self, ask: u64, text: &str) {
+    pub(crate) fn title_written(&mut self, ask: u64, text: &str, reply: Option<(String, ModelReply)>) {
         let Some(titling) = self.titling.take_if(|titling| titling.ask == Some(ask)) else { return };
+        if let Some((model, reply)) = reply {
+            self.count_beside(model, reply.usage, reply.cost);
+        }
         let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
         let line =
             line.trim_matches(|letter| matches!(letter, '"' | '\'' | '`' | '*' | '#' | ' ' | '“' | '”' | '«' | '»'));

@@ -97,29 +97,29 @@ impl Core {
             self.withdraw_prompt(message_id, "the turn that it was to join ended first", None);
         }
         let Some(turn) = &self.turn else { return };
-        let (response, usage) = (turn.response.clone(), turn.usage);
+        let (response, usage, cost) = (turn.response.clone(), turn.usage, Some(turn.cost));
         let told = response.clone();
         let duration_ms = self.now.ms_since(turn.time.started_at);
         let again = mistake("overwrite_terminal").then(|| turn.turn_id.clone());
         let status = match end {
             TurnEnd::Completed(stop_reason) => {
-                self.emit_in_turn(TurnCompleted { stop_reason, response, usage, duration_ms });
+                self.emit_in_turn(TurnCompleted { stop_reason, response, usage, cost, duration_ms });
                 SessionStatus::Idle
             }
             TurnEnd::Cancelled { by } => {
                 let stop_reason = StopReason::Cancelled;
-                self.emit_in_turn(TurnCancelled { stop_reason, response, usage, duration_ms, by });
+                self.emit_in_turn(TurnCancelled { stop_reason, response, usage, cost, duration_ms, by });
                 SessionStatus::Cancelled
             }
             TurnEnd::Failed(stop_reason, error) => {
-                self.emit_in_turn(TurnFailed { stop_reason, error, response, usage, duration_ms });
+                self.emit_in_turn(TurnFailed { stop_reason, error, response, usage, cost, duration_ms });
                 SessionStatus::Error
             }
         };
         if again.is_some() {
             let error = ApiError::new(ErrorCode::Unavailable, "ended twice");
             let response = String::new();
-            self.emit(again, TurnFailed { stop_reason: StopReason::Error, error, response, usage, duration_ms });
+            self.emit(again, TurnFailed { stop_reason: StopReason::Error, error, response, usage, cost, duration_ms });
         }
         if status == SessionStatus::Idle && self.titling.is_some() {
             self.ask_for_title(&told);

@@ -17,7 +17,7 @@ use wharf_mcp::Mcp;
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
-use wharf_protocol::{Mode, Prompt, Role, StopReason};
+use wharf_protocol::{Mode, Prompt, Role, StopReason, UnseenImages};
 use wharf_store::sqlite::{SqliteConfig, SqliteStore};
 use wharf_tools::{Toolbox, ToolsConfig};
 
@@ -102,6 +102,7 @@ impl Model for OneCommand {
             usage: None,
             cost: None,
             provider_data: None,
+            unseen: UnseenImages::default(),
         };
         Ok(Box::pin(stream::iter([Ok(Delta::Finished(reply))])))
     }

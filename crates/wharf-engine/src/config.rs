@@ -26,6 +26,8 @@ pub struct EngineConfig {
     /// `provider/name`: what writes a title when the first turn of a session is over that nobody named; absent: the first words of its first
     /// prompt are its title.
     pub small_model: Option<String>,
+    /// `provider/name` of each: what a session goes on with, in this order, when its model fails again and again.
+    pub fallback_models: Vec<String>,
     /// `provider/name`; absent: what the models find.
     pub default_model: Option<String>,
     pub default_mode: Mode,
@@ -70,6 +72,7 @@ impl EngineConfig {
             masked: Vec::new(),
             instructions: InstructionsConfig::default(),
             small_model: None,
+            fallback_models: Vec::new(),
             default_model: None,
             default_mode: Mode::Ask,
             agents: builtin_agents(),
@@ -106,6 +109,7 @@ impl EngineConfig {
             max_model_attempts: self.max_model_attempts,
             retry_base_ms: 500,
             retry_max_ms: 60_000,
+            fallback_models: self.fallback_models.as_slice().into(),
             queue_limit: self.limits.queued_prompts,
             max_commands: self.limits.session_commands,
             max_server_commands: self.limits.commands,

@@ -113,22 +113,24 @@ fn a_list_is_taken_over_as_far_as_it_fits() {
 fn results_become_ours() {
     let told = result::told(&json!({ "content": [
         { "type": "text", "text": "a\u{1b}[31m" },
-        { "type": "image", "data": "aGVsbG8=", "mimeType": "image/png" },
+        { "type": "image", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==", "mimeType": "image/png" },
         { "type": "image", "data": "<script>", "mimeType": "image/png" },
+        { "type": "image", "data": "aGVsbG8=", "mimeType": "image/png" },
         { "type": "audio", "data": "A".repeat(5 << 20), "mimeType": "audio/wav" },
         { "type": "resource_link", "uri": "file:///n", "name": "n" },
         { "type": "resource", "resource": { "uri": "memo:1", "text": "inside" } },
         { "type": "hologram" },
     ], "structuredContent": { "n": 1 } }));
-    expect![[r"
+    expect![[r#"
         a\u{1b}[31m
-        [image image/png, 6 bytes]
+        [image image/png, 1x1 pixels, 67 bytes]
         [image image/png left out: it is no base64, 8 bytes]
+        [image image/png left out: it is neither PNG, JPEG, GIF nor WebP, 6 bytes]
         [audio audio/wav left out: too large, 5242880 bytes]
         [link: n file:///n]
         [resource memo:1]
         inside
-        [a block of type hologram, which is not known here]"]]
+        [a block of type hologram, which is not known here]"#]]
     .assert_eq(&told.text);
     assert!(matches!(told.content[..], [ContentBlock::Image { .. }, ContentBlock::ResourceLink { .. }]));
     assert!(!told.is_error);

@@ -18,9 +18,9 @@ use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
 
 use crate::http::Transport;
+use crate::image::{self, Limits, Refusal};
 use crate::key::ApiKey;
 use crate::remote::{InvalidKey, Remote, Settings, bearer, below, encoded, secret};
-use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
 use decoder::Events;
 use family::Family;
@@ -59,6 +59,8 @@ struct Concessions {
 struct Given {
     /// The thinking of earlier replies, which the server does not take back.
     thinking: bool,
+    /// The images, of which the server does not like one.
+    images: bool,
     /// Room for the reply, so that it fits behind this history.
     max_tokens: Option<u64>,
 }
@@ -102,7 +104,7 @@ impl Anthropic {
             model: &self.remote.name,
             family: self.family,
             max_tokens,
-            images: images.load(Ordering::Relaxed),
+            images: images.load(Ordering::Relaxed) && !given.images,
             cache_marks: cache_marks.load(Ordering::Relaxed),
             thinking: is_taken(refused_thinking),
             effort: is_taken(refused_efforts),
@@ -123,13 +125,17 @@ impl Model for Anthropic {
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let mut given = Given::default();
+        let limits = if self.family.sees_more() { Limits::ANTHROPIC } else { Limits::OLDER_ANTHROPIC };
+        let asked = self.remote.fitted(request, limits, self.concessions.images.load(Ordering::Relaxed)).await;
+        let request = &asked.request;
         for attempt in 1.. {
-            let error = match self.remote.ask(self.body(&request, given)?).await {
-                Ok(response) => return Ok(self.remote.reply(response, Events::default(), &request.tools)),
+            let sent = self.dialect(request, given);
+            let sees = sent.images;
+            let error = match self.remote.ask(self.body(request, given)?).await {
+                Ok(response) => return Ok(self.remote.reply(response, Events::default(), &asked, sees)),
                 Err(error) => error,
             };
-            let sent = self.dialect(&request, given);
-            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &request, sent, &mut given) {
+            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, request, sent, &mut given) {
                 return Err(error);
             }
             tracing::debug!(model = self.id(), %error, "asking again in the server's dialect");
@@ -168,8 +174,11 @@ impl Concessions {
         if said.contains("cache_control") {
             return self.cache_marks.swap(false, Ordering::Relaxed);
         }
-        let has_images = || request.messages.iter().any(|message| message.content.iter().any(is_image));
-        said.contains("image") && has_images() && self.images.swap(false, Ordering::Relaxed)
+        match image::refusal(&said, request) {
+            Some(Refusal::All) => self.images.swap(false, Ordering::Relaxed),
+            Some(Refusal::These) => !std::mem::replace(&mut given.images, true),
+            None => false,
+        }
     }
 
     /// The reply is what does not fit: "max_tokens: 64000 > 32000, which is the maximum ...", or "input length and `max_tokens` exceed

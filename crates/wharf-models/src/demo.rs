@@ -11,9 +11,9 @@ use futures_util::stream;
 use wharf_protocol::context::is_note;
 use wharf_protocol::cost::PriceSource;
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
-use wharf_protocol::{CallCost, Message, Role, StopReason};
+use wharf_protocol::{CallCost, Message, Role, StopReason, UnseenImages};
 
-use crate::{Delta, Model, ModelRequest, ModelStream};
+use crate::{Delta, Model, ModelRequest, ModelStream, image};
 use plan::{Outcome, Step};
 
 /// A model without a network, so that the product can be tried where there is no key.
@@ -58,6 +58,7 @@ impl Model for DemoModel {
             // It is no provider's.
             cost: Some(CallCost { nano_usd: 0, source: PriceSource::Provider }),
             provider_data: None,
+            unseen: UnseenImages { unsupported: image::count(&request.messages), ..UnseenImages::default() },
         };
         let deltas = words.into_iter().map(Delta::Text).chain([Delta::Finished(reply)]);
         Ok(Box::pin(stream::iter(deltas.map(Ok))))

@@ -33,6 +33,7 @@ use window::Windows;
 use crate::catalogue::{self, AS_OF};
 use crate::demo::DemoModel;
 use crate::http::{Network, Transport, place};
+use crate::image::Images;
 use crate::{Model, ModelSource};
 
 /// Model objects that are kept. One that was dropped is made again; only what it had learned of its server is lost.
@@ -72,6 +73,8 @@ pub struct Models {
     accounts: Vec<Arc<Account>>,
     windows: Windows,
     kept: Mutex<VecDeque<Arc<dyn Model>>>,
+    /// Shared by all models, so that what it may take counts for all.
+    fitting: Arc<Images>,
     demo: Arc<DemoModel>,
 }
 
@@ -94,6 +97,7 @@ impl Models {
             windows: Windows::default(),
             config,
             kept: Mutex::default(),
+            fitting: Arc::default(),
             demo: Arc::new(DemoModel),
         }
     }
@@ -292,7 +296,7 @@ impl Models {
         if let Some(model) = find(&kept) {
             return Ok(model);
         }
-        let model: Arc<dyn Model> = Arc::new(Advised::new(Arc::clone(account), name, key)?);
+        let model: Arc<dyn Model> = Arc::new(Advised::new(Arc::clone(account), name, key, &self.fitting)?);
         if kept.len() == MAX_KEPT_MODELS {
             kept.pop_front();
         }

@@ -17,9 +17,9 @@ use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
 
 use crate::http::Transport;
+use crate::image::{self, Limits, Refusal};
 use crate::key::ApiKey;
 use crate::remote::{InvalidKey, Remote, Settings, below, encoded, secret};
-use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
 use decoder::Chunks;
 use request::{Body, Effort, Options};
@@ -156,14 +156,20 @@ impl Model for Gemini {
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        // Whether this call still shows its images.
+        let mut shows = true;
+        let sees = !self.concessions.no_images.load(Ordering::Relaxed);
+        let asked = self.remote.fitted(request, Limits::GEMINI, sees).await;
+        let request = &asked.request;
         for attempt in 1.. {
-            let options = self.options(request.thinking);
-            let body = encoded(&Body::new(&self.remote.origin, &request, options))?;
+            let mut options = self.options(request.thinking);
+            options.images &= shows;
+            let body = encoded(&Body::new(&self.remote.origin, request, options))?;
             let error = match self.remote.ask(body).await {
-                Ok(response) => return Ok(self.remote.reply(response, Chunks::default(), &request.tools)),
+                Ok(response) => return Ok(self.remote.reply(response, Chunks::default(), &asked, options.images)),
                 Err(error) => error,
             };
-            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &request, options) {
+            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, request, options, &mut shows) {
                 return Err(error);
             }
             tracing::debug!(model = self.id(), %error, "asking again in the server's dialect");
@@ -174,7 +180,7 @@ impl Model for Gemini {
 
 impl Concessions {
     /// Takes back what the server refused; whether there was something to take back.
-    fn widen(&self, error: &ModelError, request: &ModelRequest, sent: Options) -> bool {
+    fn widen(&self, error: &ModelError, request: &ModelRequest, sent: Options, shows: &mut bool) -> bool {
         if error.kind != ModelErrorKind::Refused {
             return false;
         }
@@ -187,8 +193,11 @@ impl Concessions {
         if said.contains("parametersjsonschema") || said.contains("parameters_json_schema") {
             return take(&self.no_json_schema);
         }
-        let has_images = request.messages.iter().any(|message| message.content.iter().any(is_image));
-        said.contains("image") && has_images && take(&self.no_images)
+        match image::refusal(&said, request) {
+            Some(Refusal::All) => take(&self.no_images),
+            Some(Refusal::These) => std::mem::take(shows),
+            None => false,
+        }
     }
 }
 

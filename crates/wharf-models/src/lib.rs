@@ -8,6 +8,7 @@ mod demo;
 mod discovery;
 mod gemini;
 mod http;
+mod image;
 mod key;
 mod openai_chat;
 mod origin;

@@ -14,8 +14,8 @@ use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
 
 use crate::http::Transport;
+use crate::image::{self, Limits, Refusal};
 use crate::remote::{InvalidKey, Remote, Settings, bearer, below, encoded};
-use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
 use decoder::Chunks;
 
@@ -75,7 +75,11 @@ impl OpenAiChat {
         })
     }
 
-    fn body(&self, request: &ModelRequest) -> Result<Bytes, ModelError> {
+    fn sees(&self) -> bool {
+        self.concessions.images.load(Ordering::Relaxed)
+    }
+
+    fn body(&self, request: &ModelRequest, sees: bool) -> Result<Bytes, ModelError> {
         encoded(&request::Body {
             origin: &self.remote.origin,
             model: &self.remote.name,
@@ -85,7 +89,7 @@ impl OpenAiChat {
                 stream_options: self.concessions.stream_options.load(Ordering::Relaxed),
                 reasoning: self.concessions.reasoning.load(Ordering::Relaxed),
             },
-            images: self.concessions.images.load(Ordering::Relaxed),
+            images: sees,
             effort: self.concessions.effort(request.thinking),
         })
     }
@@ -102,12 +106,16 @@ impl Model for OpenAiChat {
     }
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
+        // Whether this call still shows its images.
+        let mut shows = true;
+        let asked = self.remote.fitted(request, Limits::CHAT, self.sees()).await;
         for attempt in 1.. {
-            let error = match self.remote.ask(self.body(&request)?).await {
-                Ok(response) => return Ok(self.remote.reply(response, Chunks::default(), &request.tools)),
+            let sees = shows && self.sees();
+            let error = match self.remote.ask(self.body(&asked.request, sees)?).await {
+                Ok(response) => return Ok(self.remote.reply(response, Chunks::default(), &asked, sees)),
                 Err(error) => error,
             };
-            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &request) {
+            if attempt == MAX_ATTEMPTS || !self.concessions.widen(&error, &asked.request, &mut shows) {
                 return Err(error);
             }
             tracing::debug!(model = self.id(), %error, "asking again in the server's dialect");
@@ -131,7 +139,7 @@ impl Concessions {
     }
 
     /// Takes back what the server refused; whether there was something to take back.
-    fn widen(&self, error: &ModelError, request: &ModelRequest) -> bool {
+    fn widen(&self, error: &ModelError, request: &ModelRequest, shows: &mut bool) -> bool {
         if error.kind != ModelErrorKind::Refused {
             return false;
         }
@@ -157,8 +165,10 @@ impl Concessions {
         if said.contains("stream_options") {
             flags.push(&self.stream_options);
         }
-        if said.contains("image") && request.messages.iter().any(|message| message.content.iter().any(is_image)) {
-            flags.push(&self.images);
+        match image::refusal(&said, request) {
+            Some(Refusal::All) => flags.push(&self.images),
+            Some(Refusal::These) if flags.is_empty() => return std::mem::take(shows),
+            Some(Refusal::These) | None => {}
         }
         flags.into_iter().any(|flag| flag.swap(false, Ordering::Relaxed))
     }

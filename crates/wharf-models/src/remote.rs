@@ -6,15 +6,16 @@ use std::time::Duration;
 use bytes::Bytes;
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Response, Url};
-use wharf_protocol::ToolSpec;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
+use wharf_protocol::{ToolSpec, UnseenImages};
 
-use crate::ModelStream;
 use crate::http::{Endpoint, Transport, failure, place, read_at_most};
+use crate::image::{self, Images, Limits};
 use crate::key::ApiKey;
 use crate::origin::Origin;
 use crate::reply::decoder::Wire;
-use crate::reply::stream::ReplyStream;
+use crate::reply::stream::{Asked, ReplyStream};
+use crate::{ModelRequest, ModelStream};
 
 /// Most bytes of an error's body that are read.
 const MAX_ERROR_BODY_BYTES: usize = 64 << 10;
@@ -39,7 +40,17 @@ pub(crate) struct Settings {
     pub output_tokens: Option<u64>,
     /// Whether the model can be shown images, as far as anybody knows before it is asked.
     pub images: bool,
+    /// Makes images fit, for all models.
+    pub fitting: Arc<Images>,
     pub idle: Duration,
+}
+
+/// A request whose images fit.
+pub(crate) struct FittedRequest {
+    pub(crate) request: ModelRequest,
+    /// How many images there are, and which of them are not in it.
+    images: u64,
+    unseen: UnseenImages,
 }
 
 /// One model at one endpoint.
@@ -48,6 +59,7 @@ pub(crate) struct Remote {
     /// As the provider knows it.
     pub(crate) name: String,
     pub(crate) context_tokens: Option<u64>,
+    fitting: Arc<Images>,
     idle: Duration,
     key: Option<ApiKey>,
     endpoint: Endpoint,
@@ -63,13 +75,13 @@ impl Remote {
         headers: HeaderMap,
         transport: Arc<Transport>,
     ) -> Self {
-        let Settings { provider, name, key, context_tokens, idle, headers: further, .. } = settings;
+        let Settings { provider, name, key, context_tokens, fitting, idle, headers: further, .. } = settings;
         let mut headers = headers;
         // What the user sets wins, also over what a protocol wants.
         headers.extend(further);
         let origin = Origin { id: format!("{provider}/{name}"), protocol, endpoint: place(&url) };
         let endpoint = Endpoint::new(url, headers);
-        Self { origin: Arc::new(origin), name, context_tokens, idle, key, endpoint, transport }
+        Self { origin: Arc::new(origin), name, context_tokens, fitting, idle, key, endpoint, transport }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -88,10 +100,25 @@ impl Remote {
         Err(failure::from_response(status, &headers, &body, self.secret()))
     }
 
-    /// The deltas of an answer.
-    pub(crate) fn reply<W: Wire>(&self, response: Response, wire: W, tools: &Arc<[Arc<ToolSpec>]>) -> ModelStream {
-        let (origin, key, tools) = (Arc::clone(&self.origin), self.key.clone(), Arc::clone(tools));
-        Box::pin(ReplyStream::new(response, wire, self.idle, origin, key, tools))
+    /// The request as it can be sent, its images within `limits`; as it is where the model sees none.
+    pub(crate) async fn fitted(&self, request: ModelRequest, limits: Limits, sees: bool) -> FittedRequest {
+        let images = image::count(&request.messages);
+        let (request, unseen) = match sees && images > 0 {
+            true => self.fitting.fitted(&request, limits).await,
+            false => (request, UnseenImages::default()),
+        };
+        FittedRequest { request, images, unseen }
+    }
+
+    /// The deltas of an answer to a request whose images the model was shown, or not (`sees`).
+    pub(crate) fn reply<W: Wire>(&self, response: Response, wire: W, asked: &FittedRequest, sees: bool) -> ModelStream {
+        let (origin, key) = (Arc::clone(&self.origin), self.key.clone());
+        let unseen = match sees {
+            true => asked.unseen,
+            false => UnseenImages { unsupported: asked.images, ..UnseenImages::default() },
+        };
+        let tools: Arc<[Arc<ToolSpec>]> = Arc::clone(&asked.request.tools);
+        Box::pin(ReplyStream::new(response, wire, self.idle, Asked { origin, key, tools, unseen }))
     }
 
     fn secret(&self) -> Option<&str> {

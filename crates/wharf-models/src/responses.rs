@@ -14,8 +14,8 @@ use wharf_protocol::Thinking;
 use wharf_protocol::model::{ModelError, ModelErrorKind, Protocol};
 
 use crate::http::Transport;
+use crate::image::{self, Limits, Refusal};
 use crate::remote::{InvalidKey, Remote, Settings, bearer, below, encoded};
-use crate::words::is_image;
 use crate::{Model, ModelRequest, ModelStream};
 use decoder::Events;
 use request::{Body, Options};
@@ -67,17 +67,23 @@ impl Model for Responses {
 
     async fn stream(&self, request: ModelRequest) -> Result<ModelStream, ModelError> {
         let mut own_items = true;
+        // Whether this call still shows its images.
+        let mut shows = true;
+        let sees = !self.concessions.no_images.load(Ordering::Relaxed);
+        let asked = self.remote.fitted(request, Limits::RESPONSES, sees).await;
+        let request = &asked.request;
         for attempt in 1.. {
-            let options = self.concessions.options(request.thinking, own_items);
-            let body = encoded(&Body::new(&self.remote.origin, &self.remote.name, &request, options))?;
+            let mut options = self.concessions.options(request.thinking, own_items);
+            options.images &= shows;
+            let body = encoded(&Body::new(&self.remote.origin, &self.remote.name, request, options))?;
             let error = match self.remote.ask(body).await {
-                Ok(response) => return Ok(self.remote.reply(response, Events::default(), &request.tools)),
+                Ok(response) => return Ok(self.remote.reply(response, Events::default(), &asked, options.images)),
                 Err(error) => error,
             };
             // Another key, another organisation, a prefix that was edited: this conversation goes on without its reasoning.
             let drops_items = own_items && cannot_read_items(&error);
             own_items &= !drops_items;
-            if attempt == MAX_ATTEMPTS || !(drops_items || self.concessions.widen(&error, &request)) {
+            if attempt == MAX_ATTEMPTS || !(drops_items || self.concessions.widen(&error, request, &mut shows)) {
                 return Err(error);
             }
             tracing::debug!(model = self.id(), %error, "asking again in the server's dialect");
@@ -114,7 +120,7 @@ impl Concessions {
     }
 
     /// Takes back what the server refused; whether there was something to take back.
-    fn widen(&self, error: &ModelError, request: &ModelRequest) -> bool {
+    fn widen(&self, error: &ModelError, request: &ModelRequest, shows: &mut bool) -> bool {
         if error.kind != ModelErrorKind::Refused {
             return false;
         }
@@ -136,8 +142,11 @@ impl Concessions {
         if said.contains("'reasoning'") && take(&self.no_summary) {
             return true;
         }
-        let has_images = request.messages.iter().any(|message| message.content.iter().any(is_image));
-        said.contains("image") && has_images && take(&self.no_images)
+        match image::refusal(&said, request) {
+            Some(Refusal::All) => take(&self.no_images),
+            Some(Refusal::These) => std::mem::take(shows),
+            None => false,
+        }
     }
 }
 

@@ -210,8 +210,12 @@ pub(crate) fn result(id: &str, content: Vec<ContentBlock>) -> Message {
     Message { call_id: Some(call_id), ..message(Role::Tool, content) }
 }
 
+/// A PNG of one grey pixel.
+pub(crate) const DOT: &str =
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==";
+
 pub(crate) fn image() -> ContentBlock {
-    ContentBlock::Image { data: "QUJD".to_owned(), mime_type: "image/png".to_owned(), uri: None }
+    ContentBlock::Image { data: DOT.to_owned(), mime_type: "image/png".to_owned(), uri: None }
 }
 
 /// The reply as the log keeps it, and its next request shows it: signed by its origin, each call with an id of ours.

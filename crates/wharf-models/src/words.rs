@@ -5,6 +5,7 @@ use std::fmt::{self, Display, Formatter};
 
 use serde::{Serialize, Serializer};
 use serde_json::Value;
+use wharf_foreign::image::{self, Header};
 use wharf_protocol::ContentBlock;
 
 /// Blocks as one text.
@@ -34,10 +35,15 @@ impl Display for Flat<'_> {
 pub(crate) fn note(block: &ContentBlock, f: &mut Formatter<'_>) -> fmt::Result {
     match block {
         ContentBlock::Text { text } => f.write_str(text),
-        ContentBlock::Image { mime_type, uri, .. } => match uri {
-            Some(uri) => write!(f, "[image {uri} ({mime_type}), not shown to this model]"),
-            None => write!(f, "[image ({mime_type}), not shown to this model]"),
-        },
+        ContentBlock::Image { data, mime_type, uri } => {
+            f.write_str("[image ")?;
+            uri.iter().try_for_each(|uri| write!(f, "{uri} "))?;
+            write!(f, "({mime_type}")?;
+            if let Some(Header { width, height, .. }) = image::peek(data) {
+                write!(f, ", {width}x{height} pixels")?;
+            }
+            f.write_str("), not shown to this model]")
+        }
         ContentBlock::Audio { mime_type, .. } => write!(f, "[audio ({mime_type}), not played to this model]"),
         ContentBlock::ResourceLink { uri, name, description, .. } => match description {
             Some(description) => write!(f, "[{name}]({uri}): {description}"),

@@ -51,6 +51,48 @@ pub struct EmbeddedResource {
     pub blob: Option<String>,
 }
 
+/// Images of a request that the model was not shown; it was told of each in words. The log keeps them, and another model is shown them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct UnseenImages {
+    /// The model sees no images, or its server refused them.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unsupported: u64,
+    /// They are damaged.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub unreadable: u64,
+    /// The oldest of more than a request may hold.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub too_many: u64,
+}
+
+impl UnseenImages {
+    #[must_use]
+    pub fn is_none(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// One line for people.
+    #[must_use]
+    pub fn in_words(&self) -> String {
+        let Self { unsupported, unreadable, too_many } = *self;
+        let parts = [
+            (unsupported, "the model takes none"),
+            (unreadable, "cannot be read"),
+            (too_many, "the request would hold too many"),
+        ];
+        let parts = parts.iter().filter(|(count, _)| *count > 0).map(|(count, why)| match count {
+            1 => format!("1 image ({why})"),
+            count => format!("{count} images ({why})"),
+        });
+        format!("not shown to the model: {}", parts.collect::<Vec<_>>().join(", "))
+    }
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
+pub(crate) fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
 impl ContentBlock {
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {

@@ -36,7 +36,7 @@ pub mod ws;
 
 pub use agent::Agent;
 pub use command::{Command, CommandStatus, TerminalSize};
-pub use content::ContentBlock;
+pub use content::{ContentBlock, UnseenImages};
 pub use cost::{CallCost, Cost, Price};
 pub use encoded::EncodedEvent;
 pub use error::{ApiError, ErrorCode};

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::cost::{CallCost, Price};
-use crate::{StopReason, Timestamp, Usage};
+use crate::{StopReason, Timestamp, UnseenImages, Usage};
 
 /// The wire that a model server speaks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -124,6 +124,8 @@ pub struct ModelReply {
     pub cost: Option<CallCost>,
     /// What the provider wants back with this message in later requests, unchanged.
     pub provider_data: Option<Value>,
+    /// Images of the request that the model was not shown.
+    pub unseen: UnseenImages,
 }
 
 /// A tool call as the model wrote it.

@@ -302,6 +302,17 @@ pub struct UsageQuery {
     pub until: Option<String>,
 }
 
+impl UsageBy {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Day => "day",
+            Self::Model => "model",
+            Self::Workspace => "workspace",
+        }
+    }
+}
+
 impl UsageQuery {
     /// The field that is no day, if one is not.
     #[must_use]
@@ -379,6 +390,9 @@ pub struct PromptAnswer {
     pub response: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Usage>,
+    /// What its model calls have cost, as far as it is known.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop_reason: Option<StopReason>,
 }

@@ -3,7 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::{ApiError, MessageId, Seq, SessionId, Timestamp, TurnId};
+use crate::{ApiError, Cost, MessageId, Seq, SessionId, Timestamp, TurnId};
 
 /// Tokens, as the provider counted them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -91,6 +91,9 @@ pub struct Turn {
     pub response: Option<String>,
     #[serde(default)]
     pub usage: Option<Usage>,
+    /// What its model calls have cost, as far as it is known.
+    #[serde(default)]
+    pub cost: Option<Cost>,
     #[serde(default)]
     pub error: Option<ApiError>,
     pub created_at: Timestamp,

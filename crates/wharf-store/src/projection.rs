@@ -5,7 +5,7 @@
 use std::borrow::Cow;
 
 use wharf_protocol::event::{PromptReceived, TurnStarted};
-use wharf_protocol::{ApiError, Event, EventBody, MessageId, Seq, StopReason, Turn, TurnId, TurnStatus, Usage};
+use wharf_protocol::{ApiError, Cost, Event, EventBody, MessageId, Seq, StopReason, Turn, TurnId, TurnStatus, Usage};
 
 use crate::page;
 
@@ -64,6 +64,7 @@ fn new_turn(event: &Event, turn_id: &TurnId, message_id: &MessageId) -> Turn {
         stop_reason: None,
         response: None,
         usage: None,
+        cost: None,
         error: None,
         created_at: event.timestamp,
         started_at: None,
@@ -89,10 +90,14 @@ pub(crate) fn end(turn: &mut Turn, event: &Event) -> bool {
         return false;
     }
     let end: TurnEnd<'_> = match &event.body {
-        EventBody::TurnCompleted(e) => TurnEnd::new(TurnStatus::Completed, e.stop_reason, &e.response, e.usage, None),
-        EventBody::TurnCancelled(e) => TurnEnd::new(TurnStatus::Cancelled, e.stop_reason, &e.response, e.usage, None),
+        EventBody::TurnCompleted(e) => {
+            TurnEnd::new(TurnStatus::Completed, e.stop_reason, &e.response, (e.usage, e.cost), None)
+        }
+        EventBody::TurnCancelled(e) => {
+            TurnEnd::new(TurnStatus::Cancelled, e.stop_reason, &e.response, (e.usage, e.cost), None)
+        }
         EventBody::TurnFailed(e) => {
-            TurnEnd::new(TurnStatus::Failed, e.stop_reason, &e.response, e.usage, Some(&e.error))
+            TurnEnd::new(TurnStatus::Failed, e.stop_reason, &e.response, (e.usage, e.cost), Some(&e.error))
         }
         _ => return false,
     };
@@ -100,6 +105,7 @@ pub(crate) fn end(turn: &mut Turn, event: &Event) -> bool {
     turn.stop_reason = Some(end.stop_reason);
     turn.response = Some(end.response.to_owned());
     turn.usage = Some(end.usage);
+    turn.cost = end.cost;
     turn.error = end.error.cloned();
     close(turn, event);
     true
@@ -125,6 +131,7 @@ struct TurnEnd<'a> {
     stop_reason: StopReason,
     response: &'a str,
     usage: Usage,
+    cost: Option<Cost>,
     error: Option<&'a ApiError>,
 }
 
@@ -133,10 +140,10 @@ impl<'a> TurnEnd<'a> {
         status: TurnStatus,
         stop_reason: StopReason,
         response: &'a str,
-        usage: Usage,
+        (usage, cost): (Usage, Option<Cost>),
         error: Option<&'a ApiError>,
     ) -> Self {
-        Self { status, stop_reason, response, usage, error }
+        Self { status, stop_reason, response, usage, cost, error }
     }
 }
 

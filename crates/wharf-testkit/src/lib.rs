@@ -10,6 +10,7 @@ pub mod http;
 pub mod mcp;
 pub mod model;
 pub mod ndjson;
+pub mod picture;
 pub mod process;
 pub mod proxy;
 pub mod replay;

@@ -239,7 +239,7 @@ impl Server {
             "media" => {
                 let content = json!([
                     { "type": "text", "text": "red: \u{1b}[31m, turned: \u{202e}" },
-                    { "type": "image", "data": "aGVsbG8=", "mimeType": "image/png" },
+                    { "type": "image", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==", "mimeType": "image/png" },
                     { "type": "resource_link", "uri": "file:///notes", "name": "notes" },
                     { "type": "resource", "resource": { "uri": "memo:1", "text": "inside" } },
                     { "type": "hologram" },

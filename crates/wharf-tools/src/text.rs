@@ -2,6 +2,8 @@
 
 mod ends;
 
+use wharf_foreign::image::Format;
+
 pub(crate) use ends::Ends;
 
 /// How a file's text is stored.
@@ -138,8 +140,12 @@ pub(crate) fn binary_kind(start: &[u8]) -> Option<&'static str> {
         (b"ID3", "MP3 audio"),
         (b"fLaC", "FLAC audio"),
     ];
-    if let Some(media) = image_type(start) {
-        return Some(media.1);
+    match Format::of(start) {
+        Some(Format::Png) => return Some("a PNG image"),
+        Some(Format::Jpeg) => return Some("a JPEG image"),
+        Some(Format::Gif) => return Some("a GIF image"),
+        Some(Format::WebP) => return Some("a WebP image"),
+        None => {}
     }
     let start = &start[..start.len().min(8 * 1024)];
     // `BZh` and `ID3` could begin a text; the others could not.
@@ -147,17 +153,6 @@ pub(crate) fn binary_kind(start: &[u8]) -> Option<&'static str> {
     match known {
         Some(kind) if !matches!(start.get(..3), Some(b"BZh" | b"ID3")) || start.contains(&0) => Some(kind),
         _ => start.contains(&0).then_some("binary data"),
-    }
-}
-
-/// Media type and name of an image that models can see, by its first bytes.
-pub(crate) fn image_type(start: &[u8]) -> Option<(&'static str, &'static str)> {
-    match start {
-        [0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, ..] => Some(("image/png", "a PNG image")),
-        [0xff, 0xd8, 0xff, ..] => Some(("image/jpeg", "a JPEG image")),
-        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some(("image/gif", "a GIF image")),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some(("image/webp", "a WebP image")),
-        _ => None,
     }
 }
 

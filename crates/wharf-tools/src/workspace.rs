@@ -21,7 +21,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, ResolveFlags, Stat};
 use rustix::io::Errno;
@@ -131,7 +131,11 @@ impl Workspace {
         let further = further.iter().map(|path| Arc::new(Root::open_real(path))).collect();
         let masked = masked.iter().map(|path| resolved(path)).collect();
         if !has_openat2 {
-            tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
+            // Workspaces are opened for each look and each call: once is enough.
+            static SAID: Once = Once::new();
+            SAID.call_once(|| {
+                tracing::warn!("no openat2 here: symbolic links and `..` are refused inside workspaces");
+            });
         }
         Ok(Arc::new(Self { cwd, further, masked, has_openat2, guard: None }))
     }

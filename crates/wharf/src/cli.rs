@@ -70,6 +70,8 @@ pub enum Command {
     Commands(CommandsArgs),
     /// List the available models
     Models(ModelsArgs),
+    /// Show what model calls took and cost, by day, model or directory
+    Usage(UsageArgs),
     /// List the tools that agents can use
     Tools(ListArgs),
     /// List configured MCP servers and their tools, or call a tool
@@ -477,6 +479,37 @@ pub struct ModelsArgs {
 
 #[derive(Debug, Clone, Args)]
 #[command(after_help = "\
+Tokens are what providers counted; a price is the configuration's, else the one of the table that comes with Wharf. A call whose \
+price is not known is in no sum. Deleted sessions count as well.
+
+Examples:
+  wharf usage
+  wharf usage --by model --since 2026-11-01")]
+pub struct UsageArgs {
+    /// What is kept apart
+    #[arg(long, value_enum, default_value_t)]
+    pub by: UsageKey,
+    /// First day, in UTC
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub since: Option<String>,
+    /// Last day
+    #[arg(long, value_name = "YYYY-MM-DD")]
+    pub until: Option<String>,
+    #[command(flatten)]
+    pub list: ListArgs,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub enum UsageKey {
+    #[default]
+    Day,
+    Model,
+    /// A session's directory
+    Workspace,
+}
+
+#[derive(Debug, Clone, Args)]
+#[command(after_help = "\
 Background commands belong to a session and run on its server; the agent starts them with `bash` and background=true.
 Without --session, this directory's latest session is used.
 
@@ -696,6 +729,7 @@ impl Command {
                 flags
             }
             Self::Models(args) => args.list.server.flags(),
+            Self::Usage(args) => args.list.server.flags(),
             Self::Tools(args) | Self::Agents(args) => args.server.flags(),
             Self::Sessions(args) => match &args.command {
                 None => args.list.list.server.flags(),

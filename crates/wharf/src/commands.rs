@@ -20,6 +20,7 @@ mod status;
 mod stdin;
 mod stop;
 mod tools;
+mod usage;
 
 use std::collections::BTreeMap;
 
@@ -90,6 +91,7 @@ pub fn run(global: &Global, command: Command, environment: BTreeMap<String, Stri
             Command::Commands(args) => background::run(&context, args).await,
             Command::Logs(args) => logs::run(&context, &args).await,
             Command::Models(args) => models::run(&context, &args).await,
+            Command::Usage(args) => usage::run(&context, &args).await,
             Command::Tools(args) => tools::run(&context, &args).await,
             Command::Mcp(command) => mcp::run(&context, command).await,
             Command::Debug(command) => debug::run(&context, command).await,

@@ -36,6 +36,10 @@ pub struct Config {
     /// their first prompts are their titles.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub small_model: Option<String>,
+    /// `provider/name` of each: when a session's model fails in all its attempts, and nothing of its reply was shown, the session goes on with the
+    /// first of these; with the next when that one fails too.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub fallback_models: Vec<String>,
     /// Of a model server.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub base_url: Option<String>,
@@ -209,6 +213,7 @@ impl Default for Config {
         Self {
             model: None,
             small_model: None,
+            fallback_models: Vec::new(),
             base_url: None,
             protocol: None,
             api_key_env: None,

@@ -18,6 +18,9 @@ use crate::keys::{VariableKey, at_home};
 use crate::process;
 use crate::state::StateDir;
 
+/// Models that a session is passed on to; a turn's time is better spent on telling somebody.
+const MAX_FALLBACK_MODELS: usize = 8;
+
 /// The models that can be used. Connects to nothing.
 pub fn models(config: &Config, environment: &BTreeMap<String, String>) -> anyhow::Result<Models> {
     let key = match &config.api_key_env {
@@ -86,6 +89,20 @@ pub fn check_mcp(config: &Config) -> anyhow::Result<()> {
         })?;
     }
     Ok(())
+}
+
+/// Whether the configured fallback models can be tried one after the other.
+fn check_fallbacks(config: &Config) -> anyhow::Result<()> {
+    let models = &config.fallback_models;
+    let wrong = match models.iter().find(|model| !model.contains('/')) {
+        Some(model) => format!("`{model}` is not `provider/name`"),
+        None if models.len() > MAX_FALLBACK_MODELS => {
+            format!("{} models; at most {MAX_FALLBACK_MODELS} are tried", models.len())
+        }
+        None => return Ok(()),
+    };
+    let failure = Failure::new(Exit::Usage, format!("fallback_models: {wrong}"));
+    Err(failure.hint("`wharf config path` names the file").into())
 }
 
 /// The store in the state directory.
@@ -172,12 +189,14 @@ pub fn engine_config(
     environment: &BTreeMap<String, String>,
     state: &StateDir,
 ) -> anyhow::Result<EngineConfig> {
+    check_fallbacks(config)?;
     let Config { turns, storage, .. } = config;
     Ok(EngineConfig {
         allowed_roots: config.allowed_roots.clone(),
         masked: masked(config, config_file, environment),
         instructions: instructions(config, environment),
         small_model: config.small_model.clone(),
+        fallback_models: config.fallback_models.clone(),
         // With a base URL the models know best what its default is.
         default_model: config.model.clone().filter(|_| config.base_url.is_none()),
         default_mode: config.permission,

@@ -6,7 +6,7 @@ use wharf_protocol::event::{
     MessageError, PermissionRequested, PermissionResolved, PromptReceived, PromptStarted, ToolCallProgress,
     ToolCallResumed, ToolCallStart,
 };
-use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId, StopReason};
+use wharf_protocol::{CallId, ConflictStrategy, ContentBlock, Event, EventBody, MessageId, StopReason, UnseenImages};
 
 use super::Core;
 use crate::defect;
@@ -58,8 +58,12 @@ impl Core {
             EventBody::ContextCompacted(compacted) => self.fold_compacted(compacted),
             EventBody::ContextCompactionFailed(_) => self.fold_compaction_failed(),
             EventBody::ContextNoted(noted) => self.fold_noted(noted),
-            // Another provider counts in another way.
-            EventBody::SessionUpdated(changed) if changed.model.is_some() => self.measure = Measure::default(),
+            // Another provider counts in another way, and another model sees something else and has its own attempts.
+            EventBody::SessionUpdated(changed) if changed.model.is_some() => {
+                self.measure = Measure::default();
+                self.unseen = UnseenImages::default();
+                self.turn.iter_mut().for_each(|turn| turn.attempt = 0);
+            }
             EventBody::ToolCallResumed(resumed) => self.fold_resumed(resumed),
             _ => self.fold_turn(event),
         }
@@ -143,6 +147,9 @@ impl Core {
     fn fold_complete(&mut self, event: &Event, complete: &MessageComplete) {
         // What is shown now is what the request held: this message is the answer to it.
         self.measure_reply(complete);
+        if !complete.unseen.is_none() {
+            self.unseen = complete.unseen;
+        }
         let Some(turn) = &mut self.turn else { return };
         turn.reply = None;
         turn.attempt = 0;

@@ -49,6 +49,7 @@ pub(crate) fn config() -> CoreConfig {
         max_model_attempts: 3,
         retry_base_ms: 500,
         retry_max_ms: 60_000,
+        fallback_models: Arc::from([]),
         queue_limit: 3,
         max_commands: 2,
         max_server_commands: 64,

@@ -320,6 +320,55 @@ fn a_failed_call_is_repeated_with_growing_waits() {
 }
 
 #[test]
+fn a_model_that_fails_again_and_again_is_followed_by_its_fallbacks() {
+    check(
+        "config fallback=demo/two,demo/three; quiet; prompt m1; fail overloaded; wait 500; fail overloaded; wait 1000; loud; fail overloaded; \
+         fail overloaded; wait 500; fail rate 70000; fail unauthorized; prompt m2; fail rate 70000",
+        expect![[r#"
+            > fail overloaded
+              t1 session.updated demo/two, as demo/one failed: the model is ill by None
+              -> call model 4: user do m1
+            > fail overloaded
+              t1 model.retrying 1/2 in 500 ms: the model is ill
+            > wait 500
+              -> call model 5: user do m1
+            > fail rate 70000
+              t1 session.updated demo/three, as demo/two failed: the model is ill by None
+              -> call model 6: user do m1
+            > fail unauthorized
+              t1 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+              session.status_changed busy -> error
+              agent.idle
+            > prompt m2
+              t2 prompt.received m2
+              t2 prompt.started m2
+              t2 turn.started m2 demo/three
+              t2 session.status_changed error -> busy
+              -> call model 7: user do m1 | user do m2
+              = t2, seq 14
+            > fail rate 70000
+              t2 turn.failed Error PROVIDER_ERROR "the model is ill" after ""
+              session.status_changed busy -> error
+              agent.idle
+        "#]],
+    );
+}
+
+#[test]
+fn what_was_shown_is_not_asked_of_another_model() {
+    check(
+        "config fallback=demo/two; quiet; prompt m1; text Half; loud; fail overloaded",
+        expect![[r#"
+            > fail overloaded
+              t1 message.error r1 "Half": the model is ill
+              t1 turn.failed Error PROVIDER_ERROR "the model is ill" after "Half"
+              session.status_changed busy -> error
+              agent.idle
+        "#]],
+    );
+}
+
+#[test]
 fn a_reply_ends_the_count_of_attempts() {
     check(
         "quiet; prompt m1; fail overloaded; wait 500; fail overloaded; wait 1000; calls read a; finish a ok; loud; fail overloaded",

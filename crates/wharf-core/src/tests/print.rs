@@ -196,7 +196,8 @@ impl Names {
                 let calls: String = calls.collect();
                 let reasoning =
                     if e.reasoning.is_empty() { String::new() } else { format!(" thought {:?}", e.reasoning) };
-                format!("{} {:?}{calls}{reasoning}", self.message(&e.message_id), e.content)
+                let unseen = if e.unseen.is_none() { String::new() } else { format!(" {}", e.unseen.in_words()) };
+                format!("{} {:?}{calls}{reasoning}{unseen}", self.message(&e.message_id), e.content)
             }
             EventBody::MessageError(e) => format!("{} {:?}: {}", self.message(&e.message_id), e.content, e.error),
             EventBody::ToolCallStart(e) => {
@@ -264,6 +265,9 @@ impl Names {
                     left_out.messages,
                     left_out.shortened
                 );
+                if left_out.images > 0 {
+                    write!(out, " {} images", left_out.images).unwrap();
+                }
                 if let Some(kept_from) = &e.kept_from {
                     write!(out, " from {}", self.message(kept_from)).unwrap();
                 }
@@ -310,7 +314,8 @@ fn changed(e: &wharf_protocol::event::SessionUpdated) -> String {
     let thinking = e.thinking.map(|thinking| format!("thinking {thinking}"));
     let archived = e.archived.map(|archived| format!("archived {archived}"));
     let recovery = e.recovery.map(|recovery| format!("recovery {recovery:?}"));
-    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived, recovery];
+    let reason = e.reason.as_ref().map(|reason| format!("as {reason}"));
+    let fields = [e.title.clone(), e.model.clone(), agent, mode, thinking, location, archived, recovery, reason];
     fields.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 

@@ -21,8 +21,8 @@ use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall
 use wharf_protocol::rest::UpdateSession;
 use wharf_protocol::tool::PlanEntry;
 use wharf_protocol::{
-    CallOutcome, CommandEnd, Mode, PromptContent, RecordedCall, Seq, StopReason, Timestamp, ToolError, ToolOutput,
-    ToolSpec, Usage,
+    CallOutcome, CommandEnd, ContentBlock, Mode, PromptContent, RecordedCall, Seq, StopReason, Timestamp, ToolError,
+    ToolOutput, ToolSpec, UnseenImages, Usage,
 };
 
 use super::bench::{Bench, config, rule};
@@ -68,6 +68,7 @@ fn configure(config: &mut CoreConfig, mode: &mut Mode, command: &str) {
             "tokens" => config.max_turn_tokens = Some(value.parse().unwrap()),
             "queue" => config.queue_limit = value.parse().unwrap(),
             "recovery" => config.recovery = if value == "interrupt" { Recovery::Interrupt } else { Recovery::Continue },
+            "fallback" => config.fallback_models = value.split(',').map(str::to_owned).collect(),
             "titles" => config.asks_for_titles = value == "asked",
             "other" => config.other_agents = [(value.to_owned(), 1)].into(),
             "resumes" => config.max_resumes = value.parse().unwrap(),
@@ -203,6 +204,10 @@ impl Script {
             "stale" => Input::ModelText { ask: ask - 1, text: rest.to_owned() },
             "think" => Input::ModelReasoning { ask, text: rest.to_owned() },
             "done" | "empty" => Input::ModelFinished { ask, reply: reply(rest, Vec::new()) },
+            "blind" => {
+                let unseen = UnseenImages { unsupported: rest.parse().unwrap(), ..UnseenImages::default() };
+                Input::ModelFinished { ask, reply: ModelReply { unseen, ..reply("", Vec::new()) } }
+            }
             "nocall" => {
                 Input::ModelFinished { ask, reply: ModelReply { announces_call: true, ..reply(rest, Vec::new()) } }
             }
@@ -293,7 +298,8 @@ impl Script {
             }
             "title" => {
                 let ask = self.bench.core.titling.as_ref().and_then(|titling| titling.ask).unwrap_or_default();
-                Input::TitleWritten { ask, text: rest.replace('_', "\n") }
+                let reply = Some(("demo/small".to_owned(), reply("", Vec::new())));
+                Input::TitleWritten { ask, text: rest.replace('_', "\n"), reply }
             }
             "tick" => Input::Tick,
             verb => panic!("unknown command {verb}"),
@@ -389,6 +395,14 @@ pub(crate) fn prompt(rest: &str) -> Input {
                 let text = "x".repeat(size[6..].parse().unwrap());
                 prompt.content = PromptContent::from(format!("do {id} {text} end").as_str());
             }
+            size if size.starts_with("image=") => {
+                let (width, height) = size[6..].split_once('x').unwrap();
+                let data = png_head(width.parse().unwrap(), height.parse().unwrap());
+                let image = ContentBlock::Image { data, mime_type: "image/png".to_owned(), uri: None };
+                let mut blocks = prompt.content.to_blocks();
+                blocks.push(image);
+                prompt.content = PromptContent::Blocks(blocks);
+            }
             was if was.starts_with("was=") => {
                 let (turn_id, body_hash) = ("turn-of-old".parse().unwrap(), was[4..].to_owned());
                 prompt.earlier = Some(EarlierPrompt { turn_id, seq: Seq(2), body_hash });
@@ -397,6 +411,12 @@ pub(crate) fn prompt(rest: &str) -> Input {
         }
     }
     Input::Prompt(prompt)
+}
+
+/// The beginning of a PNG, in base64: who asks how large it is does not read on.
+fn png_head(width: u32, height: u32) -> String {
+    let sides = [width.to_be_bytes(), height.to_be_bytes()].concat();
+    wharf_foreign::image::encode(&[&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &sides, &[8, 6, 0, 0, 0]].concat())
 }
 
 pub(crate) fn completed(result: String, plan: Option<Vec<PlanEntry>>) -> CallOutcome {
@@ -415,7 +435,15 @@ pub(crate) fn failed(reason: CallErrorReason, told: &str) -> ToolError {
 pub(crate) fn reply(stop_reason: &str, tool_calls: Vec<ProposedCall>) -> ModelReply {
     let stop_reason = if stop_reason.is_empty() { StopReason::EndTurn } else { from_word(stop_reason) };
     let usage = Usage { prompt_tokens: 100, completion_tokens: 10, total_tokens: 110, ..Usage::default() };
-    ModelReply { stop_reason, announces_call: false, tool_calls, usage: Some(usage), cost: None, provider_data: None }
+    ModelReply {
+        stop_reason,
+        announces_call: false,
+        tool_calls,
+        usage: Some(usage),
+        cost: None,
+        provider_data: None,
+        unseen: UnseenImages::default(),
+    }
 }
 
 pub(crate) fn proposed(call: &str) -> ProposedCall {

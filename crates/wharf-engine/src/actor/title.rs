@@ -8,6 +8,7 @@ use futures_util::{FutureExt, StreamExt};
 use tokio::time::timeout;
 use wharf_core::Input;
 use wharf_models::{Delta, ModelRequest, ModelSource};
+use wharf_protocol::model::ModelReply;
 use wharf_protocol::{Message, Thinking};
 
 use super::Actor;
@@ -26,15 +27,21 @@ impl Actor {
         let Some(model) = self.shared.config().small_model.clone() else { return };
         let models = Arc::clone(&self.shared.models);
         let writing = async move {
-            let text = timeout(TITLE_LIMIT, write(models, model, message)).await.ok().flatten();
-            Input::TitleWritten { ask, text: text.unwrap_or_default() }
+            let written = timeout(TITLE_LIMIT, write(models, &model, message)).await.ok().flatten();
+            let (text, reply) = written.unwrap_or_default();
+            Input::TitleWritten { ask, text, reply: reply.map(|reply| (model, reply)) }
         };
         self.title = Some(writing.boxed());
     }
 }
 
-async fn write(models: Arc<dyn ModelSource>, model: String, message: Arc<Message>) -> Option<String> {
-    let model = models.resolve(Some(&model)).await.ok()?;
+/// The text, and what its provider counted.
+async fn write(
+    models: Arc<dyn ModelSource>,
+    model: &str,
+    message: Arc<Message>,
+) -> Option<(String, Option<ModelReply>)> {
+    let model = models.resolve(Some(model)).await.ok()?;
     let request = ModelRequest {
         system: Arc::from(""),
         messages: vec![message],
@@ -48,13 +55,13 @@ async fn write(models: Arc<dyn ModelSource>, model: String, message: Arc<Message
         match delta.ok()? {
             Delta::Text(more) => text.push_str(&more),
             Delta::Reasoning(_) => {}
-            Delta::Finished(_) => break,
+            Delta::Finished(reply) => return Some((text, Some(reply))),
         }
         if text.len() > TITLE_BYTES {
             return None;
         }
     }
-    Some(text)
+    Some((text, None))
 }
 
 /// The title, once it is written; then there is none to wait for.

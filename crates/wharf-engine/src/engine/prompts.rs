@@ -1,5 +1,7 @@
 //! Prompts and their turns: accepted, waited for, cancelled; and the queue.
 
+mod images;
+
 use sha2::{Digest, Sha256};
 use wharf_core::{Accepted, Answer, Core, Input, NewPrompt};
 use wharf_protocol::rest::{Cancel, CancelAnswer, Queue};
@@ -26,6 +28,7 @@ impl Access {
             return Err(EngineError::TooLarge { field: "content", reason });
         }
         metadata.as_ref().map_or(Ok(()), |metadata| loggable("metadata", metadata))?;
+        let content = images::checked(content).await?;
         let meaning = serde_json::to_vec(&(&content, priority, conflict_strategy, &metadata))
             .map_err(|error| EngineError::Internal(error.to_string()))?;
         let lookup = id.is_some();

@@ -17,7 +17,8 @@ use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, Resolve
 use wharf_protocol::model::{ModelError, ModelReply, ProposedCall};
 use wharf_protocol::rest::{CreateSession, ModelList};
 use wharf_protocol::{
-    Event, EventBody, EventKind, MessageId, Mode, Prompt, Seq, Session, SessionId, StopReason, Turn, Usage,
+    Event, EventBody, EventKind, MessageId, Mode, Prompt, Seq, Session, SessionId, StopReason, Turn, UnseenImages,
+    Usage,
 };
 use wharf_store::Store;
 use wharf_store::memory::MemoryStore;
@@ -123,6 +124,7 @@ impl Model for TestModels {
                             usage: Some(usage),
                             cost: None,
                             provider_data: None,
+                            unseen: UnseenImages::default(),
                         };
                         return Some((Ok(Delta::Finished(finished)), (steps, calls, true)));
                     }

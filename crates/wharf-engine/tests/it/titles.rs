@@ -15,7 +15,9 @@ async fn a_small_model_names_the_session_when_its_first_turn_is_over() {
     engine.model.say([Step::Text("\"Tabs "), Step::Text("to spaces\"\n")]);
     engine.turn(&session.id, "make spaces of all tabs").await;
     engine.wait_for(&session.id, Seq::ZERO, EventKind::SessionUpdated).await;
-    assert_eq!(engine.access.session(&session.id).await.unwrap().title.as_deref(), Some("Tabs to spaces"));
+    let named = engine.access.session(&session.id).await.unwrap();
+    assert_eq!(named.title.as_deref(), Some("Tabs to spaces"));
+    assert_eq!(named.token_usage.total_tokens, 24, "the title counts as well");
     engine.turn(&session.id, "and now the reverse").await;
     let requests = engine.model.requests.lock().unwrap();
     assert_eq!(requests.len(), 3, "a title is asked for once");

@@ -8,7 +8,8 @@ use tokio::sync::Notify;
 use wharf_engine::EngineError;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
 use wharf_protocol::rest::{Cancel, ExecuteTool, MessageQuery};
-use wharf_protocol::{ConflictStrategy, EventKind, Prompt, Role, Seq, StopReason, TurnStatus};
+use wharf_protocol::{ConflictStrategy, EventBody, EventKind, Prompt, Role, Seq, StopReason, TurnStatus};
+use wharf_store::memory::MemoryStore;
 
 use crate::support::{Step, TestEngine, texts};
 
@@ -163,6 +164,30 @@ async fn a_cancel_kills_the_whole_tree_of_a_command() {
     // The promise is 3 s; the margin is for noisy machines.
     assert!(started.elapsed() < Duration::from_secs(6), "{:?}", started.elapsed());
     assert!(!std::path::Path::new(&format!("/proc/{pid}")).exists(), "the stubborn child lives");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_goes_on_with_another_model_where_one_fails_in_all_its_attempts() {
+    let fallbacks = vec!["test/other".to_owned()];
+    let test = TestEngine::with(MemoryStore::new(), |config| config.fallback_models = fallbacks).await;
+    let session = test.session().await.id;
+    let wants_an_hour = Some(3_600_000);
+    let overloaded =
+        || ModelError { kind: ModelErrorKind::Overloaded, message: "later".to_owned(), retry_after_ms: wants_an_hour };
+    test.model.say([Step::Fail(overloaded())]);
+    test.model.say([Step::Text("fine")]);
+    assert_eq!(test.turn(&session, "one").await.response.as_deref(), Some("fine"));
+    assert_eq!(test.access.session(&session).await.unwrap().model, "test/other");
+    let log = test.log(&session).await;
+    let changed = log.iter().find_map(|event| match &event.body {
+        EventBody::SessionUpdated(changed) => Some(changed.clone()),
+        _ => None,
+    });
+    let changed = changed.unwrap();
+    assert_eq!(changed.model.as_deref(), Some("test/other"));
+    assert!(changed.reason.unwrap().ends_with("failed: later"));
+    test.model.say([Step::Fail(overloaded())]);
+    assert_eq!(test.turn(&session, "two").await.status, TurnStatus::Failed, "there is no further one");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

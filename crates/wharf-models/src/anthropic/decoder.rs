@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use wharf_foreign::json::{Document, Read, Unreadable};
-use wharf_protocol::StopReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
+use wharf_protocol::{StopReason, UnseenImages};
 
 use super::blocks::{self, BLOCKS, MAX_BLOCKS};
 use super::wire::{self, Delta as WireDelta, Event, StopDetails, Whole, WireUsage};
@@ -119,6 +119,7 @@ impl Wire for Events {
             tool_calls,
             usage: said.usage,
             cost: None,
+            unseen: UnseenImages::default(),
         }
     }
 }

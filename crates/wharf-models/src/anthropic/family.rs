@@ -16,6 +16,8 @@ const MIN_BUDGET: u64 = 1_024;
 pub(super) struct Family {
     pub(super) thinks: Thinks,
     max_output: Option<u64>,
+    /// Above 1,568 pixels a side.
+    sees_more: bool,
 }
 
 /// How a model thinks.
@@ -59,7 +61,7 @@ impl Family {
     pub(super) fn of(name: &str) -> Self {
         let name = name.to_ascii_lowercase();
         let Some((_, rest)) = name.split_once("claude") else {
-            return Self { thinks: Thinks::Unknown, max_output: None };
+            return Self { thinks: Thinks::Unknown, max_output: None, sees_more: true };
         };
         let words: Vec<&str> =
             rest.split(|c: char| !c.is_ascii_alphanumeric()).filter(|word| !word.is_empty()).collect();
@@ -80,7 +82,13 @@ impl Family {
             Some((5, 0)) if is("sonnet") || is("opus") => (Thinks::ByItself, Some(128_000)),
             Some(_) => (Thinks::Always, Some(128_000)),
         };
-        Self { thinks, max_output }
+        let sees_more = version.is_none_or(|version| version >= if is("opus") { (4, 7) } else { (5, 0) });
+        Self { thinks, max_output, sees_more }
+    }
+
+    /// Whether the model sees more of an image than older ones do.
+    pub(super) fn sees_more(self) -> bool {
+        self.sees_more
     }
 
     /// Unsigned thinking is refused by the models that sign theirs, and wanted back by others.

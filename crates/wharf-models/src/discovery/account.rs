@@ -20,6 +20,7 @@ use crate::anthropic::{self, Anthropic};
 use crate::catalogue::{self, Entry};
 use crate::gemini::{self, Gemini};
 use crate::http::{Network, Transport};
+use crate::image::Images;
 use crate::key::ApiKey;
 use crate::openai_chat::OpenAiChat;
 use crate::remote::{InvalidKey, Settings, bearer};
@@ -232,7 +233,12 @@ impl Account {
     }
 
     /// The provider's model of that name, with a key.
-    pub(super) fn model(&self, name: &str, key: Option<ApiKey>) -> Result<Arc<dyn Model>, ResolveError> {
+    pub(super) fn model(
+        &self,
+        name: &str,
+        key: Option<ApiKey>,
+        fitting: &Arc<Images>,
+    ) -> Result<Arc<dyn Model>, ResolveError> {
         let said = self.said(name);
         let settings = Settings {
             provider: self.name.clone(),
@@ -244,6 +250,7 @@ impl Account {
             context_tokens: self.window(name, None),
             output_tokens: said.output_tokens.or_else(|| self.entry(name)?.max_output),
             images: said.images.or_else(|| self.entry(name)?.images).unwrap_or(true),
+            fitting: Arc::clone(fitting),
             idle: self.idle,
         };
         let transport = Arc::clone(&self.transport);

@@ -9,6 +9,7 @@ use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply};
 
 use super::ResolveError;
 use super::account::{Account, Kind};
+use crate::image::Images;
 use crate::key::ApiKey;
 use crate::{Delta, Model, ModelRequest, ModelStream};
 
@@ -20,6 +21,7 @@ pub(super) struct Advised {
     id: String,
     /// The model as it is asked now, and the key that it is asked with.
     now: RwLock<(Arc<dyn Model>, Option<ApiKey>)>,
+    fitting: Arc<Images>,
 }
 
 impl fmt::Debug for Advised {
@@ -29,9 +31,15 @@ impl fmt::Debug for Advised {
 }
 
 impl Advised {
-    pub(super) fn new(account: Arc<Account>, name: &str, key: Option<ApiKey>) -> Result<Self, ResolveError> {
-        let model = account.model(name, key.clone())?;
-        Ok(Self { name: name.to_owned(), id: model.id().to_owned(), now: RwLock::new((model, key)), account })
+    pub(super) fn new(
+        account: Arc<Account>,
+        name: &str,
+        key: Option<ApiKey>,
+        fitting: &Arc<Images>,
+    ) -> Result<Self, ResolveError> {
+        let model = account.model(name, key.clone(), fitting)?;
+        let (id, fitting) = (model.id().to_owned(), Arc::clone(fitting));
+        Ok(Self { name: name.to_owned(), id, now: RwLock::new((model, key)), fitting, account })
     }
 
     fn now(&self) -> (Arc<dyn Model>, Option<ApiKey>) {
@@ -41,7 +49,7 @@ impl Advised {
     /// The same model with another key than the one that was refused, if there is another by now.
     async fn renewed(&self, refused: Option<&ApiKey>) -> Option<Arc<dyn Model>> {
         let key = self.account.key(refused).await.ok().filter(|key| key.as_ref() != refused)?;
-        let model = self.account.model(&self.name, key.clone()).ok()?;
+        let model = self.account.model(&self.name, key.clone(), &self.fitting).ok()?;
         *self.now.write().unwrap_or_else(PoisonError::into_inner) = (Arc::clone(&model), key);
         Some(model)
     }

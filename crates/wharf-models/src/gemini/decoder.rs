@@ -4,8 +4,8 @@ use std::collections::VecDeque;
 
 use serde_json::{Map, Value, json};
 use wharf_foreign::json::{self, Document, Read, Unreadable};
-use wharf_protocol::StopReason;
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
+use wharf_protocol::{StopReason, UnseenImages};
 
 use super::arguments;
 use super::wire::{Candidate, Chunk, Feedback, FunctionCall, Part};
@@ -94,7 +94,15 @@ impl Wire for Chunks {
         let tools = said.calls.tools();
         let calls = calls.into_iter().enumerate();
         let tool_calls = calls.map(|(at, call)| proposed(call, cut && at == last, tools)).collect();
-        ModelReply { stop_reason, announces_call, tool_calls, usage: said.usage, cost: None, provider_data }
+        ModelReply {
+            stop_reason,
+            announces_call,
+            tool_calls,
+            usage: said.usage,
+            cost: None,
+            provider_data,
+            unseen: UnseenImages::default(),
+        }
     }
 }
 

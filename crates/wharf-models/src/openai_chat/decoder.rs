@@ -6,8 +6,8 @@ use std::collections::VecDeque;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use wharf_foreign::json::{self, Document, Read, Unreadable};
-use wharf_protocol::StopReason;
 use wharf_protocol::model::{ModelError, ModelReply};
+use wharf_protocol::{StopReason, UnseenImages};
 
 use super::wire::{self, CallPiece, Choice, Chunk, Delta as WireDelta, FinishReason};
 use crate::Delta;
@@ -96,6 +96,7 @@ impl Wire for Chunks {
             usage: said.usage,
             cost: said.cost,
             provider_data: (!provider_data.is_empty()).then_some(Value::Object(provider_data)),
+            unseen: UnseenImages::default(),
         }
     }
 }

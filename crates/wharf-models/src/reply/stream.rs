@@ -11,8 +11,8 @@ use futures_util::Stream;
 use reqwest::Response;
 use serde_json::{Map, Value};
 use tokio::time::{Instant, Sleep};
-use wharf_protocol::ToolSpec;
 use wharf_protocol::model::{ModelError, ModelErrorKind};
+use wharf_protocol::{ToolSpec, UnseenImages};
 
 use super::decoder::{Decoder, Wire};
 use super::said::Progress;
@@ -44,7 +44,17 @@ pub(crate) struct ReplyStream<W> {
     idle: Duration,
     origin: Arc<Origin>,
     key: Option<ApiKey>,
+    unseen: UnseenImages,
     place: String,
+}
+
+/// What a reply answers.
+pub(crate) struct Asked {
+    pub(crate) origin: Arc<Origin>,
+    pub(crate) key: Option<ApiKey>,
+    pub(crate) tools: Arc<[Arc<ToolSpec>]>,
+    /// Images that the model was not shown.
+    pub(crate) unseen: UnseenImages,
 }
 
 struct Running<W> {
@@ -69,14 +79,8 @@ enum BodyEnd {
 }
 
 impl<W: Wire> ReplyStream<W> {
-    pub(crate) fn new(
-        response: Response,
-        wire: W,
-        idle: Duration,
-        origin: Arc<Origin>,
-        key: Option<ApiKey>,
-        tools: Arc<[Arc<ToolSpec>]>,
-    ) -> Self {
+    pub(crate) fn new(response: Response, wire: W, idle: Duration, asked: Asked) -> Self {
+        let Asked { origin, key, tools, unseen } = asked;
         let place = place(response.url());
         let running = Running {
             body: Box::pin(response.bytes_stream()),
@@ -95,6 +99,7 @@ impl<W: Wire> ReplyStream<W> {
             idle,
             origin,
             key,
+            unseen,
             place,
         }
     }
@@ -172,6 +177,7 @@ impl<W: Wire> ReplyStream<W> {
                     reply.provider_data = Some(Value::Object(Map::new()));
                 }
                 self.origin.sign(&mut reply);
+                reply.unseen = self.unseen;
                 Ok(Delta::Finished(reply))
             }
             Err(error) => Err(failure::redacted(error, self.key.as_ref().map(ApiKey::reveal))),

@@ -5,8 +5,8 @@ use std::collections::VecDeque;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use wharf_foreign::json::{self, Document, Read, Unreadable};
-use wharf_protocol::StopReason;
 use wharf_protocol::model::{ModelError, ModelReply};
+use wharf_protocol::{StopReason, UnseenImages};
 
 use super::items::{Open, Source, finished};
 use super::wire::{self, Event, Item, Kind, Response};
@@ -73,7 +73,15 @@ impl Wire for Events {
             _ => StopReason::EndTurn,
         };
         let (tool_calls, provider_data) = finished(self.items, said.calls.tools(), reason.is_some());
-        ModelReply { stop_reason, announces_call: false, tool_calls, usage: said.usage, cost: None, provider_data }
+        ModelReply {
+            stop_reason,
+            announces_call: false,
+            tool_calls,
+            usage: said.usage,
+            cost: None,
+            provider_data,
+            unseen: UnseenImages::default(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ fn what_a_server_refuses_is_left_out() {
     let off = ModelRequest { thinking: Thinking::Off, ..request(vec![user("Hi")]) };
     let refuse = |message: &str| {
         let error = ModelError { kind: ModelErrorKind::Refused, message: message.to_owned(), retry_after_ms: None };
-        concessions.widen(&error, &off)
+        concessions.widen(&error, &off, &mut true)
     };
     assert_eq!(concessions.effort(Thinking::Off), Some("none"));
     assert!(refuse(

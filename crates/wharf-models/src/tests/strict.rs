@@ -50,6 +50,7 @@ pub(super) async fn place((protocol, name): (Protocol, &str)) -> Place {
         context_tokens: None,
         output_tokens: None,
         images: true,
+        fitting: Arc::default(),
         idle: Duration::from_secs(20),
     };
     let transport = Arc::new(Transport::default());

@@ -12,7 +12,7 @@ use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
     ApiError, CallCost, CallId, Command, CommandId, CommandStatus, ConflictStrategy, ContentBlock, Cost, ForkedFrom,
     MessageId, Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, Seq, SessionStatus,
-    StopReason, TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, Usage,
+    StopReason, TerminalSize, Thinking, Timestamp, ToolKind, ToolLocation, ToolRequest, TurnId, UnseenImages, Usage,
 };
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -60,6 +60,9 @@ pub struct SessionUpdated {
     pub archived: Option<bool>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub recovery: Option<RecoveryPolicy>,
+    /// Why the server changed it by itself: the model before failed again and again, and this one is its fallback.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }
@@ -188,6 +191,9 @@ pub struct TurnCompleted {
     /// The agent's last message of the turn.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
 }
 
@@ -197,6 +203,9 @@ pub struct TurnCancelled {
     /// What the agent had said by then.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
@@ -209,6 +218,9 @@ pub struct TurnFailed {
     /// What the agent had said by then.
     pub response: String,
     pub usage: Usage,
+    /// What its model calls have cost; absent in older logs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     pub duration_ms: u64,
 }
 
@@ -248,6 +260,9 @@ pub struct MessageComplete {
     /// What the provider wants back with this message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub provider_data: Option<Value>,
+    /// Images that the model was not shown when it was asked for this, where that is news.
+    #[serde(default, skip_serializing_if = "UnseenImages::is_none")]
+    pub unseen: UnseenImages,
 }
 
 /// The message ends here, unfinished; `content` is all there is of it.
@@ -639,6 +654,9 @@ pub struct ContextCompacted {
     pub tokens_after: u64,
     /// Calls up to and including the event with this seq are shown to the model without their output.
     pub trimmed_through: Seq,
+    /// Images of the messages before this one are left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub images_before: Option<MessageId>,
     #[serde(default)]
     pub reason: CompactReason,
     /// Of the conversation.
@@ -678,8 +696,9 @@ impl ContextCompacted {
     /// One line for people.
     #[must_use]
     pub fn in_words(&self) -> String {
-        let LeftOut { results, messages, shortened } = self.left_out;
+        let LeftOut { results, messages, shortened, images } = self.left_out;
         let counts = [
+            (images, "older image", "left out"),
             (results, "tool result", "replaced by a note"),
             (messages, "older message", if self.summary.is_some() { "summed up" } else { "left out" }),
             (shortened, "message or result", "shortened to head and tail"),
@@ -725,6 +744,9 @@ pub struct LeftOut {
     pub messages: u64,
     /// Messages and results of which head and tail are left.
     pub shortened: u64,
+    /// Images of which a note is left.
+    #[serde(default, skip_serializing_if = "crate::content::is_zero")]
+    pub images: u64,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]

@@ -12,7 +12,7 @@ use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
     ApiError, CallId, CommandId, CommandStatus, ConflictStrategy, ContentBlock, EncodedEvent, ErrorCode, ForkedFrom,
     MessageId, Mode, PermissionId, PermissionOption, Priority, RecoveryPolicy, Role, SealReason, SessionStatus,
-    StopReason, TerminalSize, Thinking, ToolKind, ToolLocation, ToolRequest, Usage,
+    StopReason, TerminalSize, Thinking, ToolKind, ToolLocation, ToolRequest, UnseenImages, Usage,
 };
 
 /// The JSON of every type of event. A change here is a change of the wire and of what is on people's disks: fields may be
@@ -171,6 +171,7 @@ fn samples() -> Vec<EventBody> {
             additional_directories: Some(Vec::new()),
             archived: Some(true),
             recovery: Some(RecoveryPolicy::Continue),
+            reason: Some("openai/big failed: overloaded".to_owned()),
             by: by(),
         }
         .into(),
@@ -215,6 +216,7 @@ fn samples() -> Vec<EventBody> {
             stop_reason: StopReason::EndTurn,
             response: "Done.".to_owned(),
             usage: usage(),
+            cost: Some(usage_cost().turn),
             duration_ms: 1_200,
         }
         .into(),
@@ -222,6 +224,7 @@ fn samples() -> Vec<EventBody> {
             stop_reason: StopReason::Cancelled,
             response: "Half".to_owned(),
             usage: usage(),
+            cost: Some(usage_cost().turn),
             duration_ms: 800,
             by: by(),
         }
@@ -231,6 +234,7 @@ fn samples() -> Vec<EventBody> {
             error: ApiError::new(ErrorCode::ProviderError, "no key").with_details(json!({ "status": 401 })),
             response: String::new(),
             usage: Usage::default(),
+            cost: None,
             duration_ms: 5,
         }
         .into(),
@@ -259,6 +263,7 @@ fn samples() -> Vec<EventBody> {
             usage: Some(usage()),
             model: "openai/tiny".to_owned(),
             provider_data: Some(json!({ "reasoning_details": [] })),
+            unseen: UnseenImages { unsupported: 1, ..UnseenImages::default() },
         }
         .into(),
         MessageError {
@@ -402,10 +407,11 @@ fn samples() -> Vec<EventBody> {
             tokens_before: 9_000,
             tokens_after: 4_000,
             trimmed_through: Seq(30),
+            images_before: Some("message-a".parse().unwrap()),
             reason: CompactReason::Overflow,
             bytes_before: 40_000,
             bytes_after: 20_000,
-            left_out: LeftOut { results: 2, messages: 5, shortened: 1 },
+            left_out: LeftOut { results: 2, messages: 5, shortened: 1, images: 3 },
             kept_from: Some("message-b".parse().unwrap()),
             result_max_bytes: Some(8_192),
             message_max_bytes: Some(4_096),

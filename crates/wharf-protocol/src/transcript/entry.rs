@@ -12,8 +12,8 @@ use crate::event::Decision;
 use crate::permission::{PlannedCommand, Resolution};
 use crate::tool::{Location, PlanEntry};
 use crate::{
-    CallId, CommandId, CommandStatus, ErrorCode, MessageId, PermissionId, PermissionOption, Seq, StopReason, Timestamp,
-    ToolKind, TurnId, Usage,
+    CallId, CommandId, CommandStatus, Cost, ErrorCode, MessageId, PermissionId, PermissionOption, Seq, StopReason,
+    Timestamp, ToolKind, TurnId, Usage,
 };
 
 /// One entry.
@@ -335,6 +335,8 @@ pub struct TurnEntry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent_name: Option<String>,
     pub usage: Usage,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// From its first event to its last, time in which no server ran included.
     pub duration_ms: u64,
     #[serde(default, skip_serializing_if = "is_zero")]

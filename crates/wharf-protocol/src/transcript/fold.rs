@@ -185,8 +185,9 @@ impl Transcript {
     }
 
     fn updated(&mut self, origin: Origin<'_>, changed: &SessionUpdated, out: &mut Vec<Change<'_>>) {
-        let SessionUpdated { agent_name, model, mode, thinking, tool_location, additional_directories, by, .. } =
-            changed;
+        let SessionUpdated {
+            agent_name, model, mode, thinking, tool_location, additional_directories, reason, by, ..
+        } = changed;
         let directories = additional_directories.as_ref();
         let settings = Settings {
             agent_name: maybe_line(agent_name.as_ref()),
@@ -195,11 +196,13 @@ impl Transcript {
             thinking: *thinking,
             tool_location: *tool_location,
             additional_directories: directories.map(|paths| paths.iter().take(LIST_MAX).cloned().collect()),
+            reason: None,
             by: None,
         };
         // A title, the archive and the like change nothing of what the agent does.
         if settings != Settings::default() {
-            let settings = Settings { by: maybe_line(by.as_ref()), ..settings };
+            let (reason, by) = (maybe_line(reason.as_ref()), maybe_line(by.as_ref()));
+            let settings = Settings { reason, by, ..settings };
             self.notice(origin, Notice::Settings(settings), out);
         }
     }

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::event::{CompactReason, LeftOut, ReplyDefect};
-use crate::{MessageId, Mode, SealReason, Seq, SessionId, Thinking, ToolLocation};
+use crate::{MessageId, Mode, SealReason, Seq, SessionId, Thinking, ToolLocation, UnseenImages};
 
 /// Something to tell once. The words are each reader's, from the vocabulary; what is foreign text is bounded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +74,8 @@ pub enum Notice {
         defect: ReplyDefect,
         error: String,
     },
+    /// Images were not shown to the model; those of an earlier notice too.
+    Unseen(UnseenImages),
     /// A part of the conversation is left out of what the model is shown.
     Compacted {
         reason: CompactReason,
@@ -122,6 +124,9 @@ pub struct Settings {
     /// All of them as they are from here on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub additional_directories: Option<Vec<PathBuf>>,
+    /// Why the server changed it by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub by: Option<String>,
 }

@@ -379,20 +379,24 @@ impl crate::transcript::TurnOutcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum NoticeTitle {
     AskedAgain,
+    OtherModel,
     Compacting,
     CompactionFailed,
     Compacted,
+    ImagesUnseen,
     CommandEnded,
     ServerBack,
 }
 
 impl NoticeTitle {
     /// Every one, in the vocabulary's order.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 8] = [
         Self::AskedAgain,
+        Self::OtherModel,
         Self::Compacting,
         Self::CompactionFailed,
         Self::Compacted,
+        Self::ImagesUnseen,
         Self::CommandEnded,
         Self::ServerBack,
     ];
@@ -401,9 +405,11 @@ impl NoticeTitle {
     pub const fn id(self) -> &'static str {
         match self {
             Self::AskedAgain => "asked_again",
+            Self::OtherModel => "other_model",
             Self::Compacting => "compacting",
             Self::CompactionFailed => "compaction_failed",
             Self::Compacted => "compacted",
+            Self::ImagesUnseen => "images_unseen",
             Self::CommandEnded => "command_ended",
             Self::ServerBack => "server_back",
         }
@@ -413,9 +419,11 @@ impl NoticeTitle {
     pub const fn title(self) -> &'static str {
         match self {
             Self::AskedAgain => "The model is asked again",
+            Self::OtherModel => "Another model goes on",
             Self::Compacting => "The model sums up what was said",
             Self::CompactionFailed => "Nothing was summed up",
             Self::Compacted => "The conversation was made shorter",
+            Self::ImagesUnseen => "Images were not shown to the model",
             Self::CommandEnded => "A background command has ended",
             Self::ServerBack => "The server was started again",
         }

@@ -29,6 +29,7 @@ const AGENT_CATEGORY: &str = "_agent";
 pub(super) fn concerns(changed: &SessionUpdated) -> bool {
     let SessionUpdated {
         title: _,
+        reason: _,
         agent_name,
         model,
         mode,

@@ -116,6 +116,10 @@ impl Renderer {
     ) {
         match &event.body {
             EventBody::SessionUpdated(changed) if !is_replay && options::concerns(changed) => {
+                if let Some(reason) = changed.reason.as_ref().filter(|_| self.shows.notices) {
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Warning, NoticeTitle::OtherModel.title());
+                    out.push(update(acp::SessionUpdate::Notice(notice.description(reason.clone()))));
+                }
                 out.push(Effect::Settings { mode_changed: changed.mode.is_some() });
             }
             EventBody::PromptReceived(PromptReceived { message_id, content, .. }) => {
@@ -140,6 +144,10 @@ impl Renderer {
                 self.show_texts(changes, out);
                 for call in message.tool_calls.iter().filter(|call| self.is_new_call(changes, &call.call_id)) {
                     out.push(update(self.calls.announced(&call.call_id, &call.tool_name, &call.arguments)));
+                }
+                if self.shows.notices && !is_replay && !message.unseen.is_none() {
+                    let notice = acp::Notice::new(acp::NoticeSeverity::Warning, NoticeTitle::ImagesUnseen.title());
+                    out.push(update(acp::SessionUpdate::Notice(notice.description(message.unseen.in_words()))));
                 }
             }
             EventBody::ToolCallStart(start) => {

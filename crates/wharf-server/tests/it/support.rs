@@ -22,7 +22,7 @@ use wharf_engine::{Engine, EngineConfig, Parts};
 use wharf_models::{Delta, Model, ModelRequest, ModelSource, ModelStream, ResolveError};
 use wharf_protocol::model::{ModelError, ModelErrorKind, ModelReply, ProposedCall};
 use wharf_protocol::rest::ModelList;
-use wharf_protocol::{Mode, Role, Scope, Scopes, StopReason, Usage};
+use wharf_protocol::{Mode, Role, Scope, Scopes, StopReason, UnseenImages, Usage};
 use wharf_server::{Auth, Key, Server, ServerConfig, ServerError};
 use wharf_store::MemoryStore;
 use wharf_testkit::sse::{Frame, Item, Parser};
@@ -91,6 +91,7 @@ impl Model for Obedient {
                         }),
                         cost: None,
                         provider_data: None,
+                        unseen: UnseenImages::default(),
                     };
                     return Some((Ok(Delta::Finished(finished)), (steps, calls, gate, true)));
                 };

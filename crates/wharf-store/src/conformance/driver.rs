@@ -211,18 +211,27 @@ pub mod bodies {
             usage: Some(USAGE),
             model: "demo/demo".to_owned(),
             provider_data: None,
+            unseen: wharf_protocol::UnseenImages::default(),
         }
         .into()
     }
 
     pub fn completed(turn: &str) -> EventBody {
         let response = format!("answer to {turn}");
-        TurnCompleted { stop_reason: StopReason::EndTurn, response, usage: USAGE, duration_ms: 5 }.into()
+        TurnCompleted { stop_reason: StopReason::EndTurn, response, usage: USAGE, cost: None, duration_ms: 5 }.into()
     }
 
     pub fn cancelled(turn: &str) -> EventBody {
         let response = format!("half an answer to {turn}");
-        TurnCancelled { stop_reason: StopReason::Cancelled, response, usage: USAGE, duration_ms: 5, by: None }.into()
+        TurnCancelled {
+            stop_reason: StopReason::Cancelled,
+            response,
+            usage: USAGE,
+            cost: None,
+            duration_ms: 5,
+            by: None,
+        }
+        .into()
     }
 
     pub fn failed() -> EventBody {
@@ -231,6 +240,7 @@ pub mod bodies {
             error: ApiError::new(ErrorCode::ProviderError, "no"),
             response: String::new(),
             usage: USAGE,
+            cost: None,
             duration_ms: 5,
         }
         .into()

@@ -204,7 +204,7 @@ async fn what_an_editor_does_not_show_as_text_is_handled_on_disk() {
     let mut bench = Bench::new();
     let utf16: Vec<u8> = [0xff, 0xfe].into_iter().chain("hi\n".encode_utf16().flat_map(u16::to_le_bytes)).collect();
     bench
-        .write("a.png", b"\x89PNG\r\n\x1a\n....")
+        .write("a.png", b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\0\x08\0\0\0\x08\x08\x06\0\0\0")
         .write("b.txt", utf16)
         .write("c.txt", vec![b'x'; BUFFER_MAX_BYTES + 1]);
     let editor = Editor::whole(&mut bench);

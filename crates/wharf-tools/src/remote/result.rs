@@ -4,6 +4,7 @@ use serde_json::Value;
 use wharf_protocol::ContentBlock;
 use wharf_protocol::content::EmbeddedResource;
 
+use wharf_foreign::image::{self, Header};
 use wharf_foreign::visible;
 
 /// Blocks of one result that are taken over.
@@ -133,13 +134,26 @@ impl Told {
             let why = if fits { "it is no base64" } else { "too large" };
             return self.line(&format!("[{kind} {mime_type} left out: {why}, {} bytes]", data.len()));
         }
+        if kind == "image" {
+            return self.image(data, &mime_type, media);
+        }
         *media += data.len();
         self.line(&format!("[{kind} {mime_type}, {} bytes]", data.len() / 4 * 3));
-        let data = data.to_owned();
-        self.content.push(match kind {
-            "image" => ContentBlock::Image { data, mime_type, uri: None },
-            _ => ContentBlock::Audio { data, mime_type },
-        });
+        self.content.push(ContentBlock::Audio { data: data.to_owned(), mime_type });
+    }
+
+    /// What its bytes are counts, not its label; what no model could be shown is said in words.
+    fn image(&mut self, data: &str, mime_type: &str, media: &mut usize) {
+        let (Header { format, width, height }, bytes) = match image::read(data) {
+            Ok(looked) => looked,
+            Err(error) => {
+                return self.line(&format!("[image {mime_type} left out: {error}, {} bytes]", data.len() / 4 * 3));
+            }
+        };
+        *media += data.len();
+        let mime_type = format.media_type().to_owned();
+        self.line(&format!("[image {mime_type}, {width}x{height} pixels, {} bytes]", bytes.len()));
+        self.content.push(ContentBlock::Image { data: image::encode(&bytes), mime_type, uri: None });
     }
 
     fn resource(&mut self, resource: &Value, media: &mut usize) {

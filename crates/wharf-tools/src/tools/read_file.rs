@@ -4,9 +4,9 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 use std::sync::Arc;
 
-use base64::Engine as _;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use wharf_foreign::image::{self, BadImage, Format, Header};
 use wharf_protocol::{CallOutcome, ContentBlock, Seen, ToolError, ToolKind, ToolOutput};
 
 use super::typed::{About, Subject, TypedTool};
@@ -14,14 +14,13 @@ use super::{FILE_TIMEOUT_MS, location};
 use crate::arguments::lenient;
 use crate::blocking::{Stop, Why, look};
 use crate::editor::{Buffer, Want};
-use crate::text::{Encoding, binary_kind, image_type, utf16};
+use crate::text::{Encoding, binary_kind, utf16};
 use crate::workspace::{OpenFile, PathError};
 use crate::{CallContext, Workspace, name, seen};
 
 const LINES_DEFAULT: u64 = 2000;
 /// Longer lines are cut.
 const LINE_MAX_BYTES: usize = 2000;
-const IMAGE_MAX_BYTES: u64 = 4 * 1024 * 1024;
 /// UTF-16 is decoded as a whole.
 const UTF16_MAX_BYTES: u64 = 16 * 1024 * 1024;
 /// How far lines are counted behind those that are shown.
@@ -91,8 +90,8 @@ fn read(workspace: &Workspace, arguments: &Arguments, limit: usize, stop: &Stop)
     if start.is_empty() {
         return Ok(empty(workspace, &open.rel));
     }
-    if let Some((media_type, kind)) = image_type(&start) {
-        return image(workspace, open, start, media_type, kind);
+    if Format::of(&start).is_some() {
+        return image(workspace, open, start);
     }
     let encoding = Encoding::of(&start);
     let is_utf16 = matches!(encoding, Encoding::Utf16Le | Encoding::Utf16Be);
@@ -143,22 +142,27 @@ fn listed(
     range.output(listing, workspace, rel, arguments, (encoding, limit), stop)
 }
 
-fn image(workspace: &Workspace, open: OpenFile, start: Vec<u8>, media_type: &str, kind: &str) -> CallOutcome {
+/// An image as it is: it is made fit for the model when that is asked.
+fn image(workspace: &Workspace, open: OpenFile, start: Vec<u8>) -> CallOutcome {
     let name = name::of(&open.rel);
     let mut bytes = start;
     open.file
-        .take((IMAGE_MAX_BYTES + 1).saturating_sub(bytes.len() as u64))
+        .take((image::MAX_BYTES as u64 + 1).saturating_sub(bytes.len() as u64))
         .read_to_end(&mut bytes)
         .map_err(|error| ToolError::Failed(format!("{name}: {error}")))?;
-    if bytes.len() as u64 > IMAGE_MAX_BYTES {
-        let size = open.stat.st_size;
-        let text = format!("{name}: {kind} of {size} bytes is too large to be shown; at most {IMAGE_MAX_BYTES} bytes");
-        return Err(ToolError::Failed(text));
-    }
-    let data = base64::engine::general_purpose::STANDARD.encode(&bytes);
+    let header = image::look(&bytes).map_err(|error| {
+        // What was read ends where it became too much.
+        let error = match error {
+            BadImage::TooLarge { .. } => BadImage::TooLarge { bytes: usize::try_from(open.stat.st_size).unwrap_or(0) },
+            error => error,
+        };
+        ToolError::Failed(format!("{name}: this image cannot be shown: {error}"))
+    })?;
+    let Header { format, width, height } = header;
+    let media_type = format.media_type().to_owned();
     Ok(ToolOutput {
-        result: format!("{name}: {kind} of {} bytes", bytes.len()),
-        content: vec![ContentBlock::Image { data, mime_type: media_type.to_owned(), uri: None }],
+        result: format!("{name}: a {format} image of {width}x{height} pixels, {} bytes", bytes.len()),
+        content: vec![ContentBlock::Image { data: image::encode(&bytes), mime_type: media_type, uri: None }],
         locations: vec![location(workspace, &open.rel, None)],
         ..ToolOutput::default()
     })

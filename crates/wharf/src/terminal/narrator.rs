@@ -155,6 +155,7 @@ impl Narrator {
             Notice::Cleared { .. } => "what was said is forgotten".to_owned(),
             Notice::Compacting { .. } => "the model sums up what was said".to_owned(),
             Notice::CompactionFailed { error } => format!("nothing was summed up: {}", one_line(error, SUMMARY_CHARS)),
+            Notice::Unseen(unseen) => unseen.in_words(),
             Notice::Compacted { .. } => match &event.body {
                 EventBody::ContextCompacted(compacted) => compacted.in_words(),
                 _ => return,
@@ -188,7 +189,7 @@ fn title(call: &CallEntry) -> String {
 }
 
 fn settings_lines(settings: &Settings) -> Vec<String> {
-    let Settings { agent_name, model, mode, thinking, tool_location, additional_directories, by: _ } = settings;
+    let Settings { agent_name, model, mode, thinking, tool_location, additional_directories, reason, by: _ } = settings;
     let directories = additional_directories.as_ref().map(|further| {
         let names: Vec<String> = further.iter().map(|path| clean(&path.display().to_string())).collect();
         match names.is_empty() {
@@ -198,7 +199,10 @@ fn settings_lines(settings: &Settings) -> Vec<String> {
     });
     let lines = [
         agent_name.as_ref().map(|agent| format!("agent {} from the next prompt on", clean(agent))),
-        model.as_ref().map(|model| format!("model {}", clean(model))),
+        model.as_ref().map(|model| match reason {
+            Some(reason) => format!("goes on with model {}: {}", clean(model), one_line(reason, SUMMARY_CHARS)),
+            None => format!("model {}", clean(model)),
+        }),
         mode.map(|mode| format!("mode {mode}")),
         thinking.map(|thinking| format!("thinking {thinking}")),
         tool_location.map(|place| format!("tools work at the {}", place.as_str())),

@@ -53,7 +53,9 @@ async fn commands_are_offered_after_the_session(agent: Agent) {
 async fn a_big_prompt_and_a_big_answer_go_through(agent: Agent) {
     let mut client = agent.client().await;
     let session = agent.session(&mut client).await;
-    let image = json!({ "type": "image", "data": "A".repeat(6 << 20), "mimeType": "image/png" });
+    // Behind the head of a PNG.
+    let data = format!("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ{}", "A".repeat(6 << 20));
+    let image = json!({ "type": "image", "data": data, "mimeType": "image/png" });
     let prompt = json!([{ "type": "text", "text": "[[big 3000000]]" }, image]);
     let id = client.request("session/prompt", json!({ "sessionId": session, "prompt": prompt })).await;
     let messages = client.until_answer(id).await;

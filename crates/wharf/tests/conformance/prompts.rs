@@ -64,8 +64,14 @@ async fn what_is_advertised_is_taken(agent: Agent) {
     let session = agent.session(&mut client).await;
     let resource = json!({ "uri": "file:///b.txt", "text": "b", "mimeType": "text/plain" });
     for (name, block) in [
-        ("image", json!({ "type": "image", "data": "aGk=", "mimeType": "image/png" })),
-        ("audio", json!({ "type": "audio", "data": "aGk=", "mimeType": "audio/wav" })),
+        (
+            "image",
+            json!({ "type": "image", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==", "mimeType": "image/png" }),
+        ),
+        (
+            "audio",
+            json!({ "type": "audio", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==", "mimeType": "audio/wav" }),
+        ),
         ("embeddedContext", json!({ "type": "resource", "resource": resource })),
     ] {
         let prompt = json!({ "sessionId": session, "prompt": [{ "type": "text", "text": "[[say seen]]" }, block] });

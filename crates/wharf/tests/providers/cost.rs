@@ -68,4 +68,14 @@ async fn a_command_says_what_its_question_has_cost() {
     assert!(ran.err.contains("· cost unknown"), "{ran:?}");
     let ran = installation.run(&["models", "lab"]).await;
     assert!(ran.out.contains("$2.00 in, $10.00 out"), "{ran:?}");
+
+    let ran = installation.run(&["usage", "--by", "model"]).await;
+    let line = |name: &str| ran.out.lines().find(|line| line.starts_with(name)).unwrap_or_default().to_owned();
+    assert!(line("lab/known").ends_with("1,000   0       100         $0.0030"), "{ran:?}");
+    assert!(line("lab/other").ends_with("unknown"), "{ran:?}");
+    assert!(line("total").ends_with("$0.0030 and 1 call of unknown price"), "{ran:?}");
+    let ran = installation.run(&["usage", "--until", "2020-01-01", "--json"]).await;
+    assert!(ran.out.contains("\"rows\": []"), "{ran:?}");
+    let ran = installation.run(&["usage", "--since", "yesterday"]).await;
+    assert!(ran.err.contains("--since takes a day"), "{ran:?}");
 }

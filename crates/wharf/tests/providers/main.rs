@@ -6,6 +6,7 @@
 
 mod cost;
 mod errors;
+mod images;
 mod keys;
 mod listing;
 mod wires;

@@ -327,6 +327,7 @@ fn model(name: &str) -> Anthropic {
         context_tokens: None,
         output_tokens: None,
         images: true,
+        fitting: Arc::default(),
         idle: std::time::Duration::from_secs(1),
     };
     Anthropic::new(settings, Arc::new(Transport::default())).unwrap()

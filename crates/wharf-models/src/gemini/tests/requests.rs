@@ -49,15 +49,15 @@ fn turns_alternate_and_results_stand_in_the_order_of_their_calls() {
     expect![[r#"
         {"role":"user","parts":[{"text":"What is it?"}]}
         {"role":"model","parts":[{"text":"I look."},{"functionCall":{"id":"a1","name":"read_file","args":{"path":"a"}}},{"functionCall":{"id":"a2","name":"read_file","args":{"malformed":"{\"path\":"}}}]}
-        {"role":"user","parts":[{"functionResponse":{"id":"a1","name":"read_file","response":{"error":"no such file"}}},{"functionResponse":{"id":"a2","name":"read_file","response":{"output":"two\n[image, shown below]"}}},{"text":"Images from the tool results above:"},{"inlineData":{"mimeType":"image/png","data":"QUJD"}},{"text":"Go on."}]}
+        {"role":"user","parts":[{"functionResponse":{"id":"a1","name":"read_file","response":{"error":"no such file"}}},{"functionResponse":{"id":"a2","name":"read_file","response":{"output":"two\n[image, shown below]"}}},{"text":"Images from the tool results above:"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="}},{"text":"Go on."}]}
         {"role":"model","parts":[{"text":"It is "},{"text":"this."}]}
-        {"role":"user","parts":[{"text":"And this?"},{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]}"#]].assert_eq(&contents(conversation(), OLD));
+        {"role":"user","parts":[{"text":"And this?"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="}}]}"#]].assert_eq(&contents(conversation(), OLD));
     expect![[r#"
         {"role":"user","parts":[{"text":"What is it?"}]}
         {"role":"model","parts":[{"text":"I look."},{"functionCall":{"id":"a1","name":"read_file","args":{"path":"a"}},"thoughtSignature":"skip_thought_signature_validator"},{"functionCall":{"id":"a2","name":"read_file","args":{"malformed":"{\"path\":"}}}]}
-        {"role":"user","parts":[{"functionResponse":{"id":"a1","name":"read_file","response":{"error":"no such file"}}},{"functionResponse":{"id":"a2","name":"read_file","response":{"output":"two\n[image, shown below]"},"parts":[{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]}},{"text":"Go on."}]}
+        {"role":"user","parts":[{"functionResponse":{"id":"a1","name":"read_file","response":{"error":"no such file"}}},{"functionResponse":{"id":"a2","name":"read_file","response":{"output":"two\n[image, shown below]"},"parts":[{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="}}]}},{"text":"Go on."}]}
         {"role":"model","parts":[{"text":"It is "},{"text":"this."}]}
-        {"role":"user","parts":[{"text":"And this?"},{"inlineData":{"mimeType":"image/png","data":"QUJD"}}]}"#]].assert_eq(&contents(conversation(), NEW));
+        {"role":"user","parts":[{"text":"And this?"},{"inlineData":{"mimeType":"image/png","data":"iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg=="}}]}"#]].assert_eq(&contents(conversation(), NEW));
 }
 
 #[test]

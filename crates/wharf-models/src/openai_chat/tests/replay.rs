@@ -132,6 +132,7 @@ fn model(server: &Server, idle: Duration) -> OpenAiChat {
         context_tokens: None,
         output_tokens: None,
         images: true,
+        fitting: Arc::default(),
         idle,
     };
     OpenAiChat::new(settings, Arc::new(Transport::default())).unwrap()
@@ -327,8 +328,7 @@ async fn a_server_of_another_dialect_is_asked_again_in_it() {
     let answer = Then::Answer(chunked(&[HELLO, STOP, DONE]));
     let mut server = server(vec![vec![refuse("stream_options"), refuse("image_url"), answer.clone(), answer]]).await;
     let model = model(&server, PATIENCE);
-    let image = ContentBlock::Image { data: "QUJD".to_owned(), mime_type: "image/png".to_owned(), uri: None };
-    let request = request_with(vec![ContentBlock::text("See"), image]);
+    let request = request_with(vec![ContentBlock::text("See"), crate::tests::image()]);
     for _ in 0..2 {
         assert_eq!(ask_with(&model, request.clone()).await.0, hello());
     }

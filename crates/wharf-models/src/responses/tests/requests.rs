@@ -40,17 +40,17 @@ fn a_conversation_with_tools_and_images() {
         {"type":"message","role":"assistant","content":[{"type":"output_text","text":"I look."}]}
         {"type":"function_call","call_id":"a1","name":"read_file","arguments":"{\"path\":\"a \\\"b\\\"\"}"}
         {"type":"function_call","call_id":"a2","name":"read_file","arguments":"{\"malformed\":\"{\\\"path\\\":\"}"}
-        {"type":"function_call_output","call_id":"a1","output":[{"type":"input_text","text":"one"},{"type":"input_image","image_url":"data:image/png;base64,QUJD","detail":"auto"}]}
+        {"type":"function_call_output","call_id":"a1","output":[{"type":"input_text","text":"one"},{"type":"input_image","image_url":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==","detail":"auto"}]}
         {"type":"function_call_output","call_id":"a2","output":"(no output)"}
-        {"type":"message","role":"user","content":[{"type":"input_text","text":"And this?"},{"type":"input_image","image_url":"data:image/png;base64,QUJD","detail":"auto"}]}"#]].assert_eq(&input(messages.clone(), OPTIONS));
+        {"type":"message","role":"user","content":[{"type":"input_text","text":"And this?"},{"type":"input_image","image_url":"data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==","detail":"auto"}]}"#]].assert_eq(&input(messages.clone(), OPTIONS));
     expect![[r#"
         {"type":"message","role":"user","content":"What is it?"}
         {"type":"message","role":"assistant","content":[{"type":"output_text","text":"I look."}]}
         {"type":"function_call","call_id":"a1","name":"read_file","arguments":"{\"path\":\"a \\\"b\\\"\"}"}
         {"type":"function_call","call_id":"a2","name":"read_file","arguments":"{\"malformed\":\"{\\\"path\\\":\"}"}
-        {"type":"function_call_output","call_id":"a1","output":"one\n[image (image/png), not shown to this model]"}
+        {"type":"function_call_output","call_id":"a1","output":"one\n[image (image/png, 1x1 pixels), not shown to this model]"}
         {"type":"function_call_output","call_id":"a2","output":"(no output)"}
-        {"type":"message","role":"user","content":"And this?\n[image (image/png), not shown to this model]"}"#]]
+        {"type":"message","role":"user","content":"And this?\n[image (image/png, 1x1 pixels), not shown to this model]"}"#]]
     .assert_eq(&input(messages, Options { images: false, ..OPTIONS }));
 }
 

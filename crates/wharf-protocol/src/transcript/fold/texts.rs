@@ -47,6 +47,9 @@ impl Transcript {
     ) {
         let MessageComplete { message_id, content, reasoning, tool_calls, .. } = message;
         self.whole(origin, message_id, (content, reasoning), (MessageState::Complete, None), out);
+        if !message.unseen.is_none() {
+            self.notice(origin, Notice::Unseen(message.unseen), out);
+        }
         for request in tool_calls {
             self.proposed(origin, &request.call_id, &request.tool_name, &request.arguments, out);
         }

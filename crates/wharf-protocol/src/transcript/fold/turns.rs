@@ -6,7 +6,7 @@ use super::super::{
 };
 use super::Origin;
 use crate::event::{TurnCancelled, TurnCompleted, TurnFailed, TurnResumed, TurnStarted};
-use crate::{EventBody, StopReason, TurnId, Usage};
+use crate::{Cost, EventBody, StopReason, TurnId, Usage};
 
 impl Transcript {
     pub(super) fn turn_started(&mut self, origin: Origin<'_>, started: &TurnStarted, out: &mut Vec<Change<'_>>) {
@@ -84,7 +84,7 @@ impl Transcript {
 
 /// A turn's end as its event says it, and how long the turn ran by its server's clock.
 fn turn_entry(body: &EventBody) -> Option<(TurnEntry, u64)> {
-    let entry = |outcome: TurnOutcome, stop_reason: StopReason, usage: Usage| TurnEntry {
+    let entry = |outcome: TurnOutcome, stop_reason: StopReason, usage: Usage, cost: Option<Cost>| TurnEntry {
         outcome,
         stop_reason,
         error: None,
@@ -93,22 +93,23 @@ fn turn_entry(body: &EventBody) -> Option<(TurnEntry, u64)> {
         model: None,
         agent_name: None,
         usage,
+        cost,
         duration_ms: 0,
         calls: 0,
         files: Vec::new(),
         resumed: 0,
     };
     Some(match body {
-        EventBody::TurnCompleted(TurnCompleted { stop_reason, usage, duration_ms, .. }) => {
-            (entry(TurnOutcome::Completed, *stop_reason, *usage), *duration_ms)
+        EventBody::TurnCompleted(TurnCompleted { stop_reason, usage, cost, duration_ms, .. }) => {
+            (entry(TurnOutcome::Completed, *stop_reason, *usage, *cost), *duration_ms)
         }
-        EventBody::TurnCancelled(TurnCancelled { stop_reason, usage, duration_ms, by, .. }) => {
-            let entry = entry(TurnOutcome::Cancelled, *stop_reason, *usage);
+        EventBody::TurnCancelled(TurnCancelled { stop_reason, usage, cost, duration_ms, by, .. }) => {
+            let entry = entry(TurnOutcome::Cancelled, *stop_reason, *usage, *cost);
             (TurnEntry { by: maybe_line(by.as_ref()), ..entry }, *duration_ms)
         }
-        EventBody::TurnFailed(TurnFailed { stop_reason, error, usage, duration_ms, .. }) => {
+        EventBody::TurnFailed(TurnFailed { stop_reason, error, usage, cost, duration_ms, .. }) => {
             let told = TurnError { code: error.code, error: line(&error.error), retryable: error.retryable };
-            (TurnEntry { error: Some(told), ..entry(TurnOutcome::Failed, *stop_reason, *usage) }, *duration_ms)
+            (TurnEntry { error: Some(told), ..entry(TurnOutcome::Failed, *stop_reason, *usage, *cost) }, *duration_ms)
         }
         _ => return None,
     })

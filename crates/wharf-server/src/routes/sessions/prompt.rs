@@ -148,6 +148,7 @@ fn at_once(session_id: SessionId, accepted: Accepted) -> PromptAnswer {
         position: accepted.position,
         response: None,
         usage: None,
+        cost: None,
         stop_reason: None,
     }
 }
@@ -175,6 +176,7 @@ fn ended(session_id: SessionId, message_id: MessageId, turn: Turn) -> PromptAnsw
         position: None,
         response: turn.response,
         usage: turn.usage,
+        cost: turn.cost,
         stop_reason: turn.stop_reason,
     }
 }

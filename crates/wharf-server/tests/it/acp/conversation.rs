@@ -36,7 +36,7 @@ async fn every_advertised_block_is_taken() {
         { "type": "text", "text": "look" },
         { "type": "resource_link", "uri": "file:///a.txt", "name": "a.txt" },
         { "type": "resource", "resource": { "uri": "file:///b.txt", "text": "b", "mimeType": "text/plain" } },
-        { "type": "image", "data": "aGk=", "mimeType": "image/png" },
+        { "type": "image", "data": "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAAAAAA6fptVAAAACklEQVR4nGOoBwAAgQCA05RTSgAAAABJRU5ErkJggg==", "mimeType": "image/png" },
     ]);
     let request = json!({ "sessionId": session, "prompt": blocks, "_meta": { "traceparent": "00-1-2-01" } });
     assert_eq!(client.call("session/prompt", request).await["stopReason"], "end_turn");

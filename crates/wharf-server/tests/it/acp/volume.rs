@@ -64,7 +64,8 @@ async fn a_large_prompt_is_taken_whole() {
     let server = TestServer::start().await;
     let mut client = Client::start(&server).await;
     let session = client.new_session(&server).await;
-    let image = "A".repeat(9 << 20);
+    // Behind the head of a PNG.
+    let image = format!("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJ{}", "A".repeat(9 << 20));
     let blocks =
         json!([{ "type": "text", "text": "see" }, { "type": "image", "data": image, "mimeType": "image/png" }]);
     let answer = client.call("session/prompt", json!({ "sessionId": session, "prompt": blocks })).await;

@@ -66,11 +66,16 @@ async fn encodings_are_read_and_told() {
 #[tokio::test]
 async fn images_are_shown_and_binaries_refused() {
     let bench = Bench::new();
-    let png = [&[0x89, b'P', b'N', b'G', 13, 10, 26, 10][..], &[0; 20]].concat();
+    let png = |width: u32| {
+        let sides = [width.to_be_bytes(), 5_001u32.to_be_bytes()].concat();
+        [&b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"[..], &sides, &[8, 6, 0, 0, 0]].concat()
+    };
     bench
-        .write("a.txt", &png)
+        .write("a.txt", png(9_000))
+        .write("many.png", png(10_000))
+        .write("broken.png", &png(9_000)[..20])
         .write("elf", b"\x7fELF\0\0")
-        .write("big.gif", [&b"GIF89a"[..], &vec![0; 5_000_000]].concat());
+        .write("big.gif", [&b"GIF89a"[..], &vec![0; 11_000_000]].concat());
     let output = bench.call("read_file", json!({"path": "a.txt"})).await.unwrap();
     assert!(
         matches!(&output.content[..], [ContentBlock::Image { mime_type, data, .. }] if mime_type == "image/png" && data.starts_with("iVBORw0KGgo"))
@@ -79,7 +84,15 @@ async fn images_are_shown_and_binaries_refused() {
         bench.tell("read_file", json!({"path": "elf"})).await,
         "error: elf: this is an ELF executable or library of 6 bytes, not text"
     );
-    assert!(bench.tell("read_file", json!({"path": "big.gif"})).await.contains("too large to be shown"));
+    assert_eq!(output.result, "a.txt: a PNG image of 9000x5001 pixels, 29 bytes");
+    for (path, why) in [
+        ("big.gif", "11000006 bytes; an image may have 10485760"),
+        ("many.png", "10000x5001 pixels; an image may have 50000000"),
+        ("broken.png", "a PNG without its size: it is damaged"),
+    ] {
+        let told = bench.tell("read_file", json!({"path": path})).await;
+        assert_eq!(told, format!("error: {path}: this image cannot be shown: {why}"));
+    }
 }
 
 #[tokio::test]
