@@ -40,7 +40,7 @@ impl Core {
         let call = Call::new(proposal);
         match self.rule_on(&call) {
             Ruling::Run(decision) => self.begin_call(&call.proposal, decision),
-            Ruling::Ask(reason) => self.ask_permission(&call.proposal, &reason, None),
+            Ruling::Ask(why) => self.ask_permission(&call.proposal, why, None),
             Ruling::Close(end) => self.end_call(&call.proposal, 0, end),
             Ruling::Look { preview } => {
                 self.calls.push(call);
@@ -106,7 +106,7 @@ impl Core {
         let (proposal, ruling) = (call.proposal.clone(), self.rule_on(call));
         let seen = call.seen.clone();
         match ruling {
-            Ruling::Ask(reason) => self.ask_permission(&proposal, &reason, seen),
+            Ruling::Ask(why) => self.ask_permission(&proposal, why, seen),
             Ruling::Close(end) => self.end_call(&proposal, 0, end),
             Ruling::Look { preview } => self.look_at(call_id, preview),
             Ruling::Run(_) | Ruling::Wait => {}

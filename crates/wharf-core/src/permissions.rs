@@ -1,14 +1,19 @@
 //! Questions whether a call may run: asked, answered once, remembered where the answer says so.
 
+use serde_json::Value;
 use wharf_foreign::visible;
 use wharf_protocol::event::{Decision, PermissionRequested, PermissionResolved};
-use wharf_protocol::permission::{Preview, Resolution};
+use wharf_protocol::permission::{DecidingRule, Preview, Resolution};
 use wharf_protocol::{Permission, PermissionId, PermissionOption, Seen, ToolSpec};
 
 use crate::core::Core;
 use crate::describe;
 use crate::outcome::{Answer, Rejected};
+use crate::policy::Why;
 use crate::state::{Proposal, Refusal};
+
+/// A longer reason is cut.
+const WHY_MAX_BYTES: usize = 1_024;
 
 /// How a question was closed.
 struct Closing {
@@ -26,10 +31,10 @@ impl Closing {
 
 impl Core {
     /// `seen` is what the call would touch and change, where it was looked at.
-    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, reason: &str, seen: Option<Seen>) {
+    pub(crate) fn ask_permission(&mut self, proposal: &Proposal, why: Why, seen: Option<Seen>) {
         let Some(spec) = self.tool(&proposal.tool_name) else { return };
         let subjects = self.subjects(&spec, &proposal.arguments);
-        let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, reason);
+        let question = describe::question(&spec, &subjects, &proposal.arguments, &self.session.cwd, &why.reason);
         let wait_ms = match self.answerers {
             0 => self.config.unattended_permission_timeout_ms,
             _ => self.config.permission_timeout_ms,
@@ -41,7 +46,9 @@ impl Core {
             arguments: proposal.arguments.clone(),
             cwd: self.session.cwd.clone(),
             question,
-            preview: seen.map(|seen| self.preview(&spec, &subjects, seen)),
+            why: visible::line(&why.reason, WHY_MAX_BYTES),
+            rule: why.rule.as_ref().map(|rule| Box::new(DecidingRule::from(rule))),
+            preview: self.preview(&spec, &proposal.arguments, &subjects, seen),
             definition: describe::definition(&spec),
             options: PermissionOption::ALL.to_vec(),
             expires_at: self.now.after_ms(wait_ms),
@@ -50,11 +57,16 @@ impl Core {
     }
 
     /// What the asked should see, and what their approval holds for.
-    fn preview(&self, spec: &ToolSpec, subjects: &[String], seen: Seen) -> Preview {
+    fn preview(&self, spec: &ToolSpec, arguments: &Value, subjects: &[String], seen: Option<Seen>) -> Option<Preview> {
+        let planned = self.policy().planned(spec, arguments, subjects, seen.as_ref());
+        let Some(seen) = seen else { return planned };
+        let paths = seen.paths.into_iter().map(|path| path.absolute).collect();
+        if let Some(planned) = planned {
+            return Some(Preview { paths, ..planned });
+        }
         let further = &self.session.additional_directories;
         let paths_outside = describe::paths_outside(spec, subjects, &self.session.cwd, further);
-        let paths = seen.paths.into_iter().map(|path| path.absolute).collect();
-        Preview { paths, paths_outside, ..seen.preview.unwrap_or_default() }
+        Some(Preview { paths, paths_outside, ..seen.preview.unwrap_or_default() })
     }
 
     pub(crate) fn answer(

@@ -50,7 +50,7 @@ pub use permission::{Permission, PermissionOption};
 pub use prompt::{ConflictStrategy, Priority, Prompt, PromptContent};
 pub use recovery::{RecoveryPolicy, Seal, SealReason};
 pub use scope::{Scope, Scopes};
-pub use seen::{GuardedPath, Seen, SeenPath};
+pub use seen::{GuardedPath, Seen, SeenPath, SeenScript, SeenUse};
 pub use session::{ForkedFrom, Session, SessionStatus, ToolLocation};
 pub use thinking::Thinking;
 pub use time::Timestamp;

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::tool::FileDiff;
-use crate::{CallId, PermissionId, SessionId, Timestamp, TurnId};
+use crate::{CallId, PermissionId, Rule, RuleAction, SessionId, Timestamp, TurnId};
 
 /// What can be answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -74,6 +74,12 @@ pub struct Permission {
     pub cwd: PathBuf,
     /// In words: what would run, and why it is asked.
     pub question: String,
+    /// Why it is asked, in words; empty in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The rule that asks; absent: the mode does, or a repetition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<DecidingRule>>,
     /// What it would touch and change; absent where nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
@@ -84,6 +90,21 @@ pub struct Permission {
     pub requested_at: Timestamp,
     /// Refused when nobody has answered by then.
     pub expires_at: Timestamp,
+}
+
+/// The rule that decided about a call.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct DecidingRule {
+    pub action: RuleAction,
+    pub tool: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<String>,
+}
+
+impl From<&Rule> for DecidingRule {
+    fn from(rule: &Rule) -> Self {
+        Self { action: rule.action, tool: rule.tool.clone(), pattern: rule.pattern.clone() }
+    }
 }
 
 /// What an asked call would touch and change, as it was when it was asked. The approval holds for this and nothing else.
@@ -104,9 +125,28 @@ pub struct Preview {
     /// Why there is no diff: what the call would fail with at this moment.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Of a shell command: what it would run, each program by itself. More than 100 are not listed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<PlannedCommand>,
+    /// Of a shell command: why it is not known what it would run, or not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_understood: Option<String>,
     /// Of all that would change, also of what is cut: a call that would do something else by now does nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub digest: Option<String>,
+}
+
+/// One program or builtin that a shell command would run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedCommand {
+    /// Its words, on one line; what is known only when it runs is `…`. Characters that are not seen stand as escapes.
+    pub text: String,
+    /// The command that starts it, by its place in the list.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<u32>,
+    /// Why it is asked; absent: a rule allows it, or it only reads.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked: Option<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde's signature")]

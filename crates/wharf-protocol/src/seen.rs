@@ -15,6 +15,35 @@ pub struct Seen {
     pub foreign: Option<String>,
     /// What it would change; only where that was asked for.
     pub preview: Option<Preview>,
+    /// What the commands of a script would find here; only where the script was understood.
+    pub script: Option<SeenScript>,
+}
+
+/// What the commands of a script would find, looked up before they run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeenScript {
+    /// The script runs with bash.
+    pub has_bash: bool,
+    /// Its programs that stand outside of the session's directories, by name.
+    pub programs: Vec<String>,
+    pub uses: Vec<SeenUse>,
+}
+
+/// A path of a script.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct SeenUse {
+    /// Seen from the session's `cwd`, as the script has it.
+    pub written: String,
+    pub is_written_to: bool,
+    /// It is a directory.
+    pub is_directory: bool,
+    /// What belongs to Wharf itself lies below it.
+    pub holds_state: bool,
+    /// What it leads to; `None`: out of the session's directories, to what a file tool would leave alone, or nowhere.
+    pub path: Option<SeenPath>,
+    pub guarded: Option<GuardedPath>,
+    /// Why, as a directory, it is not just a part of the workspace.
+    pub foreign: Option<String>,
 }
 
 /// A file or directory, symbolic links followed.

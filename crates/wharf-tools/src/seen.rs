@@ -20,22 +20,20 @@ pub(crate) async fn reading(context: &CallContext, paths: Vec<String>) -> Seen {
 /// Files that are written, moved or removed.
 pub(crate) async fn writing(context: &CallContext, paths: Vec<String>) -> Seen {
     let workspace = Arc::clone(&context.workspace);
-    seeing(move || {
-        let seen = found(&workspace, &paths);
-        Seen { guarded: workspace.guarded_of(&seen.paths), ..seen }
-    })
-    .await
+    seeing(move || written(&workspace, &paths)).await
 }
 
-/// The directory of a command.
-pub(crate) async fn running(context: &CallContext, directory: String) -> Seen {
-    let workspace = Arc::clone(&context.workspace);
-    seeing(move || {
-        let seen = found(&workspace, &[directory]);
-        let foreign = seen.paths.first().and_then(|path| workspace.foreign(Path::new(&path.name)));
-        Seen { foreign, ..seen }
-    })
-    .await
+/// The directory of a command. One may wait for the disk here.
+pub(crate) fn running(workspace: &Workspace, directory: &str) -> Seen {
+    let seen = found(workspace, &[directory.to_owned()]);
+    let foreign = seen.paths.first().and_then(|path| workspace.foreign(Path::new(&path.name)));
+    Seen { foreign, ..seen }
+}
+
+/// As [`writing`], where one may wait for the disk.
+pub(crate) fn written(workspace: &Workspace, paths: &[String]) -> Seen {
+    let seen = found(workspace, paths);
+    Seen { guarded: workspace.guarded_of(&seen.paths), ..seen }
 }
 
 fn found(workspace: &Workspace, paths: &[String]) -> Seen {

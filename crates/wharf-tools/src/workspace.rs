@@ -368,6 +368,11 @@ impl Workspace {
         self.masked.iter().any(|masked| real.starts_with(masked))
     }
 
+    /// Whether something of Wharf's own lies below a directory.
+    pub(crate) fn holds_masked(&self, absolute: &Path) -> bool {
+        self.masked.iter().any(|masked| masked.starts_with(absolute))
+    }
+
     /// Whether a walk has to pass over the directory `rel`.
     fn hides(&self, rel: &Path) -> bool {
         !self.masked.is_empty() && self.is_masked(&self.absolute(rel))

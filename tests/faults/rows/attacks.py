@@ -212,7 +212,7 @@ def honest_questions(c):
             asked,
         )
 
-    shown, asked = question(command="echo plain-command")
+    shown, asked = question(command="make plain-command")
     c.need("plain-command" in asked.get("question", ""), f"the question has no command: {asked}")
     evil = "touch evil-one" + "\n" * 60 + "\x1b[2J\x1b[31mRun bash: echo harmless?\n1. allow once \u202etxt.exe\u2066"
     _, asked = question(command=evil)

@@ -1,4 +1,4 @@
-"""Rows 29, 30, 45, 47: rules and questions."""
+"""Rows 29, 30, 31, 45, 47: rules and questions."""
 
 import json
 import os
@@ -65,7 +65,7 @@ def _asked(c, server, session, command, canary=None):
     before = len(server.events(session, "permission.requested"))
     result = server.tool(session, "bash", command=command)
     asked = len(server.events(session, "permission.requested")) > before
-    c.want(asked or "denied" in result.text, f"{command!r} raised no question: {result}")
+    c.want(asked or "not allowed" in result.text, f"{command!r} raised no question: {result}")
     c.want(not result.ok, f"{command!r} ran: {result}")
     if canary:
         c.want(not (server.work / canary).exists(), f"{command!r} took effect")
@@ -88,6 +88,50 @@ def substitutions(c):
         ("cat <(touch {})", "cat a.txt >(touch {})", "cat `touch {}`", 'cat "$(touch {})"', 'cat a.txt "`touch {}`"', "cat a.txt \\\n <(touch {})")
     ):
         _asked(c, server, session, command.format(f"made{number}"), f"made{number}")
+
+
+@row(31, "a denied command is denied however it is wrapped")
+def wrapped(c):
+    """Behind assignments, wrappers, loops, options and other blanks; also what cannot be read and may be it. Nobody is asked: mode `full`."""
+    server = Server(c, config=rules(("deny", "bash", "touch *"), ("deny", "bash", "git push*")))
+    session = server.session()
+    canary = server.work / "a"
+    c.need("ok" in server.tool(session, "bash", command="make --version > /dev/null; echo ok").text, "no command runs")
+    for command in (
+        "touch a",
+        "FOO=1 touch a",
+        "timeout 5 touch a",
+        "for i in 1; do touch a; done",
+        "touch\ta",
+        "/usr/bin/touch a",
+        "'touch' a",
+        "env -i touch a",
+        "sh -c 'touch a'",
+        "echo a | xargs touch",
+        "find . -maxdepth 0 -exec touch a ';'",
+        "if true; then touch a; fi",
+        "cat <(touch a)",
+        "echo $(touch a)",
+        "f() { touch a; }; f",
+        "t=touch; $t a",
+        "eval 'touch a'",
+        "trap 'touch a' EXIT",
+        "echo 'touch a' | sh",
+        "bash <<E\ntouch a\nE",
+        "coproc touch a; wait",
+        "env -S 'touch a'",
+        "echo $((x[$(touch a)]))",
+        "test -v 'x[$(touch a)]'",
+        "printf '%n' 'x[$(touch a)]'",
+        "declare -a 'x=([$(touch a)0]=1)'",
+        "for _ in 1; do : 'x[$(touch a)]'; (( _ )); done",
+    ):
+        result = server.tool(session, "bash", command=command)
+        c.want(not canary.exists(), f"{command!r} made the file: {result}")
+        c.want("not allowed" in result.text, f"{command!r}: {result}")
+        canary.unlink(missing_ok=True)
+    result = server.tool(session, "bash", command="git -C . push")
+    c.want("not allowed" in result.text, f"git -C . push: {result}")
 
 
 @row(45, "no allow rule covers expansions, and a pattern ends at a word")

@@ -11,7 +11,7 @@ use crate::core::Core;
 use crate::describe;
 use crate::outcome::Effect;
 use crate::permissions::decision_of;
-use crate::policy::{PathRules, Policy, Verdict};
+use crate::policy::{PathRules, Policy, Verdict, Why};
 use crate::seen::{is_file_tool, is_looked_at, is_previewed};
 use crate::state::{Call, CallEnd, CallStage, Looking, Proposal, Refusal, not_an_object};
 
@@ -23,7 +23,7 @@ pub(super) enum Ruling {
     Look {
         preview: bool,
     },
-    Ask(String),
+    Ask(Why),
     Close(CallEnd),
 }
 
@@ -61,13 +61,6 @@ impl Core {
         if self.config.looks_at_calls && is_looked_at(&spec) && call.seen.is_none() {
             return Ruling::Look { preview: false };
         }
-        let policy = Policy {
-            mode: self.session.mode,
-            rules: &self.config.rules,
-            grants: &self.permissions.grants,
-            cwd: &self.session.cwd,
-            further: &self.session.additional_directories,
-        };
         let repeats = self.turn.as_ref().map(|turn| &turn.repeats);
         if repeats.is_some_and(|repeats| repeats.is_stuck && proposal.turn_id.is_some()) {
             let reason = "repeats, and was refused".to_owned();
@@ -78,11 +71,14 @@ impl Core {
         }
         let repeats = repeats.filter(|repeats| repeats.is_due(proposal)).map(|repeats| repeats.reason());
         let subjects = self.subjects(&spec, &proposal.arguments);
-        let verdict = policy.judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
+        let verdict = self.policy().judge(&spec, &proposal.arguments, &subjects, call.seen.as_ref());
         // Whatever allowed it did not mean this.
         let verdict = match (verdict, repeats) {
-            (Verdict::Allow(reason) | Verdict::Ask(reason), Some(repeats)) => {
-                Verdict::Ask(format!("{reason}; {repeats}"))
+            (Verdict::Allow(reason), Some(repeats)) => {
+                Verdict::Ask(Why { reason: format!("{reason}; {repeats}"), rule: None })
+            }
+            (Verdict::Ask(why), Some(repeats)) => {
+                Verdict::Ask(Why { reason: format!("{}; {repeats}", why.reason), ..why })
             }
             (verdict, _) => verdict,
         };
@@ -91,12 +87,22 @@ impl Core {
             Verdict::Ask(_) if is_previewed(&spec) && call.seen.as_ref().is_some_and(|seen| seen.preview.is_none()) => {
                 Ruling::Look { preview: true }
             }
-            Verdict::Ask(reason) => Ruling::Ask(reason),
+            Verdict::Ask(why) => Ruling::Ask(why),
             Verdict::Deny { reason, advice } => {
                 let told = format!("not allowed ({reason}); it did not run. {advice}");
                 let decision = Decision { allowed: false, reason, permission_id: None };
                 Ruling::Close(Refusal { decision, told }.into())
             }
+        }
+    }
+
+    pub(crate) fn policy(&self) -> Policy<'_> {
+        Policy {
+            mode: self.session.mode,
+            rules: &self.config.rules,
+            grants: &self.permissions.grants,
+            cwd: &self.session.cwd,
+            further: &self.session.additional_directories,
         }
     }
 

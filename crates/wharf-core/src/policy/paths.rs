@@ -10,10 +10,10 @@ use super::pattern::{is_match, names_tool};
 use crate::seen::is_file_tool;
 
 /// Who shows a file's content shows what a rule keeps from this tool.
-const READS: &str = "read_file";
+pub(super) const READS: &str = "read_file";
 
 /// What a rule keeps from one of them is kept from all: they write the same files.
-const WRITES: [&str; 3] = ["edit_file", "write_file", "apply_patch"];
+pub(super) const WRITES: [&str; 3] = ["edit_file", "write_file", "apply_patch"];
 
 /// Whether a rule with a pattern that asks or denies is about the paths of calls of a tool.
 pub(super) fn concerns(rule: &Rule, spec: &ToolSpec) -> bool {

@@ -2,20 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
-use wharf_protocol::{SeenPath, ToolKind, ToolSpec};
+use wharf_protocol::{SeenPath, ToolSpec};
 
-use super::pattern::{is_match, is_match_by_words};
+use super::pattern::is_match;
 use crate::describe::{is_path_subject, normalize};
-
-/// What a shell starts another command with, or writes a file with. A pattern that allows covers no more of them than it has.
-const SHELL_OPERATORS: [&str; 5] = [";", "&", "|", "\n", ">"];
-
-/// With these a shell puts something else in their place, of which the text says nothing: no pattern that allows covers them.
-const SUBSTITUTIONS: [&str; 4] = ["$", "`", "<(", ">("];
 
 /// One of a call's subjects.
 pub(super) struct Subject {
-    kind: ToolKind,
     /// As the model wrote it, without the space around it.
     written: String,
     /// For paths: seen from the workspace, if inside it, and absolute; without `.` and `..`.
@@ -37,12 +30,12 @@ impl Subject {
             }
             paths.push(absolute.to_string_lossy().into_owned());
         }
-        Self { kind: spec.kind, written, paths, is_outside }
+        Self { written, paths, is_outside }
     }
 
     /// The file that a path leads to, symbolic links followed.
     pub(super) fn seen(seen: &SeenPath, cwd: &Path) -> Self {
-        Self { kind: ToolKind::Other, written: seen.name.clone(), paths: seen.forms(cwd), is_outside: false }
+        Self { written: seen.name.clone(), paths: seen.forms(cwd), is_outside: false }
     }
 
     /// A path by its text, of a tool that says nothing of what it is about.
@@ -52,34 +45,27 @@ impl Subject {
         let mut paths = vec![absolute.to_string_lossy().into_owned()];
         paths
             .extend(absolute.strip_prefix(normalize(cwd, "")).ok().map(|inside| inside.to_string_lossy().into_owned()));
-        Self { kind: ToolKind::Other, written: text.to_owned(), paths, is_outside: false }
+        Self { written: text.to_owned(), paths, is_outside: false }
     }
 
-    /// Whether a pattern that allows covers the whole of it. `src/*` covers no `src/../../etc/passwd`, and `cargo *` no
-    /// `cargo test; rm -rf /`. For commands this is a courtesy that keeps honest mistakes out: a shell has more ways to start a
-    /// program than a pattern can know, and the sandbox is the boundary.
+    /// Whether a pattern that allows covers the whole of it. `src/*` covers no `src/../../etc/passwd`.
     pub(super) fn is_allowed_by(&self, pattern: &str) -> bool {
-        let written = &self.written;
-        if !self.paths.is_empty() {
-            return self.paths.iter().any(|path| is_match(pattern, path));
+        match self.paths.as_slice() {
+            [] => is_match(pattern, &self.written),
+            paths => paths.iter().any(|path| is_match(pattern, path)),
         }
-        if self.kind != ToolKind::Execute {
-            return is_match(pattern, written);
-        }
-        let adds_operator = SHELL_OPERATORS.iter().any(|op| written.matches(op).count() > pattern.matches(op).count());
-        let substitutes = SUBSTITUTIONS.iter().any(|mark| written.contains(mark));
-        !adds_operator && !substitutes && is_match_by_words(pattern, written)
     }
 
-    /// Whether a pattern that asks or denies covers any form or part of it.
+    /// Whether a pattern that asks or denies covers any form of it.
     pub(super) fn is_touched_by(&self, pattern: &str) -> bool {
-        let written = &self.written;
-        is_match(pattern, written)
-            || self.is_path_touched_by(pattern)
-            || (self.kind == ToolKind::Execute
-                && written
-                    .split([';', '&', '|', '\n', '`', '(', ')', '{', '}'])
-                    .any(|part| is_match(pattern, part.trim())))
+        is_match(pattern, &self.written) || self.is_path_touched_by(pattern)
+    }
+
+    /// The same for the parts of a shell command that is not understood, as far as its text tells.
+    pub(super) fn is_roughly_touched_by(&self, pattern: &str) -> bool {
+        self.written
+            .split([';', '&', '|', '\n', '`', '(', ')', '{', '}', '\'', '"', '='])
+            .any(|part| is_match(pattern, part.split_whitespace().collect::<Vec<_>>().join(" ").as_str()))
     }
 
     /// The same for its paths alone.

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::tests::bench::{config, rule};
 
+mod commands;
+
 /// Each line: a mode, rules as `ACTION TOOL PATTERN` between commas, a tool, its subject.
 fn check(cases: &[(&str, &str, &str, &str)], expect: Expect) {
     let mut out = String::new();
@@ -40,7 +42,7 @@ fn arguments(tool: &str, subject: &str) -> Value {
 fn print(verdict: &Verdict) -> String {
     match verdict {
         Verdict::Allow(reason) => format!("allow ({reason})"),
-        Verdict::Ask(reason) => format!("ask ({reason})"),
+        Verdict::Ask(why) => format!("ask ({})", why.reason),
         Verdict::Deny { reason, .. } => format!("deny ({reason})"),
     }
 }
@@ -318,7 +320,7 @@ fn no_pattern_allows_what_a_shell_puts_in_place() {
         "$[x]",
         "$x",
         "${y[x]}",
-        "$'a'",
+        "$'\\x61'",
         "$((x))",
     ];
     for text in inserted {

@@ -40,6 +40,8 @@ impl Permissions {
             arguments: requested.arguments.clone(),
             cwd: requested.cwd.clone(),
             question: requested.question.clone(),
+            why: requested.why.clone(),
+            rule: requested.rule.clone(),
             preview: requested.preview.clone(),
             definition: requested.definition.clone(),
             options: requested.options.clone(),

@@ -190,15 +190,16 @@ impl Bench {
 
     /// The state that counts follows from the log, with all chunks and with those alone that the store gives.
     fn check_replay(&self) {
+        let here = durable(&self.core);
         let whole = self.load(self.log.clone());
-        assert_eq!(durable(&whole), durable(&self.core), "loaded from the whole log");
+        is_same(&durable(&whole), &here, "loaded from the whole log");
         if !self.lost_chunks {
-            assert_eq!(partial(&whole), partial(&self.core), "open texts loaded from the whole log");
+            is_same(&partial(&whole), &partial(&self.core), "open texts loaded from the whole log");
         }
         let since_clear = self.load(since_clear(&self.log));
-        assert_eq!(durable(&since_clear), durable(&self.core), "loaded from what a clear leaves");
+        is_same(&durable(&since_clear), &here, "loaded from what a clear leaves");
         let kept = self.load(without_old_chunks(&self.log));
-        assert_eq!(durable(&kept), durable(&self.core), "loaded without old chunks");
+        is_same(&durable(&kept), &here, "loaded without old chunks");
     }
 
     fn load(&self, events: Vec<Event>) -> Core {
@@ -285,6 +286,17 @@ fn results_follow_their_calls(messages: &[Arc<Message>]) {
     assert_eq!(asked, answered, "results in the order of their calls");
 }
 
+/// Long texts on one line each: laying them out for people would take longer than all else in a random run.
+fn is_same(found: &str, wanted: &str, what: &str) {
+    if found != wanted {
+        let same = found.char_indices().zip(wanted.chars()).find(|((_, one), other)| one != other);
+        let at = same.map_or(found.len().min(wanted.len()), |((at, _), _)| at);
+        let from = found.floor_char_boundary(at.saturating_sub(200));
+        let near = |text: &str| text[from..text.floor_char_boundary(at + 400)].to_owned();
+        panic!("{what}, from byte {from}:\n  {}\nis not\n  {}", near(found), near(wanted));
+    }
+}
+
 /// Everything that has to survive a restart, but the text that is still growing.
 fn durable(core: &Core) -> String {
     let turn = core.turn.as_ref().map(|turn| {
@@ -297,7 +309,7 @@ fn durable(core: &Core) -> String {
     let calls: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| (&call.proposal, &call.stage)).collect();
     let grants = &core.permissions.grants;
     format!(
-        "{:#?}",
+        "{:?}",
         (
             core.session(),
             core.queue(),
@@ -322,5 +334,5 @@ fn is_on_log(call: &&crate::state::Call) -> bool {
 fn partial(core: &Core) -> String {
     let reply = core.turn.as_ref().map(|turn| &turn.reply);
     let outputs: Vec<_> = core.calls.iter().filter(is_on_log).map(|call| &call.output).collect();
-    format!("{reply:#?} {outputs:#?}")
+    format!("{reply:?} {outputs:?}")
 }

@@ -162,6 +162,6 @@ async fn fail_and_ask(test: &TestEngine, session: &SessionId) {
     test.turn(session, "fail").await;
     let ask = UpdateSession { mode: Some(Mode::Ask), ..UpdateSession::default() };
     test.access.update_session(session, ask).await.unwrap();
-    test.model.say([Step::Call("bash", json!({"command": "true"}))]);
+    test.model.say([Step::Call("bash", json!({"command": "touch made"}))]);
     test.turn(session, "ask").await;
 }

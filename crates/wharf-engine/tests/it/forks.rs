@@ -150,7 +150,7 @@ async fn a_fork_in_the_middle_of_a_call_has_its_one_outcome() {
 async fn a_fork_has_no_open_question_and_no_remembered_answer() {
     let test = TestEngine::with(MemoryStore::new(), |config| config.default_mode = Mode::Ask).await;
     let session = test.session().await;
-    let call = || Step::Call("bash", json!({ "command": "true" }));
+    let call = || Step::Call("bash", json!({ "command": "touch made" }));
     test.model.say([call()]);
     let accepted = test.prompt(&session.id, "run").await.unwrap();
     test.wait_for(&session.id, Seq::ZERO, EventKind::PermissionRequested).await;
@@ -282,7 +282,7 @@ async fn what_is_no_export_makes_nothing() {
 async fn an_import_brings_no_grants() {
     let test = TestEngine::with(MemoryStore::new(), |config| config.default_mode = Mode::Ask).await;
     let session = test.session().await;
-    let call = || Step::Call("bash", json!({ "command": "true" }));
+    let call = || Step::Call("bash", json!({ "command": "touch made" }));
     test.model.say([call()]);
     let accepted = test.prompt(&session.id, "run").await.unwrap();
     test.wait_for(&session.id, Seq::ZERO, EventKind::PermissionRequested).await;
@@ -294,7 +294,8 @@ async fn an_import_brings_no_grants() {
     let mut lines = export(&test, &session.id).await;
     lines[0] = lines[0].replace("\"ask\"", "\"full\"");
     assert!(lines.iter().any(|line| line.contains("\"remembered\":true")));
-    let grant = json!({ "tool_name": "bash", "arguments": { "command": "true" }, "cwd": session.cwd, "allowed": true });
+    let grant =
+        json!({ "tool_name": "bash", "arguments": { "command": "touch made" }, "cwd": session.cwd, "allowed": true });
     let mut cleared: Value = serde_json::from_str(&lines[1]).unwrap();
     cleared["type"] = json!("session.cleared");
     cleared["payload"] = json!({ "grants": [grant] });

@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::permission::{Grant, Permission, Preview, Resolution};
+use crate::permission::{DecidingRule, Grant, Permission, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry};
 use crate::{
@@ -465,6 +465,12 @@ pub struct PermissionRequested {
     pub arguments: Value,
     pub cwd: PathBuf,
     pub question: String,
+    /// Why it is asked, in words; empty in logs of earlier versions.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// The rule that asks; absent: the mode does, or a repetition.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rule: Option<Box<DecidingRule>>,
     /// What it would touch and change; absent where nothing is known of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub preview: Option<Preview>,
@@ -486,6 +492,8 @@ impl From<&Permission> for PermissionRequested {
             arguments: permission.arguments,
             cwd: permission.cwd,
             question: permission.question,
+            why: permission.why,
+            rule: permission.rule,
             preview: permission.preview,
             definition: permission.definition,
             options: permission.options,

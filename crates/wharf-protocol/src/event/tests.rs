@@ -6,7 +6,7 @@ use expect_test::expect_file;
 use serde_json::json;
 
 use super::*;
-use crate::permission::{Grant, Preview, Resolution};
+use crate::permission::{DecidingRule, Grant, PlannedCommand, Preview, Resolution};
 use crate::prompt::PromptContent;
 use crate::tool::{FileDiff, Location, PlanEntry, PlanPriority, PlanStatus};
 use crate::{
@@ -346,6 +346,12 @@ fn samples() -> Vec<EventBody> {
             arguments: json!({ "command": "ls" }),
             cwd: "/repo".into(),
             question: "Run bash in /repo: ls".to_owned(),
+            why: "rule ask bash `ls*`".to_owned(),
+            rule: Some(Box::new(DecidingRule {
+                action: crate::RuleAction::Ask,
+                tool: "bash".to_owned(),
+                pattern: Some("ls*".to_owned()),
+            })),
             preview: Some(Preview {
                 paths: vec!["/repo/a".to_owned()],
                 paths_outside: vec!["../b".to_owned()],
@@ -358,6 +364,12 @@ fn samples() -> Vec<EventBody> {
                 cut: 1,
                 problem: Some("not found".to_owned()),
                 digest: Some("9f86d081".to_owned()),
+                commands: vec![PlannedCommand {
+                    text: "ls".to_owned(),
+                    started_by: Some(0),
+                    asked: Some("no rule allows it".to_owned()),
+                }],
+                not_understood: Some("a quote is not closed".to_owned()),
             }),
             definition: Some("0f1e2d3c".to_owned()),
             options: PermissionOption::ALL.to_vec(),

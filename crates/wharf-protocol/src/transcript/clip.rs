@@ -4,6 +4,7 @@ use serde_json::Value;
 
 use super::entry::{Attachment, DiffEntry};
 use super::{ARGUMENTS_MAX_BYTES, Excerpt, LINE_MAX_BYTES, LIST_MAX};
+use crate::permission::PlannedCommand;
 use crate::tool::FileDiff;
 use crate::{ContentBlock, PromptContent};
 
@@ -27,6 +28,16 @@ pub(super) fn maybe_line(text: Option<&String>) -> Option<String> {
 /// At most so many of a list.
 pub(super) fn lines<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     texts.into_iter().take(LIST_MAX).map(|text| line(text)).collect()
+}
+
+/// What a command would run.
+pub(super) fn planned(commands: &[PlannedCommand]) -> Vec<PlannedCommand> {
+    let bounded = |command: &PlannedCommand| PlannedCommand {
+        text: line(&command.text),
+        started_by: command.started_by,
+        asked: maybe_line(command.asked.as_ref()),
+    };
+    commands.iter().take(LIST_MAX).map(bounded).collect()
 }
 
 /// A call's arguments, or how many bytes of JSON they are where that is too much.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::clip::is_zero;
 use super::{Excerpt, Notice};
 use crate::event::Decision;
-use crate::permission::Resolution;
+use crate::permission::{PlannedCommand, Resolution};
 use crate::tool::{Location, PlanEntry};
 use crate::{
     CallId, CommandId, CommandStatus, Cost, ErrorCode, MessageId, PermissionId, PermissionOption, Seq, StopReason,
@@ -235,6 +235,15 @@ pub struct QuestionEntry {
     pub call_id: CallId,
     pub tool_name: String,
     pub question: Excerpt,
+    /// Why it is asked.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+    /// Of a shell command: what it would run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<PlannedCommand>,
+    /// Why it is not known what it would run, or not all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_understood: Option<String>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<PermissionOption>,
     pub expires_at: Timestamp,

@@ -2,6 +2,7 @@
 
 mod background;
 mod in_terminal;
+mod script;
 
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -10,11 +11,13 @@ use std::time::Duration;
 
 pub(super) use background::{ending, unavailable};
 use schemars::JsonSchema;
+use script::Shell;
 use serde::Deserialize;
 use wharf_protocol::{CallOutcome, Seen, TerminalSize, ToolError, ToolKind};
 
 use super::typed::{About, Subject, TypedTool};
 use crate::arguments::lenient;
+use crate::blocking::seeing;
 use crate::workspace::OpenDir;
 use crate::{CallContext, TerminalCommand, ToolsConfig, Workspace, seen};
 use wharf_exec::commands::Launch;
@@ -137,7 +140,17 @@ impl TypedTool for Bash {
     }
 
     async fn look(&self, arguments: Arguments, context: &CallContext, _: bool) -> Seen {
-        seen::running(context, workdir(arguments.workdir.as_deref()).to_owned()).await
+        let is_ours = arguments.background || arguments.terminal || arguments.input;
+        // In an editor's terminal the programs are those of another environment, if not of another machine.
+        let is_elsewhere = !is_ours && context.clients.that(|offers| offers.terminal).is_some();
+        let path = self.environment.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        let shell = Shell { path: path.filter(|_| !is_elsewhere), is_bash: self.shell.ends_with("bash") };
+        let workspace = Arc::clone(&context.workspace);
+        seeing(move || {
+            let seen = seen::running(&workspace, found_workdir(&workspace, arguments.workdir.as_deref()));
+            script::looked_at(&workspace, &arguments.command, &shell, seen)
+        })
+        .await
     }
 
     async fn run(&self, arguments: Arguments, context: CallContext) -> CallOutcome {
@@ -197,12 +210,14 @@ fn check(command: &str) -> Result<(), ToolError> {
 }
 
 fn directory(workspace: &Workspace, workdir: Option<&str>) -> Result<OpenDir, ToolError> {
-    let path = self::workdir(workdir);
-    // A blank beside a path is mostly a slip, and sometimes a part of the name.
-    Ok(workspace.open_dir(path).or_else(|error| match path.trim() {
-        trimmed if trimmed != path => workspace.open_dir(trimmed),
-        _ => Err(error),
-    })?)
+    Ok(workspace.open_dir(found_workdir(workspace, workdir))?)
+}
+
+/// The directory that is meant: a blank beside a path is mostly a slip, and sometimes a part of the name.
+fn found_workdir<'w>(workspace: &Workspace, given: Option<&'w str>) -> &'w str {
+    let (path, trimmed) = (workdir(given), workdir(given).trim());
+    let is_slip = trimmed != path && workspace.open_dir(path).is_err() && workspace.open_dir(trimmed).is_ok();
+    if is_slip { trimmed } else { path }
 }
 
 fn workdir(given: Option<&str>) -> &str {

@@ -42,10 +42,12 @@ pub struct Terminal {
 const PREVIEW_LINES: usize = 60;
 /// So many files are shown.
 const PREVIEW_FILES: usize = 20;
+/// So many programs of a command are shown.
+const PREVIEW_COMMANDS: usize = 20;
 
 /// What a question is about, to be shown before it. Each foreign line is marked, so that none passes for ours.
 pub fn preview_lines(style: Style, question: &QuestionEntry) -> Vec<String> {
-    let mut lines = Vec::new();
+    let mut lines = planned_lines(style, question);
     for diff in question.diffs.iter().take(PREVIEW_FILES) {
         for line in head_and_tail(diff.patch.text().trim_end(), PREVIEW_LINES) {
             let line = format!("  | {}", clean(&line));
@@ -65,6 +67,32 @@ pub fn preview_lines(style: Style, question: &QuestionEntry) -> Vec<String> {
     }
     for path in question.paths_outside.iter().take(PREVIEW_FILES) {
         lines.push(style.error(&format!("  outside the workspace: {}", one_line(path, 300))));
+    }
+    lines
+}
+
+/// What a shell command would run, where that is more than the one program of the question itself; why it is asked stands beside each.
+fn planned_lines(style: Style, question: &QuestionEntry) -> Vec<String> {
+    let mut lines = Vec::new();
+    let commands = &question.commands;
+    if commands.len() > 1 || commands.iter().any(|command| command.started_by.is_some()) {
+        for (at, command) in commands.iter().take(PREVIEW_COMMANDS).enumerate() {
+            let text = format!("  | {} {}", at + 1, one_line(&command.text, 300));
+            let starter = command.started_by.map(|by| format!(", started by {}", by + 1)).unwrap_or_default();
+            lines.push(match &command.asked {
+                Some(why) => format!("{} {}", clean(&text), style.asks(&format!("({}{starter})", one_line(why, 300)))),
+                None => style.dim(&format!("{}{starter}", clean(&text))),
+            });
+        }
+        let hidden = commands.len().saturating_sub(PREVIEW_COMMANDS);
+        if hidden > 0 {
+            lines.push(format!("  {hidden} further commands are not shown"));
+        }
+    } else if let Some(why) = commands.first().and_then(|command| command.asked.as_ref()) {
+        lines.push(style.dim(&format!("  {}", one_line(why, 300))));
+    }
+    if let Some(why) = &question.not_understood {
+        lines.push(style.error(&format!("  it is not known what it would run: {}", one_line(why, 300))));
     }
     lines
 }

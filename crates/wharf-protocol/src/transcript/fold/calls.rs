@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::super::clip::{arguments, attachments, diffs, line, lines, maybe_line};
+use super::super::clip::{arguments, attachments, diffs, line, lines, maybe_line, planned};
 use super::super::{
     CallEntry, CallState, Change, CommandEntry, EntryBody, Excerpt, LIST_MAX, OUTPUT_MAX_BYTES, PATCHES_MAX_BYTES,
     PREVIEW_MAX_BYTES, QUESTION_MAX_BYTES, QuestionEntry, RESULT_MAX_BYTES, Transcript,
@@ -163,6 +163,9 @@ impl Transcript {
             call_id: call_id.clone(),
             tool_name: line(tool_name),
             question: Excerpt::new(question, QUESTION_MAX_BYTES),
+            why: line(&requested.why),
+            commands: preview.map(|preview| planned(&preview.commands)).unwrap_or_default(),
+            not_understood: preview.and_then(|preview| maybe_line(preview.not_understood.as_ref())),
             options: options.iter().copied().take(LIST_MAX).collect(),
             expires_at: requested.expires_at,
             paths: preview.map(|preview| lines(&preview.paths)).unwrap_or_default(),

@@ -151,6 +151,19 @@ impl Calls {
         if let Some(problem) = &preview.problem {
             words.push_str(&format!("\n[it would fail at this moment: {problem}]"));
         }
+        if let Some(why) = &preview.not_understood {
+            words.push_str(&format!("\n[it is not known what it would run: {why}]"));
+        }
+        if preview.commands.len() > 1 || preview.commands.iter().any(|command| command.started_by.is_some()) {
+            words.push_str("\nIt would run:");
+            for command in &preview.commands {
+                let asked = command.asked.as_ref().map(|why| format!(" ({why})")).unwrap_or_default();
+                words.push_str(&format!("\n  {}{asked}", command.text));
+            }
+        }
+        for path in &preview.paths_outside {
+            words.push_str(&format!("\n[outside the workspace: {path}]"));
+        }
         shown.push(text(&words));
         // A question quotes head and tail of what is long: the whole comes behind it.
         let spec = self.spec(tool_name).filter(|spec| spec.kind == ToolKind::Execute);

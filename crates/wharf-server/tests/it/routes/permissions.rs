@@ -17,7 +17,7 @@ async fn the_first_answer_counts_and_the_second_learns_of_it() {
     let session = server.session().await;
     let mut events = server.events(&format!("/api/v1/sessions/{session}/events")).await;
     events.until("connected").await;
-    server.prompt_async(&session, r#"call bash {"command":"echo out"}"#).await;
+    server.prompt_async(&session, r#"call bash {"command":"touch made"}"#).await;
     let asked = events.until("permission.requested").await.pop().unwrap().json();
     let (_, open) = server.get(&format!("/api/v1/sessions/{session}/permissions")).await;
     assert_eq!(open["permissions"][0]["permission_id"], asked["payload"]["permission_id"]);
@@ -43,7 +43,7 @@ async fn reject_means_reject() {
     let server = asking().await;
     let session = server.session().await;
     let mut socket = server.socket(&format!("?session_id={session}")).await;
-    socket.send("1", json!({ "action": "prompt", "content": r#"call bash {"command":"echo out"}"# })).await;
+    socket.send("1", json!({ "action": "prompt", "content": r#"call bash {"command":"touch made"}"# })).await;
     let asked = socket.until_kind("permission.requested").await.pop().unwrap();
     let permission = asked["payload"]["permission_id"].clone();
     socket.send("2", json!({ "action": "approve", "permission_id": permission, "option": "reject_once" })).await;
