@@ -31,6 +31,7 @@ pub mod time;
 pub mod tool;
 pub mod transcript;
 pub mod turn;
+pub mod usage;
 pub mod vocabulary;
 pub mod ws;
 
@@ -56,7 +57,8 @@ pub use thinking::Thinking;
 pub use time::Timestamp;
 pub use tool::{ToolKind, ToolSpec};
 pub use transcript::Transcript;
-pub use turn::{StopReason, Turn, TurnStatus, Usage};
+pub use turn::{StopReason, Turn, TurnStatus};
+pub use usage::Usage;
 
 /// Version of the REST, SSE and WebSocket contract, as `/info` reports it.
 pub const PROTOCOL_VERSION: &str = "1.0";

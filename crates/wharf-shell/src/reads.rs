@@ -293,7 +293,7 @@ const BUILTINS: [&str; 24] = [
     "export", "readonly", "local", "declare", "typeset", "read", "wait", "umask", "type", "unset", "times",
 ];
 
-/// Variables that a builtin of [`BUILTINS`] may put where programs see them.
+/// Variables that a builtin of the table may put where programs see them.
 pub const HARMLESS: [&str; 17] = [
     "CI",
     "RUST_LOG",
